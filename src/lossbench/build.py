@@ -1,0 +1,132 @@
+"""Configuration -> objects: the one place that instantiates, and the allow-list that keeps it safe."""
+
+import inspect
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from lossbench.errors import UserError, one_line, suggest
+
+CLASSES = (
+    "lossbench.losses",
+    "lossbench.models",
+    "lossbench.data",
+    "lossbench.schedules",
+    "torch.nn",
+    "torch.optim",
+    "torchvision.models",
+    "pytorch_lightning.callbacks",
+    "pytorch_lightning.loggers",
+    "pytorch_lightning.plugins",
+    "pytorch_lightning.profilers",
+    "pytorch_lightning.strategies",
+)
+FUNCTIONS = ("torchvision.models",)
+# How the configuration names a thing; passed on only to what takes it.
+LABEL = "name"
+
+
+def allowed_by_user() -> tuple[str, ...]:
+    """The modules a user allows by name in LOSSBENCH_ALLOW=my_module,other.module (a file cannot allow itself)."""
+    return tuple(part.strip() for part in os.environ.get("LOSSBENCH_ALLOW", "").split(",") if part.strip())
+
+
+def check_targets(config: object, where: str = "") -> None:
+    """Refuse every `_target_` in a configuration that is not on the allow-list, without importing anything.
+
+    Raises:
+        UserError: names the key and the target.
+    """
+    if isinstance(config, list | tuple):
+        for i, item in enumerate(config):
+            check_targets(item, f"{where}[{i}]")
+    if not isinstance(config, Mapping):
+        return
+    if "_target_" in config and not _is_allowed(config["_target_"], (*CLASSES, *allowed_by_user())):
+        raise _refusal(where, config["_target_"])
+    for key, item in config.items():
+        check_targets(item, f"{where}.{key}".lstrip("."))
+
+
+def build(node: Mapping[str, Any], where: str, *args: object, partial: bool = False, **extra: object) -> Any:
+    """Instantiate one node of a configuration.
+
+    Args:
+        node: a mapping with `_target_` and settings.
+        where: its key, for messages.
+        args: positional arguments that the configuration cannot hold.
+        partial: give a callable that takes the missing arguments.
+        extra: further arguments; they replace settings of the same name.
+
+    Raises:
+        UserError: the target is not allowed or does not exist, a setting does not exist or has a wrong value.
+    """
+    check_targets(node, where)
+    _resolve_all(node, where)
+    factory = _resolve(node["_target_"], where)
+    settings = {key: value for key, value in node.items() if key != LABEL or LABEL in inspect.signature(factory).parameters}
+    _check_names(factory, [key for key in settings if not key.startswith("_")], where)
+    from hydra.utils import instantiate
+    from omegaconf import OmegaConf
+
+    plain = OmegaConf.create({**settings, "_convert_": "all", "_partial_": True}, flags={"allow_objects": False})
+    try:
+        maker = instantiate(plain)
+        return maker if partial else maker(*args, **extra)
+    except UserError:
+        raise
+    except Exception as error:
+        cause = error.__cause__ or error
+        if not isinstance(cause, ValueError | TypeError | ImportError):
+            raise
+        text = one_line(cause)
+        raise UserError(f"{where}{'.' if text.split(' ')[0] in settings else ': '}{text}") from error
+
+
+def _is_allowed(target: object, prefixes: tuple[str, ...]) -> bool:
+    if not isinstance(target, str) or not all(part.isidentifier() and not part.startswith("__") for part in target.split(".")):
+        return False
+    return any(target == prefix or target.startswith(f"{prefix}.") for prefix in prefixes)
+
+
+def _refusal(where: str, target: object) -> UserError:
+    return UserError(
+        f"{where}._target_={target} is refused: a configuration may only build things from {', '.join(CLASSES)}; "
+        "allow a module of your own with the environment variable LOSSBENCH_ALLOW=my_module"
+    )
+
+
+def _resolve_all(node: object, where: str) -> None:
+    if isinstance(node, Mapping):
+        if "_target_" in node:
+            _resolve(node["_target_"], where)
+        for item in node.values():
+            _resolve_all(item, where)
+    elif isinstance(node, list | tuple):
+        for item in node:
+            _resolve_all(item, where)
+
+
+def _resolve(target: str, where: str) -> Any:
+    """Import the target and check that what was found really lives where the allow-list says."""
+    from hydra.utils import get_object
+
+    try:
+        found = get_object(target)
+    except Exception as error:
+        raise UserError(f"{where}._target_={target} does not exist: {one_line(error)}") from error
+    home = f"{getattr(found, '__module__', '')}.{getattr(found, '__name__', '')}"
+    allowed = allowed_by_user()
+    allowed += CLASSES if inspect.isclass(found) else FUNCTIONS if inspect.isfunction(found) else ()
+    if not _is_allowed(home, allowed):
+        raise _refusal(where, target)
+    return found
+
+
+def _check_names(factory: Any, names: list[str], where: str) -> None:
+    parameters = inspect.signature(factory).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return
+    for name in names:
+        if name not in parameters:
+            raise UserError(f"{where}.{name} does not exist for {factory.__name__}; {suggest(name, parameters)}")

@@ -1,0 +1,119 @@
+"""Checkpoints that are whole, verified, and from which a run continues exactly."""
+
+import os
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+
+from lossbench.contract.directory import RunDirectory
+from lossbench.contract.files import write_atomic
+from lossbench.contract.history import History
+from lossbench.errors import UserError, one_line
+
+LOWER_IS_BETTER = ("loss", "nll", "brier", "ece", "error_rate")
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint without executing anything in it.
+
+    Raises:
+        UserError: it is missing, truncated, or holds more than tensors and plain containers.
+    """
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise UserError(f"{path} does not exist; keep_checkpoints says which checkpoints a run keeps") from error
+    except Exception as error:
+        short = one_line(error).split(". ")[0][:160]
+        raise UserError(
+            f"{path} is refused: it is damaged or holds more than tensors and plain values ({short}); delete it and repeat the command "
+            "to train from the beginning"
+        ) from error
+    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
+        raise UserError(f"{path} is refused: it is not a checkpoint of a run; delete it and repeat the command to train from the beginning")
+    return checkpoint
+
+
+class VerifiedCheckpointIO(TorchCheckpointIO):
+    """Write a checkpoint beside the old one, read it back as anyone will, and only then take the old one's place."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Save; a failure leaves the previous checkpoint untouched."""
+        buffer = BytesIO()
+        torch.save(checkpoint, buffer)
+        path = Path(path)
+        path.parent.mkdir(exist_ok=True)
+        write_atomic(path, lambda file: file.write(buffer.getbuffer()), check=read_checkpoint)
+
+
+class RunCheckpoint(Checkpoint):
+    """Keep last.ckpt (to resume) and best.ckpt (by the monitored validation metric).
+
+    Args:
+        run: the run's directory.
+        history: metrics.csv, whose length belongs to the checkpoint.
+        monitor: the metric that decides what is best; ties keep the earlier epoch.
+        every_n_epochs: epochs between two checkpoints.
+        every_n_steps: steps between two checkpoints inside an epoch; None saves at the end of epochs only.
+    """
+
+    def __init__(
+        self, run: RunDirectory, history: History | None, monitor: str, every_n_epochs: int = 1, every_n_steps: int | None = None
+    ) -> None:
+        self.run, self.history, self.monitor = run, history, monitor
+        self.every_n_epochs, self.every_n_steps = every_n_epochs, every_n_steps
+        self.sign = -1.0 if monitor.split("/")[-1].removesuffix("_scaled") in LOWER_IS_BETTER else 1.0
+        self.best: float | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Keep the best value so far."""
+        return {"best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the best value up again."""
+        self.best = state_dict["best"]
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Bring the history to the disk first: the checkpoint says how long it is."""
+        checkpoint["history_bytes"] = self.history.flush() if self.history else 0
+        # early stopping does not remember that it has stopped
+        checkpoint["should_stop"] = bool(trainer.should_stop)
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Save inside an epoch; its last batch is left to the epoch's end."""
+        due = self.every_n_steps and trainer.global_step % self.every_n_steps == 0
+        if due and batch_idx + 1 < trainer.num_training_batches and not trainer.should_stop:
+            self._save(trainer)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save at the end of an epoch, after its rows are written."""
+        value = trainer.callback_metrics.get(self.monitor)
+        if value is None:
+            raise UserError(f"monitor={self.monitor} is not measured; choose one of {', '.join(sorted(trainer.callback_metrics))}")
+        better = self.best is None or self.sign * float(value) > self.sign * self.best
+        if better:
+            self.best = float(value)
+        last = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
+        if better or last or (trainer.current_epoch + 1) % self.every_n_epochs == 0:
+            self._save(trainer)
+        if better and trainer.is_global_zero:
+            self._link_best()
+
+    def _save(self, trainer: Trainer) -> None:
+        trainer.save_checkpoint(self.run.checkpoint("last"), weights_only=False)
+
+    def _link_best(self) -> None:
+        """Give last.ckpt a second name: the next last.ckpt is a new file, so this one stays as it is."""
+        beside = self.run.checkpoint(".best")
+        beside.unlink(missing_ok=True)
+        try:
+            os.link(self.run.checkpoint("last"), beside)
+            os.replace(beside, self.run.checkpoint("best"))
+        except OSError:  # a file system without hard links
+            content = self.run.checkpoint("last").read_bytes()
+            write_atomic(self.run.checkpoint("best"), lambda file: file.write(content))

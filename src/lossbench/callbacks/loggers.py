@@ -1,0 +1,45 @@
+"""Loggers of our own: the tidy metrics.csv, and TensorBoard's HPARAMS tab."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pytorch_lightning.loggers import Logger, TensorBoardLogger
+from pytorch_lightning.utilities import rank_zero_only
+from torch.utils.tensorboard.summary import hparams
+
+from lossbench.contract.history import History
+
+
+class TidyLogger(Logger):
+    """Write every logged number as a row of metrics.csv."""
+
+    def __init__(self, history: History) -> None:
+        super().__init__()
+        self.history = history
+
+    @property
+    def name(self) -> str:
+        """What Lightning calls it."""
+        return "metrics.csv"
+
+    @property
+    def version(self) -> str:
+        """There is one per run."""
+        return ""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Add the rows of one step."""
+        values = {name: float(value) for name, value in metrics.items() if name != "epoch"}
+        self.history.add(int(step or 0), int(metrics.get("epoch", 0)), values)
+
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        """Nothing: config.yaml has them."""
+
+
+@rank_zero_only
+def fill_hparams(logger: TensorBoardLogger, params: Mapping[str, Any], metrics: list[str]) -> None:
+    """Register hyper-parameters and metric names: TensorBoard's HPARAMS tab stays empty unless this comes before the metrics."""
+    shown = {name: value for name, value in params.items() if isinstance(value, bool | int | float | str)}
+    for summary in hparams(shown, dict.fromkeys(metrics, 0.0)):
+        logger.experiment._get_file_writer().add_summary(summary)

@@ -1,0 +1,159 @@
+"""What a configuration may say: every value checked in one place, before anything heavy is imported. Torch-free."""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from lossbench.errors import UserError, suggest
+from lossbench.rules import check_loss
+
+Rule = Callable[[str, Any], None]
+
+
+def integer(name: str, value: object, low: int, high: int | None = None) -> None:
+    """Require a whole number in [low, high]."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < low or (high is not None and value > high):
+        allowed = f">= {low}" if high is None else f"between {low} and {high}"
+        raise ValueError(f"{name} must be a whole number {allowed}, got {value!r}")
+
+
+def number(name: str, value: object, low: float, *, above: bool = False, below: float = math.inf) -> None:
+    """Require a finite number >= low (or > low when `above`) and < below."""
+    ok = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not ok or not (value > low if above else value >= low) or value >= below:  # pyright: ignore[reportOperatorIssue]
+        limit = f" and < {below:g}" if below < math.inf else ""
+        raise ValueError(f"{name} must be a number {'>' if above else '>='} {low:g}{limit}, got {value!r}")
+
+
+def choice(name: str, value: object, options: tuple[object, ...]) -> None:
+    """Require one of a few values."""
+    if not any(value is option or (type(value) is type(option) and value == option) for option in options):
+        raise ValueError(f"{name}={value} is not allowed; {suggest(str(value), map(_shown, options))}")
+
+
+def directory_name(name: str, value: object) -> None:
+    """Require a name that is safe as a directory on every file system."""
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.=-]{0,99}", value):
+        raise ValueError(f"{name} must be a name of letters, digits, '_', '-', '.', got {value!r}")
+
+
+def _shown(value: object) -> str:
+    return {None: "null", True: "true", False: "false"}.get(value, str(value)) if isinstance(value, bool | None) else str(value)  # type: ignore[arg-type]
+
+
+def _or(other: object, rule: Rule) -> Rule:
+    return lambda name, value: None if value is other or value == other and type(value) is type(other) else rule(name, value)
+
+
+def _int(low: int, high: int | None = None) -> Rule:
+    return lambda name, value: integer(name, value, low, high)
+
+
+def _num(low: float, *, above: bool = False, below: float = math.inf) -> Rule:
+    return lambda name, value: number(name, value, low, above=above, below=below)
+
+
+def _one_of(*options: object) -> Rule:
+    return lambda name, value: choice(name, value, options)
+
+
+def _widths(name: str, value: object) -> None:
+    if not isinstance(value, list) or not all(type(width) is int and width > 0 for width in value):
+        raise ValueError(f"{name} must be a list of whole numbers > 0 such as [128], got {value!r}")
+
+
+def _betas(name: str, value: object) -> None:
+    if not isinstance(value, list) or len(value) != 2:
+        raise ValueError(f"{name} must be two numbers such as [0.9,0.999], got {value!r}")
+    for part in value:
+        number(name, part, 0, below=1)
+
+
+RULES: dict[str, Rule] = {
+    "seed": _int(0, 2**32 - 1),
+    "study": directory_name,
+    "evaluate": _one_of("last", "best"),
+    "keep_checkpoints": _one_of("all", "last", "best", "none"),
+    "save_predictions": _one_of("auto", True, False),
+    "progress_bar": _one_of("auto", True, False),
+    "force": _one_of(True, False),
+    "log_every_n_steps": _int(1),
+    "checkpoint.every_n_epochs": _int(1),
+    "checkpoint.every_n_steps": _or(None, _int(1)),
+    "trainer.max_epochs": _int(1),
+    "trainer.max_steps": _or(-1, _int(1)),
+    "trainer.devices": _int(1),
+    "trainer.num_nodes": _int(1),
+    "trainer.accelerator": _one_of("auto", "cpu", "gpu"),
+    "trainer.precision": _one_of("32-true", "bf16-mixed", "16-mixed"),
+    "trainer.gradient_clip_val": _or(None, _num(0, above=True)),
+    "trainer.deterministic": _one_of(True, False, "warn"),
+    "trainer.threads": _or("auto", _int(1)),
+    "data.batch_size": _int(1),
+    "data.num_workers": _int(0),
+    "data.steps_per_epoch": _or(None, _int(1)),
+    "data.overfit_batches": _int(0),
+    "data.limit_eval_batches": _or(None, _int(1)),
+    "model.hidden": _widths,
+    "model.dropout": _num(0, below=1),
+    "model.bias": _one_of(True, False),
+    "optimizer.lr": _num(0, above=True),
+    "optimizer.momentum": _num(0, below=1),
+    "optimizer.weight_decay": _num(0),
+    "optimizer.eps": _num(0, above=True),
+    "optimizer.nesterov": _one_of(True, False),
+    "optimizer.betas": _betas,
+}
+
+
+def lookup(config: Mapping[str, Any], path: str) -> Any:
+    """Find the value at a dotted path; raises KeyError where there is none."""
+    for part in path.split("."):
+        if not isinstance(config, Mapping) or part not in config:
+            raise KeyError(path)
+        config = config[part]
+    return config
+
+
+def check(config: Mapping[str, Any]) -> None:
+    """Check a resolved configuration's values; what a data set allows, its source checks.
+
+    Raises:
+        UserError: one line that names the key, what was found and what is allowed.
+    """
+    try:
+        for path, rule in RULES.items():
+            try:
+                value = lookup(config, path)
+            except KeyError:
+                continue
+            rule(path, value)
+        _check_groups(config)
+        _check_together(config)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
+def _check_groups(config: Mapping[str, Any]) -> None:
+    for group in ("data", "model", "loss"):
+        directory_name(f"{group}.name", config[group].get("name"))
+    for where, loss in (("loss", config["loss"]), *((f"yardsticks.{name}", node) for name, node in config["yardsticks"].items())):
+        values = {key: value for key, value in loss.items() if key not in ("name", "_target_")}
+        try:
+            check_loss(str(loss["_target_"]).rpartition(".")[2], values)
+        except ValueError as error:
+            raise ValueError(f"{where}.{error}") from error
+
+
+def _check_together(config: Mapping[str, Any]) -> None:
+    trainer, batch = config["trainer"], config["data"]["batch_size"]
+    processes = trainer["devices"] * trainer["num_nodes"]
+    if batch % processes:
+        raise ValueError(f"data.batch_size={batch} counts examples over all {processes} processes and must be a multiple of {processes}")
+    if trainer["precision"] == "16-mixed" and trainer["accelerator"] == "cpu":
+        raise ValueError("trainer.precision=16-mixed needs a GPU; use bf16-mixed or 32-true with trainer.accelerator=cpu")
+    if not re.fullmatch(r"val/\w+", str(config["monitor"])):
+        raise ValueError(f"monitor must be a validation metric such as val/accuracy or val/nll, got {config['monitor']!r}")
+    if config["optimizer"].get("nesterov") and not config["optimizer"].get("momentum"):
+        raise ValueError("optimizer.nesterov=true needs optimizer.momentum > 0, got 0")

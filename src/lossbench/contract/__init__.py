@@ -1,0 +1,1 @@
+"""The run contract: a run is a directory. Torch-free, so that planning, listing and reporting start fast."""

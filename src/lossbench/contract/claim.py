@@ -1,0 +1,117 @@
+"""One owner at a time: a claim on a run directory that survives crashes and respects the living."""
+
+import json
+import os
+import socket
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from uuid import uuid4
+
+import psutil
+
+from lossbench.contract.files import cannot_write, write_json
+from lossbench.errors import UserError
+
+HEARTBEAT_SECONDS = 15
+# Seen from another host, an owner is dead when its heartbeat is this old.
+DEAD_AFTER_SECONDS = 180
+
+
+class Claim:
+    """Own a run directory while the block runs; a dead owner's claim is taken over, a live one's is respected.
+
+    Args:
+        path: the claim file inside the run directory.
+
+    Raises:
+        UserError: on entering, when a live process owns the directory.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        process = psutil.Process()
+        self.owner: dict[str, Any] = {
+            "token": uuid4().hex,
+            "host": socket.gethostname(),
+            "pid": process.pid,
+            "process_started": process.create_time(),
+            "job_id": os.environ.get("SLURM_JOB_ID"),
+        }
+        self._stop = threading.Event()
+
+    def __enter__(self) -> Self:
+        if not self._create(self.path):
+            self._take_over()
+        threading.Thread(target=self._beat, name="lossbench-heartbeat", daemon=True).start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._stop.set()
+        if read_owner(self.path).get("token") == self.owner["token"]:
+            self.path.unlink(missing_ok=True)
+
+    def _create(self, path: Path) -> bool:
+        try:
+            handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            raise cannot_write(path, error) from error
+        with os.fdopen(handle, "w") as file:
+            json.dump(self.owner, file)
+        return True
+
+    def _take_over(self) -> None:
+        stale = read_owner(self.path)
+        if is_alive(stale, self.path):
+            where = f"process {stale.get('pid')} on {stale.get('host')}"
+            raise UserError(f"{self.path.parent} is being run by {where}; wait for it or stop it, then repeat the command")
+        # Of several that see the same dead owner only one can create this file, and it looks again afterwards.
+        gate = self.path.with_name(f"{self.path.name}.{stale.get('token', 'broken')}")
+        if gate.exists() and _age(gate) > DEAD_AFTER_SECONDS:
+            gate.unlink(missing_ok=True)
+        if not self._create(gate):
+            raise UserError(f"{self.path.parent} is just being taken over by another process; repeat the command in a moment")
+        try:
+            now = read_owner(self.path)
+            if now.get("token") != stale.get("token") and self.path.exists():
+                raise UserError(f"{self.path.parent} was just taken over by process {now.get('pid')} on {now.get('host')}")
+            write_json(self.path, self.owner)
+        finally:
+            gate.unlink(missing_ok=True)
+
+    def _beat(self) -> None:
+        while not self._stop.wait(HEARTBEAT_SECONDS):
+            try:
+                os.utime(self.path)
+            except FileNotFoundError:  # the directory was moved or deleted by hand: nothing is left to own
+                return
+
+
+def read_owner(path: Path) -> dict[str, Any]:
+    """Read a claim; an empty dictionary when there is none or its writer died while writing it."""
+    try:
+        owner = json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return owner if isinstance(owner, dict) else {}
+
+
+def is_alive(owner: dict[str, Any], path: Path) -> bool:
+    """Whether a claim's owner still lives: by process on this host, by heartbeat on another one."""
+    if owner.get("host") != socket.gethostname():
+        return path.exists() and _age(path) < (DEAD_AFTER_SECONDS if owner else 2)
+    try:
+        return abs(psutil.Process(int(owner["pid"])).create_time() - owner["process_started"]) < 1
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _age(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return float("inf")

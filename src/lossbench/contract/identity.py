@@ -1,0 +1,76 @@
+"""What decides a run's numbers: two configurations with the same identity are the same experiment."""
+
+import json
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+
+# Raised when a fix changes results, so that old results are not taken for new ones.
+RESULT_VERSION = 1
+
+DECIDES = (
+    "data",
+    "model",
+    "head",
+    "loss",
+    "optimizer",
+    "scheduler",
+    "callbacks",
+    "yardsticks",
+    "evaluate",
+    "monitor",
+    "fingerprint",
+    "trainer.max_epochs",
+    "trainer.max_steps",
+    "trainer.precision",
+    "trainer.devices",
+    "trainer.num_nodes",
+    "trainer.gradient_clip_val",
+)
+WHEREABOUTS = {"data": ("root", "download", "num_workers", "pin_memory")}
+
+
+def identity(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Pick from a resolved configuration what decides the run's numbers; not the seed, not where things lie.
+
+    Switched-off options (null) do not count: a new option that is off by default orphans no run.
+
+    Args:
+        config: the resolved configuration with its data fingerprint.
+
+    Returns:
+        A plain nested dictionary of strings, numbers as text with 12 significant digits.
+    """
+    picked: dict[str, Any] = {"result_version": RESULT_VERSION}
+    for path in DECIDES:
+        value: Any = config
+        for part in path.split("."):
+            value = value.get(part) if isinstance(value, Mapping) else None
+        if isinstance(value, Mapping):
+            value = {key: item for key, item in value.items() if key not in WHEREABOUTS.get(path, ())}
+        picked[path] = value
+    return _canonical(picked)
+
+
+def identity_hash(config: Mapping[str, Any]) -> str:
+    """Hash the identity: 64 hexadecimal digits of SHA-256; the directory's name shows the first 8."""
+    return sha256(json.dumps(identity(config), sort_keys=True).encode()).hexdigest()
+
+
+def differences(ours: object, theirs: object, path: str = "") -> list[str]:
+    """List where two identities differ, one clause for each key."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        keys = sorted({*ours, *theirs})
+        return [line for key in keys for line in differences(ours.get(key), theirs.get(key), f"{path}.{key}".lstrip("."))]
+    return [] if ours == theirs else [f"{path}: {theirs} -> {ours}"]
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _canonical(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list | tuple):
+        return [_canonical(item) for item in value]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    # 1 and 1.0 are one setting, and a range gives 0.30000000000000004 where a person types 0.3
+    return f"{float(value):.12g}"

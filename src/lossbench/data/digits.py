@@ -1,0 +1,46 @@
+"""scikit-learn's handwritten digits: 1,797 real images of 8 x 8 pixels, shipped with the package."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from lossbench.data.source import Source, Split, stratified_split
+from lossbench.config import integer
+from lossbench.seeds import generator
+
+
+@dataclass(frozen=True)
+class Digits(Source):
+    """Handwritten digits, stratified into 60 % train, 20 % val and 20 % test.
+
+    Args:
+        split_seed: decides the split and nothing else, >= 0.
+        images_per_class: training images kept of each class, >= 1; subsets are nested; None keeps all (about 107).
+
+    Raises:
+        ValueError: a setting is out of range; too many images per class when the data is read.
+    """
+
+    split_seed: int = 0
+    images_per_class: int | None = None
+
+    class_names: ClassVar[tuple[str, ...]] = tuple("0123456789")
+    input_shape: ClassVar[tuple[int, ...]] = (1, 8, 8)
+
+    def __post_init__(self) -> None:
+        integer("split_seed", self.split_seed, low=0)
+        if self.images_per_class is not None:
+            integer("images_per_class", self.images_per_class, low=1)
+
+    def load(self) -> Mapping[str, Split]:
+        """Read the images, scaled from 0..16 to [0, 1]."""
+        from sklearn.datasets import load_digits  # a second to import: only when the digits are wanted
+
+        bunch = load_digits()
+        images = (bunch.images[:, None] / 16).astype(np.float32)  # pyright: ignore[reportAttributeAccessIssue] - a Bunch
+        targets = bunch.target.astype(np.int64)  # pyright: ignore[reportAttributeAccessIssue] - a Bunch
+        whole = Split(images, targets, np.arange(len(targets)).astype(str))
+        index = stratified_split(targets, generator(self.split_seed, "split"), val=0.2, test=0.2, per_class=self.images_per_class)
+        return {name: whole.take(positions) for name, positions in index.items()}

@@ -1,0 +1,62 @@
+"""The order of examples: a function of the seed and the batch number, the same for every loss, worker count and launcher."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from lossbench.seeds import generator
+
+
+class TrainBatches:
+    """Batches of positions for one process; batch k of a run depends on (seed, k) alone, so that a run resumes anywhere.
+
+    Every pass over the data is a new permutation; its incomplete last batch is left out (every example returns in later passes).
+
+    Args:
+        n: number of training examples.
+        batch_size: examples in a batch over all processes.
+        seed: the run's seed.
+        steps_per_epoch: batches in an epoch; None is one pass over the data.
+        rank: this process, 0 <= rank < world.
+        world: number of processes; divides the batch size.
+        done: batches already trained on, over the whole run.
+    """
+
+    def __init__(
+        self, n: int, batch_size: int, seed: int, *, steps_per_epoch: int | None = None, rank: int = 0, world: int = 1, done: int = 0
+    ) -> None:
+        self.n, self.seed, self.rank, self.world, self.done = n, seed, rank, world, done
+        self.batch_size = min(batch_size, n)
+        self.per_pass = n // self.batch_size
+        self.steps_per_epoch = steps_per_epoch or self.per_pass
+        self._order: tuple[int, np.ndarray] = (-1, np.arange(n))
+
+    def __len__(self) -> int:
+        return self.steps_per_epoch
+
+    def __iter__(self) -> Iterator[list[int]]:
+        start = self.done
+        for k in range(start, (start // self.steps_per_epoch + 1) * self.steps_per_epoch):
+            yield self.batch(k)
+
+    def batch(self, k: int) -> list[int]:
+        """Positions of batch k that fall to this process."""
+        number, at = divmod(k, self.per_pass)
+        first = at * self.batch_size
+        return self._pass(number)[first : first + self.batch_size][self.rank :: self.world].tolist()
+
+    def _pass(self, number: int) -> np.ndarray:
+        # A full batch has no order: shuffling it would change nothing but the rounding.
+        if self.batch_size < self.n and self._order[0] != number:
+            self._order = (number, generator(self.seed, "order", number).permutation(self.n))
+        return self._order[1]
+
+
+def evaluation_batches(n: int, batch_size: int, rank: int = 0, world: int = 1) -> list[list[int]]:
+    """Batches of positions for one process; every process gets equally many, the last ones padded with repeats.
+
+    Equal counts keep collective operations in step; repeats are dropped again by position.
+    """
+    mine = (np.arange(-(-n // world) * world) % n)[rank::world]
+    size = max(1, batch_size // world)
+    return [mine[i : i + size].tolist() for i in range(0, len(mine), size)]

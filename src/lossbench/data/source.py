@@ -1,0 +1,104 @@
+"""What a data set is: named splits of inputs, targets and ids, with a fingerprint. Torch-free."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property
+from hashlib import sha256
+from typing import ClassVar
+
+import numpy as np
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Examples held in memory.
+
+    Args:
+        inputs: float32, (n, ...).
+        targets: int64, (n,), class indices.
+        ids: text, (n,), the same example has the same id in every run.
+    """
+
+    inputs: np.ndarray
+    targets: np.ndarray
+    ids: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def take(self, index: np.ndarray) -> "Split":
+        """Pick examples by position."""
+        return Split(self.inputs[index], self.targets[index], self.ids[index])
+
+
+class Source(ABC):
+    """A data set's description; subclasses are frozen dataclasses whose fields are its settings, checked when built."""
+
+    class_names: ClassVar[tuple[str, ...]]
+    input_shape: ClassVar[tuple[int, ...]]
+
+    @property
+    def num_classes(self) -> int:
+        """The number of classes C."""
+        return len(self.class_names)
+
+    @abstractmethod
+    def load(self) -> Mapping[str, Split]:
+        """Read the examples of train, val and test."""
+
+    @cached_property
+    def splits(self) -> Mapping[str, Split]:
+        """The examples of train, val and test, read once."""
+        return self.load()
+
+    def fingerprint(self) -> str:
+        """Hash what is in the splits: 16 hexadecimal digits of SHA-256 over inputs, targets and ids."""
+        digest = sha256()
+        for name in SPLITS:
+            split = self.splits[name]
+            for array in (split.inputs, split.targets.astype("<i8"), split.ids.astype("S")):
+                digest.update(f"{name}{array.dtype.str}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()[:16]
+
+    def initial_weight(self, seed: int) -> np.ndarray | None:
+        """Initial weights (C, D) that belong to the data set, or None."""
+        return None
+
+
+def settings(source: type[Source]) -> set[str]:
+    """The names of a source's settings."""
+    return {field.name for field in fields(source)}  # pyright: ignore[reportArgumentType] - every final source is a dataclass
+
+
+def stratified_split(
+    targets: np.ndarray, rng: np.random.Generator, *, val: float, test: float, per_class: int | None = None
+) -> dict[str, np.ndarray]:
+    """Split examples class by class; a smaller `per_class` is a subset of a larger one.
+
+    Args:
+        targets: class indices, (n,).
+        rng: the split's own generator.
+        val: the validation fraction of each class, in (0, 1).
+        test: the test fraction of each class, in (0, 1).
+        per_class: training examples kept of each class; None keeps all.
+
+    Returns:
+        Positions, sorted, for train, val and test.
+
+    Raises:
+        ValueError: a class has fewer than `per_class` training examples.
+    """
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in SPLITS}
+    for label in np.unique(targets):
+        members = rng.permutation(np.flatnonzero(targets == label))
+        n_test, n_val = round(len(members) * test), round(len(members) * val)
+        train = members[n_test + n_val :]
+        if per_class is not None and per_class > len(train):
+            raise ValueError(f"images_per_class must be <= {len(train)} (class {label} has no more training images), got {per_class}")
+        parts["test"].append(members[:n_test])
+        parts["val"].append(members[n_test : n_test + n_val])
+        parts["train"].append(train[:per_class])
+    return {name: np.sort(np.concatenate(chunks)) for name, chunks in parts.items()}

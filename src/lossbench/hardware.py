@@ -1,0 +1,34 @@
+"""Is there a GPU? Asked of the driver, because importing torch takes seconds."""
+
+import ctypes
+import os
+import platform
+import sys
+
+from lossbench.errors import UserError
+
+NO_GPU = "trainer.accelerator=gpu: this machine has no usable GPU; use trainer=cpu, or trainer=auto to take what there is"
+
+
+def has_gpu() -> bool:
+    """Whether a CUDA, ROCm or Apple GPU can be seen (CUDA_VISIBLE_DEVICES counts)."""
+    if sys.platform == "darwin":
+        return platform.machine() == "arm64"
+    if os.path.exists("/dev/kfd"):
+        return True
+    try:
+        driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    count = ctypes.c_int(0)
+    return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
+
+
+def require_gpu(accelerator: str) -> None:
+    """Refuse accelerator=gpu on a machine without one.
+
+    Raises:
+        UserError: there is none.
+    """
+    if accelerator == "gpu" and not has_gpu():
+        raise UserError(NO_GPU)

@@ -1,0 +1,127 @@
+"""Run, resume or report one run directory: python -m lossbench.job RUN_DIR."""
+
+import argparse
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lossbench.contract.directory import RunDirectory
+from lossbench.contract.files import cannot_write, write_json
+from lossbench.errors import UserError, exit_on_user_error, one_line
+from lossbench.plan import verify
+from lossbench.report import table
+
+log = logging.getLogger("lossbench")
+NOISY = ("lossbench", "pytorch_lightning", "lightning_fabric", "py.warnings")
+
+
+def start(run: RunDirectory) -> dict[str, Any]:
+    """Bring a run directory to its result: report a done run, resume an interrupted one, start a planned one.
+
+    Args:
+        run: a planned directory.
+
+    Returns:
+        What result.json holds.
+
+    Raises:
+        UserError: the directory cannot be run (edited, damaged, owned by a living process), or the run failed by its settings.
+    """
+    done = run.result()
+    if done is not None:
+        print("this run is done already; force=true archives it and runs it anew")
+        return _show(run, done)
+    if "LOCAL_RANK" in os.environ:  # a helper process of a distributed run; the first one owns the directory
+        with _log_file(run.path / f"train.rank{os.environ['LOCAL_RANK']}.log"):
+            return _execute(run)
+    if not (run.path / "config.yaml").exists():
+        raise UserError(f"{run.path} is not a run directory: it holds no config.yaml; train.py plans run directories")
+    with run.claim():
+        verify(run)
+        with _states(run), _log_file(run.log_path):
+            result = _execute(run)
+            write_json(run.result_path, result)
+    run.prune_checkpoints(run.config["keep_checkpoints"])
+    return _show(run, result)
+
+
+def hand_over(run: RunDirectory) -> int:
+    """Run a directory in a process of its own: distributed runs restart the command line they were started with."""
+    return subprocess.run([sys.executable, "-m", "lossbench.job", str(run.path)], check=False).returncode
+
+
+def processes(run: RunDirectory) -> int:
+    """How many processes a run takes."""
+    return run.config["trainer"]["devices"] * run.config["trainer"]["num_nodes"]
+
+
+def _execute(run: RunDirectory) -> dict[str, Any]:
+    if "LOCAL_RANK" not in os.environ:
+        print(f"run directory: {run.path}", flush=True)
+    from lossbench.run import execute  # torch and lightning take seconds to import: only when something really runs
+
+    return execute(run)
+
+
+def _show(run: RunDirectory, result: dict[str, Any]) -> dict[str, Any]:
+    print(f"\n{table(result)}\n± is the half-width of the 95 % interval from the n examples of this one run")
+    print(f"{result['steps']} steps in {result['seconds']:.1f} s; everything is in {run.path}\n", flush=True)
+    return result
+
+
+@contextmanager
+def _states(run: RunDirectory) -> Iterator[None]:
+    run.set_status("running")
+    try:
+        yield
+    except KeyboardInterrupt:
+        run.set_status("cancelled", reason="interrupted by the user")
+        raise
+    except SystemExit as error:
+        run.set_status("preempted", reason=f"asked to stop: {one_line(error)}")
+        raise
+    except Exception as error:
+        log.exception("failed")
+        run.set_status("failed", reason=one_line(error) if isinstance(error, UserError) else f"{type(error).__name__}: {one_line(error)}")
+        raise
+    run.set_status("done")
+
+
+@contextmanager
+def _log_file(path: Path) -> Iterator[None]:
+    """Send what is logged to a file instead of the screen."""
+    try:
+        handler = logging.FileHandler(path)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    loggers = [logging.getLogger(name) for name in NOISY]
+    before = [(logger, logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
+    logging.captureWarnings(True)
+    for logger in loggers:
+        logger.handlers, logger.propagate = [handler], False
+        logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logging.captureWarnings(False)
+        for logger, handlers, level, propagate in before:
+            logger.handlers, logger.propagate = handlers, propagate
+            logger.setLevel(level)
+        handler.close()
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog="python -m lossbench.job", description=__doc__)
+    parser.add_argument("run_dir", type=Path, help="a directory that train.py planned")
+    start(RunDirectory(parser.parse_args().run_dir))
+
+
+if __name__ == "__main__":
+    exit_on_user_error(main)

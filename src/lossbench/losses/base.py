@@ -1,0 +1,97 @@
+"""What all losses share: the checks and casts of the pure functions, and the module around one."""
+
+from abc import ABC
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor, nn
+
+from lossbench.rules import check_loss
+
+Number = float | Tensor
+"""A hyper-parameter: a number, or a tensor when many settings are trained at once."""
+
+
+def scores(logits: Tensor, target: Tensor) -> Tensor:
+    """Check shapes and dtypes, and give the logits in at least float32.
+
+    Raises:
+        ValueError: the logits are not a floating (batch, classes) tensor, or the target fits neither form.
+    """
+    if logits.ndim != 2 or not logits.is_floating_point():
+        raise ValueError(f"logits must be a floating-point tensor (batch, classes), got {logits.dtype} of shape {tuple(logits.shape)}")
+    soft = target.is_floating_point()
+    if target.shape != (logits.shape if soft else logits.shape[:1]) or not (soft or target.dtype == torch.int64):
+        batch, classes = logits.shape
+        found = f"{target.dtype} of shape {tuple(target.shape)}"
+        raise ValueError(f"target must be class indices, int64 ({batch},), or class probabilities, float ({batch}, {classes}), got {found}")
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+
+def pick(values: Tensor, target: Tensor) -> Tensor:
+    """Take each example's value at its class, or the mean over classes under a soft target: (batch, classes) -> (batch,)."""
+    if target.is_floating_point():
+        return (target.to(values.dtype) * values).sum(-1)
+    return values.gather(-1, target.unsqueeze(-1)).squeeze(-1)
+
+
+def expected(function: Callable[[Tensor], Tensor], values: Tensor, target: Tensor) -> Tensor:
+    """Expected loss sum_c t_c function(values_c): (batch, classes) -> (batch,). An index costs one evaluation per example."""
+    if target.is_floating_point():
+        return pick(function(values), target)
+    return function(pick(values, target))
+
+
+@dataclass(eq=False)
+class Loss(nn.Module, ABC):
+    """A loss function with its hyper-parameters fixed. Subclasses are final dataclasses around a pure function."""
+
+    function: ClassVar[Callable[..., Tensor]]
+    soft_targets: ClassVar[bool] = True
+
+    reduction: str = field(default="mean", kw_only=True)
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Make the bare module, so that a dataclass's generated __init__ can set its attributes."""
+        if cls is Loss:
+            raise TypeError("Loss is abstract: build one of its subclasses")
+        self = super().__new__(cls)
+        nn.Module.__init__(self)
+        return self
+
+    def __post_init__(self) -> None:
+        """Refuse hyper-parameters that are not allowed."""
+        check_loss(type(self).__name__, {**self.hyper_parameters(), "reduction": self.reduction})
+
+    @property
+    def exceeds_fp16(self) -> bool:
+        """Whether the gradient with respect to the logits can exceed float16's range."""
+        return False
+
+    def hyper_parameters(self) -> dict[str, Any]:
+        """Give the keyword arguments of the pure function: all fields but the reduction."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "reduction"}
+
+    def per_example(self, output: Any, target: Tensor) -> Tensor:
+        """Give one value per example: (batch,)."""
+        return self.function(output, target, **self.hyper_parameters())
+
+    def terms(self, output: Any, target: Tensor) -> dict[str, Tensor]:
+        """Give the named (batch,) parts that add up to `per_example`; none for a loss of one term."""
+        return {}
+
+    def reduce(self, values: Tensor, target: Tensor) -> Tensor:
+        """Reduce the values of `per_example` as `reduction` says."""
+        if self.reduction == "none":
+            return values
+        return values.sum() if self.reduction == "sum" else values.mean()
+
+    def forward(self, output: Any, target: Tensor) -> Tensor:
+        """Give the reduced loss: a scalar, or (batch,) for the reduction none."""
+        return self.reduce(self.per_example(output, target), target)
+
+    def logits(self, output: Any) -> Tensor:
+        """Give what a softmax turns into class probabilities: (batch, classes)."""
+        return output

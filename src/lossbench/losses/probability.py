@@ -1,0 +1,202 @@
+"""Losses that are functions of the true class's probability p_y = softmax(logits)_y alone."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import torch
+from torch import Tensor
+
+from lossbench.losses.base import Loss, Number, expected, scores
+
+EXPONENT_LIMIT = 60.0
+"""Beyond it an exponential continues as its tangent, so that no loss and no gradient overflows float32."""
+
+
+def cosine_prob(logits: Tensor, target: Tensor, *, alpha: Number = 0.9, beta: Number = 1.0) -> Tensor:
+    """Cosine of the true class's probability: bounded, and flat where the model is badly wrong.
+
+    L = cos(pi/2 alpha p_y + beta) - cos(pi/2 alpha + beta)
+
+    Args:
+        logits: (batch, C), any real values.
+        target: (batch,) int64 class indices, or (batch, C) class probabilities.
+        alpha: within (0, 2]; 0.9 as published.
+        beta: within [0, pi (1 - alpha / 2)]; 1.0 as published. Outside, the minimum lies inside (0, 1) and is negative.
+
+    Returns:
+        (batch,) values within [0, 2], without unit; 0 at p_y = 1.
+
+    Raises:
+        ValueError: a wrong shape or dtype. `CosineProb` also refuses an alpha and beta outside their region.
+
+    Reference:
+        The "probability cosine" loss. For bounded functions of p_y in general: Zhang & Sabuncu 2018, arXiv 1805.07836.
+    """
+    slope = math.pi / 2 * alpha
+
+    def of_log_p(log_p: Tensor) -> Tensor:
+        # cos a - cos b as a product: exact near p = 1, and never negative where alpha and beta are allowed
+        half = -torch.expm1(log_p) * (slope / 2)
+        return 2 * torch.sin(half + (math.pi - slope - beta)) * torch.sin(half)
+
+    return expected(of_log_p, torch.log_softmax(scores(logits, target), -1), target)
+
+
+def power(logits: Tensor, target: Tensor, *, q: Number = 0.7) -> Tensor:
+    """Power family (generalised cross-entropy): from cross-entropy (q = 0) to 1 - p (q = 1), less pulled by wrong labels.
+
+    L = (1 - p_y^q) / q, and -log p_y at q = 0; p_y^q beyond e^60 continues linearly.
+
+    Args:
+        logits: (batch, C), any real values.
+        target: (batch,) int64 class indices, or (batch, C) class probabilities.
+        q: any finite number; 0.7 in the paper, which takes (0, 1]. Below 0 hard examples weigh more than in cross-entropy.
+
+    Returns:
+        (batch,) values >= 0; nats at q = 0, at most 1 / q for q > 0.
+
+    Raises:
+        ValueError: a wrong shape or dtype.
+
+    Reference:
+        Zhang & Sabuncu 2018, Generalized Cross Entropy Loss, arXiv 1805.07836, section 3.2.
+    """
+    log_p = torch.log_softmax(scores(logits, target), -1)
+    if not isinstance(q, Tensor):
+        return expected(lambda v: -v if q == 0 else -_expm1(q * v) / q, log_p, target)
+    zero = q == 0
+    safe = torch.where(zero, 1.0, q).to(log_p.dtype)  # a second where, as the gradient of 0 / 0 would be nan
+    return expected(lambda v: torch.where(zero, -v, -_expm1(safe * v) / safe), log_p, target)
+
+
+def dot_product(logits: Tensor, target: Tensor) -> Tensor:
+    """Minus the true class's probability: the dot product of softmax and one-hot target.
+
+    L = -p_y
+
+    Args:
+        logits: (batch, C), any real values.
+        target: (batch,) int64 class indices, or (batch, C) class probabilities.
+
+    Returns:
+        (batch,) values within [-1, 0]: a fraction with its sign changed.
+
+    Raises:
+        ValueError: a wrong shape or dtype.
+
+    Reference:
+        `power` at q = 1, less 1; Zhang & Sabuncu 2018, arXiv 1805.07836 (half of MAE, less 1).
+    """
+    return expected(lambda log_p: -log_p.exp(), torch.log_softmax(scores(logits, target), -1), target)
+
+
+def inverse(logits: Tensor, target: Tensor) -> Tensor:
+    """One over the true class's probability: dominated by the worst examples.
+
+    L = 1 / p_y; beyond e^60 it continues linearly in -log p_y.
+
+    Args:
+        logits: (batch, C), any real values.
+        target: (batch,) int64 class indices, or (batch, C) class probabilities.
+
+    Returns:
+        (batch,) values >= 1, without unit.
+
+    Raises:
+        ValueError: a wrong shape or dtype.
+
+    Reference:
+        `power` at q = -1, plus 1.
+    """
+    return inverse_tuned(logits, target, exponent=1.0)
+
+
+def inverse_tuned(logits: Tensor, target: Tensor, *, exponent: Number = 0.2) -> Tensor:
+    """A small negative power of the true class's probability: close to cross-entropy, harder on the worst examples.
+
+    L = p_y^-exponent; beyond e^60 it continues linearly in -log p_y.
+
+    Args:
+        logits: (batch, C), any real values.
+        target: (batch,) int64 class indices, or (batch, C) class probabilities.
+        exponent: > 0; 0.2 as published.
+
+    Returns:
+        (batch,) values >= 1, without unit.
+
+    Raises:
+        ValueError: a wrong shape or dtype.
+
+    Reference:
+        `power` at q = -exponent, times exponent, plus 1.
+    """
+    return expected(lambda log_p: 1 + _expm1(-exponent * log_p), torch.log_softmax(scores(logits, target), -1), target)
+
+
+def _expm1(u: Tensor) -> Tensor:
+    capped = torch.where(u > EXPONENT_LIMIT, EXPONENT_LIMIT, u)  # not clamp_max and relu, which both have gradient 0 at the limit itself
+    return torch.expm1(capped) + math.exp(EXPONENT_LIMIT) * torch.relu(u - EXPONENT_LIMIT)
+
+
+@final
+@dataclass(eq=False)
+class CosineProb(Loss):
+    """See `cosine_prob`."""
+
+    function: ClassVar[Callable[..., Tensor]] = staticmethod(cosine_prob)
+
+    alpha: float = 0.9
+    beta: float = 1.0
+
+
+@final
+@dataclass(eq=False)
+class Power(Loss):
+    """See `power`."""
+
+    function: ClassVar[Callable[..., Tensor]] = staticmethod(power)
+
+    q: float = 0.7
+
+    @property
+    def exceeds_fp16(self) -> bool:
+        """Whether the gradient with respect to the logits, p_y^q (1 - p_y), can exceed float16's range."""
+        return self.q < 0
+
+
+@final
+@dataclass(eq=False)
+class DotProduct(Loss):
+    """See `dot_product`."""
+
+    function: ClassVar[Callable[..., Tensor]] = staticmethod(dot_product)
+
+
+@final
+@dataclass(eq=False)
+class Inverse(Loss):
+    """See `inverse`."""
+
+    function: ClassVar[Callable[..., Tensor]] = staticmethod(inverse)
+
+    @property
+    def exceeds_fp16(self) -> bool:
+        """Whether the gradient with respect to the logits can exceed float16's range: once p_y < 1 / 65504."""
+        return True
+
+
+@final
+@dataclass(eq=False)
+class InverseTuned(Loss):
+    """See `inverse_tuned`."""
+
+    function: ClassVar[Callable[..., Tensor]] = staticmethod(inverse_tuned)
+
+    exponent: float = 0.2
+
+    @property
+    def exceeds_fp16(self) -> bool:
+        """Whether the gradient with respect to the logits can exceed float16's range: from a logit gap of 63 at exponent 0.2."""
+        return True

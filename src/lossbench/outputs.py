@@ -1,0 +1,12 @@
+"""What a model may hand to a loss besides a plain (batch, classes) tensor."""
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class HeadOutput(NamedTuple):
+    """An embedding and the logits that a head made of it."""
+
+    embedding: Tensor
+    logits: Tensor

@@ -1,0 +1,80 @@
+"""From what the user typed to a planned run directory, without importing anything heavy."""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from lossbench.build import build, check_targets
+from lossbench.config import check
+from lossbench.contract.directory import RunDirectory, plan
+from lossbench.data.source import Source
+from lossbench.errors import UserError
+
+LOADER = ("batch_size", "num_workers", "steps_per_epoch", "overfit_batches", "limit_eval_batches")
+# Of this command, not of the run: they are not written to config.yaml.
+COMMAND_ONLY = ("runs_dir", "force")
+
+
+def build_source(data: Mapping[str, Any]) -> Source:
+    """Build the data set's description (torch-free); its settings are checked."""
+    return build({key: value for key, value in data.items() if key not in LOADER}, "data")
+
+
+def resolve(config: Mapping[str, Any], load_yardstick: Callable[[str], Mapping[str, Any]]) -> dict[str, Any]:
+    """Check a composed configuration and complete it: yardsticks by name become losses, the data get a fingerprint.
+
+    Args:
+        config: composed and interpolated, in plain containers.
+        load_yardstick: gives the configuration of a loss by its name.
+
+    Returns:
+        The configuration as config.yaml holds it.
+
+    Raises:
+        UserError: a value is not allowed.
+    """
+    names = config["yardsticks"]
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise UserError(f"yardsticks must be a list of losses such as [cross_entropy,cosine_prob], got {names!r}")
+    whole = {key: value for key, value in config.items() if key not in COMMAND_ONLY}
+    whole["yardsticks"] = {name: dict(load_yardstick(name)) for name in names}
+    check_targets(whole)
+    check(whole)
+    try:
+        whole["fingerprint"] = build_source(whole["data"]).fingerprint()
+    except ValueError as error:
+        raise UserError(f"data.{error}") from error
+    return whole
+
+
+def prepare(config: Mapping[str, Any], load_yardstick: Callable[[str], Mapping[str, Any]], command: list[str]) -> RunDirectory:
+    """Give a composed configuration its run directory: found when the same experiment is there, planned otherwise."""
+    runs_dir = Path(os.path.expanduser(str(config["runs_dir"])))
+    force = config["force"]
+    if not isinstance(force, bool):
+        raise UserError(f"force must be true or false, got {force!r}")
+    return plan(resolve(config, load_yardstick), runs_dir, force=force, command=command)
+
+
+def verify(run: RunDirectory) -> None:
+    """Check a planned directory before it runs: safe targets, values, an unedited config.yaml, the same data.
+
+    Raises:
+        UserError: says which of these fails and what to do.
+    """
+    missing = [key for key in ("data", "model", "loss", "trainer", "fingerprint", "seed") if key not in run.config]
+    if missing:
+        raise UserError(f"{run.path / 'config.yaml'} lacks {', '.join(missing)}; plan the run again with train.py")
+    check_targets(run.config)
+    run.verify()
+    check(run.config)
+    try:
+        now = build_source(run.config["data"]).fingerprint()
+    except ValueError as error:
+        raise UserError(f"data.{error}") from error
+    if now != run.config["fingerprint"]:
+        raise UserError(
+            f"the data of {run.path} have changed since it was planned (fingerprint {run.config['fingerprint']}, now {now}); "
+            "restore them, or start a new run with train.py"
+        )

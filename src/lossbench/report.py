@@ -1,0 +1,127 @@
+"""What a finished run says: result.json and the table on the screen. Torch-free."""
+
+import platform
+import resource
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("lossbench", "torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core", "numpy")
+SHOWN = ("accuracy", "top5_accuracy", "balanced_accuracy", "loss", "nll_scaled", "ece_scaled", "true_class_probability")
+PERCENT = ("accuracy", "top5_accuracy", "balanced_accuracy", "error_rate")
+NATS = ("nll", "nll_scaled", "cross_entropy")
+
+
+def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Flatten nested settings to dotted names; lists stay lists."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        name = f"{prefix}{key}"
+        flat |= flatten(value, f"{name}.") if isinstance(value, Mapping) and value else {name: value}
+    return flat
+
+
+def versions() -> dict[str, str]:
+    """The versions of everything that computes."""
+    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+
+
+def git_state() -> dict[str, Any]:
+    """The commit of the project the run was made with, and whether it had uncommitted changes; {} outside a repository."""
+
+    def git(*args: str) -> str:
+        done = subprocess.run(["git", "-C", str(Path(__file__).parent), *args], capture_output=True, text=True, check=False)
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    try:
+        commit = git("rev-parse", "HEAD")
+        return {"commit": commit, "dirty": bool(git("status", "--porcelain", "--untracked-files=no"))} if commit else {}
+    except FileNotFoundError:  # no git on this machine
+        return {}
+
+
+def peak_memory_mb() -> float:
+    """The most memory this process has had, in MB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)
+
+
+def make_result(
+    config: Mapping[str, Any],
+    *,
+    digest: str,
+    metrics: Mapping[str, tuple[float, float | None]],
+    counts: Mapping[str, int],
+    steps: int,
+    epochs: int,
+    seconds: float,
+    command: list[str],
+    **more: object,
+) -> dict[str, Any]:
+    """Collect what result.json holds.
+
+    Args:
+        config: the resolved configuration.
+        digest: the identity's hash.
+        metrics: name -> value and half-width of its 95 % interval.
+        counts: split -> number of examples.
+        steps: updates done.
+        epochs: epochs done.
+        seconds: wall-clock time of this process's part of the run.
+        command: what the user typed.
+        more: further facts (engine, GPU memory).
+
+    Returns:
+        A JSON-ready dictionary.
+    """
+    return {
+        "status": "done",
+        "seed": config["seed"],
+        **{group: config[group]["name"] for group in ("loss", "data", "model")},
+        "study": config["study"],
+        "hash": digest,
+        "metrics": {name: value for name, (value, _) in metrics.items()},
+        "half_width_95": {name: width for name, (_, width) in metrics.items()},
+        "n": dict(counts),
+        "params": flatten(config),
+        "fingerprint": config["fingerprint"],
+        "steps": steps,
+        "epochs": epochs,
+        "seconds": round(seconds, 3),
+        "peak_memory_mb": peak_memory_mb(),
+        "versions": versions(),
+        "git": git_state(),
+        "command": command,
+        **more,
+    }
+
+
+def table(result: Mapping[str, Any]) -> str:
+    """Show the metrics of a result: value, half-width of its 95 % interval, unit and n, for val and test."""
+    names = [*SHOWN, *(name.removeprefix("params.yardsticks.") for name in yardsticks(result))]
+    n = result["n"]
+    lines = [f"{'':24}{'val (n = ' + str(n['val']) + ')':>24}{'test (n = ' + str(n['test']) + ')':>24}"]
+    for name in dict.fromkeys(names):
+        if f"test/{name}" in result["metrics"]:
+            cells = "".join(f"{_cell(result, f'{stage}/{name}'):>24}" for stage in ("val", "test"))
+            lines.append(f"{name + _unit(name):24}{cells}")
+    return "\n".join(lines)
+
+
+def yardsticks(result: Mapping[str, Any]) -> list[str]:
+    """The names of the yardstick losses of a result."""
+    parts = (key.split(".") for key in result["params"] if key.startswith("yardsticks."))
+    return list(dict.fromkeys(part[1] for part in parts))
+
+
+def _unit(name: str) -> str:
+    return " (%)" if name in PERCENT else " (nats)" if name in NATS else ""
+
+
+def _cell(result: Mapping[str, Any], name: str) -> str:
+    factor, digits = (100, 2) if name.split("/")[1] in PERCENT else (1, 4)
+    value, width = result["metrics"][name], result["half_width_95"][name]
+    return f"{factor * value:.{digits}f}" + ("" if width is None else f" ± {factor * width:.{digits}f}")

@@ -1,0 +1,269 @@
+"""The one LightningModule: the same step for train, val and test, whatever the model and the loss."""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from pytorch_lightning import LightningModule
+from torch import Tensor, nn
+
+from lossbench.errors import UserError
+from lossbench.metrics import Metric, classification_metrics, fit_scale, interval_of_mean
+from lossbench.seeds import derive
+
+Output = Tensor | tuple[Tensor, ...]
+
+
+class Loss(Protocol):
+    """What the task asks of a loss (lossbench.losses.Loss provides it)."""
+
+    def __call__(self, output: Any, target: Tensor) -> Tensor: ...  # noqa: D102
+    def per_example(self, output: Any, target: Tensor) -> Tensor: ...  # noqa: D102
+    def terms(self, output: Any, target: Tensor) -> dict[str, Tensor]: ...  # noqa: D102
+    def logits(self, output: Any) -> Tensor: ...  # noqa: D102
+
+
+class Schedule(Protocol):
+    """What the task asks of a schedule (lossbench.schedules provides them)."""
+
+    def factor(self, step: int, total_steps: int, steps_per_epoch: int) -> float: ...  # noqa: D102
+    def momentum(self, step: int, total_steps: int, steps_per_epoch: int) -> float | None: ...  # noqa: D102
+
+
+class Evaluation(NamedTuple):
+    """All of a split, in its own order: model outputs and targets (n,), on the CPU in float32."""
+
+    output: Output
+    target: Tensor
+
+
+def measure(
+    loss: Loss, yardsticks: Mapping[str, Loss], evaluation: Evaluation, scale: float | None = None
+) -> dict[str, Metric]:
+    """Measure a split: the loss, the yardstick losses on the same outputs, and the classification metrics.
+
+    Args:
+        loss: the loss that was trained.
+        yardsticks: name -> loss with which every run is measured, whatever it was trained with.
+        evaluation: outputs and targets.
+        scale: the factor on the logits fitted on validation data; adds the *_scaled metrics.
+
+    Returns:
+        name -> value with the half-width of its 95 % interval.
+    """
+    output, target = evaluation
+    raw = output if isinstance(output, Tensor) else output[-1]
+    interval = interval_of_mean(loss.per_example(output, target))
+    metrics = {"loss": Metric(loss(output, target).item(), interval.half_width)}
+    metrics |= {name: interval_of_mean(term) for name, term in loss.terms(output, target).items()}
+    for name, yardstick in yardsticks.items():
+        metrics[name] = interval_of_mean(yardstick.per_example(raw, target))
+    return metrics | classification_metrics(loss.logits(output), target, scale=scale)
+
+
+class ClassificationTask(LightningModule):
+    """Train a classifier with one loss and measure it with many.
+
+    Args:
+        model: maps inputs to logits (batch, C), or to a tuple whose last part is the logits.
+        loss: the loss to train with.
+        yardsticks: name -> loss evaluated on the same outputs.
+        make_optimizer: parameters -> optimiser.
+        schedule: learning rate (and momentum) as functions of the step.
+        total_steps: steps of the whole run.
+        steps_per_epoch: steps of an epoch.
+        seed: the run's seed; everything random in step k depends on (seed, k).
+        log_every_n_steps: steps between two rows of training metrics.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss: Loss,
+        *,
+        make_optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer],
+        schedule: Schedule,
+        total_steps: int,
+        steps_per_epoch: int,
+        seed: int,
+        yardsticks: Mapping[str, Loss] | None = None,
+        log_every_n_steps: int = 50,
+    ) -> None:
+        super().__init__()
+        self.model, self.loss, self.yardsticks = model, loss, dict(yardsticks or {})
+        self._make_optimizer, self._schedule = make_optimizer, schedule
+        self._total_steps, self._steps_per_epoch = total_steps, steps_per_epoch
+        self._seed, self._every = seed, log_every_n_steps
+        self.scale: float | None = None
+        self.trained: tuple[int, int] | None = None
+        self.shown: dict[str, float] = {}
+        self.results: dict[str, Metric] = {}
+        self.evaluations: dict[str, Evaluation] = {}
+        self._parts: list[tuple[Tensor, ...]] = []
+        self._pending: dict[str, Tensor | float] | None = None
+        self._totals = torch.zeros(3)
+        self._clock = (0.0, 0)
+
+    def forward(self, inputs: Tensor) -> Output:
+        """Map inputs to the model's output."""
+        return self.model(inputs)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Build the optimiser; its groups remember the base learning rate that the schedule multiplies."""
+        optimizer = self._make_optimizer(self.model.parameters())
+        for group in optimizer.param_groups:
+            group["initial_lr"] = group["lr"]
+        return optimizer
+
+    # -- training
+
+    def on_train_start(self) -> None:
+        """Start the clock of steps per second."""
+        self._totals = self._totals.to(self.device)
+        self._clock = (time.perf_counter(), self.global_step)
+
+    def on_train_epoch_start(self) -> None:
+        """Forget the last epoch's means; Lightning does not call this when it resumes inside an epoch."""
+        self._totals = torch.zeros(3, device=self.device)
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Set what depends on the step: the learning rate, momentum and the random numbers of dropout and the like."""
+        step = self.global_step
+        torch.manual_seed(derive(self._seed, "step", step, self.global_rank))
+        place = (step, self._total_steps, self._steps_per_epoch)
+        factor, momentum = self._schedule.factor(*place), self._schedule.momentum(*place)
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = group["initial_lr"] * factor
+            if momentum is not None and "betas" in group:
+                group["betas"] = (momentum, group["betas"][1])
+            elif momentum is not None and "momentum" in group:
+                group["momentum"] = momentum
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """Compute the loss that is minimised, and keep what is logged."""
+        output = self.model(batch.inputs)
+        loss = self.loss(output, batch.target)
+        logged = self.global_step % self._every == 0
+        with torch.no_grad():
+            if logged or loss.device.type == "cpu":
+                self._require_finite(loss.item(), "loss")
+            hits = (self.loss.logits(output).argmax(1) == batch.target).sum()
+            n = len(batch.target)
+            self._totals += torch.stack((loss.detach() * n, hits, hits.new_tensor(n)))
+            if logged:
+                terms = self.loss.terms(output, batch.target)
+                self._pending = {"train/loss": loss.detach(), **{f"train/{name}": term.mean() for name, term in terms.items()}}
+        return loss
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Measure the gradient (already unscaled, not yet clipped) on the steps that are logged."""
+        if self._pending is not None:
+            gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+            self._pending["train/gradient_norm"] = torch.nn.utils.get_total_norm(gradients)
+            self._pending["train/learning_rate"] = optimizer.param_groups[0]["lr"]
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Write the row of a logged step: its numbers are those before the update."""
+        if self._pending is None:
+            return
+        values = {name: float(value) for name, value in self._pending.items()}
+        self._pending = None
+        step, now = self.global_step - 1, time.perf_counter()
+        since, first = self._clock
+        values["train/steps_per_second"] = (step + 1 - first) / max(now - since, 1e-9)
+        self._clock = (now, step + 1)
+        self.shown["loss"] = values["train/loss"]
+        self._require_finite(self._totals[0].item(), "loss")
+        self._record(values, step)
+
+    def on_train_epoch_end(self) -> None:
+        """Write the epoch's means over training examples, taken while the weights moved."""
+        loss, hits, n = self._reduced_totals().tolist()
+        self._require_finite(loss, "loss")
+        self._record({"train/epoch_loss": loss / n, "train/epoch_accuracy": hits / n}, self.global_step)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the epoch's running sums, so that a resumed epoch has the same means."""
+        checkpoint["train_totals"] = self._reduced_totals().tolist()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take the running sums up again (one process takes all of them)."""
+        if self.global_rank == 0:
+            self._totals = torch.tensor(checkpoint["train_totals"])
+
+    # -- evaluation
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        """Collect outputs."""
+        self._collect(batch)
+
+    def test_step(self, batch: Any, batch_idx: int) -> None:
+        """Collect outputs."""
+        self._collect(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        """Measure the validation split."""
+        self._measure("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Measure the test split."""
+        self._measure("test")
+
+    def _collect(self, batch: Any) -> None:
+        output = self.model(batch.inputs)
+        parts = output if isinstance(output, tuple) else (output,)
+        self._parts.append(tuple(part.detach().float() for part in (batch.position, batch.target, *parts)))
+        self._kind = type(output)
+
+    def _measure(self, stage: str) -> None:
+        gathered = [torch.cat(column) for column in zip(*self._parts, strict=True)]
+        self._parts = []
+        if self.trainer.world_size > 1:
+            gathered = [torch.as_tensor(self.all_gather(column)).flatten(0, 1) for column in gathered]
+        position, *columns = (column.cpu() for column in gathered)
+        order = self._exactly_once(position.long(), stage)
+        target, *parts = (column[order] for column in columns)
+        output = parts[0] if issubclass(self._kind, Tensor) else self._kind(*parts)
+        final = self.trainer.state.fn != "fit"
+        evaluation = Evaluation(output, target.long())
+        if final and stage == "val":
+            self.scale = fit_scale(self.loss.logits(output), evaluation.target)
+        metrics = {f"{stage}/{name}": metric for name, metric in measure(self.loss, self.yardsticks, evaluation, self.scale).items()}
+        values = {name: metric.value for name, metric in metrics.items()}
+        self.log_dict(values, logger=False, sync_dist=self.trainer.world_size > 1)
+        self.shown[f"{stage} accuracy"] = values[f"{stage}/accuracy"]
+        if final:
+            self.results |= metrics
+            self.evaluations[stage] = evaluation
+        if not final or stage == "test":
+            self._record(values, self.global_step if self.trained is None else self.trained[0])
+
+    def _exactly_once(self, position: Tensor, stage: str) -> Tensor:
+        """Index that puts every example of the split in its place once (ranks are padded with repeats)."""
+        loaders = self.trainer.val_dataloaders if stage == "val" else self.trainer.test_dataloaders
+        n = len(loaders.dataset)  # pyright: ignore[reportOptionalMemberAccess] - there is one loader while evaluating
+        order = torch.full((n,), -1)
+        order[position] = torch.arange(len(position))
+        if (order < 0).any():
+            raise RuntimeError(f"{int((order < 0).sum())} of {n} {stage} examples were not evaluated")
+        return order
+
+    # -- keeping record
+
+    def _record(self, values: dict[str, float], step: int) -> None:
+        epoch = self.current_epoch if self.trained is None else self.trained[1]
+        for logger in self.loggers:
+            logger.log_metrics({**values, "epoch": epoch}, step)
+
+    def _reduced_totals(self) -> Tensor:
+        return torch.as_tensor(self.trainer.strategy.reduce(self._totals.clone(), reduce_op="sum"))
+
+    def _require_finite(self, value: float, what: str) -> None:
+        if not math.isfinite(value):
+            raise UserError(
+                f"the training {what} became {value} at or before step {self.global_step}, epoch {self.current_epoch}; "
+                "the last good checkpoint is kept: try a lower learning rate (optimizer.lr=...), "
+                "trainer.gradient_clip_val=1 or trainer.precision=32-true"
+            )
