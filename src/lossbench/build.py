@@ -1,8 +1,10 @@
 """Configuration -> objects: the one place that instantiates, and the allow-list that keeps it safe."""
 
+import functools
 import inspect
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 from lossbench.errors import UserError, one_line, suggest
@@ -24,6 +26,8 @@ CLASSES = (
 FUNCTIONS = ("torchvision.models",)
 # How the configuration names a thing; passed on only to what takes it.
 LABEL = "name"
+# Hydra's words: what to build, its positional arguments, and whether to wait for more of them.
+TARGET, ARGS, PARTIAL = SPECIAL = ("_target_", "_args_", "_partial_")
 
 
 def allowed_by_user() -> tuple[str, ...]:
@@ -62,24 +66,33 @@ def build(node: Mapping[str, Any], where: str, *args: object, partial: bool = Fa
         UserError: the target is not allowed or does not exist, a setting does not exist or has a wrong value.
     """
     check_targets(node, where)
-    _resolve_all(node, where)
-    factory = _resolve(node["_target_"], where)
-    settings = {key: value for key, value in node.items() if key != LABEL or LABEL in inspect.signature(factory).parameters}
-    _check_names(factory, [key for key in settings if not key.startswith("_")], where)
-    from hydra.utils import instantiate
-    from omegaconf import OmegaConf
+    return _make({**node, PARTIAL: True} if partial else node, where, args, extra)
 
-    plain = OmegaConf.create({**settings, "_convert_": "all", "_partial_": True}, flags={"allow_objects": False})
+
+def _make(node: object, where: str, args: Sequence[object] = (), extra: Mapping[str, object] | None = None) -> Any:
+    # Not Hydra's instantiate: it resolves ${...} in stored text, and what that gives escapes the check of targets.
+    if isinstance(node, list | tuple):
+        return [_make(item, f"{where}[{i}]") for i, item in enumerate(node)]
+    if not isinstance(node, Mapping):
+        return node
+    if TARGET not in node:
+        return {key: _make(item, f"{where}.{key}") for key, item in node.items()}
+    factory = _resolve(node[TARGET], where)
+    settings = {key: item for key, item in node.items() if key not in SPECIAL}
+    takes = inspect.signature(factory).parameters
+    if LABEL not in takes:
+        settings.pop(LABEL, None)
+    _check_names(factory, settings, where)
+    made = {key: _make(item, f"{where}.{key}") for key, item in settings.items()} | dict(extra or {})
+    args = [*args, *_make(node.get(ARGS, []), where)]
+    return functools.partial(factory, *args, **made) if node.get(PARTIAL) else _call(factory, args, made, where)
+
+
+def _call(factory: Callable[..., Any], args: Sequence[object], settings: Mapping[str, Any], where: str) -> Any:
     try:
-        maker = instantiate(plain)
-        return maker if partial else maker(*args, **extra)
-    except UserError:
-        raise
-    except Exception as error:
-        cause = error.__cause__ or error
-        if not isinstance(cause, ValueError | TypeError | ImportError):
-            raise
-        text = one_line(cause)
+        return factory(*args, **settings)
+    except (ValueError, TypeError, ImportError) as error:
+        text = one_line(error)
         raise UserError(f"{where}{'.' if text.split(' ')[0] in settings else ': '}{text}") from error
 
 
@@ -96,23 +109,10 @@ def _refusal(where: str, target: object) -> UserError:
     )
 
 
-def _resolve_all(node: object, where: str) -> None:
-    if isinstance(node, Mapping):
-        if "_target_" in node:
-            _resolve(node["_target_"], where)
-        for item in node.values():
-            _resolve_all(item, where)
-    elif isinstance(node, list | tuple):
-        for item in node:
-            _resolve_all(item, where)
-
-
-def _resolve(target: str, where: str) -> Any:
+def _resolve(target: Any, where: str) -> Any:
     """Import the target and check that what was found really lives where the allow-list says."""
-    from hydra.utils import get_object
-
     try:
-        found = get_object(target)
+        found = _find(target)
     except Exception as error:
         raise UserError(f"{where}._target_={target} does not exist: {one_line(error)}") from error
     home = f"{getattr(found, '__module__', '')}.{getattr(found, '__name__', '')}"
@@ -123,7 +123,16 @@ def _resolve(target: str, where: str) -> Any:
     return found
 
 
-def _check_names(factory: Any, names: list[str], where: str) -> None:
+def _find(target: str) -> Any:
+    path, *rest = target.split(".")
+    found = import_module(path)
+    for part in rest:
+        path = f"{path}.{part}"
+        found = getattr(found, part) if hasattr(found, part) else import_module(path)
+    return found
+
+
+def _check_names(factory: Any, names: Iterable[str], where: str) -> None:
     parameters = inspect.signature(factory).parameters
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return

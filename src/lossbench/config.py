@@ -29,7 +29,7 @@ def number(name: str, value: object, low: float, *, above: bool = False, below: 
 def choice(name: str, value: object, options: tuple[object, ...]) -> None:
     """Require one of a few values."""
     if not any(value is option or (type(value) is type(option) and value == option) for option in options):
-        raise ValueError(f"{name}={value} is not allowed; {suggest(str(value), map(_shown, options))}")
+        raise ValueError(f"{name}={_shown(value)} is not allowed; {suggest(str(value), map(_shown, options))}")
 
 
 def directory_name(name: str, value: object) -> None:
@@ -43,7 +43,15 @@ def _shown(value: object) -> str:
 
 
 def _or(other: object, rule: Rule) -> Rule:
-    return lambda name, value: None if value is other or value == other and type(value) is type(other) else rule(name, value)
+    def either(name: str, value: object) -> None:
+        if value is other or (value == other and type(value) is type(other)):
+            return
+        try:
+            rule(name, value)
+        except ValueError as error:
+            raise ValueError(f"{error}; {_shown(other)} is allowed too") from error
+
+    return either
 
 
 def _int(low: int, high: int | None = None) -> Rule:
@@ -131,11 +139,16 @@ def check(config: Mapping[str, Any]) -> None:
             rule(path, value)
         _check_groups(config)
         _check_together(config)
+    except KeyError as error:
+        raise UserError(f"the configuration lacks {error.args[0]}") from error
     except ValueError as error:
         raise UserError(str(error)) from error
 
 
 def _check_groups(config: Mapping[str, Any]) -> None:
+    for group in ("data", "model", "loss", "optimizer", "scheduler"):
+        if not isinstance(config[group], Mapping) or "_target_" not in config[group]:
+            raise ValueError(f"{group} must say what to build (_target_), got {config[group]!r}; choose one with {group}=NAME")
     for group in ("data", "model", "loss"):
         directory_name(f"{group}.name", config[group].get("name"))
     for where, loss in (("loss", config["loss"]), *((f"yardsticks.{name}", node) for name, node in config["yardsticks"].items())):

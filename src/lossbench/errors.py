@@ -50,6 +50,7 @@ def exit_on_user_error(main: Callable[[], object], explain: Callable[[Exception]
     """
     try:
         main()
+        sys.stdout.flush()  # here, where a reader that went away is noticed
     except KeyboardInterrupt:
         print("\ninterrupted: the same command again resumes from the last checkpoint", file=sys.stderr)
         sys.exit(130)

@@ -1,4 +1,4 @@
-"""Is there a GPU? Asked of the driver, because importing torch takes seconds."""
+"""What this machine has and how its memory is kept. Torch-free: importing torch takes seconds."""
 
 import ctypes
 import os
@@ -32,3 +32,16 @@ def require_gpu(accelerator: str) -> None:
     """
     if accelerator == "gpu" and not has_gpu():
         raise UserError(NO_GPU)
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep freed memory for the next tensor of that size.
+
+    By default it gives every freed temporary above about 1 MB back and takes it again page by page, which makes the
+    forward and backward of a loss at (256, 1000) up to five times slower. At most 256 MB stay unused.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        mmap_threshold, trim_threshold = -3, -1
+        libc = ctypes.CDLL(None)
+        libc.mallopt(mmap_threshold, 32 << 20)
+        libc.mallopt(trim_threshold, 256 << 20)

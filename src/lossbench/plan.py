@@ -50,6 +50,8 @@ def resolve(config: Mapping[str, Any], load_yardstick: Callable[[str], Mapping[s
 
 def prepare(config: Mapping[str, Any], load_yardstick: Callable[[str], Mapping[str, Any]], command: list[str]) -> RunDirectory:
     """Give a composed configuration its run directory: found when the same experiment is there, planned otherwise."""
+    if config["runs_dir"] in (None, ""):
+        raise UserError(f"runs_dir must be a folder such as runs, got {config['runs_dir']!r} (LOSSBENCH_RUNS sets it too)")
     runs_dir = Path(os.path.expanduser(str(config["runs_dir"])))
     force = config["force"]
     if not isinstance(force, bool):

@@ -17,14 +17,14 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from lossbench.assemble import Parts, assemble, build_task
 from lossbench.build import build
 from lossbench.callbacks.budget import MaxSteps
-from lossbench.callbacks.checkpoint import RunCheckpoint, VerifiedCheckpointIO, read_checkpoint
+from lossbench.callbacks.checkpoint import RunCheckpoint, VerifiedCheckpointIO, link_best, read_checkpoint
 from lossbench.callbacks.loggers import TidyLogger, fill_hparams
 from lossbench.callbacks.progress import EpochLines, Progress
 from lossbench.contract.directory import RunDirectory
 from lossbench.contract.history import History
 from lossbench.contract.identity import identity_hash
 from lossbench.errors import UserError
-from lossbench.hardware import NO_GPU
+from lossbench.hardware import NO_GPU, keep_freed_memory
 from lossbench.predictions import save_predictions
 from lossbench.report import flatten, make_result
 from lossbench.task import ClassificationTask
@@ -46,8 +46,11 @@ def execute(run: RunDirectory) -> dict[str, Any]:
     """
     config, started = run.config, time.perf_counter()
     check_hardware(config["trainer"])
+    keep_freed_memory()
     parts = assemble(config)
     resumed = read_checkpoint(run.checkpoint("last")) if run.checkpoint("last").exists() else None
+    if resumed is not None and resumed["is_best"] and is_first_rank():
+        link_best(run)  # the run may have died before it could
     with threads(config, parts), quiet(), history_of(run, resumed) as history:
         task = build_task(config, parts)
         trainer = make_trainer(config, run, parts, history, resumed)

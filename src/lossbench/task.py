@@ -54,13 +54,17 @@ def measure(
         name -> value with the half-width of its 95 % interval.
     """
     output, target = evaluation
-    raw = output if isinstance(output, Tensor) else output[-1]
     interval = interval_of_mean(loss.per_example(output, target))
     metrics = {"loss": Metric(loss(output, target).item(), interval.half_width)}
     metrics |= {name: interval_of_mean(term) for name, term in loss.terms(output, target).items()}
     for name, yardstick in yardsticks.items():
-        metrics[name] = interval_of_mean(yardstick.per_example(raw, target))
+        metrics[name] = interval_of_mean(yardstick.per_example(raw(output), target))
     return metrics | classification_metrics(loss.logits(output), target, scale=scale)
+
+
+def raw(output: Output) -> Tensor:
+    """The logits of an output that may have more parts before them."""
+    return output if isinstance(output, Tensor) else output[-1]
 
 
 class ClassificationTask(LightningModule):
@@ -149,7 +153,7 @@ class ClassificationTask(LightningModule):
         with torch.no_grad():
             if logged or loss.device.type == "cpu":
                 self._require_finite(loss.item(), "loss")
-            hits = (self.loss.logits(output).argmax(1) == batch.target).sum()
+            hits = (raw(output).argmax(1) == batch.target).sum()
             n = len(batch.target)
             self._totals += torch.stack((loss.detach() * n, hits, hits.new_tensor(n)))
             if logged:

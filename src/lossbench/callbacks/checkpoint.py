@@ -69,6 +69,7 @@ class RunCheckpoint(Checkpoint):
         self.every_n_epochs, self.every_n_steps = every_n_epochs, every_n_steps
         self.sign = -1.0 if monitor.split("/")[-1].removesuffix("_scaled") in LOWER_IS_BETTER else 1.0
         self.best: float | None = None
+        self.is_best = False
 
     def state_dict(self) -> dict[str, Any]:
         """Keep the best value so far."""
@@ -83,6 +84,7 @@ class RunCheckpoint(Checkpoint):
         checkpoint["history_bytes"] = self.history.flush() if self.history else 0
         # early stopping does not remember that it has stopped
         checkpoint["should_stop"] = bool(trainer.should_stop)
+        checkpoint["is_best"] = self.is_best
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Save inside an epoch; its last batch is left to the epoch's end."""
@@ -95,25 +97,27 @@ class RunCheckpoint(Checkpoint):
         value = trainer.callback_metrics.get(self.monitor)
         if value is None:
             raise UserError(f"monitor={self.monitor} is not measured; choose one of {', '.join(sorted(trainer.callback_metrics))}")
-        better = self.best is None or self.sign * float(value) > self.sign * self.best
-        if better:
+        self.is_best = self.best is None or self.sign * float(value) > self.sign * self.best
+        if self.is_best:
             self.best = float(value)
         last = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
-        if better or last or (trainer.current_epoch + 1) % self.every_n_epochs == 0:
+        if self.is_best or last or (trainer.current_epoch + 1) % self.every_n_epochs == 0:
             self._save(trainer)
-        if better and trainer.is_global_zero:
-            self._link_best()
+        if self.is_best and trainer.is_global_zero:
+            link_best(self.run)
+        self.is_best = False
 
     def _save(self, trainer: Trainer) -> None:
         trainer.save_checkpoint(self.run.checkpoint("last"), weights_only=False)
 
-    def _link_best(self) -> None:
-        """Give last.ckpt a second name: the next last.ckpt is a new file, so this one stays as it is."""
-        beside = self.run.checkpoint(".best")
-        beside.unlink(missing_ok=True)
-        try:
-            os.link(self.run.checkpoint("last"), beside)
-            os.replace(beside, self.run.checkpoint("best"))
-        except OSError:  # a file system without hard links
-            content = self.run.checkpoint("last").read_bytes()
-            write_atomic(self.run.checkpoint("best"), lambda file: file.write(content))
+
+def link_best(run: RunDirectory) -> None:
+    """Give last.ckpt a second name, best.ckpt: the next last.ckpt is a new file, so this one stays as it is."""
+    beside = run.checkpoint(".best")
+    beside.unlink(missing_ok=True)
+    try:
+        os.link(run.checkpoint("last"), beside)
+        os.replace(beside, run.checkpoint("best"))
+    except OSError:  # a file system without hard links
+        content = run.checkpoint("last").read_bytes()
+        write_atomic(run.checkpoint("best"), lambda file: file.write(content))

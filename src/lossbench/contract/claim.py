@@ -60,8 +60,12 @@ class Claim:
             return False
         except OSError as error:
             raise cannot_write(path, error) from error
-        with os.fdopen(handle, "w") as file:
-            json.dump(self.owner, file)
+        try:
+            with os.fdopen(handle, "w") as file:
+                json.dump(self.owner, file)
+        except OSError as error:
+            path.unlink(missing_ok=True)
+            raise cannot_write(path, error) from error
         return True
 
     def _take_over(self) -> None:
@@ -89,6 +93,8 @@ class Claim:
                 os.utime(self.path)
             except FileNotFoundError:  # the directory was moved or deleted by hand: nothing is left to own
                 return
+            except OSError:  # a network file system away for a moment: the next beat may succeed
+                continue
 
 
 def read_owner(path: Path) -> dict[str, Any]:
@@ -105,8 +111,10 @@ def is_alive(owner: dict[str, Any], path: Path) -> bool:
     if owner.get("host") != socket.gethostname():
         return path.exists() and _age(path) < (DEAD_AFTER_SECONDS if owner else 2)
     try:
-        return abs(psutil.Process(int(owner["pid"])).create_time() - owner["process_started"]) < 1
-    except psutil.NoSuchProcess:
+        process = psutil.Process(int(owner["pid"]))
+        # A killed process stays a zombie while its parent does not wait for it: in many containers for ever.
+        return process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - owner["process_started"]) < 1
+    except (psutil.NoSuchProcess, KeyError, TypeError, ValueError):
         return False
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 from uuid import uuid4
@@ -35,7 +36,8 @@ def write_atomic(path: Path, write: Callable[[BinaryIO], object], check: Callabl
     except OSError as error:
         raise cannot_write(path, error) from error
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):  # what went wrong has been said
+            beside.unlink(missing_ok=True)
 
 
 def cannot_write(path: Path, error: OSError) -> UserError:
@@ -82,7 +84,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         value = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}; a run directory holds a config.yaml") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # a ValueError for a month 13
         raise UserError(f"{path} is not plain YAML ({error}); restore it or plan the run again with train.py") from error
     if not isinstance(value, dict):
         raise UserError(f"{path} is damaged: expected a mapping, found {type(value).__name__}; plan the run again with train.py")

@@ -39,7 +39,7 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
         config: the resolved configuration with its data fingerprint.
 
     Returns:
-        A plain nested dictionary of strings, numbers as text with 12 significant digits.
+        A plain nested dictionary of strings, floats rounded to 12 significant digits.
     """
     picked: dict[str, Any] = {"result_version": RESULT_VERSION}
     for path in DECIDES:
@@ -62,7 +62,8 @@ def differences(ours: object, theirs: object, path: str = "") -> list[str]:
     if isinstance(ours, dict) and isinstance(theirs, dict):
         keys = sorted({*ours, *theirs})
         return [line for key in keys for line in differences(ours.get(key), theirs.get(key), f"{path}.{key}".lstrip("."))]
-    return [] if ours == theirs else [f"{path}: {theirs} -> {ours}"]
+    same = json.dumps(ours, sort_keys=True) == json.dumps(theirs, sort_keys=True)  # unlike ==, it tells True from 1
+    return [] if same else [f"{path}: {theirs} -> {ours}"]
 
 
 def _canonical(value: Any) -> Any:
@@ -70,7 +71,8 @@ def _canonical(value: Any) -> Any:
         return {str(key): _canonical(item) for key, item in value.items() if item is not None}
     if isinstance(value, list | tuple):
         return [_canonical(item) for item in value]
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not isinstance(value, float):
         return value
     # 1 and 1.0 are one setting, and a range gives 0.30000000000000004 where a person types 0.3
-    return f"{float(value):.12g}"
+    rounded = float(f"{value:.12g}")
+    return int(rounded) if rounded.is_integer() else rounded

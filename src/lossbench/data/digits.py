@@ -6,8 +6,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from lossbench.data.source import Source, Split, stratified_split
 from lossbench.config import integer
+from lossbench.data.source import Source, Split, stratified_split
 from lossbench.seeds import generator
 
 

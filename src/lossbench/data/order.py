@@ -20,13 +20,18 @@ class TrainBatches:
         rank: this process, 0 <= rank < world.
         world: number of processes; divides the batch size.
         done: batches already trained on, over the whole run.
+
+    Raises:
+        ValueError: there are fewer examples than processes.
     """
 
     def __init__(
         self, n: int, batch_size: int, seed: int, *, steps_per_epoch: int | None = None, rank: int = 0, world: int = 1, done: int = 0
     ) -> None:
         self.n, self.seed, self.rank, self.world, self.done = n, seed, rank, world, done
-        self.batch_size = min(batch_size, n)
+        if n < world:
+            raise ValueError(f"{n} training examples are too few for {world} processes")
+        self.batch_size = min(batch_size, n - n % world)  # equal shares: processes are averaged with equal weights
         self.per_pass = n // self.batch_size
         self.steps_per_epoch = steps_per_epoch or self.per_pass
         self._order: tuple[int, np.ndarray] = (-1, np.arange(n))

@@ -59,7 +59,7 @@ class Source(ABC):
         digest = sha256()
         for name in SPLITS:
             split = self.splits[name]
-            for array in (split.inputs, split.targets.astype("<i8"), split.ids.astype("S")):
+            for array in (split.inputs, split.targets.astype("<i8"), np.char.encode(split.ids, "utf-8")):
                 digest.update(f"{name}{array.dtype.str}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()[:16]
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lossbench.losses.base import Loss, Number, pick, scores
+from lossbench.losses.fused import fused_cosine_distance, fused_cosine_xent, inverse_norm
 from lossbench.outputs import HeadOutput
 
 
@@ -17,7 +18,7 @@ def cosine(logits: Tensor, target: Tensor) -> Tensor:
     L = 1 - z_y / ||z||
 
     Args:
-        logits: (batch, C), any real values; a norm below 1e-6 (float16: 1e-3) counts as that.
+        logits: (batch, C), any real values; 1e-6 (float16: 1e-3) is added to the norm in quadrature.
         target: (batch,) int64 class indices, or (batch, C) class probabilities.
 
     Returns:
@@ -29,7 +30,10 @@ def cosine(logits: Tensor, target: Tensor) -> Tensor:
     Reference:
         Barz & Denzler 2020, Deep Learning on Small Datasets without Pre-Training using Cosine Loss, arXiv 1901.09054, section 3.
     """
-    return 1 - _inverse_norm(logits).squeeze(-1) * pick(scores(logits, target), target)
+    wide = scores(logits, target)
+    if not target.is_floating_point():
+        return fused_cosine_distance(wide, target, _floor(logits))
+    return 1 - inverse_norm(wide, _floor(logits)).squeeze(-1) * pick(wide, target)
 
 
 def cosine_xent(logits: Tensor, target: Tensor, *, xent_weight: Number = 0.1, scale: Number = 1.0) -> Tensor:
@@ -38,7 +42,7 @@ def cosine_xent(logits: Tensor, target: Tensor, *, xent_weight: Number = 0.1, sc
     L = 1 - z_y / ||z|| + xent_weight CE(scale z / ||z||, y)
 
     Args:
-        logits: (batch, C), any real values; a norm below 1e-6 (float16: 1e-3) counts as that.
+        logits: (batch, C), any real values; 1e-6 (float16: 1e-3) is added to the norm in quadrature.
         target: (batch,) int64 class indices, or (batch, C) class probabilities.
         xent_weight: >= 0; 0.1 in the paper.
         scale: > 0; 1 in the paper, where the cross-entropy cannot fall below 5.909 at C = 1000. 11.5 lets p_y reach 0.99 there.
@@ -77,16 +81,26 @@ def cosine_xent_head(output: HeadOutput, target: Tensor, *, xent_weight: Number 
     return _sum(_head_terms(output, target, xent_weight))
 
 
-def _inverse_norm(logits: Tensor) -> Tensor:
-    # z * z rather than vector_norm or square: half their backward's time. The floor keeps the gradient at 0 finite in the logits' dtype.
-    floor = 1e-3 if logits.dtype == torch.float16 else 1e-6
-    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    return (wide * wide).sum(-1, keepdim=True).clamp_min(floor**2).rsqrt()
+def _floor(logits: Tensor) -> float:
+    """The least norm that counts: it keeps the gradient at 0 finite in the logits' dtype."""
+    return 1e-3 if logits.dtype == torch.float16 else 1e-6
+
+
+def _wide(logits: Tensor) -> Tensor:
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+
+def _unit(logits: Tensor) -> Tensor:
+    wide = _wide(logits)
+    return wide * inverse_norm(wide, _floor(logits))
 
 
 def _cosine_xent_terms(logits: Tensor, target: Tensor, xent_weight: Number, scale: Number) -> dict[str, Tensor]:
-    scaled = scores(logits, target) * (_inverse_norm(logits) * scale)
-    # both terms read the one product: a second path back to the logits would cost another (batch, classes) gradient
+    wide = scores(logits, target)
+    if not (target.is_floating_point() or isinstance(scale, Tensor) or isinstance(xent_weight, Tensor)):
+        distance, xent = fused_cosine_xent(wide, target, xent_weight, scale, _floor(logits))
+        return {"cosine": distance, "xent": xent}
+    scaled = wide * (inverse_norm(wide, _floor(logits)) * scale)
     return {"cosine": 1 - pick(scaled, target) / scale, "xent": -xent_weight * pick(torch.log_softmax(scaled, -1), target)}
 
 
@@ -108,7 +122,7 @@ class Cosine(Loss):
 
     def logits(self, output: Tensor) -> Tensor:
         """Give the cosines: a softmax of them is a probability once their scale has been fitted."""
-        return output * _inverse_norm(output)
+        return _unit(output)
 
 
 @final
@@ -127,7 +141,7 @@ class CosineXent(Loss):
 
     def logits(self, output: Tensor) -> Tensor:
         """Give the scaled cosines that the cross-entropy sees."""
-        return output * (_inverse_norm(output) * self.scale)
+        return _unit(output) * self.scale
 
 
 @final

@@ -65,7 +65,8 @@ def power(logits: Tensor, target: Tensor, *, q: Number = 0.7) -> Tensor:
     """
     log_p = torch.log_softmax(scores(logits, target), -1)
     if not isinstance(q, Tensor):
-        return expected(lambda v: -v if q == 0 else -_expm1(q * v) / q, log_p, target)
+        grow = torch.expm1 if q > 0 else _expm1  # log_p <= 0: only a negative q can overflow
+        return expected(lambda v: -v if q == 0 else grow(q * v) / -q, log_p, target)
     zero = q == 0
     safe = torch.where(zero, 1.0, q).to(log_p.dtype)  # a second where, as the gradient of 0 / 0 would be nan
     return expected(lambda v: torch.where(zero, -v, -_expm1(safe * v) / safe), log_p, target)

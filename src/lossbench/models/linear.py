@@ -17,14 +17,17 @@ class Linear(nn.Module):
         weight: initial W, (C, D); None draws torch's default.
 
     Raises:
-        ValueError: weight has another shape.
+        ValueError: weight is no matrix of numbers or has another shape.
     """
 
     def __init__(self, input_shape: Sequence[int], num_classes: int, bias: bool = True, weight: object = None) -> None:
         super().__init__()
         self.linear = nn.Linear(prod(input_shape), num_classes, bias=bias)
         if weight is not None:
-            given = torch.as_tensor(weight, dtype=self.linear.weight.dtype)
+            try:
+                given = torch.as_tensor(weight, dtype=self.linear.weight.dtype)
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"weight must be a list of C lists of D numbers, got {weight!r}") from error
             if given.shape != self.linear.weight.shape:
                 raise ValueError(f"weight must have shape {tuple(self.linear.weight.shape)}, got {tuple(given.shape)}")
             self.linear.weight.data.copy_(given)

@@ -1,0 +1,124 @@
+"""A finished run back in Python: model, configuration, predictions, and evaluation again on the same or other data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from lossbench.assemble import Parts, assemble
+from lossbench.callbacks.checkpoint import read_checkpoint
+from lossbench.contract.directory import RunDirectory
+from lossbench.data.module import ArrayDataset, DataModule
+from lossbench.data.source import SPLITS
+from lossbench.errors import UserError, suggest
+from lossbench.metrics import Metric
+from lossbench.plan import verify
+from lossbench.task import Evaluation, measure
+
+
+@dataclass(frozen=True)
+class LoadedRun:
+    """A run whose model has its trained weights and is in evaluation mode.
+
+    Args:
+        directory: where it lies.
+        parts: model, loss, yardsticks and data.
+    """
+
+    directory: RunDirectory
+    parts: Parts
+
+    @property
+    def model(self) -> nn.Module:
+        """The trained model: inputs (batch, ...) to logits (batch, C)."""
+        return self.parts.model
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The resolved configuration."""
+        return self.directory.config
+
+    @property
+    def result(self) -> dict[str, Any] | None:
+        """What result.json holds; None while the run is not done."""
+        return self.directory.result()
+
+    @cached_property
+    def predictions(self) -> Mapping[str, np.ndarray]:
+        """The saved arrays: <split>_outputs, <split>_targets and <split>_ids for val and test.
+
+        Raises:
+            UserError: the run saved none.
+        """
+        path = self.directory.predictions_path
+        if not path.exists():
+            raise UserError(f"{path} does not exist: the run is not done, or save_predictions kept it from being written")
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+
+    def evaluate(self, split: str = "test", data: DataModule | None = None) -> dict[str, Metric]:
+        """Measure the model again.
+
+        Args:
+            split: train, val or test.
+            data: other data with the same shape and classes; None is the run's own.
+
+        Returns:
+            name -> value with the half-width of its 95 % interval; the scale fitted when the run was tested is used again.
+
+        Raises:
+            UserError: there is no such split, or the data do not fit the model.
+        """
+        if split not in SPLITS:
+            raise UserError(f"split={split} does not exist; {suggest(split, SPLITS)}")
+        data = data or self.parts.data
+        self._require_fit(data)
+        examples = ArrayDataset(data.split(split))
+        outputs = []
+        with torch.inference_mode():
+            for start in range(0, len(examples), 1024):
+                output = self.model(examples.inputs[start : start + 1024])
+                outputs.append(output if isinstance(output, tuple) else (output,))
+        columns = [torch.cat(column) for column in zip(*outputs, strict=True)]
+        whole = type(output)(*columns) if isinstance(output, tuple) else columns[0]  # pyright: ignore[reportPossiblyUnboundVariable] - a split has examples
+        scale = self.result["scale"] if self.result else None
+        return measure(self.parts.loss, self.parts.yardsticks, Evaluation(whole, examples.targets), scale)
+
+    def _require_fit(self, data: DataModule) -> None:
+        ours, theirs = self.parts.source, data.source
+        if (ours.input_shape, ours.num_classes) != (theirs.input_shape, theirs.num_classes):
+            raise UserError(
+                f"the model takes inputs {ours.input_shape} and {ours.num_classes} classes, "
+                f"the data have {theirs.input_shape} and {theirs.num_classes}; choose data of the same shape and classes"
+            )
+
+
+def load(run_dir: str | PathLike[str], checkpoint: str | None = None) -> LoadedRun:
+    """Load a run: run = lossbench.load("runs/..."); run.model(inputs).
+
+    Args:
+        run_dir: the run's directory.
+        checkpoint: "last" or "best"; None takes the weights that were tested.
+
+    Returns:
+        The run with its trained model.
+
+    Raises:
+        UserError: the directory, its configuration or the checkpoint is missing, edited or unsafe.
+    """
+    run = RunDirectory(Path(run_dir))
+    verify(run)
+    name = checkpoint or run.config["evaluate"]
+    if name not in ("last", "best"):
+        raise UserError(f"checkpoint={name} does not exist; {suggest(name, ('last', 'best'))}")
+    parts = assemble(run.config)
+    weights = read_checkpoint(run.checkpoint(name))["state_dict"]
+    parts.model.load_state_dict({key.removeprefix("model."): value for key, value in weights.items() if key.startswith("model.")})
+    parts.model.eval()
+    return LoadedRun(run, parts)

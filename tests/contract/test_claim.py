@@ -1,0 +1,229 @@
+"""A run directory has one owner, proved with real processes."""
+
+import errno
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+import psutil
+import pytest
+
+from lossbench.contract import claim as claim_module
+from lossbench.contract.claim import DEAD_AFTER_SECONDS, Claim, read_owner
+from lossbench.errors import UserError
+
+HOLD = """
+import sys
+from pathlib import Path
+from lossbench.contract.claim import Claim
+with Claim(Path(sys.argv[1])):
+    print("mine", flush=True)
+    sys.stdin.read()
+"""
+# Everybody waits for the same instant; who wins keeps the claim until all have tried.
+RACE = """
+import sys, time
+from pathlib import Path
+from lossbench.contract.claim import Claim
+from lossbench.errors import UserError
+print("ready", flush=True)
+time.sleep(max(0, float(sys.stdin.readline()) - time.time()))
+try:
+    with Claim(Path(sys.argv[1])):
+        print("won", flush=True)
+        sys.stdin.readline()
+except UserError as error:
+    print("lost", error, flush=True)
+"""
+
+
+def python(code: str, path: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+@contextmanager
+def held(path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that holds the claim."""
+    with python(HOLD, path) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "mine\n"
+        yield process
+        process.kill()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "claim.json"
+
+
+def write_claim(path: Path, age: float = 0, **owner: Any) -> None:
+    path.write_text(json.dumps({"token": "theirs", "host": "elsewhere", "pid": 1, "process_started": 0.0, **owner}))
+    os.utime(path, (time.time() - age,) * 2)
+
+
+def own(path: Path) -> None:
+    with Claim(path) as claim:
+        assert read_owner(path) == claim.owner
+
+
+def test_the_claim_says_whose_it_is_and_goes_with_its_owner(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_JOB_ID", "42")
+    with Claim(path):
+        owner = read_owner(path)
+        assert (owner["host"], owner["pid"], owner["job_id"]) == (socket.gethostname(), os.getpid(), "42")
+        assert owner["process_started"] == psutil.Process().create_time()
+    assert os.listdir(path.parent) == []
+
+
+def test_the_claim_goes_when_the_block_fails(path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), Claim(path):
+        raise KeyboardInterrupt
+    assert not path.exists()
+
+
+def test_a_living_owner_is_respected_and_a_killed_ones_claim_taken_over(path: Path) -> None:
+    with held(path) as other:
+        owner = read_owner(path)
+        with pytest.raises(UserError, match=rf"{path.parent} is being run by process {other.pid} on .*; wait for it or stop it"):
+            own(path)
+        assert read_owner(path) == owner
+        other.send_signal(signal.SIGKILL)
+        while psutil.Process(other.pid).status() != psutil.STATUS_ZOMBIE:  # dead, though nobody has waited for it
+            time.sleep(0.01)
+        assert read_owner(path) == owner
+        own(path)
+    assert os.listdir(path.parent) == []
+
+
+def test_a_second_claim_in_the_same_process_is_refused(path: Path) -> None:
+    with Claim(path), pytest.raises(UserError, match=f"process {os.getpid()} "):
+        own(path)
+
+
+def test_a_reused_process_number_does_not_count(path: Path) -> None:
+    write_claim(path, host=socket.gethostname(), pid=os.getpid(), process_started=psutil.Process().create_time() - 60)
+    own(path)
+
+
+@pytest.mark.parametrize(("age", "alive"), [(0, True), (DEAD_AFTER_SECONDS - 20, True), (DEAD_AFTER_SECONDS + 20, False)])
+def test_another_hosts_owner_lives_by_its_heartbeat(path: Path, age: float, alive: bool) -> None:
+    write_claim(path, age)
+    if alive:
+        with pytest.raises(UserError, match="process 1 on elsewhere"):
+            own(path)
+        assert read_owner(path)["token"] == "theirs"
+    else:
+        own(path)
+
+
+def test_the_heart_beats(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claim_module, "HEARTBEAT_SECONDS", 0.01)
+    utime, failed = os.utime, []
+
+    def fails_once(path: Path) -> None:
+        if not failed:
+            failed.append(path)
+            raise OSError(errno.EIO, "the network file system is away")
+        utime(path)
+
+    monkeypatch.setattr(claim_module.os, "utime", fails_once)
+    with Claim(path):
+        utime(path, (0, 0))
+        deadline = time.time() + 10
+        while path.stat().st_mtime == 0 and time.time() < deadline:
+            time.sleep(0.01)
+        assert path.stat().st_mtime > 0
+
+
+@pytest.mark.parametrize("text", ["", '{"token": "theirs", "ho', "[]", '{"host": "HERE"}', '{"host": "HERE", "pid": "x"}'])
+def test_a_half_written_claim_is_given_two_seconds_and_then_taken_over(path: Path, text: str) -> None:
+    path.write_text(text.replace("HERE", socket.gethostname()))
+    if "HERE" not in text:
+        with pytest.raises(UserError, match="is being run by"):
+            own(path)
+        os.utime(path, (time.time() - 3,) * 2)
+    own(path)
+    assert os.listdir(path.parent) == []
+
+
+def test_an_owner_that_was_replaced_leaves_its_successors_claim(path: Path) -> None:
+    with Claim(path):
+        write_claim(path)
+    assert read_owner(path)["token"] == "theirs"
+
+
+def test_a_full_disk_leaves_no_claim(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_space(*args: object) -> NoReturn:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(claim_module.json, "dump", no_space)
+    with pytest.raises(UserError, match="cannot write .*claim.json: No space left"):
+        own(path)
+    assert os.listdir(path.parent) == []
+
+
+def test_the_folder_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot write .*No such file"):
+        own(tmp_path / "missing" / "claim.json")
+
+
+def test_a_takeover_that_died_half_way_blocks_for_a_while_only(path: Path) -> None:
+    write_claim(path, DEAD_AFTER_SECONDS + 20)
+    gate = path.with_name("claim.json.theirs")
+    gate.touch()
+    with pytest.raises(UserError, match="is just being taken over by another process"):
+        own(path)
+    os.utime(gate, (time.time() - DEAD_AFTER_SECONDS - 20,) * 2)
+    own(path)
+    assert os.listdir(path.parent) == []
+
+
+def test_who_is_overtaken_while_taking_over_gives_way(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_claim(path, DEAD_AFTER_SECONDS + 20)
+    is_alive = claim_module.is_alive
+
+    def overtaken(owner: dict[str, Any], where: Path) -> bool:
+        verdict = is_alive(owner, where)
+        write_claim(path, token="faster", pid=7)
+        return verdict
+
+    monkeypatch.setattr(claim_module, "is_alive", overtaken)
+    with pytest.raises(UserError, match="was just taken over by process 7 on elsewhere"):
+        own(path)
+    assert read_owner(path)["token"] == "faster"
+    assert os.listdir(path.parent) == ["claim.json"]
+
+
+@pytest.mark.parametrize("claims", ["none", "dead", "broken"])
+def test_of_several_at_once_exactly_one_wins(path: Path, claims: str) -> None:
+    if claims != "none":
+        write_claim(path, DEAD_AFTER_SECONDS + 20)
+    if claims == "broken":
+        path.write_text("{")
+        os.utime(path, (time.time() - 20,) * 2)
+    racers = [python(RACE, path) for _ in range(6)]
+    answers = []
+    for racer in racers:
+        assert racer.stdout is not None
+        assert racer.stdout.readline() == "ready\n"
+    at = time.time() + 0.2
+    for racer in racers:
+        assert racer.stdin is not None
+        racer.stdin.write(f"{at}\n")
+        racer.stdin.flush()
+    for racer in racers:
+        assert racer.stdout is not None
+        answers.append(racer.stdout.readline())
+    for racer in racers:
+        racer.communicate("\n", timeout=20)
+    assert sorted(answer.split()[0] for answer in answers) == ["lost"] * 5 + ["won"]
+    assert [racer.returncode for racer in racers] == [0] * 6
+    assert os.listdir(path.parent) == []

@@ -1,0 +1,77 @@
+"""A user's mistake ends in one line and a meaningful exit code."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+import pytest
+
+from lossbench.errors import UserError, exit_on_user_error, one_line, suggest
+
+
+def raiser(error: BaseException) -> Callable[[], NoReturn]:
+    def main() -> NoReturn:
+        raise error
+
+    return main
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "clause"),
+    [
+        ("momentun", ["lr", "momentum"], "did you mean momentum? Available: lr, momentum"),
+        ("zzz", ["b", "a"], "Available: a, b"),
+        ("zzz", [], "Available: none"),
+    ],
+)
+def test_suggest(name: str, options: list[str], clause: str) -> None:
+    assert suggest(name, iter(options)) == clause
+
+
+@pytest.mark.parametrize(("error", "line"), [(ValueError("a\n  b\tc "), "a b c"), (KeyError(), "KeyError"), (OSError(" \n"), "OSError")])
+def test_one_line(error: Exception, line: str) -> None:
+    assert one_line(error) == line
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "printed"),
+    [
+        (UserError("alpha\nis wrong"), 1, "error: alpha is wrong\n"),
+        (LookupError("x"), 1, "error: explained x\n"),
+        (KeyboardInterrupt(), 130, "\ninterrupted: the same command again resumes from the last checkpoint\n"),
+        (SystemExit(7), 7, ""),
+    ],
+)
+def test_exit_codes(error: BaseException, code: int, printed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        exit_on_user_error(raiser(error), lambda error: f"explained {error}" if isinstance(error, LookupError) else None)
+    assert caught.value.code == code
+    assert capsys.readouterr().err == printed
+
+
+def test_success_is_zero() -> None:
+    with pytest.raises(SystemExit) as caught:
+        exit_on_user_error(lambda: None)
+    assert caught.value.code == 0
+
+
+def test_a_bug_keeps_its_traceback() -> None:
+    with pytest.raises(ZeroDivisionError):
+        exit_on_user_error(raiser(ZeroDivisionError()))
+
+
+@pytest.mark.parametrize("lines", [1, 100_000])
+def test_a_reader_that_went_away_is_no_news(lines: int) -> None:
+    code = f"from lossbench.errors import exit_on_user_error\nimport sys\nsys.stdin.read()\nexit_on_user_error(lambda: print('x\\n' * {lines}))"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    buffered = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+    with subprocess.Popen([sys.executable, "-c", code], env=buffered, **pipes) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        process.stdin.close()
+        assert process.stderr.read() == b""
+        assert process.wait(20) == 1
