@@ -2,13 +2,14 @@
 
 import os
 import sys
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 from torch import nn
-
 
 from lossbench.build import build, check_targets
 from lossbench.data.digits import Digits
@@ -23,7 +24,8 @@ FOREIGN: list[Any] = [
     "hydra.utils.get_method", "hydra.utils.instantiate", "hydra.utils.get_object", "lossbench.run.subprocess.run",
     "lossbench.job.subprocess.run", "lossbench.contract.directory.shutil.rmtree", "lossbench.lossesx.Power", "pytorch_lightning.Trainer",
     "torch.nn.Module.__init__", "torch.nn.Module.__subclasses__", "torch.nn.functional.__builtins__.eval", "__main__.x",
-    "", ".", "torch.nn..Linear", "torch.nn.Linear.", "torch.nn.Linear()", "torch.nn.Linear ", "${oc.env:HOME}", None, 3, True, ["torch.nn.Linear"], {},
+    "", ".", "torch.nn..Linear", "torch.nn.Linear.", "torch.nn.Linear()", "torch.nn.Linear ", "${oc.env:HOME}",
+    None, 3, True, ["torch.nn.Linear"], {},
 ]  # fmt: skip
 # Reached by a walk from an allowed package to something that lives elsewhere, or that is no class.
 WALKS = [
@@ -31,7 +33,7 @@ WALKS = [
     "torch.nn.functional.importlib.import_module", "torch.nn.functional.torch.load", "torch.nn.functional.warnings.warn",
     "torch.nn.functional.relu", "torch.nn", "torch.nn.functional", "torch.nn.utils.clip_grad_norm_", "torch.nn.Module.load_state_dict",
     "torch.optim.swa_utils.torch.load", "torch.optim.optimizer.defaultdict", "torchvision.models.ResNet.load_state_dict",
-    "torchvision.models.resnet.partial", "torchvision.models._api.importlib.import_module", "torchvision.models._api.os.system",
+    "torchvision.models.resnet.partial", "torchvision.models._api.importlib.import_module", "torchvision.models._api.sys.exit",
     "pytorch_lightning.callbacks.model_checkpoint.shutil.rmtree", "pytorch_lightning.callbacks.model_checkpoint.Path",
     "pytorch_lightning.strategies.launchers.subprocess_script.subprocess.Popen", "lossbench.losses.power",
 ]  # fmt: skip
@@ -94,7 +96,8 @@ def test_stored_text_stays_text(text: str, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_the_users_own_module_needs_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "mine_to_build.py").write_text("import os\nfrom subprocess import run\n\ndef make(x=1):\n    return [x]\n\nclass Thing(dict): pass\n")
+    source = "import os\nfrom subprocess import run\n\ndef make(x=1):\n    return [x]\n\nclass Thing:\n    pass\n"
+    (tmp_path / "mine_to_build.py").write_text(source)
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(UserError, match="allow a module of your own with the environment variable LOSSBENCH_ALLOW=my_module"):
         build({"_target_": "mine_to_build.make"}, "model")
@@ -128,7 +131,10 @@ def test_an_empty_environment_allows_nothing(monkeypatch: pytest.MonkeyPatch) ->
             {"_target_": "torch.nn.Sequential", "_args_": [{**LINEAR, "bia": True}]},
             "loss[0].bia does not exist for Linear; did you mean bias? Available: bias, device, dtype, in_features, out_features",
         ),
-        ({"_target_": "torch.nn.Linear", "in_features": 2}, "loss: Linear.__init__() missing 1 required positional argument: 'out_features'"),
+        (
+            {"_target_": "torch.nn.Linear", "in_features": 2},
+            "loss: Linear.__init__() missing 1 required positional argument: 'out_features'",
+        ),
     ],
 )
 def test_mistakes_are_one_line_that_names_the_key(node: dict[str, Any], line: str) -> None:
@@ -169,12 +175,16 @@ def test_nested_partial_waits() -> None:
 
 @pytest.mark.parametrize("name", ["Adam", "AdamW"])
 def test_optimisers_get_plain_containers(name: str) -> None:
-    betas = {"_target_": f"torch.optim.{name}", "lr": 0.1, "betas": [0.8, 0.9], "name": "x"}
-    optimizer = build(betas, "optimizer", partial=True)([nn.Parameter(torch.zeros(1))])
+    node = OmegaConf.create({"_target_": f"torch.optim.{name}", "name": "x", "lr": 0.1, "betas": [0.8, 0.9]})
+    make = build(cast(dict[str, Any], OmegaConf.to_container(node)), "optimizer", partial=True)
+    assert type(make.keywords["betas"]) is list
+    optimizer = make([nn.Parameter(torch.zeros(1))])
     assert type(optimizer).__name__ == name
-    assert type(optimizer.defaults["betas"]) is list
-    assert optimizer.defaults["betas"] == [0.8, 0.9]
-    assert optimizer.defaults["lr"] == 0.1
+    assert type(optimizer.defaults["betas"]) in (list, tuple)
+    assert (*optimizer.defaults["betas"], optimizer.defaults["lr"]) == (0.8, 0.9, 0.1)
+    torch.save(optimizer.state_dict(), buffer := BytesIO())
+    buffer.seek(0)
+    assert torch.load(buffer, weights_only=True)["param_groups"][0]["lr"] == 0.1
 
 
 def test_nothing_is_written_into_the_configuration() -> None:

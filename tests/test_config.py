@@ -64,7 +64,10 @@ VALUES: dict[str, tuple[list[Any], list[Any]]] = {
     "optimizer.weight_decay": ([0, 1e-4, 2], [*NO_NUMBER, None]),
     "optimizer.eps": (POSITIVE[0], [*POSITIVE[1], None]),
     "optimizer.nesterov": ([False], [None, 0, 1, "true", []]),
-    "optimizer.betas": ([[0.9, 0.999], [0, 0]], [None, 0.9, [0.9], [0.9, 1.0], [0.9, 0.9, 0.9], [-0.1, 0], [True, 0], ["0.9", 0], [math.nan, 0]]),
+    "optimizer.betas": (
+        [[0.9, 0.999], [0, 0]],
+        [None, 0.9, [0.9], [0.9, 1.0], [0.9, 0.9, 0.9], [-0.1, 0], [True, 0], ["0.9", 0], [math.nan, 0]],
+    ),
 }
 
 

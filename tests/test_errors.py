@@ -64,10 +64,10 @@ def test_a_bug_keeps_its_traceback() -> None:
 
 @pytest.mark.parametrize("lines", [1, 100_000])
 def test_a_reader_that_went_away_is_no_news(lines: int) -> None:
-    code = f"from lossbench.errors import exit_on_user_error\nimport sys\nsys.stdin.read()\nexit_on_user_error(lambda: print('x\\n' * {lines}))"
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    code = f"import sys\nfrom lossbench.errors import exit_on_user_error as run\nsys.stdin.read()\nrun(lambda: print('x\\n' * {lines}))"
+    pipe = subprocess.PIPE
     buffered = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
-    with subprocess.Popen([sys.executable, "-c", code], env=buffered, **pipes) as process:
+    with subprocess.Popen([sys.executable, "-c", code], env=buffered, stdin=pipe, stdout=pipe, stderr=pipe) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None

@@ -24,7 +24,9 @@ class Driver:
         return 0
 
 
-def play(monkeypatch: pytest.MonkeyPatch, driver: Driver | None, platform: str = "linux", kfd: bool = False, machine: str = "x86_64") -> None:
+def play(
+    monkeypatch: pytest.MonkeyPatch, driver: Driver | None, platform: str = "linux", kfd: bool = False, machine: str = "x86_64"
+) -> None:
     def load(name: str) -> Driver:
         if driver is None or name != {"linux": "libcuda.so.1", "win32": "nvcuda.dll"}[platform]:
             raise OSError(name)

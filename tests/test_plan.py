@@ -16,6 +16,7 @@ from lossbench.errors import UserError
 from lossbench.plan import prepare, resolve, verify
 
 Planned = Callable[..., RunDirectory]
+TOY = {"name": "toy", "_target_": "lossbench.data.toy.Toy", "batch_size": 4}
 
 
 def loss_of(name: str) -> Mapping[str, Any]:
@@ -126,7 +127,7 @@ def test_verify_refuses_an_edit(planned: Planned) -> None:
         ({"log_every_n_steps": 0}, "log_every_n_steps must be a whole number >= 1, got 0"),
         ({"logger": {"x": {"_target_": "os.system"}}}, r"logger\.x\._target_=os\.system is refused"),
         ({"fingerprint": "0" * 16}, r"the data of .* have changed since it was planned \(fingerprint 0{16}, now \w{16}\); restore them"),
-        ({"data": {"name": "toy", "_target_": "lossbench.data.toy.Toy", "init": "${oc.env:HOME}", "batch_size": 4}}, r"data\.init must be .*HOME"),
+        ({"data": {**TOY, "init": "${oc.env:HOME}"}}, r"data\.init must be published or random, got '\$\{oc\.env:HOME\}'"),
     ],
 )
 def test_verify_refuses_what_was_planned_by_hand(planned: Planned, changes: dict[str, Any], line: str) -> None:

@@ -3,7 +3,6 @@
 import multiprocessing
 import random
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 

@@ -21,9 +21,9 @@ def test_streams_differ_by_seed_name_and_number() -> None:
 
 
 def test_a_stream_is_the_same_in_every_process_and_leaves_the_global_one_alone() -> None:
-    before = np.random.get_state()[1].tolist()  # noqa: NPY002 the global stream is what is watched
+    before = np.random.get_state(legacy=False)["state"]["key"].tolist()
     here = generator(5, "order", 2).random(3).tolist()
-    assert np.random.get_state()[1].tolist() == before  # noqa: NPY002
+    assert np.random.get_state(legacy=False)["state"]["key"].tolist() == before
     code = "from lossbench.seeds import generator; print(generator(5, 'order', 2).random(3).tolist())"
     there = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": "7"})
     assert there.stdout.strip() == str(here)

@@ -47,7 +47,7 @@ def assemble(config: Mapping[str, Any]) -> Parts:
 def build_model(config: Mapping[str, Any], source: Source) -> nn.Module:
     """Build the model, then what the loss adds behind it; each draws its weights from its own generator."""
     node, seed = dict(config["model"]), config["seed"]
-    shape: dict[str, object] = {}
+    shape: dict[str, Any] = {}
     if str(node["_target_"]).startswith("lossbench."):
         shape = {"input_shape": source.input_shape, "num_classes": source.num_classes}
     if node.get("weight") == "data":
@@ -61,7 +61,7 @@ def build_model(config: Mapping[str, Any], source: Source) -> nn.Module:
     return nn.Sequential(model, seeded(seed, "head", config["head"], "head", num_classes=source.num_classes))
 
 
-def seeded(seed: int, stream: str, node: Mapping[str, Any], where: str, **extra: object) -> Any:
+def seeded(seed: int, stream: str, node: Mapping[str, Any], where: str, **extra: Any) -> Any:
     """Build a module with random numbers of its own, leaving everybody else's untouched."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, stream))

@@ -27,7 +27,7 @@ def suggest(name: str, options: Iterable[str]) -> str:
     return f"{hint}Available: {', '.join(names) or 'none'}"
 
 
-def one_line(error: BaseException) -> str:
+def one_line(error: BaseException | str) -> str:
     """Fold an error's message into one line."""
     return " ".join(str(error).split()) or type(error).__name__
 

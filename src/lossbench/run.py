@@ -49,12 +49,14 @@ def execute(run: RunDirectory) -> dict[str, Any]:
     keep_freed_memory()
     parts = assemble(config)
     resumed = read_checkpoint(run.checkpoint("last")) if run.checkpoint("last").exists() else None
+    if config["trainer"]["precision"] == "16-mixed" and getattr(parts.loss, "exceeds_fp16", False):
+        print(f"warning: {config['loss']['name']} has gradients beyond float16's range: prefer trainer.precision=bf16-mixed", flush=True)
     if resumed is not None and resumed["is_best"] and is_first_rank():
         link_best(run)  # the run may have died before it could
     with threads(config, parts), quiet(), history_of(run, resumed) as history:
         task = build_task(config, parts)
         trainer = make_trainer(config, run, parts, history, resumed)
-        fit(trainer, task, parts, run, resumed)
+        task.trained = steps, epochs = fit(trainer, task, parts, run, resumed)
         judge(trainer, task, parts, run, config["evaluate"])
     saved = save_predictions(run, parts.data, task.evaluations, config["save_predictions"]) if trainer.is_global_zero else "none"
     return make_result(
@@ -62,8 +64,8 @@ def execute(run: RunDirectory) -> dict[str, Any]:
         digest=identity_hash(config),
         metrics={name: (metric.value, metric.half_width) for name, metric in task.results.items()},
         counts={stage: len(evaluation.target) for stage, evaluation in task.evaluations.items()},
-        steps=task.trained[0],
-        epochs=task.trained[1],
+        steps=steps,
+        epochs=epochs,
         seconds=time.perf_counter() - started,
         command=run.status.get("command", []),
         engine="lightning",
@@ -73,14 +75,13 @@ def execute(run: RunDirectory) -> dict[str, Any]:
     )
 
 
-def fit(trainer: Trainer, task: ClassificationTask, parts: Parts, run: RunDirectory, resumed: dict[str, Any] | None) -> None:
-    """Train, or go on training; weights that are trained to the end are only loaded."""
+def fit(trainer: Trainer, task: ClassificationTask, parts: Parts, run: RunDirectory, resumed: dict[str, Any] | None) -> tuple[int, int]:
+    """Train, or go on training; weights that are trained to the end are only loaded. Returns steps and epochs."""
     if resumed is not None:
         print(f"resuming at step {resumed['global_step']} of {parts.total_steps}", flush=True)
     if resumed is not None and (resumed["should_stop"] or resumed["global_step"] >= parts.total_steps):
         task.load_state_dict(resumed["state_dict"])
-        task.trained = (resumed["global_step"], resumed["epoch"] + 1)
-        return
+        return resumed["global_step"], resumed["epoch"] + 1
     path = run.checkpoint("last") if resumed is not None else None
     try:
         trainer.fit(task, datamodule=parts.data, ckpt_path=path, weights_only=True)
@@ -90,7 +91,7 @@ def fit(trainer: Trainer, task: ClassificationTask, parts: Parts, run: RunDirect
         # Lightning turns Ctrl-C into exit code 1 and leaves the signal ignored
         signal.signal(signal.SIGINT, signal.default_int_handler)
         raise KeyboardInterrupt from None
-    task.trained = (trainer.global_step, trainer.current_epoch)
+    return trainer.global_step, trainer.current_epoch
 
 
 def judge(trainer: Trainer, task: ClassificationTask, parts: Parts, run: RunDirectory, which: str) -> None:

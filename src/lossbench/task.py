@@ -39,9 +39,7 @@ class Evaluation(NamedTuple):
     target: Tensor
 
 
-def measure(
-    loss: Loss, yardsticks: Mapping[str, Loss], evaluation: Evaluation, scale: float | None = None
-) -> dict[str, Metric]:
+def measure(loss: Loss, yardsticks: Mapping[str, Loss], evaluation: Evaluation, scale: float | None = None) -> dict[str, Metric]:
     """Measure a split: the loss, the yardstick losses on the same outputs, and the classification metrics.
 
     Args:
@@ -101,7 +99,7 @@ class ClassificationTask(LightningModule):
         self._total_steps, self._steps_per_epoch = total_steps, steps_per_epoch
         self._seed, self._every = seed, log_every_n_steps
         self.scale: float | None = None
-        self.trained: tuple[int, int] | None = None
+        self.trained: tuple[int, int] | None = None  # steps and epochs, once training is over
         self.shown: dict[str, float] = {}
         self.results: dict[str, Metric] = {}
         self.evaluations: dict[str, Evaluation] = {}
@@ -135,7 +133,7 @@ class ClassificationTask(LightningModule):
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Set what depends on the step: the learning rate, momentum and the random numbers of dropout and the like."""
         step = self.global_step
-        torch.manual_seed(derive(self._seed, "step", step, self.global_rank))
+        self._reseed(derive(self._seed, "step", step, self.global_rank))
         place = (step, self._total_steps, self._steps_per_epoch)
         factor, momentum = self._schedule.factor(*place), self._schedule.momentum(*place)
         for group in self.trainer.optimizers[0].param_groups:
@@ -144,6 +142,12 @@ class ClassificationTask(LightningModule):
                 group["betas"] = (momentum, group["betas"][1])
             elif momentum is not None and "momentum" in group:
                 group["momentum"] = momentum
+
+    def _reseed(self, seed: int) -> None:
+        if self.device.type == "cpu":
+            torch.default_generator.manual_seed(seed)  # torch.manual_seed costs 0.9 ms where CUDA is installed but absent
+        else:
+            torch.manual_seed(seed)
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Compute the loss that is minimised, and keep what is logged."""

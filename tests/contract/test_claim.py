@@ -64,9 +64,13 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "claim.json"
 
 
+def make_old(path: Path, age: float) -> None:
+    os.utime(path, (time.time() - age, time.time() - age))
+
+
 def write_claim(path: Path, age: float = 0, **owner: Any) -> None:
     path.write_text(json.dumps({"token": "theirs", "host": "elsewhere", "pid": 1, "process_started": 0.0, **owner}))
-    os.utime(path, (time.time() - age,) * 2)
+    make_old(path, age)
 
 
 def own(path: Path) -> None:
@@ -149,7 +153,7 @@ def test_a_half_written_claim_is_given_two_seconds_and_then_taken_over(path: Pat
     if "HERE" not in text:
         with pytest.raises(UserError, match="is being run by"):
             own(path)
-        os.utime(path, (time.time() - 3,) * 2)
+        make_old(path, 3)
     own(path)
     assert os.listdir(path.parent) == []
 
@@ -165,13 +169,13 @@ def test_a_full_disk_leaves_no_claim(path: Path, monkeypatch: pytest.MonkeyPatch
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(claim_module.json, "dump", no_space)
-    with pytest.raises(UserError, match="cannot write .*claim.json: No space left"):
+    with pytest.raises(UserError, match=r"cannot write .*claim\.json: No space left"):
         own(path)
     assert os.listdir(path.parent) == []
 
 
 def test_the_folder_must_be_there(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="cannot write .*No such file"):
+    with pytest.raises(UserError, match=r"cannot write .*No such file"):
         own(tmp_path / "missing" / "claim.json")
 
 
@@ -181,7 +185,7 @@ def test_a_takeover_that_died_half_way_blocks_for_a_while_only(path: Path) -> No
     gate.touch()
     with pytest.raises(UserError, match="is just being taken over by another process"):
         own(path)
-    os.utime(gate, (time.time() - DEAD_AFTER_SECONDS - 20,) * 2)
+    make_old(gate, DEAD_AFTER_SECONDS - 20)
     own(path)
     assert os.listdir(path.parent) == []
 
@@ -208,7 +212,7 @@ def test_of_several_at_once_exactly_one_wins(path: Path, claims: str) -> None:
         write_claim(path, DEAD_AFTER_SECONDS + 20)
     if claims == "broken":
         path.write_text("{")
-        os.utime(path, (time.time() - 20,) * 2)
+        make_old(path, 20)
     racers = [python(RACE, path) for _ in range(6)]
     answers = []
     for racer in racers:

@@ -143,7 +143,9 @@ def test_a_renamed_directory_is_refused(tmp_path: Path, name: str) -> None:
 
 def test_a_directory_that_cannot_be_made_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="cannot write .*file/mine.*Not a directory; free some space or choose another place with runs_dir"):
+    with pytest.raises(
+        UserError, match=r"cannot write .*file/mine.*Not a directory; free some space or choose another place with runs_dir"
+    ):
         plan(CONFIG, tmp_path / "file")
 
 

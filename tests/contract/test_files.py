@@ -6,7 +6,7 @@ import os
 import resource
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 import pytest
 
@@ -61,7 +61,7 @@ def test_a_real_limit_of_the_system_keeps_the_old_file(old: Path) -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
     try:
-        with pytest.raises(UserError, match="cannot write .*File too large"):
+        with pytest.raises(UserError, match=r"cannot write .*File too large"):
             write_atomic(old, lambda file: file.write(b"x" * 100_000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -73,7 +73,7 @@ def test_a_failing_callback_keeps_the_old_file(old: Path, where: str) -> None:
     def fail(argument: object) -> None:
         raise RuntimeError("mine")
 
-    callbacks: dict[str, Callable] = {"write": lambda file: file.write(b"new"), where: fail}
+    callbacks: dict[str, Callable[[Any], object]] = {"write": lambda file: file.write(b"new"), where: fail}
     with pytest.raises(RuntimeError, match="mine"):
         write_atomic(old, callbacks["write"], callbacks.get("check"))
     assert_untouched(old)

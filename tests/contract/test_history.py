@@ -82,9 +82,9 @@ def test_a_full_disk_is_one_clear_error(tmp_path: Path, monkeypatch: pytest.Monk
     history = History(tmp_path / "metrics.csv")
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", no_space)
-        with pytest.raises(UserError, match="cannot write .*metrics.csv: No space left on device"):
+        with pytest.raises(UserError, match=r"cannot write .*metrics\.csv: No space left on device"):
             history.close()
-    with pytest.raises(UserError, match="cannot write .*Is a directory"):
+    with pytest.raises(UserError, match=r"cannot write .*Is a directory"):
         History(tmp_path)
     with pytest.raises(ValueError, match="closed file"):  # nothing is left open
         history.flush()

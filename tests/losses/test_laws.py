@@ -9,7 +9,7 @@ import torch
 import yaml
 from torch import Tensor
 from torch.func import grad, vmap
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from lossbench import losses
 from lossbench.outputs import HeadOutput

@@ -1,7 +1,7 @@
 """The head of the cosine + cross-entropy loss."""
 
 import torch
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 
 from lossbench.losses import CosineXentHead as CosineXentHeadLoss
 from lossbench.models.heads import CosineXentHead

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from lossbench.losses.base import Loss, Number, pick, scores
 
+__all__ = ["CrossEntropy", "cross_entropy"]
+
 
 def cross_entropy(
     logits: Tensor, target: Tensor, *, weight: Sequence[float] | Tensor | None = None, label_smoothing: Number = 0.0

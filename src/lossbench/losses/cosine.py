@@ -11,6 +11,8 @@ from lossbench.losses.base import Loss, Number, pick, scores
 from lossbench.losses.fused import fused_cosine_distance, fused_cosine_xent, inverse_norm
 from lossbench.outputs import HeadOutput
 
+__all__ = ["Cosine", "CosineXent", "CosineXentHead", "cosine", "cosine_xent", "cosine_xent_head"]
+
 
 def cosine(logits: Tensor, target: Tensor) -> Tensor:
     """Cosine distance between the output and the true class's axis: only the direction counts, not the length.

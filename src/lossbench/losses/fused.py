@@ -52,7 +52,7 @@ class _CosineDistance(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, None, None]:
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
         if grads[0] is None:
             return None, None, None
         z, target, distance, inverse = ctx.saved_tensors
@@ -90,7 +90,9 @@ class _CosineXent(Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor, None, None, None, None]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, *grads: Tensor | None
+    ) -> tuple[Tensor, None, None, None, None]:
         z, target, p, cos, expected_cos, inverse = ctx.saved_tensors
         # with u = z / ||z||: d/du = b p - a e_y, and d/dz = (d/du - u <d/du, u>) / ||z||
         of_distance, of_xent = (torch.zeros_like(inverse) if grad is None else grad.unsqueeze(-1) for grad in grads[:2])

@@ -10,6 +10,19 @@ from torch import Tensor
 
 from lossbench.losses.base import Loss, Number, expected, scores
 
+__all__ = [
+    "CosineProb",
+    "DotProduct",
+    "Inverse",
+    "InverseTuned",
+    "Power",
+    "cosine_prob",
+    "dot_product",
+    "inverse",
+    "inverse_tuned",
+    "power",
+]
+
 EXPONENT_LIMIT = 60.0
 """Beyond it an exponential continues as its tangent, so that no loss and no gradient overflows float32."""
 

@@ -1,6 +1,6 @@
 """Heads that a loss needs. Learnable weights live here, never in a loss."""
 
-import torch.nn.functional as F  # noqa: N812 the name everybody knows
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lossbench.outputs import HeadOutput

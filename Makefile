@@ -1,0 +1,45 @@
+# make setup | demo | test | check | tensorboard; the environment lives in .venv and is made again only when the pins change.
+PYTHON ?= python3
+BIN := .venv/bin
+RUNS := $(or $(LOSSBENCH_RUNS),runs)
+
+.PHONY: setup demo test check tensorboard bench pins clean
+
+setup: .venv/.ready
+
+# setuptools first: one pinned package comes as source and is built without fetching anything that is not pinned.
+.venv/.ready: requirements.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] < (3, 15) else "error: Python 3.11 to 3.14 is needed, found " + sys.version.split()[0] + "; name another with make PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+	awk '/^setuptools==/{on=1} on{print} on && !/\\$$/{exit}' requirements.txt > .venv/setuptools.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r .venv/setuptools.txt
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --require-hashes --no-build-isolation -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: setup
+	$(BIN)/python train.py
+	$(BIN)/python train.py experiment=digits
+
+test: setup
+	$(BIN)/python -m pytest
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/basedpyright
+	$(BIN)/python -m pytest
+
+tensorboard: setup
+	$(BIN)/tensorboard --logdir $(RUNS)
+
+bench: setup
+	$(BIN)/python scripts/bench.py step
+	$(BIN)/python scripts/bench.py losses
+
+# Pin everything anew; needs uv.
+pins:
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --group dev pyproject.toml -o requirements.txt
+
+clean:
+	rm -rf .venv build dist src/*.egg-info

@@ -1,0 +1,102 @@
+"""Splits and fingerprints, on any data set."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from lossbench.data.digits import Digits
+from lossbench.data.source import SPLITS, Source, Split, settings, stratified_split
+from lossbench.data.toy import Toy
+
+TARGETS = np.repeat(np.arange(4), [50, 30, 10, 5])[np.random.default_rng(0).permutation(95)]
+
+
+def split(seed: int = 0, per_class: int | None = None) -> dict[str, np.ndarray]:
+    return stratified_split(TARGETS, np.random.default_rng(seed), val=0.2, test=0.3, per_class=per_class)
+
+
+@dataclass(frozen=True)
+class Tiny(Source):
+    """Three splits that can be changed in one place."""
+
+    change: str = ""
+    class_names: ClassVar[tuple[str, ...]] = ("a", "b")
+    input_shape: ClassVar[tuple[int, ...]] = (2,)
+
+    def load(self) -> Mapping[str, Split]:
+        inputs, targets, ids = np.arange(6, dtype=np.float32).reshape(3, 2), np.array([0, 1, 0]), np.array(["ü", "b", "c"])
+        if self.change == "pixel":
+            inputs[1, 1] += np.spacing(inputs[1, 1])
+        if self.change == "target":
+            targets[2] = 1
+        if self.change == "id":
+            ids[2] = "d"
+        if self.change == "shape":
+            inputs = inputs.reshape(3, 2, 1)
+        if self.change == "dtype":
+            inputs = inputs.astype(np.float64)
+        if self.change == "layout":
+            inputs, targets, ids = np.asfortranarray(inputs), targets.astype(np.int32), ids.astype("U20")
+        parts = [Split(inputs, targets, ids), Split(inputs[:2], targets[:2], ids[:2]), Split(inputs[:1], targets[:1], ids[:1])]
+        if self.change == "swap":
+            parts[1:] = parts[:0:-1]
+        return dict(zip(SPLITS, parts, strict=True))
+
+
+def test_every_example_is_in_exactly_one_split() -> None:
+    parts = split()
+    assert sorted(np.concatenate(list(parts.values())).tolist()) == list(range(95))
+    assert all((np.diff(part) > 0).all() for part in parts.values())
+
+
+def test_every_class_is_split_by_the_same_fractions() -> None:
+    counts = {name: np.bincount(TARGETS[part], minlength=4).tolist() for name, part in split().items()}
+    assert counts == {"train": [25, 15, 5, 2], "val": [10, 6, 2, 1], "test": [15, 9, 3, 2]}
+
+
+def test_smaller_subsets_are_nested_and_leave_val_and_test_alone() -> None:
+    parts = [split(per_class=n) for n in (1, 2, None)]
+    for small, large in pairwise(parts):
+        assert set(small["train"]) < set(large["train"])
+        assert all(np.array_equal(small[name], large[name]) for name in ("val", "test"))
+    assert np.bincount(TARGETS[parts[1]["train"]]).tolist() == [2, 2, 2, 2]
+
+
+def test_too_many_for_the_smallest_class() -> None:
+    with pytest.raises(ValueError, match=r"images_per_class must be <= 2 \(class 3 has no more training images\), got 3"):
+        split(per_class=3)
+
+
+def test_the_seed_decides_the_split() -> None:
+    assert all(np.array_equal(split(1)[name], split(1)[name]) for name in SPLITS)
+    assert not any(np.array_equal(split(1)[name], split(2)[name]) for name in SPLITS)
+
+
+def test_fingerprint_is_stable() -> None:
+    assert Tiny().fingerprint() == Tiny().fingerprint() == Tiny("layout").fingerprint()
+    assert Toy().fingerprint() == "d4db3a40843b0a72"
+
+
+@pytest.mark.parametrize("change", ["pixel", "target", "id", "shape", "dtype", "swap"])
+def test_fingerprint_sees_any_change(change: str) -> None:
+    assert Tiny(change).fingerprint() != Tiny().fingerprint()
+
+
+def test_splits_are_read_once() -> None:
+    source = Tiny()
+    assert source.splits is source.splits
+    assert source.initial_weight(0) is None
+    assert source.num_classes == 2
+
+
+def test_settings_are_the_fields() -> None:
+    assert (settings(Digits), settings(Toy)) == ({"split_seed", "images_per_class"}, {"init"})
+
+
+def test_taking_keeps_rows_together() -> None:
+    taken = Tiny().splits["train"].take(np.array([2, 0]))
+    assert (taken.inputs.tolist(), taken.targets.tolist(), taken.ids.tolist(), len(taken)) == ([[4, 5], [0, 1]], [0, 0], ["c", "ü"], 2)

@@ -1,0 +1,86 @@
+"""Who may import whom (docs/architecture.md): what is planned, listed and reported without torch stays so."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SRC = ROOT / "src"
+MODULES = {".".join(path.relative_to(SRC).with_suffix("").parts).removesuffix(".__init__"): path for path in SRC.rglob("*.py")}
+HEAVY = {"torch", "torchvision", "pytorch_lightning", "lightning", "torchmetrics"}
+LIGHT = [
+    "config", "rules", "errors", "seeds", "plan", "build", "job", "report", "commandline", "hardware", "schedules", "predictions",
+    "contract.claim", "contract.directory", "contract.files", "contract.history", "contract.identity",
+    "data.source", "data.toy", "data.digits", "data.order",
+]  # fmt: skip
+# Of our own modules and of HEAVY, what a room may name anywhere, also inside functions.
+ROOMS = {
+    "losses": {"torch", "lossbench.losses", "lossbench.outputs", "lossbench.rules"},
+    "models": {"torch", "torchvision", "lossbench.models", "lossbench.outputs", "lossbench.rules"},
+    "outputs": {"torch"},
+    "contract": {"lossbench.contract", "lossbench.errors"},
+    "data": {"torch", "pytorch_lightning", "lossbench.data", "lossbench.errors", "lossbench.seeds", "lossbench.config"},
+    "metrics": {"torch", "torchmetrics", "lossbench.errors", "lossbench.seeds"},
+    "task": {"torch", "pytorch_lightning", "lossbench.metrics", "lossbench.errors", "lossbench.seeds", "lossbench.outputs"},
+    "schedules": {"lossbench.errors", "lossbench.config"},
+    "report": {"lossbench.errors", "lossbench.contract"},
+}
+
+
+def imported(nodes: list[ast.stmt]) -> Iterator[str]:
+    """Modules named by import statements; `from package import module` names the module."""
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                yield whole if whole in MODULES else str(node.module)
+
+
+def at_top(module: str) -> set[str]:
+    """What importing a module imports at once, its own packages included."""
+    parents = [module.rpartition(".")[0]] if "." in module else []
+    return {*imported(ast.parse(MODULES[module].read_text()).body), *parents}
+
+
+def anywhere(module: str) -> set[str]:
+    return set(imported([node for node in ast.walk(ast.parse(MODULES[module].read_text())) if isinstance(node, ast.stmt)]))
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_knows_only_its_neighbours(room: str) -> None:
+    members = [module for module in MODULES if f"{module}.".startswith(f"lossbench.{room}.")]
+    assert members
+    for module in members:
+        watched = {name for name in anywhere(module) if name.split(".")[0] in {*HEAVY, "lossbench"}}
+        strangers = [name for name in watched if not any(f"{name}.".startswith(f"{known}.") for known in ROOMS[room])]
+        assert not strangers, f"{module} imports {strangers}"
+
+
+@pytest.mark.parametrize("module", [f"lossbench.{name}" for name in LIGHT])
+def test_what_must_start_fast_reaches_nothing_heavy(module: str) -> None:
+    seen, todo = set(), [module]
+    while todo:
+        name = todo.pop()
+        seen.add(name)
+        todo += [other for other in at_top(name) if other in MODULES and other not in seen]
+    heavy = {f"{name} imports {other}" for name in seen for other in at_top(name) if other.split(".")[0] in HEAVY}
+    assert not heavy
+
+
+def test_planning_the_toy_run_imports_nothing_heavy(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from conftest import plan_run; import lossbench.commandline\n"
+        "from lossbench.plan import verify; run = plan_run(Path(sys.argv[1])); verify(run); print(run.path)\n"
+        f"sys.exit(', '.join({HEAVY} & set(sys.modules)) or None)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT / "tests", capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (Path(done.stdout.strip()) / "config.yaml").exists()
