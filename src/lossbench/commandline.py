@@ -35,7 +35,10 @@ def run_composed(config: DictConfig, command: list[str]) -> float:
     Raises:
         UserError: a mistake in the configuration, or a failed run.
     """
-    plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    try:
+        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:  # not through Hydra, which would add a line of its own
+        raise UserError(explain(error) or one_line(error)) from error
     assert isinstance(plain, dict)
     require_gpu(plain["trainer"]["accelerator"])
     run = prepare({str(key): value for key, value in plain.items()}, load_yardstick, command)
@@ -72,7 +75,7 @@ def explain(error: Exception) -> str | None:
     if ASKED_FOR_TRACEBACKS or not isinstance(error, HydraException | OmegaConfBaseException):
         return None
     text = str(error)
-    if missing := re.search(r"Could not find '([\w/]+?)/([^/']+)'", text):
+    if missing := re.search(r"Could not find '([\w/]+?)/([^/']*)'", text):
         return _missing_option(missing[1], missing[2], text)
     if wrong := re.search(r"Could not override '([^']+)'", text):
         return _unknown_key(wrong[1].split("@")[0], text)

@@ -1,12 +1,14 @@
 """Run, resume or report one run directory: python -m lossbench.job RUN_DIR."""
 
 import argparse
+import errno
 import logging
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from lossbench.report import table
 
 log = logging.getLogger("lossbench")
 NOISY = ("lossbench", "pytorch_lightning", "lightning_fabric", "py.warnings")
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 def start(run: RunDirectory) -> dict[str, Any]:
@@ -43,7 +46,7 @@ def start(run: RunDirectory) -> dict[str, Any]:
         raise UserError(f"{run.path} is not a run directory: it holds no config.yaml; train.py plans run directories")
     with run.claim():
         verify(run)
-        with _states(run), _log_file(run.log_path):
+        with _log_file(run.log_path), _states(run):
             result = _execute(run)
             write_json(run.result_path, result)
     run.prune_checkpoints(run.config["keep_checkpoints"])
@@ -87,33 +90,57 @@ def _states(run: RunDirectory) -> Iterator[None]:
         raise
     except Exception as error:
         log.exception("failed")
-        run.set_status("failed", reason=one_line(error) if isinstance(error, UserError) else f"{type(error).__name__}: {one_line(error)}")
-        raise
+        cause = _failed_write(error, run.path) or error
+        with suppress(UserError):  # a full disk, which the cause says already
+            run.set_status("failed", reason=one_line(cause) if isinstance(cause, UserError) else f"{type(cause).__name__}: {one_line(cause)}")
+        if cause is error:
+            raise
+        raise cause from error
     run.set_status("done")
+
+
+def _failed_write(error: BaseException, folder: Path) -> UserError | None:
+    """Find a write that failed behind an error that is not the user's: loggers write in threads, and say it in their own words."""
+    behind: BaseException | None = None if isinstance(error, UserError) else error
+    while behind is not None:
+        if isinstance(behind, OSError) and behind.errno in NO_ROOM:
+            return cannot_write(Path(behind.filename or folder), behind)
+        behind = behind.__cause__ or behind.__context__
+    return None
+
+
+class _QuietFileHandler(logging.FileHandler):
+    """A log that cannot be written stops nothing, and prints no traceback for every line: what matters fails with a message of its own."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Go on."""
 
 
 @contextmanager
 def _log_file(path: Path) -> Iterator[None]:
-    """Send what is logged to a file instead of the screen."""
+    """Send what is logged, and how a helper thread died, to a file instead of the screen."""
     try:
-        handler = logging.FileHandler(path)
+        handler = _QuietFileHandler(path)
     except OSError as error:
         raise cannot_write(path, error) from error
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     loggers = [logging.getLogger(name) for name in NOISY]
     before = [(logger, logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
     logging.captureWarnings(True)
+    hook, threading.excepthook = threading.excepthook, lambda died: log.error("a thread died: %s", died.exc_value)
     for logger in loggers:
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(logging.INFO)
     try:
         yield
     finally:
+        threading.excepthook = hook
         logging.captureWarnings(False)
         for logger, handlers, level, propagate in before:
             logger.handlers, logger.propagate = handlers, propagate
             logger.setLevel(level)
-        handler.close()
+        with suppress(OSError):
+            handler.close()
 
 
 def main() -> None:

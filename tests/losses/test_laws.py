@@ -239,8 +239,9 @@ def test_logits_become_probabilities_that_predict(case: Case) -> None:
 
 def test_every_loss_has_a_case_and_a_yaml() -> None:
     names = {case.name for case in CASES}
-    functions = {name for name in losses.__all__ if inspect.isfunction(getattr(losses, name))}
-    modules = {name for name in losses.__all__ if inspect.isclass(getattr(losses, name))} - {"Loss"}
+    public = {name: item for name, item in vars(losses).items() if getattr(item, "__module__", "").startswith("lossbench.losses.")}
+    functions = {name for name, item in public.items() if inspect.isfunction(item)}
+    modules = {name for name, item in public.items() if inspect.isclass(item)} - {"Loss"}
     assert names == functions == {path.stem for path in CONF.glob("*.yaml")}
     assert {case.module.__name__ for case in CASES} == modules
     assert all(case.module.function is case.function is getattr(losses, case.name) for case in CASES)
