@@ -153,6 +153,8 @@ def main() -> None:
     parser.add_argument("name", choices=sorted(BENCHES))
     parser.add_argument("--json", type=Path, help="also write {figure: {ours, reference, ratio}} to this file")
     given = parser.parse_args()
+    if given.json and not given.json.absolute().parent.is_dir():
+        parser.error(f"--json {given.json}: there is no such folder")
     figures = BENCHES[given.name]()
     print(f"{'figure':24}{'unit':>9}{'ours':>12}{'reference':>12}{'ratio':>8}{'quartiles':>16}{'n':>5}")
     for f in figures:

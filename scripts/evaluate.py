@@ -13,14 +13,16 @@ from lossbench.errors import UserError, exit_on_user_error
 CONF = Path(__file__).resolve().parents[1] / "conf"
 
 
-def other_data(overrides: list[str]) -> Any:
-    """Compose the data that the overrides name."""
+def other_data(overrides: list[str], own: str) -> Any:
+    """Compose the data that the overrides name; settings alone are those of the run's own data set."""
     from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
 
     from lossbench.data.module import DataModule
     from lossbench.plan import build_source
 
+    if not any(word.startswith("data=") for word in overrides):
+        overrides = [f"data={own}", *overrides]
     with initialize_config_dir(str(CONF), version_base="1.3"):
         data: Any = OmegaConf.to_container(compose("train", overrides=overrides)["data"], resolve=True)
     return DataModule(build_source(data), seed=0, batch_size=data["batch_size"])
@@ -37,11 +39,13 @@ def main() -> None:
     given = parser.parse_intermixed_args()
     if given.json and given.json.exists():
         raise UserError(f"--json {given.json} exists already; name a new file")
+    if given.json and not given.json.absolute().parent.is_dir():
+        raise UserError(f"--json {given.json}: there is no folder {given.json.absolute().parent}")
 
     import lossbench
 
     run = lossbench.load(given.run_dir, given.checkpoint)
-    data = other_data(given.overrides) if given.overrides else None
+    data = other_data(given.overrides, run.config["data"]["name"]) if given.overrides else None
     metrics = run.evaluate(given.split, data)
     n = len((data or run.parts.data).split(given.split))
     print(f"{given.run_dir}, {given.split} split, n = {n}; ± is the half-width of the 95 % interval")

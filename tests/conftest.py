@@ -17,7 +17,8 @@ ROOT = Path(__file__).parents[1]
 def plan_run(runs_dir: Path, *overrides: str) -> RunDirectory:
     """Compose and plan, as train.py does."""
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        config = compose("train", overrides=[f"runs_dir={runs_dir}", "logger=none", *overrides])
+        logger = [] if any(word.startswith("logger=") for word in overrides) else ["logger=none"]
+        config = compose("train", overrides=[f"runs_dir={runs_dir}", *logger, *overrides])
         plain = OmegaConf.to_container(config, resolve=True)
         assert isinstance(plain, dict)
         return prepare({str(key): value for key, value in plain.items()}, load_yardstick, ["test"])

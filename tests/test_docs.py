@@ -24,7 +24,8 @@ def test_adding_a_loss_touches_three_files(tmp_path: Path) -> None:
         assert path.exists() == (kind == "append")
         path.write_text((path.read_text() + "\n\n" if kind == "append" else "") + text)
     command = [sys.executable, "-m", "pytest", "tests/losses", "-q", "-k", "squared_miss or every_loss"]
-    done = subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path / "src"), "PATH": ""}, capture_output=True, text=True, check=False)
+    environment = {"PYTHONPATH": str(tmp_path / "src"), "PATH": ""}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:]
     assert int(re.findall(r"(\d+) passed", done.stdout)[0]) >= 20
 
@@ -35,5 +36,6 @@ def test_commands_in_the_readme_name_files_that_exist() -> None:
         assert (ROOT / script).exists(), script
     for link in set(re.findall(r"\]\((?!https?:|#)([^)#]+)", text)):
         assert (ROOT / link).exists() or (ROOT / "docs" / link).exists(), link
-    for group, option in set(re.findall(r"(?<![\w.])(loss|data|model|experiment|trainer|logger|callbacks|debug|optimizer|scheduler)=(\w+)(?![\w.]*=)", text)):
+    groups = "|".join(path.name for path in (ROOT / "conf").iterdir() if path.is_dir())
+    for group, option in set(re.findall(rf"(?<![\w.])({groups})=(\w+)(?![\w.]*=)", text)):
         assert (ROOT / "conf" / group / f"{option}.yaml").exists() or option in ("squared_miss",), f"{group}={option}"

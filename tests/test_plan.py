@@ -122,8 +122,8 @@ def test_verify_refuses_an_edit(planned: Planned) -> None:
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({"fingerprint": "REMOVED", "seed": "REMOVED"}, r"config\.yaml lacks fingerprint, seed; plan the run again"),
-        ({"monitor": "REMOVED"}, "the configuration lacks monitor"),
+        ({"fingerprint": "REMOVED", "seed": "REMOVED"}, r"config\.yaml lacks seed, fingerprint; plan the run again"),
+        ({"monitor": "REMOVED"}, r"config\.yaml lacks monitor; plan the run again"),
         ({"log_every_n_steps": 0}, "log_every_n_steps must be a whole number >= 1, got 0"),
         ({"logger": {"x": {"_target_": "os.system"}}}, r"logger\.x\._target_=os\.system is refused"),
         ({"fingerprint": "0" * 16}, r"the data of .* have changed since it was planned \(fingerprint 0{16}, now \w{16}\); restore them"),

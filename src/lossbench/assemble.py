@@ -9,13 +9,13 @@ import torch
 from torch import nn
 
 from lossbench.build import build
-from lossbench.data.module import DataModule
+from lossbench.data.module import ArrayDataset, DataModule
 from lossbench.data.order import TrainBatches
 from lossbench.data.source import Source
-from lossbench.errors import UserError
+from lossbench.errors import UserError, one_line
 from lossbench.plan import LOADER, build_source
 from lossbench.seeds import derive
-from lossbench.task import ClassificationTask, Loss
+from lossbench.task import ClassificationTask, Loss, raw
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ def assemble(config: Mapping[str, Any]) -> Parts:
     model = build_model(config, source)
     loss = seeded(seed, "loss", config["loss"], "loss")
     yardsticks = {name: seeded(seed, "loss", node, f"yardsticks.{name}") for name, node in config["yardsticks"].items()}
+    try_out(model, {"loss": loss, **{f"yardsticks.{name}": yardstick for name, yardstick in yardsticks.items()}}, data)
     steps_per_epoch = len(TrainBatches(len(data.split("train")), data.batch_size, seed, steps_per_epoch=data.steps_per_epoch))
     epochs, steps = config["trainer"]["max_epochs"], config["trainer"]["max_steps"]
     return Parts(model, loss, yardsticks, source, data, steps_per_epoch, min(epochs * steps_per_epoch, steps if steps > 0 else 2**62))
@@ -66,6 +67,24 @@ def seeded(seed: int, stream: str, node: Mapping[str, Any], where: str, **extra:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, stream))
         return build(node, where, **extra)
+
+
+def try_out(model: nn.Module, losses: Mapping[str, Loss], data: DataModule) -> None:
+    """Put two examples through everything, so that what does not fit together is said before training begins.
+
+    Raises:
+        UserError: the loss refuses the model's output.
+    """
+    batch = ArrayDataset(data.split("train"))[:2]
+    model.eval()
+    with torch.no_grad():
+        output = model(batch.inputs)
+    model.train()
+    for where, loss in losses.items():
+        try:
+            loss.per_example(output if where == "loss" else raw(output), batch.target)
+        except (ValueError, AttributeError, TypeError) as error:
+            raise UserError(f"{where} does not fit the model's output: {one_line(error)}") from error
 
 
 def build_task(config: Mapping[str, Any], parts: Parts) -> ClassificationTask:

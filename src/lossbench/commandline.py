@@ -72,9 +72,13 @@ def load_yardstick(name: str) -> Mapping[str, Any]:
 
 def explain(error: Exception) -> str | None:
     """Word Hydra's and OmegaConf's errors in one line; None for what is not theirs."""
-    if ASKED_FOR_TRACEBACKS or not isinstance(error, HydraException | OmegaConfBaseException):
-        return None
     text = str(error)
+    if ASKED_FOR_TRACEBACKS:
+        return None
+    if isinstance(error, ValueError) and text.startswith("Config group override"):
+        return "a group needs the name of an option, e.g. loss=cosine_prob; --help lists them"
+    if not isinstance(error, HydraException | OmegaConfBaseException):
+        return None
     if missing := re.search(r"Could not find '([\w/]+?)/([^/']*)'", text):
         return _missing_option(missing[1], missing[2], text)
     if wrong := re.search(r"Could not override '([^']+)'", text):
@@ -110,5 +114,7 @@ def _compose_again(overrides: list[str]) -> DictConfig:
 
     from hydra import initialize_config_dir
 
-    with initialize_config_dir(str(Path(sys.argv[0]).resolve().parent / "conf"), version_base="1.3"):
+    folders = Path(sys.argv[0]).resolve().parents  # of train.py, or of a script below it
+    conf = next((folder / "conf" for folder in folders if (folder / "conf" / "train.yaml").exists()), folders[0] / "conf")
+    with initialize_config_dir(str(conf), version_base="1.3"):
         return compose("train", overrides=overrides)

@@ -46,6 +46,8 @@ def start(run: RunDirectory) -> dict[str, Any]:
         raise UserError(f"{run.path} is not a run directory: it holds no config.yaml; train.py plans run directories")
     with run.claim():
         verify(run)
+        if (done := run.result()) is not None:  # somebody finished it while this process came to claim it
+            return _show(run, done)
         with _log_file(run.log_path), _states(run):
             result = _execute(run)
             write_json(run.result_path, result)
@@ -92,7 +94,9 @@ def _states(run: RunDirectory) -> Iterator[None]:
         log.exception("failed")
         cause = _failed_write(error, run.path) or error
         with suppress(UserError):  # a full disk, which the cause says already
-            run.set_status("failed", reason=one_line(cause) if isinstance(cause, UserError) else f"{type(cause).__name__}: {one_line(cause)}")
+            run.set_status(
+                "failed", reason=one_line(cause) if isinstance(cause, UserError) else f"{type(cause).__name__}: {one_line(cause)}"
+            )
         if cause is error:
             raise
         raise cause from error
@@ -126,6 +130,7 @@ def _log_file(path: Path) -> Iterator[None]:
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     loggers = [logging.getLogger(name) for name in NOISY]
     before = [(logger, logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
+    logging.getLogger().addHandler(handler)  # Lightning, imported later, prints to the screen where the root has no handler
     logging.captureWarnings(True)
     hook, threading.excepthook = threading.excepthook, lambda died: log.error("a thread died: %s", died.exc_value)
     for logger in loggers:
@@ -139,6 +144,7 @@ def _log_file(path: Path) -> Iterator[None]:
         for logger, handlers, level, propagate in before:
             logger.handlers, logger.propagate = handlers, propagate
             logger.setLevel(level)
+        logging.getLogger().removeHandler(handler)
         with suppress(OSError):
             handler.close()
 

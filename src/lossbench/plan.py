@@ -11,6 +11,11 @@ from lossbench.contract.directory import RunDirectory, plan
 from lossbench.data.source import Source
 from lossbench.errors import UserError
 
+NEEDED = (
+    *("data", "model", "head", "loss", "optimizer", "scheduler", "callbacks", "yardsticks", "trainer", "logger", "checkpoint"),
+    *("seed", "study", "fingerprint", "evaluate", "monitor", "keep_checkpoints", "save_predictions"),
+    *("log_every_n_steps", "progress_bar", "profiler"),
+)
 LOADER = ("batch_size", "num_workers", "steps_per_epoch", "overfit_batches", "limit_eval_batches")
 # Of this command, not of the run: they are not written to config.yaml.
 COMMAND_ONLY = ("runs_dir", "force")
@@ -65,7 +70,7 @@ def verify(run: RunDirectory) -> None:
     Raises:
         UserError: says which of these fails and what to do.
     """
-    missing = [key for key in ("data", "model", "loss", "trainer", "fingerprint", "seed") if key not in run.config]
+    missing = [key for key in NEEDED if key not in run.config]
     if missing:
         raise UserError(f"{run.path / 'config.yaml'} lacks {', '.join(missing)}; plan the run again with train.py")
     check_targets(run.config)

@@ -120,6 +120,7 @@ def make_trainer(
         gradient_clip_val=given["gradient_clip_val"],
         deterministic=given["deterministic"],
         logger=loggers,
+        log_every_n_steps=min(config["log_every_n_steps"], parts.steps_per_epoch),  # for callbacks; the task logs by itself
         callbacks=make_callbacks(config, run, parts, history, bar),
         plugins=[VerifiedCheckpointIO()],
         profiler=profiler,

@@ -193,7 +193,9 @@ class ClassificationTask(LightningModule):
         self._record({"train/epoch_loss": loss / n, "train/epoch_accuracy": hits / n}, self.global_step)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the epoch's running sums, so that a resumed epoch has the same means."""
+        """Keep the epoch's running sums, so that a resumed epoch has the same means; weights that an update has spoilt are not saved."""
+        if not all(value.isfinite().all() for value in self.model.state_dict().values()):
+            self._require_finite(math.nan, "state (weights, statistics)")
         checkpoint["train_totals"] = self._reduced_totals().tolist()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

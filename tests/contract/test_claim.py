@@ -185,7 +185,7 @@ def test_a_takeover_that_died_half_way_blocks_for_a_while_only(path: Path) -> No
     gate.touch()
     with pytest.raises(UserError, match="is just being taken over by another process"):
         own(path)
-    make_old(gate, DEAD_AFTER_SECONDS - 20)
+    make_old(gate, DEAD_AFTER_SECONDS + 20)
     own(path)
     assert os.listdir(path.parent) == []
 

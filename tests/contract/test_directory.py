@@ -131,7 +131,7 @@ def test_an_edit_that_changes_no_number_is_accepted(tmp_path: Path) -> None:
     assert plan(CONFIG, tmp_path).config["progress_bar"] is True
 
 
-@pytest.mark.parametrize("name", ["seed3/../../renamed/seed3", "seed03", "seed3x"])
+@pytest.mark.parametrize("name", ["seed3/../../renamed/seed3", "seed3/../../no-hash-/seed3", "seed03", "seed3x"])
 def test_a_renamed_directory_is_refused(tmp_path: Path, name: str) -> None:
     run = plan(CONFIG, tmp_path)
     target = (run.path.parent / name).resolve()

@@ -9,6 +9,9 @@ from torch.utils.tensorboard.summary import hparams
 
 from lossbench.contract.history import History
 
+# What one compares runs by; the rest of the configuration is in config.yaml.
+COMPARED = ("seed", "data.", "model.", "loss.", "optimizer.", "scheduler.", "trainer.max_", "trainer.precision")
+
 
 class TidyLogger(Logger):
     """Write every logged number as a row of metrics.csv."""
@@ -40,6 +43,7 @@ class TidyLogger(Logger):
 @rank_zero_only
 def fill_hparams(logger: TensorBoardLogger, params: Mapping[str, Any], metrics: list[str]) -> None:
     """Register hyper-parameters and metric names: TensorBoard's HPARAMS tab stays empty unless this comes before the metrics."""
-    shown = {name: value for name, value in params.items() if isinstance(value, bool | int | float | str)}
+    wanted = {name: value for name, value in params.items() if name.startswith(COMPARED) and not name.endswith("_target_")}
+    shown = {name: value for name, value in wanted.items() if isinstance(value, bool | int | float | str)}
     for summary in hparams(shown, dict.fromkeys(metrics, 0.0)):
         logger.experiment._get_file_writer().add_summary(summary)

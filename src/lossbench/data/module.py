@@ -29,8 +29,8 @@ class ArrayDataset(Dataset[Batch]):
     def __len__(self) -> int:
         return len(self.targets)
 
-    def __getitem__(self, index: int) -> Batch:
-        return Batch(self.inputs[index], self.targets[index], torch.tensor(index))
+    def __getitem__(self, index: int | slice) -> Batch:
+        return Batch(self.inputs[index], self.targets[index], torch.arange(len(self))[index])
 
     def __getitems__(self, indices: list[int]) -> Batch:
         """Fetch a batch at once (the loader's fast path)."""
@@ -95,8 +95,9 @@ class DataModule(LightningDataModule):
 
     def split(self, stage: str) -> Split:
         """The examples a stage (train, val or test) really uses."""
-        limit = self.overfit_batches if stage == "train" or self.overfit_batches else self.limit_eval_batches
-        split = self.source.splits["train" if self.overfit_batches and stage == "val" else stage]
+        overfit = self.overfit_batches if stage != "test" else 0
+        limit = overfit if overfit or stage == "train" else self.limit_eval_batches
+        split = self.source.splits["train" if overfit else stage]
         if not limit:
             return split
         take = slice(limit * self.batch_size)

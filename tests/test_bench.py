@@ -1,0 +1,69 @@
+"""scripts/bench.py: what a figure means and where it goes, without timing anything."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scripts import bench
+
+
+@pytest.mark.parametrize(("cost", "ratio"), [(True, 2.0), (False, 0.5)])
+def test_a_ratio_above_one_is_always_better(cost: bool, ratio: float) -> None:
+    figure = bench.compare("f", "us", lambda: 5.0, lambda: 10.0, 3, cost=cost)
+    assert (figure.ours, figure.reference, figure.ratio, figure.n) == (5.0, 10.0, ratio, 3)
+    assert figure.quartiles == (ratio, ratio)
+
+
+def test_both_are_measured_alternately_and_compared_with_their_neighbour() -> None:
+    calls: list[str] = []
+
+    def times(name: str, values: list[float]) -> Iterator[float]:
+        for value in values:
+            calls.append(name)
+            yield value
+
+    # the machine becomes four times slower half way: neighbours still agree, and one outlier does not count
+    ours, reference = times("ours", [1, 1, 4, 4, 400]), times("reference", [2, 2, 8, 8, 8])
+    figure = bench.compare("f", "us", lambda: next(ours), lambda: next(reference), 5, cost=True)
+    assert calls == ["ours", "reference"] * 5
+    assert figure.ratio == 2
+    assert figure.quartiles[0] <= figure.ratio <= figure.quartiles[1]
+    assert (figure.ours, figure.reference) == (4, 8)
+
+
+def test_the_table_and_the_json_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    figures = [
+        bench.Figure("losses.a", "us", 5.0, 10.0, 2.0, (1.9, 2.1), 40),
+        bench.Figure("losses.b", "us", 8.0, 4.0, 0.5, (0.4, 0.6), 40),
+    ]
+    monkeypatch.setitem(bench.BENCHES, "losses", lambda: figures)
+    monkeypatch.setattr("sys.argv", ["bench.py", "losses", "--json", str(tmp_path / "out.json")])
+    bench.main()
+    written = json.loads((tmp_path / "out.json").read_text())
+    assert written == {
+        "losses.a": {"ours": 5.0, "reference": 10.0, "ratio": 2.0},
+        "losses.b": {"ours": 8.0, "reference": 4.0, "ratio": 0.5},
+    }
+    head, first, second = capsys.readouterr().out.splitlines()
+    assert [column for column in ("figure", "ours", "reference", "ratio", "n") if column not in head.split()] == []
+    assert first.split() == ["losses.a", "us", "5", "10", "2.00", "1.90", "..", "2.10", "40"]
+    assert second.split()[0] == "losses.b"
+
+
+@pytest.mark.parametrize("words", [["nothing"], ["losses", "--json", "/nonexistent/out.json"], []])
+def test_a_mistake_measures_nothing(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(bench.BENCHES, "losses", lambda: pytest.fail("measured"))
+    monkeypatch.setattr("sys.argv", ["bench.py", *words])
+    with pytest.raises(SystemExit, match="2"):
+        bench.main()
+
+
+def test_the_real_toy_run_is_what_the_step_figure_times(tmp_path: Path) -> None:
+    assert bench.toy_fit(tmp_path, epochs=1, steps=500) > 0
+    (config,) = tmp_path.rglob("config.yaml")
+    assert "CosineProb" in config.read_text()
+    assert list(config.parent.glob("tensorboard/events.*"))
+    rows = (config.parent / "metrics.csv").read_text().splitlines()
+    assert sum(",train/loss," in row for row in rows) == 50
