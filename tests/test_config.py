@@ -47,6 +47,7 @@ VALUES: dict[str, tuple[list[Any], list[Any]]] = {
     "trainer.devices": ([1, 2, 4], [*AT_LEAST_1[1], None, "auto"]),
     "trainer.num_nodes": ([1, 2, 4], [*AT_LEAST_1[1], None]),
     "trainer.accelerator": (["auto", "cpu", "gpu"], ["tpu", None, True, "GPU"]),
+    "trainer.strategy": (["auto", "ddp"], ["dp", "deepspeed", None, 1]),
     "trainer.precision": (["32-true", "bf16-mixed"], [32, "32", "16", None]),
     "trainer.gradient_clip_val": ([*POSITIVE[0], None], POSITIVE[1]),
     "trainer.deterministic": ([True, False, "warn"], [None, 0, 1, "true"]),

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import ceil
 from typing import Any
 
 import torch
@@ -100,8 +99,3 @@ def build_task(config: Mapping[str, Any], parts: Parts) -> ClassificationTask:
         seed=config["seed"],
         log_every_n_steps=config["log_every_n_steps"],
     )
-
-
-def epochs_of(parts: Parts) -> int:
-    """Epochs begun by the run's last step."""
-    return ceil(parts.total_steps / parts.steps_per_epoch)

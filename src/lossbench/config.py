@@ -94,6 +94,7 @@ RULES: dict[str, Rule] = {
     "trainer.devices": _int(1),
     "trainer.num_nodes": _int(1),
     "trainer.accelerator": _one_of("auto", "cpu", "gpu"),
+    "trainer.strategy": _one_of("auto", "ddp", "ddp_find_unused_parameters_true"),
     "trainer.precision": _one_of("32-true", "bf16-mixed", "16-mixed"),
     "trainer.gradient_clip_val": _or(None, _num(0, above=True)),
     "trainer.deterministic": _one_of(True, False, "warn"),

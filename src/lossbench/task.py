@@ -105,7 +105,7 @@ class ClassificationTask(LightningModule):
         self.evaluations: dict[str, Evaluation] = {}
         self._parts: list[tuple[Tensor, ...]] = []
         self._pending: dict[str, Tensor | float] | None = None
-        self._totals = torch.zeros(3)
+        self._totals, self._seen = torch.zeros(2), 0
         self._clock = (0.0, 0)
 
     def forward(self, inputs: Tensor) -> Output:
@@ -128,7 +128,7 @@ class ClassificationTask(LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Forget the last epoch's means; Lightning does not call this when it resumes inside an epoch."""
-        self._totals = torch.zeros(3, device=self.device)
+        self._totals, self._seen = torch.zeros(2, device=self.device), 0
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Set what depends on the step: the learning rate, momentum and the random numbers of dropout and the like."""
@@ -158,8 +158,8 @@ class ClassificationTask(LightningModule):
             if logged or loss.device.type == "cpu":
                 self._require_finite(loss.item(), "loss")
             hits = (raw(output).argmax(1) == batch.target).sum()
-            n = len(batch.target)
-            self._totals += torch.stack((loss.detach() * n, hits, hits.new_tensor(n)))
+            self._totals += torch.stack((loss.detach() * len(batch.target), hits.to(loss.dtype)))
+            self._seen += len(batch.target)
             if logged:
                 terms = self.loss.terms(output, batch.target)
                 self._pending = {"train/loss": loss.detach(), **{f"train/{name}": term.mean() for name, term in terms.items()}}
@@ -201,7 +201,8 @@ class ClassificationTask(LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take the running sums up again (one process takes all of them)."""
         if self.global_rank == 0:
-            self._totals = torch.tensor(checkpoint["train_totals"])
+            *totals, seen = checkpoint["train_totals"]
+            self._totals, self._seen = torch.tensor(totals), int(seen)
 
     # -- evaluation
 
@@ -268,7 +269,9 @@ class ClassificationTask(LightningModule):
             logger.log_metrics({**values, "epoch": epoch}, step)
 
     def _reduced_totals(self) -> Tensor:
-        return torch.as_tensor(self.trainer.strategy.reduce(self._totals.clone(), reduce_op="sum"))
+        """Sum of losses, hits and examples of the epoch so far, over all processes."""
+        totals = torch.cat((self._totals, self._totals.new_tensor([self._seen])))
+        return torch.as_tensor(self.trainer.strategy.reduce(totals, reduce_op="sum"))
 
     def _require_finite(self, value: float, what: str) -> None:
         if not math.isfinite(value):
