@@ -128,8 +128,10 @@ def toy_fit(folder: Path, epochs: int, steps: int) -> float:
 
     from lossbench.assemble import assemble, build_task
     from lossbench.commandline import load_yardstick
+    from lossbench.machine import quiet
     from lossbench.plan import prepare
-    from lossbench.run import fit, history_of, make_trainer, quiet
+    from lossbench.run import fit, history_of
+    from lossbench.trainer import make_trainer
 
     with initialize_config_dir(str(CONF), version_base="1.3"):
         given = [f"runs_dir={folder}", f"trainer.max_epochs={epochs}", "trainer=cpu", "progress_bar=false", "force=true"]

@@ -25,7 +25,9 @@ ROOMS = {
     "contract": {"lossbench.contract", "lossbench.errors"},
     "data": {"torch", "pytorch_lightning", "lossbench.data", "lossbench.errors", "lossbench.seeds", "lossbench.config"},
     "metrics": {"torch", "torchmetrics", "lossbench.errors", "lossbench.seeds"},
-    "task": {"torch", "pytorch_lightning", "lossbench.metrics", "lossbench.errors", "lossbench.seeds", "lossbench.outputs"},
+    "task": {"torch", "pytorch_lightning", "lossbench.evaluation", "lossbench.metrics", "lossbench.errors", "lossbench.seeds"},
+    "evaluation": {"torch", "lossbench.metrics"},
+    "study": {"lossbench.contract", "lossbench.errors"},
     "schedules": {"lossbench.errors", "lossbench.config"},
     "report": {"lossbench.errors", "lossbench.contract"},
 }

@@ -12,9 +12,10 @@ from lossbench.data.module import ArrayDataset, DataModule
 from lossbench.data.order import TrainBatches
 from lossbench.data.source import Source
 from lossbench.errors import UserError, one_line
+from lossbench.evaluation import Loss, raw
 from lossbench.plan import LOADER, build_source
 from lossbench.seeds import derive
-from lossbench.task import ClassificationTask, Loss, raw
+from lossbench.task import ClassificationTask
 
 
 @dataclass(frozen=True)

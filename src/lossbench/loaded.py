@@ -17,9 +17,9 @@ from lossbench.contract.directory import RunDirectory
 from lossbench.data.module import ArrayDataset, DataModule
 from lossbench.data.source import SPLITS
 from lossbench.errors import UserError, suggest
+from lossbench.evaluation import Evaluation, measure
 from lossbench.metrics import Metric
 from lossbench.plan import verify
-from lossbench.task import Evaluation, measure
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from lossbench.contract.files import write_atomic
 
 if TYPE_CHECKING:
     from lossbench.data.module import DataModule
-    from lossbench.task import Evaluation
+    from lossbench.evaluation import Evaluation
 
 log = logging.getLogger(__name__)
 

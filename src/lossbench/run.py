@@ -4,30 +4,23 @@ import logging
 import os
 import signal
 import time
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import torch
 from pytorch_lightning import Trainer
-from pytorch_lightning.callbacks import Callback
-from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
 from lossbench.assemble import Parts, assemble, build_task
-from lossbench.build import build
-from lossbench.callbacks.budget import MaxSteps
-from lossbench.callbacks.checkpoint import RunCheckpoint, VerifiedCheckpointIO, link_best, read_checkpoint
-from lossbench.callbacks.loggers import TidyLogger, fill_hparams
-from lossbench.callbacks.progress import EpochLines, Progress
+from lossbench.callbacks.checkpoint import link_best, read_checkpoint
 from lossbench.contract.directory import RunDirectory
 from lossbench.contract.history import History
 from lossbench.contract.identity import identity_hash
-from lossbench.errors import UserError
-from lossbench.hardware import NO_GPU, keep_freed_memory
+from lossbench.hardware import keep_freed_memory
+from lossbench.machine import check_hardware, quiet, threads
 from lossbench.predictions import save_predictions
-from lossbench.report import flatten, make_result
+from lossbench.report import make_result
 from lossbench.task import ClassificationTask
+from lossbench.trainer import make_trainer
 
 log = logging.getLogger(__name__)
 
@@ -102,60 +95,6 @@ def judge(trainer: Trainer, task: ClassificationTask, parts: Parts, run: RunDire
     trainer.test(task, datamodule=parts.data, verbose=False)
 
 
-def make_trainer(
-    config: Mapping[str, Any], run: RunDirectory, parts: Parts, history: History | None, resumed: dict[str, Any] | None
-) -> Trainer:
-    """Build the trainer with its loggers and callbacks."""
-    given = config["trainer"]
-    loggers = make_loggers(config, run, history, resumed["global_step"] if resumed else None)
-    profiler = build(config["profiler"], "profiler", dirpath=str(run.path)) if config.get("profiler") else None
-    bar = show_bar(config["progress_bar"])
-    return Trainer(
-        accelerator=given["accelerator"],
-        devices=given["devices"],
-        num_nodes=given["num_nodes"],
-        strategy=given["strategy"],
-        precision=given["precision"],
-        max_epochs=given["max_epochs"],
-        gradient_clip_val=given["gradient_clip_val"],
-        deterministic=given["deterministic"],
-        logger=loggers,
-        log_every_n_steps=min(config["log_every_n_steps"], parts.steps_per_epoch),  # for callbacks; the task logs by itself
-        callbacks=make_callbacks(config, run, parts, history, bar),
-        plugins=[VerifiedCheckpointIO()],
-        profiler=profiler,
-        default_root_dir=str(run.path),
-        enable_progress_bar=bar,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-    )
-
-
-def make_callbacks(config: Mapping[str, Any], run: RunDirectory, parts: Parts, history: History | None, bar: bool) -> list[Callback]:
-    """The callbacks of the configuration, then those of the run contract."""
-    callbacks = [build(node, f"callbacks.{name}") for name, node in (config["callbacks"] or {}).items()]
-    checkpoint = config["checkpoint"]
-    if config["trainer"]["max_steps"] > 0:
-        callbacks.append(MaxSteps(config["trainer"]["max_steps"]))
-    callbacks += [EpochLines(), RunCheckpoint(run, history, config["monitor"], checkpoint["every_n_epochs"], checkpoint["every_n_steps"])]
-    return [*callbacks, Progress(refresh_rate=max(1, parts.steps_per_epoch // 20))] if bar else callbacks
-
-
-def make_loggers(config: Mapping[str, Any], run: RunDirectory, history: History | None, step: int | None) -> list[Logger]:
-    """metrics.csv always; then the configured loggers, all of which keep their files in the run directory."""
-    loggers: list[Logger] = [TidyLogger(history)] if history else []
-    for name, node in (config["logger"] or {}).items():
-        extra: dict[str, Any] = {"save_dir": str(run.path)}
-        if name == "tensorboard":
-            extra |= {"purge_step": step}
-        loggers.append(build(node, f"logger.{name}", **extra))
-        if isinstance(loggers[-1], TensorBoardLogger) and step is None:
-            names = ["accuracy", "loss", "nll", "ece", *config["yardsticks"]]
-            fill_hparams(loggers[-1], flatten(config), [f"{stage}/{metric}" for metric in names for stage in ("val", "test")])
-    return loggers
-
-
 @contextmanager
 def history_of(run: RunDirectory, resumed: dict[str, Any] | None) -> Iterator[History | None]:
     """Open metrics.csv where the checkpoint left it (the first rank alone writes it)."""
@@ -167,52 +106,6 @@ def history_of(run: RunDirectory, resumed: dict[str, Any] | None) -> Iterator[Hi
             history.close()
 
 
-def show_bar(wanted: bool | str) -> bool:
-    """Whether to draw the progress bar: "auto" draws it in a terminal only."""
-    return bool(wanted) if wanted != "auto" else os.isatty(2)
-
-
 def is_first_rank() -> bool:
     """Whether this process is the one that writes (Lightning starts the others with these variables)."""
     return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0
-
-
-def check_hardware(trainer: Mapping[str, Any]) -> None:
-    """Refuse early what this machine cannot do.
-
-    Raises:
-        UserError: no GPU, too few of them, or float16 without one.
-    """
-    wanted, gpus = trainer["accelerator"], torch.cuda.device_count()
-    if wanted == "gpu" and not gpus and not torch.backends.mps.is_available():
-        raise UserError(NO_GPU)
-    on_gpu = wanted == "gpu" or (wanted == "auto" and gpus > 0)
-    if on_gpu and gpus and trainer["devices"] > gpus:
-        raise UserError(f"trainer.devices={trainer['devices']}: this machine has {gpus} GPU(s); use trainer.devices={gpus}")
-    if trainer["precision"] == "16-mixed" and not on_gpu:
-        raise UserError("trainer.precision=16-mixed needs a GPU; use bf16-mixed or 32-true on a CPU")
-
-
-@contextmanager
-def threads(config: Mapping[str, Any], parts: Parts) -> Iterator[None]:
-    """Use as many threads as the work deserves: on tiny tensors two threads are many times slower than one."""
-    before, wanted = torch.get_num_threads(), config["trainer"]["threads"]
-    if wanted == "auto":
-        work = sum(p.numel() for p in parts.model.parameters()) * config["data"]["batch_size"]
-        wanted = 1 if work < 2e7 else max(1, before // (config["trainer"]["devices"] if config["trainer"]["accelerator"] == "cpu" else 1))
-    torch.set_num_threads(wanted)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep Lightning's chatter off the screen (train.log has it), and the advice that does not apply here."""
-    with warnings.catch_warnings():
-        # Small data in memory needs no loader processes; the user sets data.num_workers.
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        # Ours resumes through the data module.
-        warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
-        yield

@@ -3,26 +3,16 @@
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
 from lossbench.errors import UserError
-from lossbench.metrics import Metric, classification_metrics, fit_scale, interval_of_mean
+from lossbench.evaluation import Evaluation, Loss, Output, measure, raw
+from lossbench.metrics import Metric, fit_scale
 from lossbench.seeds import derive
-
-Output = Tensor | tuple[Tensor, ...]
-
-
-class Loss(Protocol):
-    """What the task asks of a loss (lossbench.losses.Loss provides it)."""
-
-    def __call__(self, output: Any, target: Tensor) -> Tensor: ...  # noqa: D102
-    def per_example(self, output: Any, target: Tensor) -> Tensor: ...  # noqa: D102
-    def terms(self, output: Any, target: Tensor) -> dict[str, Tensor]: ...  # noqa: D102
-    def logits(self, output: Any) -> Tensor: ...  # noqa: D102
 
 
 class Schedule(Protocol):
@@ -30,39 +20,6 @@ class Schedule(Protocol):
 
     def factor(self, step: int, total_steps: int, steps_per_epoch: int) -> float: ...  # noqa: D102
     def momentum(self, step: int, total_steps: int, steps_per_epoch: int) -> float | None: ...  # noqa: D102
-
-
-class Evaluation(NamedTuple):
-    """All of a split, in its own order: model outputs and targets (n,), on the CPU in float32."""
-
-    output: Output
-    target: Tensor
-
-
-def measure(loss: Loss, yardsticks: Mapping[str, Loss], evaluation: Evaluation, scale: float | None = None) -> dict[str, Metric]:
-    """Measure a split: the loss, the yardstick losses on the same outputs, and the classification metrics.
-
-    Args:
-        loss: the loss that was trained.
-        yardsticks: name -> loss with which every run is measured, whatever it was trained with.
-        evaluation: outputs and targets.
-        scale: the factor on the logits fitted on validation data; adds the *_scaled metrics.
-
-    Returns:
-        name -> value with the half-width of its 95 % interval.
-    """
-    output, target = evaluation
-    interval = interval_of_mean(loss.per_example(output, target))
-    metrics = {"loss": Metric(loss(output, target).item(), interval.half_width)}
-    metrics |= {name: interval_of_mean(term) for name, term in loss.terms(output, target).items()}
-    for name, yardstick in yardsticks.items():
-        metrics[name] = interval_of_mean(yardstick.per_example(raw(output), target))
-    return metrics | classification_metrics(loss.logits(output), target, scale=scale)
-
-
-def raw(output: Output) -> Tensor:
-    """The logits of an output that may have more parts before them."""
-    return output if isinstance(output, Tensor) else output[-1]
 
 
 class ClassificationTask(LightningModule):

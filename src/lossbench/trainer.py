@@ -1,0 +1,78 @@
+"""The trainer: Lightning's, with the loggers and callbacks of the configuration and of the run contract."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from pytorch_lightning import Trainer
+from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.loggers import Logger, TensorBoardLogger
+
+from lossbench.assemble import Parts
+from lossbench.build import build
+from lossbench.callbacks.budget import MaxSteps
+from lossbench.callbacks.checkpoint import RunCheckpoint, VerifiedCheckpointIO
+from lossbench.callbacks.loggers import TidyLogger, fill_hparams
+from lossbench.callbacks.progress import EpochLines, Progress
+from lossbench.contract.directory import RunDirectory
+from lossbench.contract.history import History
+from lossbench.report import flatten
+
+
+def make_trainer(
+    config: Mapping[str, Any], run: RunDirectory, parts: Parts, history: History | None, resumed: dict[str, Any] | None
+) -> Trainer:
+    """Build the trainer with its loggers and callbacks."""
+    given = config["trainer"]
+    loggers = make_loggers(config, run, history, resumed["global_step"] if resumed else None)
+    profiler = build(config["profiler"], "profiler", dirpath=str(run.path)) if config.get("profiler") else None
+    bar = show_bar(config["progress_bar"])
+    return Trainer(
+        accelerator=given["accelerator"],
+        devices=given["devices"],
+        num_nodes=given["num_nodes"],
+        strategy=given["strategy"],
+        precision=given["precision"],
+        max_epochs=given["max_epochs"],
+        gradient_clip_val=given["gradient_clip_val"],
+        deterministic=given["deterministic"],
+        logger=loggers,
+        log_every_n_steps=min(config["log_every_n_steps"], parts.steps_per_epoch),  # for callbacks; the task logs by itself
+        callbacks=make_callbacks(config, run, parts, history, bar),
+        plugins=[VerifiedCheckpointIO()],
+        profiler=profiler,
+        default_root_dir=str(run.path),
+        enable_progress_bar=bar,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+    )
+
+
+def make_callbacks(config: Mapping[str, Any], run: RunDirectory, parts: Parts, history: History | None, bar: bool) -> list[Callback]:
+    """The callbacks of the configuration, then those of the run contract."""
+    callbacks = [build(node, f"callbacks.{name}") for name, node in (config["callbacks"] or {}).items()]
+    checkpoint = config["checkpoint"]
+    if config["trainer"]["max_steps"] > 0:
+        callbacks.append(MaxSteps(config["trainer"]["max_steps"]))
+    callbacks += [EpochLines(), RunCheckpoint(run, history, config["monitor"], checkpoint["every_n_epochs"], checkpoint["every_n_steps"])]
+    return [*callbacks, Progress(refresh_rate=max(1, parts.steps_per_epoch // 20))] if bar else callbacks
+
+
+def make_loggers(config: Mapping[str, Any], run: RunDirectory, history: History | None, step: int | None) -> list[Logger]:
+    """metrics.csv always; then the configured loggers, all of which keep their files in the run directory."""
+    loggers: list[Logger] = [TidyLogger(history)] if history else []
+    for name, node in (config["logger"] or {}).items():
+        extra: dict[str, Any] = {"save_dir": str(run.path)}
+        if name == "tensorboard":
+            extra |= {"purge_step": step}
+        loggers.append(build(node, f"logger.{name}", **extra))
+        if isinstance(loggers[-1], TensorBoardLogger) and step is None:
+            names = ["accuracy", "loss", "nll", "ece", *config["yardsticks"]]
+            fill_hparams(loggers[-1], flatten(config), [f"{stage}/{metric}" for metric in names for stage in ("val", "test")])
+    return loggers
+
+
+def show_bar(wanted: bool | str) -> bool:
+    """Whether to draw the progress bar: "auto" draws it in a terminal only."""
+    return bool(wanted) if wanted != "auto" else os.isatty(2)
