@@ -28,6 +28,13 @@ def other_data(overrides: list[str], own: str) -> Any:
     return DataModule(build_source(data), seed=0, batch_size=data["batch_size"])
 
 
+def trained_on(run: Any, data: Any, split: str) -> int:
+    """Count the examples of other data that were in the run's training split: the same data set, the same ids."""
+    if type(data.source) is not type(run.parts.source):
+        return 0
+    return len({*data.split(split).ids} & {*run.parts.data.split("train").ids})
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -48,6 +55,9 @@ def main() -> None:
     data = other_data(given.overrides, run.config["data"]["name"]) if given.overrides else None
     metrics = run.evaluate(given.split, data)
     n = len((data or run.parts.data).split(given.split))
+    seen = trained_on(run, data, given.split) if data else 0
+    if seen:
+        print(f"warning: the run was trained on {seen} of these {n} examples; its score on them says nothing about new data")
     print(f"{given.run_dir}, {given.split} split, n = {n}; ± is the half-width of the 95 % interval")
     for name, metric in metrics.items():
         print(f"  {name:24}{metric.value:12.5g}" + ("" if metric.half_width is None else f" ± {metric.half_width:.3g}"))

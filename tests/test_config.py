@@ -60,7 +60,7 @@ VALUES: dict[str, tuple[list[Any], list[Any]]] = {
     "model.hidden": ([[], [1], [128, 64]], [None, 128, "128", [0], [-1], [1.0], [True], ["1"], [[1]]]),
     "model.dropout": (FRACTION[0], [*FRACTION[1], None]),
     "model.bias": SWITCH,
-    "optimizer.lr": (POSITIVE[0], [*POSITIVE[1], None]),
+    "optimizer.lr": (POSITIVE[0], [*POSITIVE[1], None, 1e39]),
     "optimizer.momentum": (FRACTION[0], [*FRACTION[1], None]),
     "optimizer.weight_decay": ([0, 1e-4, 2], [*NO_NUMBER, None]),
     "optimizer.eps": (POSITIVE[0], [*POSITIVE[1], None]),

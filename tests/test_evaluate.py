@@ -68,8 +68,9 @@ def test_the_best_checkpoint_is_another_one(trained: RunDirectory, typed: Evalua
 def test_other_data_give_other_metrics(trained: RunDirectory, typed: Evaluate, tmp_path: Path, overrides: tuple[str, ...]) -> None:
     before = trained.result()
     assert before is not None
-    code, _, errors = typed(trained.path, *overrides, "--json", tmp_path / "new.json")
+    code, printed, errors = typed(trained.path, *overrides, "--json", tmp_path / "new.json")
     assert (code, errors) == (0, "")
+    assert re.search(r"trained on (\d+) of these 359 examples", printed)
     assert json.loads((tmp_path / "new.json").read_text())["nll"] != pytest.approx(before["metrics"]["test/nll"], rel=1e-3)
     assert trained.result() == before
 

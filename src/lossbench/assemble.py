@@ -11,8 +11,8 @@ from lossbench.build import build
 from lossbench.data.module import ArrayDataset, DataModule
 from lossbench.data.order import TrainBatches
 from lossbench.data.source import Source
-from lossbench.errors import UserError, one_line
-from lossbench.evaluation import Loss, raw
+from lossbench.errors import UserError, one_line, suggest
+from lossbench.evaluation import Evaluation, Loss, measure, raw
 from lossbench.plan import LOADER, build_source
 from lossbench.seeds import derive
 from lossbench.task import ClassificationTask
@@ -39,7 +39,9 @@ def assemble(config: Mapping[str, Any]) -> Parts:
     model = build_model(config, source)
     loss = seeded(seed, "loss", config["loss"], "loss")
     yardsticks = {name: seeded(seed, "loss", node, f"yardsticks.{name}") for name, node in config["yardsticks"].items()}
-    try_out(model, {"loss": loss, **{f"yardsticks.{name}": yardstick for name, yardstick in yardsticks.items()}}, data)
+    measured = try_out(model, loss, yardsticks, data)
+    if config["monitor"].removeprefix("val/") not in measured:
+        raise UserError(f"monitor={config['monitor']} is not measured; {suggest(config['monitor'], (f'val/{name}' for name in measured))}")
     steps_per_epoch = len(TrainBatches(len(data.split("train")), data.batch_size, seed, steps_per_epoch=data.steps_per_epoch))
     epochs, steps = config["trainer"]["max_epochs"], config["trainer"]["max_steps"]
     return Parts(model, loss, yardsticks, source, data, steps_per_epoch, min(epochs * steps_per_epoch, steps if steps > 0 else 2**62))
@@ -69,22 +71,26 @@ def seeded(seed: int, stream: str, node: Mapping[str, Any], where: str, **extra:
         return build(node, where, **extra)
 
 
-def try_out(model: nn.Module, losses: Mapping[str, Loss], data: DataModule) -> None:
+def try_out(model: nn.Module, loss: Loss, yardsticks: Mapping[str, Loss], data: DataModule) -> list[str]:
     """Put two examples through everything, so that what does not fit together is said before training begins.
 
+    Returns:
+        The names of what will be measured.
+
     Raises:
-        UserError: the loss refuses the model's output.
+        UserError: a loss refuses the model's output.
     """
     batch = ArrayDataset(data.split("train"))[:2]
     model.eval()
     with torch.no_grad():
         output = model(batch.inputs)
     model.train()
-    for where, loss in losses.items():
+    for where, each, given in (("loss", loss, output), *((f"yardsticks.{name}", item, raw(output)) for name, item in yardsticks.items())):
         try:
-            loss.per_example(output if where == "loss" else raw(output), batch.target)
+            each.per_example(given, batch.target)
         except (ValueError, AttributeError, TypeError) as error:
             raise UserError(f"{where} does not fit the model's output: {one_line(error)}") from error
+    return list(measure(loss, yardsticks, Evaluation(output, batch.target)))
 
 
 def build_task(config: Mapping[str, Any], parts: Parts) -> ClassificationTask:

@@ -107,7 +107,7 @@ RULES: dict[str, Rule] = {
     "model.hidden": _widths,
     "model.dropout": _num(0, below=1),
     "model.bias": _one_of(True, False),
-    "optimizer.lr": _num(0, above=True),
+    "optimizer.lr": _num(0, above=True, below=3.4e38),
     "optimizer.momentum": _num(0, below=1),
     "optimizer.weight_decay": _num(0),
     "optimizer.eps": _num(0, above=True),
