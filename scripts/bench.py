@@ -6,6 +6,7 @@ ratio is how many times cheaper or faster ours is: reference / ours of a cost, o
 
 import argparse
 import json
+import math
 import statistics
 import tempfile
 import time
@@ -81,13 +82,15 @@ def bench_losses() -> list[Figure]:
 
 
 def bench_step() -> list[Figure]:
-    """Training steps per second of the toy run with everything switched on, against a bare LightningModule in a bare Trainer."""
+    """Training steps per second of the toy run with everything switched on, against a bare LightningModule in a bare Trainer.
+
+    The bare one trains the same layer with the same loss, written in plain torch, and one self.log.
+    """
     import logging
     import warnings
 
     import pytorch_lightning as pl
     import torch
-    from torch.nn import functional as F
     from torch.utils.data import DataLoader, TensorDataset
 
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
@@ -100,7 +103,8 @@ def bench_step() -> list[Figure]:
             self.linear = torch.nn.Linear(4, 5, bias=False)
 
         def training_step(self, batch: Any, batch_idx: int) -> Any:
-            loss = F.cross_entropy(self.linear(batch[0]), batch[1])
+            p = torch.softmax(self.linear(batch[0]), -1).gather(-1, batch[1].unsqueeze(-1))
+            loss = (torch.cos(math.pi / 2 * 0.9 * p + 1) - math.cos(math.pi / 2 * 0.9 + 1)).mean()
             self.log("train/loss", loss)
             return loss
 

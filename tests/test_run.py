@@ -251,7 +251,7 @@ def test_under_bf16_the_loss_is_computed_in_float32(planned: Plan, monkeypatch: 
 
     def spy(self: Loss, output: Tensor, target: Tensor) -> Tensor:
         value = forward(self, output, target)
-        if torch.is_grad_enabled():
+        if value.requires_grad:
             dtypes.add((output.dtype, value.dtype))
         return value
 
@@ -328,7 +328,7 @@ def test_a_bug_is_recorded_with_its_traceback_and_not_printed(
 
 
 def test_a_monitor_that_does_not_exist_is_one_clear_error(planned: Plan) -> None:
-    with pytest.raises(UserError, match=r"monitor=val/acc is not measured; choose one of .*val/accuracy"):
+    with pytest.raises(UserError, match=r"monitor=val/acc is not measured; did you mean val/accuracy"):
         start(planned(*QUICK, "monitor=val/acc"))
 
 

@@ -33,12 +33,17 @@ def scores(logits: Tensor, target: Tensor) -> Tensor:
     return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 
+def negative(values: Tensor, target: Tensor) -> Tensor:
+    """Minus `pick`: of log-probabilities it is the cross-entropy."""
+    if target.is_floating_point():
+        return -(target.to(values.dtype) * values).sum(-1)
+    # a quarter of gather's time; no label is to be ignored
+    return F.nll_loss(values, target, reduction="none", ignore_index=NO_LABEL)
+
+
 def pick(values: Tensor, target: Tensor) -> Tensor:
     """Take each example's value at its class, or the mean over classes under a soft target: (batch, classes) -> (batch,)."""
-    if target.is_floating_point():
-        return (target.to(values.dtype) * values).sum(-1)
-    # a quarter of gather's time; no label is to be ignored
-    return -F.nll_loss(values, target, reduction="none", ignore_index=NO_LABEL)
+    return -negative(values, target)
 
 
 def expected(function: Callable[[Tensor], Tensor], values: Tensor, target: Tensor) -> Tensor:

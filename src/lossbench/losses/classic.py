@@ -7,7 +7,7 @@ from typing import Any, ClassVar, final
 import torch
 from torch import Tensor
 
-from lossbench.losses.base import Loss, Number, pick, scores
+from lossbench.losses.base import Loss, Number, negative, scores
 
 __all__ = ["CrossEntropy", "cross_entropy"]
 
@@ -37,7 +37,7 @@ def cross_entropy(
     log_p = torch.log_softmax(scores(logits, target), -1)
     if weight is not None:
         log_p = log_p * _class_weights(weight, log_p)
-    value = -pick(log_p, target)
+    value = negative(log_p, target)
     if not isinstance(label_smoothing, Tensor) and label_smoothing == 0:
         return value
     return (1 - label_smoothing) * value - label_smoothing * log_p.mean(-1)

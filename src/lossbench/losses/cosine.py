@@ -7,7 +7,7 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from lossbench.losses.base import Loss, Number, pick, scores
+from lossbench.losses.base import Loss, Number, negative, pick, scores
 from lossbench.losses.fused import fused_cosine_distance, fused_cosine_xent, inverse_norm
 from lossbench.outputs import HeadOutput
 
@@ -103,12 +103,12 @@ def _cosine_xent_terms(logits: Tensor, target: Tensor, xent_weight: Number, scal
         distance, xent = fused_cosine_xent(wide, target, xent_weight, scale, _floor(logits))
         return {"cosine": distance, "xent": xent}
     scaled = wide * (inverse_norm(wide, _floor(logits)) * scale)
-    return {"cosine": 1 - pick(scaled, target) / scale, "xent": -xent_weight * pick(torch.log_softmax(scaled, -1), target)}
+    return {"cosine": 1 - pick(scaled, target) / scale, "xent": xent_weight * negative(torch.log_softmax(scaled, -1), target)}
 
 
 def _head_terms(output: HeadOutput, target: Tensor, xent_weight: Number) -> dict[str, Tensor]:
     log_p = torch.log_softmax(scores(output.logits, target), -1)
-    return {"cosine": cosine(output.embedding, target), "xent": -xent_weight * pick(log_p, target)}
+    return {"cosine": cosine(output.embedding, target), "xent": xent_weight * negative(log_p, target)}
 
 
 def _sum(terms: dict[str, Tensor]) -> Tensor:
