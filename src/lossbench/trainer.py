@@ -60,16 +60,21 @@ def make_callbacks(config: Mapping[str, Any], run: RunDirectory, parts: Parts, h
 
 
 def make_loggers(config: Mapping[str, Any], run: RunDirectory, history: History | None, step: int | None) -> list[Logger]:
-    """metrics.csv always; then the configured loggers, all of which keep their files in the run directory."""
+    """metrics.csv always; then the configured loggers, which keep their files in the run directory (mlflow: beside the studies)."""
     loggers: list[Logger] = [TidyLogger(history)] if history else []
     for name, node in (config["logger"] or {}).items():
         extra: dict[str, Any] = {"save_dir": str(run.path)}
         if name == "tensorboard":
             extra |= {"purge_step": step}
-        loggers.append(build(node, f"logger.{name}", **extra))
-        if isinstance(loggers[-1], TensorBoardLogger) and step is None:
+        if name == "mlflow" and not node.get("tracking_uri"):
+            extra |= {"tracking_uri": f"sqlite:///{run.path.resolve().parents[2] / 'mlflow.db'}"}
+        logger = build(node, f"logger.{name}", **extra)
+        if step is None and isinstance(logger, TensorBoardLogger):
             names = ["accuracy", "loss", "nll", "ece", *config["yardsticks"]]
-            fill_hparams(loggers[-1], flatten(config), [f"{stage}/{metric}" for metric in names for stage in ("val", "test")])
+            fill_hparams(logger, flatten(config), [f"{stage}/{metric}" for metric in names for stage in ("val", "test")])
+        elif step is None:
+            logger.log_hyperparams(flatten(config))
+        loggers.append(logger)
     return loggers
 
 
