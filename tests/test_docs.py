@@ -37,5 +37,5 @@ def test_commands_in_the_readme_name_files_that_exist() -> None:
     for link in set(re.findall(r"\]\((?!https?:|#)([^)#]+)", text)):
         assert (ROOT / link).exists() or (ROOT / "docs" / link).exists(), link
     groups = "|".join(path.name for path in (ROOT / "conf").iterdir() if path.is_dir())
-    for group, option in set(re.findall(rf"(?<![\w.])({groups})=(\w+)(?![\w.]*=)", text)):
+    for group, option in set(re.findall(rf"(?<![\w.])({groups})=([a-z]\w*)(?![\w.]*=)", text)):
         assert (ROOT / "conf" / group / f"{option}.yaml").exists() or option in ("squared_miss",), f"{group}={option}"
