@@ -30,12 +30,12 @@ from lossbench.rules import check_loss
             "CosineProb",
             {"alpha": 0.9, "beta": 2},
             "beta must be within 0 and pi * (1 - alpha / 2) = 1.7279 for alpha = 0.9, got 2: "
-            "outside, the loss has its minimum inside (0, 1) and is negative",
+            "outside alpha > 0, 0 <= beta <= pi * (1 - alpha / 2) the loss has its minimum inside (0, 1) and is negative",
         ),
         (
             "CosineProb",
             {"alpha": 2.5, "beta": 0},
-            "alpha must be > 0 and at most 2, got 2.5: outside, the loss has its minimum inside (0, 1) and is negative",
+            "alpha must be > 0 and at most 2, got 2.5: outside alpha > 0, 0 <= beta <= pi * (1 - alpha / 2) the loss has its minimum inside (0, 1) and is negative",
         ),
     ],
 )

@@ -37,6 +37,7 @@ def start(run: RunDirectory) -> dict[str, Any]:
     """
     done = run.result()
     if done is not None:
+        run.verify()
         print("this run is done already; force=true archives it and runs it anew")
         return _show(run, done)
     if "LOCAL_RANK" in os.environ:  # a helper process of a distributed run; the first one owns the directory

@@ -124,4 +124,5 @@ def _unit(name: str) -> str:
 def _cell(result: Mapping[str, Any], name: str) -> str:
     factor, digits = (100, 2) if name.split("/")[1] in PERCENT else (1, 4)
     value, width = result["metrics"][name], result["half_width_95"][name]
-    return f"{factor * value:.{digits}f}" + ("" if width is None else f" ± {factor * width:.{digits}f}")
+    style = f".{digits}f" if max(abs(value), abs(width or 0)) < 1e4 else ".3g"
+    return f"{factor * value:{style}}" + ("" if width is None else f" ± {factor * width:{style}}")

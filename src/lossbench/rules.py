@@ -57,7 +57,7 @@ def _cosine_prob(values: Mapping[str, object]) -> None:
     if not isinstance(alpha, Real) or not isinstance(beta, Real):
         return
     alpha, beta = float(alpha), float(beta)
-    why = "outside, the loss has its minimum inside (0, 1) and is negative"
+    why = "outside alpha > 0, 0 <= beta <= pi * (1 - alpha / 2) the loss has its minimum inside (0, 1) and is negative"
     limit = math.pi * (1 - alpha / 2)
     if limit < 0:
         raise ValueError(f"alpha must be > 0 and at most 2, got {alpha:g}: {why}")

@@ -94,7 +94,8 @@ class RunDirectory:
         if not re.fullmatch(r"[0-9a-f]{8,64}", shown) or not full.startswith(shown) or self.path.name != f"seed{seed}":
             raise UserError(
                 f"{self.path / 'config.yaml'} does not belong to this directory: it describes {full[:SHOWN_DIGITS]}/seed{seed}, the "
-                f"directory says {shown}/{self.path.name}; undo the edit, or start what you want with train.py (it gets its own directory)"
+                f"directory says {shown}/{self.path.name}; undo the edit (a moved run keeps its last two folder names), "
+                "or start what you want with train.py"
             )
 
     def prune_checkpoints(self, keep: str) -> None:
