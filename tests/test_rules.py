@@ -35,7 +35,8 @@ from lossbench.rules import check_loss
         (
             "CosineProb",
             {"alpha": 2.5, "beta": 0},
-            "alpha must be > 0 and at most 2, got 2.5: outside alpha > 0, 0 <= beta <= pi * (1 - alpha / 2) the loss has its minimum inside (0, 1) and is negative",
+            "alpha must be > 0 and at most 2, got 2.5: outside alpha > 0, 0 <= beta <= pi * (1 - alpha / 2) "
+            "the loss has its minimum inside (0, 1) and is negative",
         ),
     ],
 )
