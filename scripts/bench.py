@@ -1,10 +1,11 @@
-"""Measure what lossbench promises to be fast: python scripts/bench.py {step,losses} [--json FILE].
+"""Measure what lossbench promises to be fast: python scripts/bench.py {step,losses,input,train} [--data PATH] [--json FILE].
 
 Every figure compares ours with a reference measured alternately in the same process, because machines are noisy.
 ratio is how many times cheaper or faster ours is: reference / ours of a cost, ours / reference of a throughput; more is better.
 """
 
 import argparse
+import functools
 import json
 import math
 import statistics
@@ -14,6 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from lossbench.errors import UserError, exit_on_user_error
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 
@@ -40,7 +43,7 @@ def compare(name: str, unit: str, ours: Callable[[], float], reference: Callable
     return Figure(name, unit, mine, theirs, middle, (low, high), n)
 
 
-def bench_losses() -> list[Figure]:
+def bench_losses(given: argparse.Namespace) -> list[Figure]:
     """Forward and backward of every loss at (256, 1000) in float32 against F.cross_entropy, in microseconds, on one thread."""
     import torch
     import yaml
@@ -81,20 +84,16 @@ def bench_losses() -> list[Figure]:
     return figures
 
 
-def bench_step() -> list[Figure]:
+def bench_step(given: argparse.Namespace) -> list[Figure]:
     """Training steps per second of the toy run with everything switched on, against a bare LightningModule in a bare Trainer.
 
     The bare one trains the same layer with the same loss, written in plain torch, and one self.log.
     """
-    import logging
-    import warnings
-
     import pytorch_lightning as pl
     import torch
     from torch.utils.data import DataLoader, TensorDataset
 
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    warnings.simplefilter("ignore")  # advice on loader workers and logging intervals; nothing here depends on it
+    hush()
     epochs, steps = 2, 1000
 
     class Bare(pl.LightningModule):
@@ -127,20 +126,12 @@ def bench_step() -> list[Figure]:
 
 def toy_fit(folder: Path, epochs: int, steps: int) -> float:
     """Fit the toy run as train.py does (metrics, TensorBoard, checkpoints) and return steps per second."""
-    from hydra import compose, initialize_config_dir
-    from omegaconf import OmegaConf
-
     from lossbench.assemble import assemble, build_task
-    from lossbench.commandline import load_yardstick
     from lossbench.machine import quiet
-    from lossbench.plan import prepare
     from lossbench.run import fit, history_of
     from lossbench.trainer import make_trainer
 
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        given = [f"runs_dir={folder}", f"trainer.max_epochs={epochs}", "trainer=cpu", "progress_bar=false", "force=true"]
-        config: Any = OmegaConf.to_container(compose("train", overrides=given), resolve=True)
-        run = prepare(config, load_yardstick, [])
+    run = plan_words([f"runs_dir={folder}", f"trainer.max_epochs={epochs}", "trainer=cpu", "progress_bar=false", "force=true"])
     parts = assemble(run.config)
     with quiet(), history_of(run, None) as history:
         task = build_task(run.config, parts)
@@ -150,18 +141,193 @@ def toy_fit(folder: Path, epochs: int, steps: int) -> float:
         return steps / (time.perf_counter() - start)
 
 
-BENCHES = {"losses": bench_losses, "step": bench_step}
+def bench_input(given: argparse.Namespace) -> list[Figure]:
+    """Normalised training batches (224 px, random crops, flips) from files, one core: ours against torchvision as most write it."""
+    import torch
+    from torch.utils.data import DataLoader
+    from torchvision import transforms as T
+    from torchvision.datasets import ImageFolder
+
+    from lossbench.data.augment import Augment
+    from lossbench.data.module import DataModule
+    from lossbench.hardware import keep_freed_memory
+
+    if given.data is None or not given.data.is_dir():
+        raise UserError(f"--data {given.data} must be a folder of class folders with images, such as an ImageNet train/")
+    keep_freed_memory()  # as in every run
+    torch.set_num_threads(1)
+    batch = 50
+    steps = [T.RandomResizedCrop(224), T.RandomHorizontalFlip(), T.ToTensor(), T.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))]
+    usual = DataLoader(ImageFolder(str(given.data), T.Compose(steps)), batch_size=batch, shuffle=True, drop_last=True)
+
+    def theirs() -> float:
+        start = time.perf_counter()
+        n = sum(len(images) for images, _ in usual)
+        return n / (time.perf_counter() - start)
+
+    figures = []
+    with tempfile.TemporaryDirectory() as folder:
+        source = every_image(given.data, Path(folder))
+        for cache in ("none", "disk"):
+            data = DataModule(source, 0, batch, augment=Augment(scale=(0.08, 1.0), flip=0.5), cache=cache)
+            data.prepare()
+
+            def ours(data: DataModule = data) -> float:
+                start = time.perf_counter()
+                n = sum(len(data.finish(one, "train").inputs) for one in data.train_dataloader())
+                return n / (time.perf_counter() - start)
+
+            figures.append(compare(f"input.{cache}", "images/s", ours, theirs, 9, cost=False))
+    return figures
+
+
+def every_image(root: Path, cache: Path) -> Any:
+    """All images of a folder, in each split."""
+    from lossbench.data.images.source import FileSource, Listing, image_files, label
+    from lossbench.data.images.subset import by_class
+
+    class Everything(FileSource):
+        def listing(self) -> Listing:
+            names = image_files(self.folder, "")
+            classes = tuple(by_class(names))
+            files: dict[str, list[str]] = dict.fromkeys(("train", "val", "test"), names)
+            return Listing(classes, files, label(files, classes), {})
+
+    return Everything(root=str(root), cache_dir=str(cache), on_bad_image="skip")
+
+
+def bench_train(given: argparse.Namespace) -> list[Figure]:
+    """ResNet-50, 224 px, bf16, channels_last, compiled, on a GPU: whole runs against a bare loop on one batch in device memory."""
+    import torch
+
+    if not torch.cuda.is_available() and not given.tiny:
+        raise UserError(
+            "this figure is about a GPU and this machine has none; --tiny runs the same code on a CPU, for its numbers' sake only"
+        )
+    hush()
+    with tempfile.TemporaryDirectory() as folder:
+        figures = []
+        for cache in ("gpu", "disk"):
+            trained = functools.partial(image_fit, Path(folder), cache, given.tiny)
+            figures.append(compare(f"train.{cache}", "images/s", trained, lambda: bare_loop(given.tiny), 3, cost=False))
+        return figures
+
+
+def train_shape(tiny: bool) -> tuple[str, int, int, int]:
+    """Model, image size, batch size and steps that are timed."""
+    return ("resnet18", 32, 8, 4) if tiny else ("resnet50", 224, 256, 100)
+
+
+def bare_loop(tiny: bool) -> float:
+    """Images a second of plain torch on one batch that never changes."""
+    import torch
+    from torchvision.models import get_model
+
+    name, size, batch, steps = train_shape(tiny)
+    device = torch.device("cpu" if tiny else "cuda")
+    model = get_model(name, num_classes=1000).to(device)
+    model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - torch's stubs leave this form out
+    if not tiny:
+        model.compile()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
+    images = torch.randn(batch, 3, size, size, device=device).to(memory_format=torch.channels_last)
+    target = torch.randint(1000, (batch,), device=device)
+    start = 0.0
+    for step in range(2 * steps):
+        if step == steps:
+            synchronise(device)
+            start = time.perf_counter()
+        with torch.autocast(device.type, torch.bfloat16):
+            loss = torch.nn.functional.cross_entropy(model(images), target)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    synchronise(device)
+    return steps * batch / (time.perf_counter() - start)
+
+
+def synchronise(device: Any) -> None:
+    """Wait until the device has done what it was asked to do."""
+    import torch
+
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def image_fit(folder: Path, cache: str, tiny: bool) -> float:
+    """Images a second of the second half of an ordinary run on made-up images, logging and all."""
+    from pytorch_lightning.callbacks import Callback
+
+    from lossbench.assemble import assemble, build_task
+    from lossbench.machine import quiet
+    from lossbench.run import fit, history_of, prepare_model
+    from lossbench.trainer import make_trainer
+
+    name, size, batch, steps = train_shape(tiny)
+    words = [
+        *("data=fake_images", f"model={name}", "model.stem=imagenet", "optimizer=sgd", "loss=cross_entropy"),
+        *(f"data.cache={cache}", f"data.cache_dir={folder}/cache"),
+        *("data.classes=1000", f"data.n_train={4 * batch}", f"data.n_val={batch}", f"data.n_test={batch}", f"data.image_size={size}"),
+        *(f"data.batch_size={batch}", f"data.steps_per_epoch={2 * steps}", "trainer.max_epochs=1", "trainer.channels_last=true"),
+        *("trainer.precision=bf16-mixed", f"trainer.compile={str(not tiny).lower()}", f"trainer={'cpu' if tiny else 'gpu'}", "force=true"),
+        *("log_every_n_steps=50", "progress_bar=false", "figures=false", f"runs_dir={folder}/runs"),
+        *(("data.height=40", "data.width=48", "data.num_workers=0") if tiny else ()),
+    ]
+    run = plan_words(words)
+    parts = assemble(run.config)
+    prepare_model(run.config, parts)
+    times: list[float] = []
+
+    class Clock(Callback):
+        def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+            if trainer.global_step in (steps, 2 * steps):
+                synchronise(trainer.strategy.root_device)
+                times.append(time.perf_counter())
+
+    with quiet(), history_of(run, None) as history:
+        task = build_task(run.config, parts)
+        trainer = make_trainer(run.config, run, parts, history, None)
+        trainer.callbacks.insert(0, Clock())  # pyright: ignore[reportAttributeAccessIssue] - set by the trainer's connectors
+        fit(trainer, task, parts, run, None)
+    return steps * batch / (times[1] - times[0])
+
+
+def plan_words(words: list[str]) -> Any:
+    """Plan a run as train.py does."""
+    from hydra import compose, initialize_config_dir
+    from omegaconf import OmegaConf
+
+    from lossbench.commandline import load_yardstick
+    from lossbench.plan import prepare
+
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config: Any = OmegaConf.to_container(compose("train", overrides=words), resolve=True)
+        return prepare(config, load_yardstick, [])
+
+
+def hush() -> None:
+    """Keep Lightning's advice on loader workers and logging intervals off the screen; nothing here depends on it."""
+    import logging
+    import warnings
+
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    warnings.simplefilter("ignore")
+
+
+BENCHES = {"losses": bench_losses, "step": bench_step, "input": bench_input, "train": bench_train}
 
 
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", choices=sorted(BENCHES))
+    parser.add_argument("--data", type=Path, help="input: a folder of class folders with images")
+    parser.add_argument("--tiny", action="store_true", help="train: the same code, small and on the CPU, where there is no GPU")
     parser.add_argument("--json", type=Path, help="also write {figure: {ours, reference, ratio}} to this file")
     given = parser.parse_args()
     if given.json and not given.json.absolute().parent.is_dir():
         parser.error(f"--json {given.json}: there is no such folder")
-    figures = BENCHES[given.name]()
+    figures = BENCHES[given.name](given)
     print(f"{'figure':24}{'unit':>9}{'ours':>12}{'reference':>12}{'ratio':>8}{'quartiles':>16}{'n':>5}")
     for f in figures:
         quartiles = f"{f.quartiles[0]:.2f} .. {f.quartiles[1]:.2f}"
@@ -172,4 +338,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    exit_on_user_error(main)

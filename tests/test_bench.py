@@ -38,7 +38,7 @@ def test_the_table_and_the_json_file(tmp_path: Path, monkeypatch: pytest.MonkeyP
         bench.Figure("losses.a", "us", 5.0, 10.0, 2.0, (1.9, 2.1), 40),
         bench.Figure("losses.b", "us", 8.0, 4.0, 0.5, (0.4, 0.6), 40),
     ]
-    monkeypatch.setitem(bench.BENCHES, "losses", lambda: figures)
+    monkeypatch.setitem(bench.BENCHES, "losses", lambda given: figures)
     monkeypatch.setattr("sys.argv", ["bench.py", "losses", "--json", str(tmp_path / "out.json")])
     bench.main()
     written = json.loads((tmp_path / "out.json").read_text())
@@ -54,7 +54,7 @@ def test_the_table_and_the_json_file(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("words", [["nothing"], ["losses", "--json", "/nonexistent/out.json"], []])
 def test_a_mistake_measures_nothing(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(bench.BENCHES, "losses", lambda: pytest.fail("measured"))
+    monkeypatch.setitem(bench.BENCHES, "losses", lambda given: pytest.fail("measured"))
     monkeypatch.setattr("sys.argv", ["bench.py", *words])
     with pytest.raises(SystemExit, match="2"):
         bench.main()

@@ -21,7 +21,15 @@ CONFIG: dict[str, Any] = {
     "scheduler": {"name": "constant", "_target_": "x.Constant"},
     "yardsticks": {"cross_entropy": {"_target_": "x.CrossEntropy", "label_smoothing": 0.0}},
     "checkpoint": {},
-    "trainer": {"devices": 1, "num_nodes": 1, "precision": "32-true", "accelerator": "cpu"},
+    "augment": {},
+    "trainer": {
+        "devices": 1,
+        "num_nodes": 1,
+        "precision": "32-true",
+        "accelerator": "cpu",
+        "accumulate_grad_batches": 1,
+        "sync_batchnorm": False,
+    },
 }
 NO_NUMBER = [True, False, math.nan, math.inf, -math.inf, -1, "1", "", [1], {}]
 NO_COUNT = [*NO_NUMBER, 1.0, 0.5]
@@ -29,6 +37,7 @@ AT_LEAST_1 = ([1, 7, 10**6], [*NO_COUNT, 0])
 SWITCH = ([True, False], [None, 0, 1, "true", "yes", []])
 POSITIVE = ([1e-8, 0.1, 1, 3], [*NO_NUMBER, 0, 0.0])
 FRACTION = ([0, 0.0, 0.5, 0.999], [*NO_NUMBER, 1, 1.0, 2])
+SHARE = ([0, 0.0, 0.5, 1, 1.0], [*NO_NUMBER, 1.01, 2])
 WORDS = {"None": "null", "True": "true", "False": "false"}
 # path: accepted values, refused values
 VALUES: dict[str, tuple[list[Any], list[Any]]] = {
@@ -38,6 +47,7 @@ VALUES: dict[str, tuple[list[Any], list[Any]]] = {
     "keep_checkpoints": (["all", "last", "best", "none"], [None, True, "", []]),
     "save_predictions": (["auto", True, False], [None, 0, 1, "true", "Auto"]),
     "progress_bar": (["auto", True, False], [None, 0, 1, "true"]),
+    "figures": (["auto", True, False], [None, 0, 1, "true"]),
     "force": SWITCH,
     "log_every_n_steps": (AT_LEAST_1[0], [*AT_LEAST_1[1], None]),
     "checkpoint.every_n_epochs": (AT_LEAST_1[0], [*AT_LEAST_1[1], None]),
@@ -50,13 +60,23 @@ VALUES: dict[str, tuple[list[Any], list[Any]]] = {
     "trainer.strategy": (["auto", "ddp"], ["dp", "deepspeed", None, 1]),
     "trainer.precision": (["32-true", "bf16-mixed"], [32, "32", "16", None]),
     "trainer.gradient_clip_val": ([*POSITIVE[0], None], POSITIVE[1]),
+    "trainer.accumulate_grad_batches": ([1, 2, 4], [*AT_LEAST_1[1], None]),
+    "trainer.sync_batchnorm": ([False], SWITCH[1]),
+    "trainer.channels_last": SWITCH,
+    "trainer.compile": SWITCH,
     "trainer.deterministic": ([True, False, "warn"], [None, 0, 1, "true"]),
     "trainer.threads": ([*AT_LEAST_1[0], "auto"], [*AT_LEAST_1[1], None, "all"]),
     "data.batch_size": (AT_LEAST_1[0], [*AT_LEAST_1[1], None]),
-    "data.num_workers": ([0, 1, 16], [*NO_COUNT, None]),
+    "data.num_workers": ([0, 1, 16, "auto"], [*NO_COUNT, None, "all"]),
+    "data.cache": (["none", "disk", "gpu"], [None, True, "ram"]),
     "data.steps_per_epoch": ([*AT_LEAST_1[0], None], AT_LEAST_1[1]),
     "data.overfit_batches": ([0, 1, 5], [*NO_COUNT, None]),
     "data.limit_eval_batches": ([*AT_LEAST_1[0], None], AT_LEAST_1[1]),
+    "augment.flip": (SHARE[0], [*SHARE[1], None]),
+    "augment.erasing": (SHARE[0], [*SHARE[1], None]),
+    "augment.mixup": ([0, 0.2, 2], [*NO_NUMBER, None]),
+    "augment.cutmix": ([0, 0.2, 2], [*NO_NUMBER, None]),
+    "augment.label_smoothing": (FRACTION[0], [*FRACTION[1], None]),
     "model.hidden": ([[], [1], [128, 64]], [None, 128, "128", [0], [-1], [1.0], [True], ["1"], [[1]]]),
     "model.dropout": (FRACTION[0], [*FRACTION[1], None]),
     "model.bias": SWITCH,

@@ -15,7 +15,9 @@ HEAVY = {"torch", "torchvision", "pytorch_lightning", "lightning", "torchmetrics
 LIGHT = [
     "config", "rules", "errors", "seeds", "plan", "build", "job", "report", "commandline", "hardware", "schedules", "predictions",
     "contract.claim", "contract.directory", "contract.files", "contract.history", "contract.identity",
-    "data.source", "data.toy", "data.digits", "data.order",
+    "data.source", "data.toy", "data.digits", "data.order", "data.augment", "predict",
+    *(f"data.images.{name}" for name in ("source", "imagenet", "pets", "folder", "fake", "subset", "lists", "inspection", "decode")),
+    "study.confusion", "study.grids", "study.reliability", "study.labels",
 ]  # fmt: skip
 # Of our own modules and of HEAVY, what a room may name anywhere, also inside functions.
 ROOMS = {
@@ -23,11 +25,14 @@ ROOMS = {
     "models": {"torch", "torchvision", "lossbench.models", "lossbench.outputs", "lossbench.rules"},
     "outputs": {"torch"},
     "contract": {"lossbench.contract", "lossbench.errors"},
-    "data": {"torch", "pytorch_lightning", "lossbench.data", "lossbench.errors", "lossbench.seeds", "lossbench.config"},
+    "data": {
+        *{"torch", "torchvision", "pytorch_lightning", "lossbench.data", "lossbench.contract"},
+        *{"lossbench.errors", "lossbench.seeds", "lossbench.config"},
+    },
     "metrics": {"torch", "torchmetrics", "lossbench.errors", "lossbench.seeds"},
     "task": {"torch", "pytorch_lightning", "lossbench.evaluation", "lossbench.metrics", "lossbench.errors", "lossbench.seeds"},
     "evaluation": {"torch", "lossbench.metrics"},
-    "study": {"lossbench.contract", "lossbench.errors"},
+    "study": {"lossbench.study", "lossbench.contract", "lossbench.errors"},
     "schedules": {"lossbench.errors", "lossbench.config"},
     "report": {"lossbench.errors", "lossbench.contract"},
 }

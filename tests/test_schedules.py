@@ -10,7 +10,8 @@ import yaml
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR, StepLR
 
 from lossbench import schedules
-from lossbench.schedules import Constant, Cosine, OneCycle, Schedule, Step
+from lossbench.build import build
+from lossbench.schedules import Constant, Cosine, Finetune, OneCycle, Schedule, Step
 
 CONF = Path(__file__).parents[1] / "conf"
 LR = 0.4
@@ -24,6 +25,8 @@ EXAMPLES = [
     OneCycle(),
     OneCycle(pct_start=0.0),
     OneCycle(pct_start=1.0),
+    Finetune(),
+    Finetune(head_epochs=0.3, body_factor=1.0, stem_factor=1.0),
 ]
 
 
@@ -86,6 +89,29 @@ def test_one_cycle_where_torch_divides_by_zero() -> None:
     assert factors(OneCycle(pct_start=1.0), 1) == [1.0]
 
 
+def test_fine_tuning_is_two_cycles_of_torch() -> None:
+    schedule = Finetune(head_epochs=2.0, body_factor=0.5, stem_factor=0.01)
+    expected = []
+    for total, cycle in ((8, schedule.head), (12, schedule.body)):
+        sgd = optimizer()
+        given = {"pct_start": cycle.pct_start, "div_factor": cycle.div, "final_div_factor": cycle.final_div}
+        expected.append(trace(sgd, OneCycleLR(sgd, max_lr=LR, total_steps=total, **given), total))
+    (head, head_momenta), (body, body_momenta) = expected
+    got = [schedule.factors(step, 20, 4, 3) for step in range(20)]
+    assert [rates[:2] for rates in got[:8]] == [[None, None]] * 8
+    assert [rates[2] for rates in got[:8]] == pytest.approx(head)
+    for group, share in enumerate((0.005, 0.05, 0.5)):
+        assert [rates[group] for rates in got[8:]] == pytest.approx([share * factor for factor in body])
+    assert [schedule.momentum(step, 20, 4) for step in range(20)] == pytest.approx(head_momenta + body_momenta)
+    assert [step for step in range(20) if schedule.starts_anew(step, 20, 4)] == [8]
+
+
+@pytest.mark.parametrize("schedule", [s for s in EXAMPLES if not isinstance(s, Finetune)], ids=repr)
+def test_others_treat_all_layers_alike(schedule: Schedule) -> None:
+    assert schedule.factors(3, 10, 4, 5) == [schedule.factor(3, 10, 4)] * 5
+    assert not any(schedule.starts_anew(step, 10, 4) for step in range(10))
+
+
 def test_one_cycle_ends() -> None:
     schedule = OneCycle(pct_start=0.3, div=20, final_div=50)
     got = factors(schedule, 100)
@@ -124,7 +150,7 @@ def test_factors_lie_within_zero_and_one(schedule: Schedule, total: int) -> None
         assert 0 <= (schedule.momentum(step, total, 4) or 0) < 1
 
 
-@pytest.mark.parametrize("schedule", [s for s in EXAMPLES if not isinstance(s, OneCycle)], ids=repr)
+@pytest.mark.parametrize("schedule", [s for s in EXAMPLES if not isinstance(s, OneCycle | Finetune)], ids=repr)
 def test_others_leave_momentum_alone(schedule: Schedule) -> None:
     assert schedule.momentum(3, 10, 4) is None
 
@@ -147,6 +173,9 @@ def test_last_steps() -> None:
         (Step, {"warmup_epochs": float("nan")}, "warmup_epochs must be >= 0, got nan"),
         (Cosine, {"final": 1.1}, "final must be within 0..1, got 1.1"),
         (Cosine, {"warmup_epochs": -0.5}, "warmup_epochs must be >= 0, got -0.5"),
+        (Finetune, {"head_epochs": 0}, "head_epochs must be > 0, got 0"),
+        (Finetune, {"body_factor": 1.5}, "body_factor must be > 0 and <= 1, got 1.5"),
+        (Finetune, {"stem_factor": 0.0}, "stem_factor must be > 0 and <= 1, got 0.0"),
         (OneCycle, {"pct_start": 1.1}, "pct_start must be within 0..1, got 1.1"),
         (OneCycle, {"div": 0.5}, "div must be >= 1, got 0.5"),
         (OneCycle, {"final_div": 0}, "final_div must be >= 1, got 0"),
@@ -168,6 +197,10 @@ def test_yaml_equals_defaults(name: str, kind: type) -> None:
     defaults = {field.name: field.default for field in fields(kind)}
     assert written == defaults
     assert {key: type(value) for key, value in written.items()} == {key: type(value) for key, value in defaults.items()}
+
+
+def test_the_yaml_of_fine_tuning_builds_the_default() -> None:
+    assert build(yaml.safe_load((CONF / "scheduler" / "finetune.yaml").read_text()), "scheduler") == Finetune()
 
 
 @pytest.mark.parametrize(("name", "kind"), [("sgd", torch.optim.SGD), ("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)])

@@ -16,8 +16,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from conftest import ROOT, plan_run
+from photos import make_imagenet, make_pets
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 from tensorboard.plugins.hparams import metadata
@@ -397,12 +399,24 @@ def test_a_full_disk_is_one_line_and_the_same_command_finishes(golden: RunDirect
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml")))
-def test_every_experiment_runs_one_batch_and_says_how_to(planned: Run, name: str) -> None:
+def test_every_experiment_runs_one_batch_and_says_how_to(planned: Run, name: str, tmp_path: Path) -> None:
     header = (ROOT / "conf" / "experiment" / f"{name}.yaml").read_text()
     assert f"# Command: python train.py experiment={name}" in header
     assert "# Takes: " in header
     assert "# Expect: " in header
-    assert job.start(planned(f"experiment={name}", "debug=one_batch"))["steps"] == 1
+    assert job.start(planned(f"experiment={name}", "debug=one_batch", *photographs(name, tmp_path)))["steps"] == 1
+
+
+def photographs(experiment: str, folder: Path) -> tuple[str, ...]:
+    """What an experiment on photographs needs here: a few small ones, and no pretrained weights."""
+    common = (f"data.root={folder}", f"data.cache_dir={folder}/cache", "data.image_size=32", "data.num_workers=0", "model.stem=imagenet")
+    if experiment == "pets_losses":
+        make_pets(folder, trainval=14)
+        return (*common, "model.pretrained=false")
+    if experiment.startswith("imagenet50"):
+        make_imagenet(folder)
+        return (*common, "data.images_per_class=10")
+    return ()
 
 
 @pytest.fixture(scope="module")
@@ -443,3 +457,23 @@ def test_two_processes_measure_every_example_once(tmp_path: Path) -> None:
     assert ours["metrics"]["test/accuracy"] == pytest.approx(theirs["metrics"]["test/accuracy"], abs=0.02)
     assert training_losses(together).keys() == training_losses(alone).keys()
     assert training_losses(together)[0] == pytest.approx(training_losses(alone)[0], abs=0.02)  # the same weights, the same examples
+
+
+@pytest.mark.slow
+def test_two_processes_train_on_photographs_like_one(tmp_path: Path) -> None:
+    root = make_imagenet(tmp_path / "photos", classes=4, train=12, val=3)
+    words = (
+        "data=imagenet_subset",
+        f"data.root={root}",
+        f"data.cache_dir={tmp_path / 'cache'}",
+        "data.images_per_class=12",
+        "data.image_size=16",
+    )
+    words += ("data.batch_size=8", "data.num_workers=1", "model=mlp", "optimizer.lr=0.05", "trainer.max_epochs=3", "figures=false")
+    together, alone = (train(*words, f"trainer={name}", runs=tmp_path / name) for name in ("ddp_cpu", "cpu"))
+    ours, theirs = result_of(together), result_of(alone)
+    assert ours["n"] == theirs["n"] == {"val": 8, "test": 12}
+    assert ours["steps"] == theirs["steps"] == 15
+    assert ours["metrics"] == pytest.approx(theirs["metrics"], abs=1e-5)
+    first, second = (torch.load(run.checkpoint("last"), weights_only=True)["state_dict"] for run in (together, alone))
+    assert all(torch.allclose(first[name], second[name], atol=1e-5) for name in second)

@@ -1,18 +1,21 @@
 """Configuration -> model, loss, data and task; shared by training, loading and evaluating again."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from lossbench.build import build
-from lossbench.data.module import ArrayDataset, DataModule
-from lossbench.data.order import TrainBatches
+from lossbench.data.augment import Augment
+from lossbench.data.images.source import ImageSource
+from lossbench.data.module import DataModule
 from lossbench.data.source import Source
 from lossbench.errors import UserError, one_line, suggest
 from lossbench.evaluation import Evaluation, Loss, measure, raw
+from lossbench.features import FeatureSource, features_of
 from lossbench.plan import LOADER, build_source
 from lossbench.seeds import derive
 from lossbench.task import ClassificationTask
@@ -20,7 +23,7 @@ from lossbench.task import ClassificationTask
 
 @dataclass(frozen=True)
 class Parts:
-    """Everything a run is made of."""
+    """Everything a run is made of; the backbone is what turned images into the features that the model sees, if anything did."""
 
     model: nn.Module
     loss: Loss
@@ -29,39 +32,92 @@ class Parts:
     data: DataModule
     steps_per_epoch: int
     total_steps: int
+    backbone: nn.Module | None = None
 
 
 def assemble(config: Mapping[str, Any]) -> Parts:
     """Build the objects of a run; the same seed gives the same weights whatever the loss."""
     source = build_source(config["data"])
-    seed = config["seed"]
-    data = DataModule(source, seed, **{key: config["data"][key] for key in LOADER if key in config["data"]})
-    model = build_model(config, source)
-    loss = seeded(seed, "loss", config["loss"], "loss")
-    yardsticks = {name: seeded(seed, "loss", node, f"yardsticks.{name}") for name, node in config["yardsticks"].items()}
+    data, backbone = build_data(config, source), None
+    if "backbone" in config["model"]:
+        backbone = build_backbone(config["model"]["backbone"], source.input_shape, source.num_classes)
+        features = features_of(backbone, data, config["trainer"]["accelerator"])
+        data = build_data(config, features)
+    seen = data.source
+    weight = seen.initial_weight(config["seed"])
+    model = build_model(config, seen.input_shape, seen.num_classes, weight)
+    loss = seeded(config["seed"], "loss", config["loss"], "loss")
+    yardsticks = {name: seeded(config["seed"], "loss", node, f"yardsticks.{name}") for name, node in config["yardsticks"].items()}
     measured = try_out(model, loss, yardsticks, data)
     if config["monitor"].removeprefix("val/") not in measured:
         raise UserError(f"monitor={config['monitor']} is not measured; {suggest(config['monitor'], (f'val/{name}' for name in measured))}")
-    steps_per_epoch = len(TrainBatches(len(data.split("train")), data.batch_size, seed, steps_per_epoch=data.steps_per_epoch))
+    steps_per_epoch = data.batches().steps_per_epoch
     epochs, steps = config["trainer"]["max_epochs"], config["trainer"]["max_steps"]
-    return Parts(model, loss, yardsticks, source, data, steps_per_epoch, min(epochs * steps_per_epoch, steps if steps > 0 else 2**62))
+    total = min(epochs * steps_per_epoch, steps if steps > 0 else 2**62)
+    return Parts(model, loss, yardsticks, source, data, steps_per_epoch, total, backbone)
 
 
-def build_model(config: Mapping[str, Any], source: Source) -> nn.Module:
-    """Build the model, then what the loss adds behind it; each draws its weights from its own generator."""
-    node, seed = dict(config["model"]), config["seed"]
+def build_data(config: Mapping[str, Any], source: Source) -> DataModule:
+    """Build the data module; features that are computed already are kept in memory and not cropped.
+
+    Raises:
+        UserError: the augmentation does not fit the data.
+    """
+    augment: Augment | None = build(config["augment"], "augment") if config["augment"] else None
+    loader = {key: config["data"][key] for key in LOADER if key in config["data"]}
+    if isinstance(source, FeatureSource):
+        loader |= {"cache": "none", "num_workers": 0}
+    if augment and not isinstance(source, ImageSource):
+        for name in ("scale", "flip", "transforms", "erasing"):
+            if getattr(augment, name):
+                what = "features" if isinstance(source, FeatureSource) else f"data={config['data']['name']}"
+                raise UserError(f"augment.{name} works on images, not on {what}; use augment=none")
+    trainer = config["trainer"]
+    return DataModule(
+        source,
+        config["seed"],
+        augment=augment,
+        accumulate=trainer["accumulate_grad_batches"],
+        channels_last=trainer["channels_last"],
+        **loader,
+    )
+
+
+def build_backbone(node: Mapping[str, Any], input_shape: Sequence[int], num_classes: int) -> nn.Module:
+    """Build a frozen feature extractor; without pretrained weights its random ones are the same for every seed.
+
+    Raises:
+        UserError: the model has no features.
+    """
+    backbone = seeded(0, "backbone", node, "model.backbone", input_shape=input_shape, num_classes=num_classes)
+    if not hasattr(backbone, "features"):
+        raise UserError(
+            f"model.backbone={node.get('name', node['_target_'])} has no features; use one of resnet18, resnet34, resnet50, timm"
+        )
+    return backbone.eval().requires_grad_(False)
+
+
+def build_model(config: Mapping[str, Any], input_shape: Sequence[int], num_classes: int, weight: np.ndarray | None = None) -> nn.Module:
+    """Build the model, then what the loss adds behind it; each draws its weights from its own generator.
+
+    Args:
+        config: the resolved configuration.
+        input_shape: one example's shape.
+        num_classes: C.
+        weight: initial weights (C, D) that the data bring, for model.weight=data.
+    """
+    node, seed = {key: value for key, value in config["model"].items() if key != "backbone"}, config["seed"]
     shape: dict[str, Any] = {}
     if str(node["_target_"]).startswith("lossbench."):
-        shape = {"input_shape": source.input_shape, "num_classes": source.num_classes}
+        shape = {"input_shape": input_shape, "num_classes": num_classes}
     if node.get("weight") == "data":
-        weight = source.initial_weight(seed)
         if weight is None:
             raise UserError(f"model.weight=data: data={config['data']['name']} brings no initial weights; use model.weight=null")
         shape["weight"] = weight
     model = seeded(seed, "model", node, "model", **shape)
     if config.get("head") is None:
         return model
-    return nn.Sequential(model, seeded(seed, "head", config["head"], "head", num_classes=source.num_classes))
+    return nn.Sequential(model, seeded(seed, "head", config["head"], "head", num_classes=num_classes))
 
 
 def seeded(seed: int, stream: str, node: Mapping[str, Any], where: str, **extra: Any) -> Any:
@@ -80,29 +136,54 @@ def try_out(model: nn.Module, loss: Loss, yardsticks: Mapping[str, Loss], data: 
     Raises:
         UserError: a loss refuses the model's output.
     """
-    batch = ArrayDataset(data.split("train"))[:2]
+    inputs = torch.ones(2, *data.source.input_shape)
+    target = torch.from_numpy(data.split("train").targets[:2])
+    if data.augment and data.augment.soft:
+        name = data.augment.soft[0]
+        if not getattr(loss, "soft_targets", False):
+            given = getattr(data.augment, name)
+            raise UserError(f"augment.{name}={given} makes targets of several classes, which this loss does not take; use augment.{name}=0")
+        target = nn.functional.one_hot(target, data.source.num_classes).float()
+    training = model.training
     model.eval()
     with torch.no_grad():
-        output = model(batch.inputs)
-    model.train()
+        output = model(inputs)
+    model.train(training)
     for where, each, given in (("loss", loss, output), *((f"yardsticks.{name}", item, raw(output)) for name, item in yardsticks.items())):
         try:
-            each.per_example(given, batch.target)
+            each.per_example(given, target)
         except (ValueError, AttributeError, TypeError) as error:
             raise UserError(f"{where} does not fit the model's output: {one_line(error)}") from error
-    return list(measure(loss, yardsticks, Evaluation(output, batch.target)))
+    return list(measure(loss, yardsticks, Evaluation(output, torch.zeros(len(inputs), dtype=torch.int64))))
 
 
 def build_task(config: Mapping[str, Any], parts: Parts) -> ClassificationTask:
-    """Build the LightningModule."""
+    """Build the LightningModule.
+
+    Raises:
+        UserError: the schedule needs a model whose layers come in groups.
+    """
+    schedule = build(config["scheduler"], "scheduler")
     return ClassificationTask(
         parts.model,
         parts.loss,
         yardsticks=parts.yardsticks,
         make_optimizer=build(config["optimizer"], "optimizer", partial=True),
-        schedule=build(config["scheduler"], "scheduler"),
+        schedule=schedule,
         total_steps=parts.total_steps,
         steps_per_epoch=parts.steps_per_epoch,
         seed=config["seed"],
+        layer_groups=layer_groups(parts.model, config) if schedule.layered else None,
+        accumulate=config["trainer"]["accumulate_grad_batches"],
         log_every_n_steps=config["log_every_n_steps"],
     )
+
+
+def layer_groups(model: nn.Module, config: Mapping[str, Any]) -> list[list[nn.Parameter]]:
+    """Give the model's parameters in groups from the stem to the head; what a loss adds behind the model joins the last."""
+    body, *added = model if isinstance(model, nn.Sequential) else (model,)
+    if not hasattr(body, "layer_groups"):
+        names = (config["scheduler"]["name"], config["model"]["name"])
+        raise UserError("scheduler={} needs a model with groups of layers, model={} has none; use resnet18, 34, 50 or timm".format(*names))
+    groups = body.layer_groups()  # pyright: ignore[reportCallIssue] - asked for above
+    return [*groups[:-1], [*groups[-1], *(parameter for module in added for parameter in module.parameters())]]

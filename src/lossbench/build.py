@@ -3,6 +3,7 @@
 import functools
 import inspect
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
@@ -17,6 +18,7 @@ CLASSES = (
     "torch.nn",
     "torch.optim",
     "torchvision.models",
+    "torchvision.transforms",
     "pytorch_lightning.callbacks",
     "pytorch_lightning.loggers",
     "pytorch_lightning.plugins",
@@ -93,7 +95,7 @@ def _call(factory: Callable[..., Any], args: Sequence[object], settings: Mapping
         return factory(*args, **settings)
     except (ValueError, TypeError, ImportError) as error:
         text = one_line(error)
-        raise UserError(f"{where}{'.' if text.split(' ')[0] in settings else ': '}{text}") from error
+        raise UserError(f"{where}{'.' if re.split(r'[ =]', text)[0] in settings else ': '}{text}") from error
 
 
 def _is_allowed(target: object, prefixes: tuple[str, ...]) -> bool:

@@ -18,11 +18,11 @@ def integer(name: str, value: object, low: int, high: int | None = None) -> None
         raise ValueError(f"{name} must be a whole number {allowed}, got {value!r}")
 
 
-def number(name: str, value: object, low: float, *, above: bool = False, below: float = math.inf) -> None:
-    """Require a finite number >= low (or > low when `above`) and < below."""
+def number(name: str, value: object, low: float, *, above: bool = False, below: float = math.inf, top: float = math.inf) -> None:
+    """Require a finite number >= low (or > low when `above`), < below and <= top."""
     ok = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if not ok or not (value > low if above else value >= low) or value >= below:  # pyright: ignore[reportOperatorIssue]
-        limit = f" and < {below:g}" if below < math.inf else ""
+    if not ok or not (value > low if above else value >= low) or value >= below or value > top:  # pyright: ignore[reportOperatorIssue]
+        limit = f" and < {below:g}" if below < math.inf else f" and <= {top:g}" if top < math.inf else ""
         raise ValueError(f"{name} must be a number {'>' if above else '>='} {low:g}{limit}, got {value!r}")
 
 
@@ -66,6 +66,10 @@ def _one_of(*options: object) -> Rule:
     return lambda name, value: choice(name, value, options)
 
 
+def _fraction(name: str, value: object) -> None:
+    number(name, value, 0, top=1)
+
+
 def _widths(name: str, value: object) -> None:
     if not isinstance(value, list) or not all(type(width) is int and width > 0 for width in value):
         raise ValueError(f"{name} must be a list of whole numbers > 0 such as [128], got {value!r}")
@@ -85,6 +89,7 @@ RULES: dict[str, Rule] = {
     "keep_checkpoints": _one_of("all", "last", "best", "none"),
     "save_predictions": _one_of("auto", True, False),
     "progress_bar": _one_of("auto", True, False),
+    "figures": _one_of("auto", True, False),
     "force": _one_of(True, False),
     "log_every_n_steps": _int(1),
     "checkpoint.every_n_epochs": _int(1),
@@ -97,13 +102,23 @@ RULES: dict[str, Rule] = {
     "trainer.strategy": _one_of("auto", "ddp", "ddp_find_unused_parameters_true"),
     "trainer.precision": _one_of("32-true", "bf16-mixed", "16-mixed"),
     "trainer.gradient_clip_val": _or(None, _num(0, above=True)),
+    "trainer.accumulate_grad_batches": _int(1),
+    "trainer.sync_batchnorm": _one_of(True, False),
+    "trainer.channels_last": _one_of(True, False),
+    "trainer.compile": _one_of(True, False),
     "trainer.deterministic": _one_of(True, False, "warn"),
     "trainer.threads": _or("auto", _int(1)),
     "data.batch_size": _int(1),
-    "data.num_workers": _int(0),
+    "data.num_workers": _or("auto", _int(0)),
+    "data.cache": _one_of("none", "disk", "gpu"),
     "data.steps_per_epoch": _or(None, _int(1)),
     "data.overfit_batches": _int(0),
     "data.limit_eval_batches": _or(None, _int(1)),
+    "augment.flip": _fraction,
+    "augment.erasing": _fraction,
+    "augment.mixup": _num(0),
+    "augment.cutmix": _num(0),
+    "augment.label_smoothing": _num(0, below=1),
     "model.hidden": _widths,
     "model.dropout": _num(0, below=1),
     "model.bias": _one_of(True, False),
@@ -165,8 +180,20 @@ def _check_together(config: Mapping[str, Any]) -> None:
     processes = trainer["devices"] * trainer["num_nodes"]
     if batch % processes:
         raise ValueError(f"data.batch_size={batch} counts examples over all {processes} processes and must be a multiple of {processes}")
+    parts = trainer["accumulate_grad_batches"] * processes
+    if batch % parts:
+        raise ValueError(
+            f"data.batch_size={batch} counts the examples of a whole update and must be a multiple of {parts} "
+            f"(trainer.accumulate_grad_batches times {processes} processes)"
+        )
     if trainer["precision"] == "16-mixed" and trainer["accelerator"] == "cpu":
         raise ValueError("trainer.precision=16-mixed needs a GPU; use bf16-mixed or 32-true with trainer.accelerator=cpu")
+    if trainer["sync_batchnorm"] and trainer["accelerator"] == "cpu":
+        raise ValueError("trainer.sync_batchnorm=true needs GPUs: torch's SyncBatchNorm has no CPU form; use sync_batchnorm=false")
+    if config["data"].get("cache") == "gpu" and config["augment"].get("transforms"):
+        raise ValueError(
+            "augment.transforms work on one image at a time and data.cache=gpu on whole batches; use data.cache=disk, or augment=crop_flip"
+        )
     if not re.fullmatch(r"val/\w+", str(config["monitor"])):
         raise ValueError(f"monitor must be a validation metric such as val/accuracy or val/nll, got {config['monitor']!r}")
     if config["optimizer"].get("nesterov") and not config["optimizer"].get("momentum"):

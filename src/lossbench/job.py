@@ -76,6 +76,8 @@ def _execute(run: RunDirectory) -> dict[str, Any]:
 
 def _show(run: RunDirectory, result: dict[str, Any]) -> dict[str, Any]:
     print(f"\n{table(result)}\n± is the half-width of the 95 % interval from the n examples of this one run")
+    if skipped := sum(result.get("skipped_images", {}).values()):
+        print(f"{skipped} images could not be read and were left out; python scripts/check_data.py lists them")
     print(f"{result['steps']} steps in {result['seconds']:.1f} s; everything is in {run.path}\n", flush=True)
     return result
 

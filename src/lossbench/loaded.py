@@ -14,10 +14,11 @@ from torch import nn
 from lossbench.assemble import Parts, assemble
 from lossbench.callbacks.checkpoint import read_checkpoint
 from lossbench.contract.directory import RunDirectory
-from lossbench.data.module import ArrayDataset, DataModule
+from lossbench.data.module import DataModule
 from lossbench.data.source import SPLITS
 from lossbench.errors import UserError, suggest
 from lossbench.evaluation import Evaluation, measure
+from lossbench.features import FeatureSource, features_of
 from lossbench.metrics import Metric
 from lossbench.plan import verify
 
@@ -36,7 +37,7 @@ class LoadedRun:
 
     @property
     def model(self) -> nn.Module:
-        """The trained model: inputs (batch, ...) to logits (batch, C)."""
+        """The trained model: inputs (batch, ...), of a linear probe features (batch, D), to logits (batch, C)."""
         return self.parts.model
 
     @property
@@ -78,20 +79,23 @@ class LoadedRun:
         if split not in SPLITS:
             raise UserError(f"split={split} does not exist; {suggest(split, SPLITS)}")
         data = data or self.parts.data
+        if self.parts.backbone is not None and not isinstance(data.source, FeatureSource):
+            features = features_of(self.parts.backbone, data, self.config["trainer"]["accelerator"])
+            data = DataModule(features, data.seed, data.batch_size)
         self._require_fit(data)
-        examples = ArrayDataset(data.split(split))
         outputs = []
         with torch.inference_mode():
-            for start in range(0, len(examples), 1024):
-                output = self.model(examples.inputs[start : start + 1024])
+            for batch in data.evaluation_loader(split):
+                output = self.model(data.finish(batch, split).inputs)
                 outputs.append(output if isinstance(output, tuple) else (output,))
         columns = [torch.cat(column) for column in zip(*outputs, strict=True)]
         whole = type(output)(*columns) if isinstance(output, tuple) else columns[0]  # pyright: ignore[reportPossiblyUnboundVariable] - a split has examples
         scale = self.result["scale"] if self.result else None
-        return measure(self.parts.loss, self.parts.yardsticks, Evaluation(whole, examples.targets), scale)
+        target = torch.from_numpy(data.split(split).targets)
+        return measure(self.parts.loss, self.parts.yardsticks, Evaluation(whole, target), scale)
 
     def _require_fit(self, data: DataModule) -> None:
-        ours, theirs = self.parts.source, data.source
+        ours, theirs = self.parts.data.source, data.source
         if (ours.input_shape, ours.num_classes) != (theirs.input_shape, theirs.num_classes):
             raise UserError(
                 f"the model takes inputs {ours.input_shape} and {ours.num_classes} classes, "
@@ -114,11 +118,37 @@ def load(run_dir: str | PathLike[str], checkpoint: str | None = None) -> LoadedR
     """
     run = RunDirectory(Path(run_dir))
     verify(run)
-    name = checkpoint or run.config["evaluate"]
-    if name not in ("last", "best"):
-        raise UserError(f"checkpoint={name} does not exist; {suggest(name, ('last', 'best'))}")
-    parts = assemble(run.config)
-    weights = read_checkpoint(run.checkpoint(name))["state_dict"]
-    parts.model.load_state_dict({key.removeprefix("model."): value for key, value in weights.items() if key.startswith("model.")})
-    parts.model.eval()
+    path = checkpoint_path(run, checkpoint)
+    parts = assemble({**run.config, "model": from_checkpoint(run.config["model"])})
+    load_weights(parts.model, path)
     return LoadedRun(run, parts)
+
+
+def checkpoint_path(run: RunDirectory, name: str | None) -> Path:
+    """Find a checkpoint: last, best, or None for the one that was tested.
+
+    Raises:
+        UserError: there is no such name.
+    """
+    name = name or run.config["evaluate"]
+    if name not in ("last", "best"):
+        raise UserError(f"checkpoint={name} does not exist; {suggest(str(name), ('last', 'best'))}")
+    return run.checkpoint(name)
+
+
+def load_weights(model: nn.Module, path: Path) -> None:
+    """Give a model the weights of a checkpoint, and put it into evaluation mode.
+
+    Raises:
+        UserError: the checkpoint is missing or unsafe.
+    """
+    weights = read_checkpoint(path)["state_dict"]
+    model.load_state_dict({key.removeprefix("model."): value for key, value in weights.items() if key.startswith("model.")})
+    model.eval()
+
+
+def from_checkpoint(node: Mapping[str, Any]) -> dict[str, Any]:
+    """Build a model without the pretrained weights that it started from: its checkpoint has them all."""
+    if not node.get("pretrained"):
+        return dict(node)
+    return {**node, "pretrained": False, **({"stem": "imagenet"} if node.get("stem") == "auto" else {})}

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
+from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,25 @@ from lossbench.data.source import Source
 from lossbench.errors import UserError
 
 NEEDED = (
-    *("data", "model", "head", "loss", "optimizer", "scheduler", "callbacks", "yardsticks", "trainer", "logger", "checkpoint"),
+    *(
+        "data",
+        "augment",
+        "model",
+        "weights",
+        "head",
+        "loss",
+        "optimizer",
+        "scheduler",
+        "callbacks",
+        "yardsticks",
+        "trainer",
+        "logger",
+        "checkpoint",
+    ),
     *("seed", "study", "fingerprint", "evaluate", "monitor", "keep_checkpoints", "save_predictions"),
-    *("log_every_n_steps", "progress_bar", "profiler"),
+    *("figures", "log_every_n_steps", "progress_bar", "profiler"),
 )
-LOADER = ("batch_size", "num_workers", "steps_per_epoch", "overfit_batches", "limit_eval_batches")
+LOADER = ("batch_size", "num_workers", "steps_per_epoch", "overfit_batches", "limit_eval_batches", "cache")
 # Of this command, not of the run: they are not written to config.yaml.
 COMMAND_ONLY = ("runs_dir", "force")
 
@@ -44,13 +59,35 @@ def resolve(config: Mapping[str, Any], load_yardstick: Callable[[str], Mapping[s
         raise UserError(f"yardsticks must be a list of losses such as [cross_entropy,cosine_prob], got {names!r}")
     whole = {key: value for key, value in config.items() if key not in COMMAND_ONLY}
     whole["yardsticks"] = {name: dict(load_yardstick(name)) for name in names}
+    whole["augment"] = whole["augment"] or {}
     check_targets(whole)
     check(whole)
+    whole["weights"] = weights_of(whole["model"])
     try:
         whole["fingerprint"] = build_source(whole["data"]).fingerprint()
     except ValueError as error:
         raise UserError(f"data.{error}") from error
     return whole
+
+
+def weights_of(model: Mapping[str, Any], where: str = "model") -> dict[str, str] | None:
+    """Say which pretrained weights a model starts from: a file by the hash of its content, wherever it lies; None for none.
+
+    Raises:
+        UserError: the file is missing.
+    """
+    if "backbone" in model:
+        return weights_of(model["backbone"], f"{where}.backbone")
+    given = model.get("pretrained") or None
+    if given in (None, True):
+        return None if given is None else {"published": str(model.get("architecture", model["name"]))}
+    if not isinstance(given, str):
+        raise UserError(f"{where}.pretrained must be true, false or a file of weights, got {given!r}")
+    try:
+        with open(os.path.expanduser(given), "rb") as file:
+            return {"sha256": file_digest(file, "sha256").hexdigest()}
+    except OSError as error:
+        raise UserError(f"{where}.pretrained={given} cannot be read: {error.strerror}; give true, false or a file of weights") from error
 
 
 def prepare(config: Mapping[str, Any], load_yardstick: Callable[[str], Mapping[str, Any]], command: list[str]) -> RunDirectory:
@@ -65,7 +102,27 @@ def prepare(config: Mapping[str, Any], load_yardstick: Callable[[str], Mapping[s
 
 
 def verify(run: RunDirectory) -> None:
-    """Check a planned directory before it runs: safe targets, values, an unedited config.yaml, the same data.
+    """Check a planned directory before it runs: safe targets, values, an unedited config.yaml, the same data and weights.
+
+    Raises:
+        UserError: says which of these fails and what to do.
+    """
+    verify_config(run)
+    if (weights := weights_of(run.config["model"])) != run.config["weights"]:
+        raise UserError(f"the pretrained weights of {run.path} have changed since it was planned ({run.config['weights']}, now {weights})")
+    try:
+        now = build_source(run.config["data"]).fingerprint()
+    except ValueError as error:
+        raise UserError(f"data.{error}") from error
+    if now != run.config["fingerprint"]:
+        raise UserError(
+            f"the data of {run.path} have changed since it was planned (fingerprint {run.config['fingerprint']}, now {now}); "
+            "restore them, or start a new run with train.py"
+        )
+
+
+def verify_config(run: RunDirectory) -> None:
+    """Check the configuration of a planned directory alone: safe targets, values, an unedited config.yaml.
 
     Raises:
         UserError: says which of these fails and what to do.
@@ -76,12 +133,3 @@ def verify(run: RunDirectory) -> None:
     check_targets(run.config)
     run.verify()
     check(run.config)
-    try:
-        now = build_source(run.config["data"]).fingerprint()
-    except ValueError as error:
-        raise UserError(f"data.{error}") from error
-    if now != run.config["fingerprint"]:
-        raise UserError(
-            f"the data of {run.path} have changed since it was planned (fingerprint {run.config['fingerprint']}, now {now}); "
-            "restore them, or start a new run with train.py"
-        )

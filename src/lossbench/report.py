@@ -101,7 +101,8 @@ def make_result(
 
 def table(result: Mapping[str, Any]) -> str:
     """Show the metrics of a result: value, half-width of its 95 % interval, unit and n, for val and test."""
-    names = [*SHOWN, *(name.removeprefix("params.yardsticks.") for name in yardsticks(result))]
+    monitored = str(result["params"].get("monitor", "")).removeprefix("val/")
+    names = [*SHOWN, monitored, *(name.removeprefix("params.yardsticks.") for name in yardsticks(result))]
     n = result["n"]
     lines = [f"{'':24}{'val (n = ' + str(n['val']) + ')':>24}{'test (n = ' + str(n['test']) + ')':>24}"]
     for name in dict.fromkeys(names):

@@ -4,10 +4,11 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from pytorch_lightning import Trainer
 
 from lossbench.assemble import Parts, assemble, build_task
@@ -15,6 +16,7 @@ from lossbench.callbacks.checkpoint import link_best, read_checkpoint
 from lossbench.contract.directory import RunDirectory
 from lossbench.contract.history import History
 from lossbench.contract.identity import identity_hash
+from lossbench.data.images.source import ImageSource
 from lossbench.hardware import keep_freed_memory
 from lossbench.machine import check_hardware, quiet, threads
 from lossbench.predictions import save_predictions
@@ -41,6 +43,7 @@ def execute(run: RunDirectory) -> dict[str, Any]:
     check_hardware(config["trainer"])
     keep_freed_memory()
     parts = assemble(config)
+    prepare_model(config, parts)
     resumed = read_checkpoint(run.checkpoint("last")) if run.checkpoint("last").exists() else None
     if config["trainer"]["precision"] == "16-mixed" and getattr(parts.loss, "exceeds_fp16", False):
         print(f"warning: {config['loss']['name']} has gradients beyond float16's range: prefer trainer.precision=bf16-mixed", flush=True)
@@ -49,8 +52,13 @@ def execute(run: RunDirectory) -> dict[str, Any]:
     with threads(config, parts), quiet(), history_of(run, resumed) as history:
         task = build_task(config, parts)
         trainer = make_trainer(config, run, parts, history, resumed)
+        drawn = wanted(config["figures"], parts) and trainer.is_global_zero
+        if drawn and resumed is None:
+            draw_training(run, parts, trainer)
         task.trained = steps, epochs = fit(trainer, task, parts, run, resumed)
         judge(trainer, task, parts, run, config["evaluate"])
+        if drawn:
+            draw_test(run, parts, task, trainer, steps)
     saved = save_predictions(run, parts.data, task.evaluations, config["save_predictions"]) if trainer.is_global_zero else "none"
     return make_result(
         config,
@@ -65,7 +73,37 @@ def execute(run: RunDirectory) -> dict[str, Any]:
         device=str(trainer.strategy.root_device),
         scale=task.scale,
         predictions=saved,
+        classes=list(parts.source.class_names),
+        weights_sha256=getattr(parts.backbone or parts.model, "weights_sha256", None),
+        **parts.source.facts(),
     )
+
+
+def prepare_model(config: Mapping[str, Any], parts: Parts) -> None:
+    """Choose the memory format and compile, as the configuration says; neither changes the names of the weights."""
+    if config["trainer"]["channels_last"]:
+        parts.model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - torch's stubs leave this form out
+    if config["trainer"]["compile"]:
+        parts.model.compile()
+
+
+def wanted(setting: bool | str, parts: Parts) -> bool:
+    """Whether to draw pictures: "auto" draws them for image data."""
+    return isinstance(parts.source, ImageSource) if setting == "auto" else bool(setting)
+
+
+def draw_training(run: RunDirectory, parts: Parts, trainer: Trainer) -> None:
+    """Draw what the model is going to see."""
+    from lossbench.figures import show_training  # matplotlib: only where something is drawn
+
+    show_training(run, parts, trainer.loggers)
+
+
+def draw_test(run: RunDirectory, parts: Parts, task: ClassificationTask, trainer: Trainer, step: int) -> None:
+    """Draw how the test went."""
+    from lossbench.figures import show_test
+
+    show_test(run, parts, task.evaluations["test"], task.scale, trainer.loggers, step)
 
 
 def fit(trainer: Trainer, task: ClassificationTask, parts: Parts, run: RunDirectory, resumed: dict[str, Any] | None) -> tuple[int, int]:

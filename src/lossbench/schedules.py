@@ -6,11 +6,15 @@ learning rate and lies in 0..1, so that the learning rate given is the highest o
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 
 class Schedule(ABC):
     """What a schedule answers at each step."""
+
+    layered: ClassVar[bool] = False
+    """Whether it needs a model whose layers come in groups."""
 
     @abstractmethod
     def factor(self, step: int, total_steps: int, steps_per_epoch: int) -> float:
@@ -24,6 +28,24 @@ class Schedule(ABC):
         Returns:
             The factor, 0..1.
         """
+
+    def factors(self, step: int, total_steps: int, steps_per_epoch: int, groups: int) -> list[float | None]:
+        """Give the factor of each group of layers, from the stem to the head; None leaves a group untrained at this step.
+
+        Args:
+            step: 0..total_steps - 1.
+            total_steps: >= 1, the whole run's.
+            steps_per_epoch: >= 1.
+            groups: how many groups of layers the model has, >= 1.
+
+        Returns:
+            One factor for each group.
+        """
+        return [self.factor(step, total_steps, steps_per_epoch)] * groups
+
+    def starts_anew(self, step: int, total_steps: int, steps_per_epoch: int) -> bool:
+        """Whether the optimiser forgets its running means before this step."""
+        return False
 
     def momentum(self, step: int, total_steps: int, steps_per_epoch: int) -> float | None:
         """Give the momentum (SGD) or beta1 (Adam) at this step, or None to leave the optimiser's own.
@@ -179,6 +201,70 @@ class OneCycle(Schedule):
         if step <= peak_step and peak_step > 0:
             return _anneal(start, peak, step, peak_step)
         return _anneal(peak, end, step - peak_step, total_steps - 1 - peak_step)
+
+
+@dataclass(frozen=True)
+class Finetune(Schedule):
+    """Train the head alone first, then everything, each part with a one-cycle schedule of its own.
+
+    In the second part the learning rate falls geometrically from the head to the stem: group g of G gets
+    body_factor * stem_factor ^ ((G - 1 - g) / (G - 1)) times the one-cycle factor. The optimiser starts anew there, as fastai's does.
+
+    Args:
+        head_epochs: > 0, epochs that the head trains alone, fractions allowed.
+        body_factor: 0..1 (0 excluded), peak learning rate of the head in the second part over that in the first.
+        stem_factor: 0..1 (0 excluded), learning rate of the stem over that of the head in the second part.
+        head: the one-cycle of the first part.
+        body: the one-cycle of the second part.
+
+    Raises:
+        ValueError: on a value out of range.
+
+    Reference:
+        Howard and Ruder 2018, Universal Language Model Fine-tuning, section 3.2 (discriminative learning rates); golden.md, section 3.
+    """
+
+    layered: ClassVar[bool] = True
+
+    head_epochs: float = 1.0
+    body_factor: float = 0.5
+    stem_factor: float = 0.01
+    head: OneCycle = field(default_factory=lambda: OneCycle(pct_start=0.99))
+    body: OneCycle = field(default_factory=lambda: OneCycle(div=5.0))
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        _require(self.head_epochs > 0, "head_epochs must be > 0", self.head_epochs)
+        _require(0 < self.body_factor <= 1, "body_factor must be > 0 and <= 1", self.body_factor)
+        _require(0 < self.stem_factor <= 1, "stem_factor must be > 0 and <= 1", self.stem_factor)
+
+    def factor(self, step: int, total_steps: int, steps_per_epoch: int) -> float:
+        """Give the head's factor, see `Schedule.factor`."""
+        factor = self.factors(step, total_steps, steps_per_epoch, 1)[-1]
+        assert factor is not None  # the head always trains
+        return factor
+
+    def factors(self, step: int, total_steps: int, steps_per_epoch: int, groups: int) -> list[float | None]:
+        """See `Schedule.factors`."""
+        split = self._split(total_steps, steps_per_epoch)
+        if step < split:
+            return [*[None] * (groups - 1), self.head.factor(step, split, steps_per_epoch)]
+        peak = self.body_factor * self.body.factor(step - split, total_steps - split, steps_per_epoch)
+        return [peak * self.stem_factor ** ((groups - 1 - g) / max(1, groups - 1)) for g in range(groups)]
+
+    def starts_anew(self, step: int, total_steps: int, steps_per_epoch: int) -> bool:
+        """See `Schedule.starts_anew`."""
+        return step == self._split(total_steps, steps_per_epoch)
+
+    def momentum(self, step: int, total_steps: int, steps_per_epoch: int) -> float:
+        """See `Schedule.momentum`."""
+        split = self._split(total_steps, steps_per_epoch)
+        if step < split:
+            return self.head.momentum(step, split, steps_per_epoch)
+        return self.body.momentum(step - split, total_steps - split, steps_per_epoch)
+
+    def _split(self, total_steps: int, steps_per_epoch: int) -> int:
+        return min(total_steps, max(1, round(self.head_epochs * steps_per_epoch)))
 
 
 def _require(valid: bool, rule: str, value: float) -> None:

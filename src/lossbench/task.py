@@ -18,7 +18,8 @@ from lossbench.seeds import derive
 class Schedule(Protocol):
     """What the task asks of a schedule (lossbench.schedules provides them)."""
 
-    def factor(self, step: int, total_steps: int, steps_per_epoch: int) -> float: ...  # noqa: D102
+    def factors(self, step: int, total_steps: int, steps_per_epoch: int, groups: int) -> list[float | None]: ...  # noqa: D102
+    def starts_anew(self, step: int, total_steps: int, steps_per_epoch: int) -> bool: ...  # noqa: D102
     def momentum(self, step: int, total_steps: int, steps_per_epoch: int) -> float | None: ...  # noqa: D102
 
 
@@ -29,11 +30,13 @@ class ClassificationTask(LightningModule):
         model: maps inputs to logits (batch, C), or to a tuple whose last part is the logits.
         loss: the loss to train with.
         yardsticks: name -> loss evaluated on the same outputs.
-        make_optimizer: parameters -> optimiser.
+        make_optimizer: parameters, or groups of them -> optimiser.
         schedule: learning rate (and momentum) as functions of the step.
         total_steps: steps of the whole run.
         steps_per_epoch: steps of an epoch.
         seed: the run's seed; everything random in step k depends on (seed, k).
+        layer_groups: the parameters in groups from the stem to the head, for schedules that treat them differently; None is one group.
+        accumulate: parts in which a batch is worked on, one after another.
         log_every_n_steps: steps between two rows of training metrics.
     """
 
@@ -42,19 +45,21 @@ class ClassificationTask(LightningModule):
         model: nn.Module,
         loss: Loss,
         *,
-        make_optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer],
+        make_optimizer: Callable[[Iterable[Any]], torch.optim.Optimizer],
         schedule: Schedule,
         total_steps: int,
         steps_per_epoch: int,
         seed: int,
         yardsticks: Mapping[str, Loss] | None = None,
+        layer_groups: list[list[nn.Parameter]] | None = None,
+        accumulate: int = 1,
         log_every_n_steps: int = 50,
     ) -> None:
         super().__init__()
         self.model, self.loss, self.yardsticks = model, loss, dict(yardsticks or {})
         self._make_optimizer, self._schedule = make_optimizer, schedule
         self._total_steps, self._steps_per_epoch = total_steps, steps_per_epoch
-        self._seed, self._every = seed, log_every_n_steps
+        self._seed, self._every, self._accumulate, self._layer_groups = seed, log_every_n_steps, accumulate, layer_groups
         self.scale: float | None = None
         self.trained: tuple[int, int] | None = None  # steps and epochs, once training is over
         self.shown: dict[str, float] = {}
@@ -71,7 +76,8 @@ class ClassificationTask(LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Build the optimiser; its groups remember the base learning rate that the schedule multiplies."""
-        optimizer = self._make_optimizer(self.model.parameters())
+        groups = self._layer_groups
+        optimizer = self._make_optimizer(self.model.parameters() if groups is None else [{"params": group} for group in groups])
         for group in optimizer.param_groups:
             group["initial_lr"] = group["lr"]
         return optimizer
@@ -90,11 +96,15 @@ class ClassificationTask(LightningModule):
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Set what depends on the step: the learning rate, momentum and the random numbers of dropout and the like."""
         step = self.global_step
-        self._reseed(derive(self._seed, "step", step, self.global_rank))
-        place = (step, self._total_steps, self._steps_per_epoch)
-        factor, momentum = self._schedule.factor(*place), self._schedule.momentum(*place)
-        for group in self.trainer.optimizers[0].param_groups:
-            group["lr"] = group["initial_lr"] * factor
+        part = (batch_idx % self._accumulate,) if self._accumulate > 1 else ()
+        self._reseed(derive(self._seed, "step", step, self.global_rank, *part))
+        place, optimizer = (step, self._total_steps, self._steps_per_epoch), self.trainer.optimizers[0]
+        momentum = self._schedule.momentum(*place)
+        if self._schedule.starts_anew(*place) and part in ((), (0,)):
+            optimizer.state.clear()
+        for group, factor in zip(optimizer.param_groups, self._schedule.factors(*place, len(optimizer.param_groups)), strict=True):
+            group["lr"] = group["initial_lr"] * (factor or 0.0)
+            group["frozen"] = factor is None
             if momentum is not None and "betas" in group:
                 group["betas"] = (momentum, group["betas"][1])
             elif momentum is not None and "momentum" in group:
@@ -114,24 +124,33 @@ class ClassificationTask(LightningModule):
         with torch.no_grad():
             if logged or loss.device.type == "cpu":
                 self._require_finite(loss.item(), "loss")
-            hits = (raw(output).argmax(1) == batch.target).sum()
+            hits = (raw(output).argmax(1) == (batch.target.argmax(1) if batch.target.is_floating_point() else batch.target)).sum()
             self._totals += torch.stack((loss.detach() * len(batch.target), hits.to(loss.dtype)))
             self._seen += len(batch.target)
             if logged:
-                terms = self.loss.terms(output, batch.target)
-                self._pending = {"train/loss": loss.detach(), **{f"train/{name}": term.mean() for name, term in terms.items()}}
+                terms = {f"train/{name}": term.mean() for name, term in self.loss.terms(output, batch.target).items()}
+                self._note({"train/loss": loss.detach(), **terms})
         return loss
 
+    def _note(self, values: Mapping[str, Tensor]) -> None:
+        """Keep what is logged; the parts of a batch are averaged."""
+        before = self._pending or {}
+        self._pending = {name: before.get(name, 0.0) + value / self._accumulate for name, value in values.items()}
+
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Measure the gradient (already unscaled, not yet clipped) on the steps that are logged."""
+        """Leave frozen groups as they are; measure the gradient (already unscaled, not yet clipped) on the steps that are logged."""
+        for group in optimizer.param_groups:
+            if group["frozen"]:  # not requires_grad, which a distributed model looks at only once
+                for parameter in group["params"]:
+                    parameter.grad = None
         if self._pending is not None:
             gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
             self._pending["train/gradient_norm"] = torch.nn.utils.get_total_norm(gradients)
-            self._pending["train/learning_rate"] = optimizer.param_groups[0]["lr"]
+            self._pending["train/learning_rate"] = optimizer.param_groups[-1]["lr"]
 
-    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+    def write_row(self, batch_idx: int) -> None:
         """Write the row of a logged step: its numbers are those before the update."""
-        if self._pending is None:
+        if self._pending is None or (batch_idx + 1) % self._accumulate:
             return
         values = {name: float(value) for name, value in self._pending.items()}
         self._pending = None

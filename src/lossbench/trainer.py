@@ -10,12 +10,14 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
 from lossbench.assemble import Parts
 from lossbench.build import build
+from lossbench.callbacks.agreement import Agreement
 from lossbench.callbacks.budget import MaxSteps
 from lossbench.callbacks.checkpoint import RunCheckpoint, VerifiedCheckpointIO
-from lossbench.callbacks.loggers import TidyLogger, fill_hparams
+from lossbench.callbacks.loggers import Rows, TidyLogger, fill_hparams
 from lossbench.callbacks.progress import EpochLines, Progress
 from lossbench.contract.directory import RunDirectory
 from lossbench.contract.history import History
+from lossbench.contract.identity import identity_hash
 from lossbench.report import flatten
 
 
@@ -35,6 +37,8 @@ def make_trainer(
         precision=given["precision"],
         max_epochs=given["max_epochs"],
         gradient_clip_val=given["gradient_clip_val"],
+        accumulate_grad_batches=given["accumulate_grad_batches"],
+        sync_batchnorm=given["sync_batchnorm"],
         deterministic=given["deterministic"],
         logger=loggers,
         log_every_n_steps=min(config["log_every_n_steps"], parts.steps_per_epoch),  # for callbacks; the task logs by itself
@@ -55,7 +59,12 @@ def make_callbacks(config: Mapping[str, Any], run: RunDirectory, parts: Parts, h
     checkpoint = config["checkpoint"]
     if config["trainer"]["max_steps"] > 0:
         callbacks.append(MaxSteps(config["trainer"]["max_steps"]))
-    callbacks += [EpochLines(), RunCheckpoint(run, history, config["monitor"], checkpoint["every_n_epochs"], checkpoint["every_n_steps"])]
+    callbacks.append(Agreement({"configuration": identity_hash(config), "data fingerprint": parts.source.fingerprint()}))
+    callbacks += [
+        Rows(),
+        EpochLines(),
+        RunCheckpoint(run, history, config["monitor"], checkpoint["every_n_epochs"], checkpoint["every_n_steps"]),
+    ]
     return [*callbacks, Progress(refresh_rate=max(1, parts.steps_per_epoch // 20))] if bar else callbacks
 
 

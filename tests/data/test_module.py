@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from lossbench.data.module import ArrayDataset, Batch, DataModule
+from lossbench.data.batch import ArrayDataset, Batch
+from lossbench.data.module import DataModule
 from lossbench.data.order import TrainBatches
 from lossbench.data.source import Source, Split
 

@@ -1,5 +1,6 @@
 """The order of examples is a function of the seed and the batch number."""
 
+import pickle
 from itertools import chain
 
 import pytest
@@ -62,6 +63,24 @@ def test_ranks_have_equal_shares_though_the_data_are_fewer_than_a_batch(n: int, 
         assert len(set(chain(*shares))) == n // world * world
     assert {len(rank) for rank in ranks} == {1}
     assert set(chain(*(batch for rank in ranks for batch in batches(rank, 50)))) == set(range(n))
+
+
+@pytest.mark.parametrize(("world", "parts"), [(1, 4), (2, 2), (2, 1)])
+def test_parts_of_all_ranks_together_are_the_batch(world: int, parts: int) -> None:
+    whole = batches(TrainBatches(22, 8, 1), 10)
+    ranks = [TrainBatches(22, 8, 1, rank=rank, world=world, accumulate=parts) for rank in range(world)]
+    assert [len(rank) for rank in ranks] == [2 * parts] * world
+    for k in range(10):
+        shares = [rank.batch(k * parts + part) for rank in ranks for part in range(parts)]
+        assert {len(share) for share in shares} == {8 // (world * parts)}
+        assert sorted(chain(*shares)) == sorted(whole[k])
+
+
+def test_a_batch_knows_its_pass_and_takes_it_along() -> None:
+    order = TrainBatches(10, 4, 0)
+    assert [order.batch(k).epoch for k in range(6)] == [0, 0, 1, 1, 2, 2]
+    travelled = pickle.loads(pickle.dumps(order.batch(3)))
+    assert (travelled, travelled.epoch) == (order.batch(3), 1)
 
 
 def test_fewer_examples_than_processes() -> None:

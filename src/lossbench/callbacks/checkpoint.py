@@ -88,7 +88,7 @@ class RunCheckpoint(Checkpoint):
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Save inside an epoch; its last batch is left to the epoch's end."""
-        due = self.every_n_steps and trainer.global_step % self.every_n_steps == 0
+        due = self.every_n_steps and trainer.global_step % self.every_n_steps == 0 and not (batch_idx + 1) % trainer.accumulate_grad_batches
         if due and batch_idx + 1 < trainer.num_training_batches and not trainer.should_stop:
             self._save(trainer)
 

@@ -1,8 +1,10 @@
 """Loggers of our own: the tidy metrics.csv, and TensorBoard's HPARAMS tab."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 from torch.utils.tensorboard.summary import hparams
@@ -10,7 +12,7 @@ from torch.utils.tensorboard.summary import hparams
 from lossbench.contract.history import History
 
 # What one compares runs by; the rest of the configuration is in config.yaml.
-COMPARED = ("seed", "data.", "model.", "loss.", "optimizer.", "scheduler.", "trainer.max_", "trainer.precision")
+COMPARED = ("seed", "data.", "augment.", "model.", "loss.", "optimizer.", "scheduler.", "trainer.max_", "trainer.precision")
 
 
 class TidyLogger(Logger):
@@ -38,6 +40,15 @@ class TidyLogger(Logger):
 
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
         """Nothing: config.yaml has them."""
+
+
+class Rows(Callback):
+    """Have the task write the row of a step before the step's checkpoint is written (Lightning asks the module itself only afterwards)."""
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Write it."""
+        write_row: Callable[[int], None] = pl_module.write_row  # pyright: ignore[reportAssignmentType] - our one task has it
+        write_row(batch_idx)
 
 
 @rank_zero_only

@@ -10,7 +10,9 @@ RESULT_VERSION = 1
 
 DECIDES = (
     "data",
+    "augment",
     "model",
+    "weights",
     "head",
     "loss",
     "optimizer",
@@ -26,8 +28,17 @@ DECIDES = (
     "trainer.devices",
     "trainer.num_nodes",
     "trainer.gradient_clip_val",
+    "trainer.accumulate_grad_batches",
+    "trainer.sync_batchnorm",
 )
-WHEREABOUTS = {"data": ("root", "download", "num_workers", "pin_memory")}
+# Where things lie and what else changes no number; the files behind these settings count by their content (fingerprint, weights).
+WHEREABOUTS = {
+    "data": ("root", "download", "num_workers", "pin_memory", "cache_dir", "train_list", "val_list", "test_list", "on_bad_image"),
+    "model": ("pretrained",),
+    "model.backbone": ("pretrained",),
+}
+# What these are set to where they are off: like null, it does not count.
+OFF = {"augment": {}, "trainer.accumulate_grad_batches": 1, "trainer.sync_batchnorm": False}
 
 
 def identity(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -46,10 +57,15 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
         value: Any = config
         for part in path.split("."):
             value = value.get(part) if isinstance(value, Mapping) else None
-        if isinstance(value, Mapping):
-            value = {key: item for key, item in value.items() if key not in WHEREABOUTS.get(path, ())}
-        picked[path] = value
+        picked[path] = None if path in OFF and value == OFF[path] else _without_whereabouts(value, path)
     return _canonical(picked)
+
+
+def _without_whereabouts(value: Any, path: str) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    hidden = WHEREABOUTS.get(path, ())
+    return {key: _without_whereabouts(item, f"{path}.{key}") for key, item in value.items() if key not in hidden}
 
 
 def identity_hash(config: Mapping[str, Any]) -> str:

@@ -1,46 +1,28 @@
 """The one data module: turns a source's splits into loaders that resume exactly."""
 
+import os
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
+import numpy as np
 import torch
 from pytorch_lightning import LightningDataModule
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from lossbench.data.augment import Augment
+from lossbench.data.batch import ArrayDataset, Batch, as_is
+from lossbench.data.finish import Normalise, soften
+from lossbench.data.images.cache import CachedPictures, cached
+from lossbench.data.images.device import DevicePictures
+from lossbench.data.images.pictures import Pictures, pictures_of
+from lossbench.data.images.source import ImageSource
+from lossbench.data.images.views import ImageDataset, ViewDataset, Views
 from lossbench.data.order import TrainBatches, evaluation_batches
 from lossbench.data.source import Source, Split
+from lossbench.seeds import generator
 
-
-class Batch(NamedTuple):
-    """Inputs (b, ...), targets (b,) and positions in the split (b,)."""
-
-    inputs: Tensor
-    target: Tensor
-    position: Tensor
-
-
-class ArrayDataset(Dataset[Batch]):
-    """A split in memory; a whole batch is one indexing operation."""
-
-    def __init__(self, split: Split) -> None:
-        self.inputs, self.targets = torch.from_numpy(split.inputs), torch.from_numpy(split.targets)
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    def __getitem__(self, index: int | slice) -> Batch:
-        return Batch(self.inputs[index], self.targets[index], torch.arange(len(self))[index])
-
-    def __getitems__(self, indices: list[int]) -> Batch:
-        """Fetch a batch at once (the loader's fast path)."""
-        position = torch.tensor(indices)
-        return Batch(self.inputs[position], self.targets[position], position)
-
-
-def as_is(batch: Any) -> Any:
-    """Collate nothing: the data set has already made a batch."""
-    return batch
+EVALUATED_AT_ONCE = 256
+"""Examples in an evaluation batch, at least."""
 
 
 class ResumableLoader(DataLoader[Batch]):
@@ -69,12 +51,16 @@ class DataModule(LightningDataModule):
 
     Args:
         source: the data set.
-        seed: the run's seed; with the batch number it decides the order of examples.
-        batch_size: examples in a training batch over all processes, >= 1.
-        num_workers: loader processes; the results do not depend on it.
-        steps_per_epoch: batches in an epoch; None is one pass over the data.
+        seed: the run's seed; with the batch number it decides the order of examples and their augmentation.
+        batch_size: examples in an update of the weights, over all processes, >= 1.
+        num_workers: loader processes, or "auto": one for each CPU core; the results do not depend on it.
+        steps_per_epoch: updates in an epoch; None is one pass over the data.
         overfit_batches: keep only the first so many batches of the training split, and validate on them; 0 is off.
         limit_eval_batches: evaluate only the first so many batches of val and test; None evaluates everything.
+        augment: how training images and targets are varied; None leaves them as they are.
+        cache: "none" decodes files in the workers, "disk" keeps them decoded on disk, "gpu" keeps those in device memory and crops there.
+        accumulate: parts of a process's share of a batch, worked on one after another.
+        channels_last: the memory format of images.
     """
 
     def __init__(
@@ -82,16 +68,26 @@ class DataModule(LightningDataModule):
         source: Source,
         seed: int,
         batch_size: int,
-        num_workers: int = 0,
+        num_workers: int | str = 0,
         steps_per_epoch: int | None = None,
         overfit_batches: int = 0,
         limit_eval_batches: int | None = None,
+        augment: Augment | None = None,
+        cache: str = "none",
+        accumulate: int = 1,
+        channels_last: bool = False,
     ) -> None:
         super().__init__()
         self.source, self.seed, self.batch_size, self.num_workers = source, seed, batch_size, num_workers
         self.steps_per_epoch, self.overfit_batches, self.limit_eval_batches = steps_per_epoch, overfit_batches, limit_eval_batches
+        self.augment, self.cache, self.accumulate = augment, cache, accumulate
+        self.normalise: Normalise | None = None
+        if isinstance(source, ImageSource):
+            self.normalise = Normalise(torch.tensor(source.mean), torch.tensor(source.std), channels_last=channels_last)
         self.done = 0
         self._loader: ResumableLoader | None = None
+        self._pictures: dict[str, Pictures] = {}
+        self._on_device: dict[str, DevicePictures] = {}
 
     def split(self, stage: str) -> Split:
         """The examples a stage (train, val or test) really uses."""
@@ -103,23 +99,91 @@ class DataModule(LightningDataModule):
         take = slice(limit * self.batch_size)
         return Split(split.inputs[take], split.targets[take], split.ids[take])
 
+    def dataset(self, stage: str, *, training: bool = False) -> Dataset[Batch]:
+        """The examples of a stage as evaluation, or training, sees them."""
+        split, source = self.split(stage), self.source
+        if not isinstance(source, ImageSource):
+            return ArrayDataset(split)
+        pictures = self.pictures(stage)
+        views = Views(pictures.sizes, source.image_size, source.shorter_side, self.seed, self.augment if training else None)
+        if self.cache == "gpu":
+            return ViewDataset(split.targets, views)
+        return ImageDataset(pictures, split.targets, views, self._fill())
+
+    def pictures(self, stage: str) -> Pictures:
+        """The images of a stage, from the cache where there is to be one (it is built when it is first asked for)."""
+        if stage not in self._pictures:
+            assert isinstance(self.source, ImageSource)
+            split = self.split(stage)
+            pictures = pictures_of(self.source, split)
+            if self.cache != "none":
+                folder = self.source.cache / "images"
+                pictures = cached(pictures, self.source.digests(split), self.source.shorter_side, folder, name=stage)
+            self._pictures[stage] = pictures
+        return self._pictures[stage]
+
+    def prepare(self) -> None:
+        """Build what training and evaluation need on disk, before several processes start."""
+        if self.cache != "none" and isinstance(self.source, ImageSource):
+            for stage in ("train", "val", "test"):
+                self.pictures(stage)
+
+    def batches(self, rank: int = 0, world: int = 1) -> TrainBatches:
+        """The order of training."""
+        n = len(self.split("train"))
+        return TrainBatches(
+            n,
+            self.batch_size,
+            self.seed,
+            steps_per_epoch=self.steps_per_epoch,
+            rank=rank,
+            world=world,
+            accumulate=self.accumulate,
+            done=self.done,
+        )
+
     def train_dataloader(self) -> ResumableLoader:
         """The training batches, from where the run stands."""
-        rank, world = self._place()
-        split = self.split("train")
-        batches = TrainBatches(
-            len(split), self.batch_size, self.seed, steps_per_epoch=self.steps_per_epoch, rank=rank, world=world, done=self.done
-        )
-        self._loader = ResumableLoader(ArrayDataset(split), batches, **self._options())
+        self._loader = ResumableLoader(self.dataset("train", training=True), self.batches(*self._place()), **self._options())
         return self._loader
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """The validation split, in order."""
-        return self._evaluation_loader("val")
+        return self.evaluation_loader("val")
 
     def test_dataloader(self) -> DataLoader[Batch]:
         """The test split, in order."""
-        return self._evaluation_loader("test")
+        return self.evaluation_loader("test")
+
+    def evaluation_loader(self, stage: str) -> DataLoader[Batch]:
+        """A stage's examples, each once, in order, shared out between the processes."""
+        batches = evaluation_batches(len(self.split(stage)), max(self.batch_size, EVALUATED_AT_ONCE), *self._place())
+        return DataLoader(self.dataset(stage), batch_sampler=batches, collate_fn=as_is, **self._options())
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Finish a batch on the device."""
+        assert self.trainer is not None
+        if not self.trainer.training:
+            return self.finish(batch, "test" if self.trainer.testing else "val")
+        part = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready % self.accumulate
+        return self.finish(batch, "train", step=(self.trainer.global_step, part))
+
+    def finish(self, batch: Batch, stage: str, step: tuple[int, int] | None = None) -> Batch:
+        """Crop where that is done on the device, normalise, and mix the examples of a training step.
+
+        Args:
+            batch: as the data set of the stage gives it.
+            stage: train, val or test.
+            step: of training, and the part of its batch; None mixes nothing.
+        """
+        if self.normalise is not None:
+            images = self._cropped(batch, stage) if self.cache == "gpu" else batch.inputs
+            batch = batch._replace(inputs=self.normalise(images))
+        return (
+            batch
+            if step is None or self.augment is None
+            else soften(batch, self.augment, self.source.num_classes, generator(self.seed, "mix", *step))
+        )
 
     def state_dict(self) -> dict[str, int]:
         """How far the run has come: batches trained on."""
@@ -129,14 +193,29 @@ class DataModule(LightningDataModule):
         """Continue after `done` batches."""
         self.done = state_dict["done"]
 
-    def _evaluation_loader(self, stage: str) -> DataLoader[Batch]:
-        split = self.split(stage)
-        batches = evaluation_batches(len(split), max(self.batch_size, 256), *self._place())
-        return DataLoader(ArrayDataset(split), batch_sampler=batches, collate_fn=as_is, **self._options())
+    def _cropped(self, batch: Batch, stage: str) -> torch.Tensor:
+        if stage not in self._on_device:
+            pictures, source = self.pictures(stage), self.source
+            assert isinstance(pictures, CachedPictures)
+            assert isinstance(source, ImageSource)
+            self._on_device[stage] = DevicePictures(pictures, source.image_size, torch.from_numpy(self._fill()), batch.inputs.device)
+        return self._on_device[stage](batch.position, batch.inputs)
+
+    def _fill(self) -> np.ndarray:
+        assert isinstance(self.source, ImageSource)
+        return np.rint(np.array(self.source.mean) * 255).astype(np.uint8)
 
     def _place(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
     def _options(self) -> dict[str, Any]:
         on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
-        return {"num_workers": self.num_workers, "persistent_workers": self.num_workers > 0, "pin_memory": on_gpu}
+        workers = self.num_workers if isinstance(self.num_workers, int) else self._cores()
+        return {"num_workers": workers, "persistent_workers": workers > 0, "pin_memory": on_gpu}
+
+    def _cores(self) -> int:
+        """CPU cores for each process on this machine; cropping on the device needs no loader processes."""
+        if self.cache == "gpu":
+            return 0
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return max(1, min(16, cores // (self.trainer.num_devices if self.trainer else 1)))

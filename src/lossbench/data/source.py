@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from hashlib import sha256
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -17,7 +17,7 @@ class Split:
     """Examples held in memory.
 
     Args:
-        inputs: float32, (n, ...).
+        inputs: float32, (n, ...); of image data sets what names each image, (n,).
         targets: int64, (n,), class indices.
         ids: text, (n,), the same example has the same id in every run.
     """
@@ -62,6 +62,10 @@ class Source(ABC):
             for array in (split.inputs, split.targets.astype("<i8"), np.char.encode(split.ids, "utf-8")):
                 digest.update(f"{name}{array.dtype.str}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()[:16]
+
+    def facts(self) -> dict[str, Any]:
+        """What else belongs into a result, such as the hashes of split lists."""
+        return {}
 
     def initial_weight(self, seed: int) -> np.ndarray | None:
         """Initial weights (C, D) that belong to the data set, or None."""

@@ -1,0 +1,91 @@
+"""Images that live in device memory and are cropped there, each by its own view, a whole batch at once."""
+
+import torch
+from torch import Tensor
+
+from lossbench.data.images.cache import CachedPictures
+from lossbench.errors import UserError
+
+CHUNK = 256 * 2**20
+"""Bytes copied to the device at a time."""
+
+
+class DevicePictures:
+    """The pixels of a split's cache on a device.
+
+    Args:
+        pictures: the cache.
+        side: of the square that the model sees, pixels.
+        fill: the colour that replaces what is erased, (3,), 0..255.
+        device: where the pixels go.
+
+    Raises:
+        UserError: the device has too little memory left.
+    """
+
+    def __init__(self, pictures: CachedPictures, side: int, fill: Tensor, device: torch.device) -> None:
+        self.side = side
+        _require_room(device, pictures.bytes)
+        self.pixels = torch.empty(pictures.bytes, dtype=torch.uint8, device=device)
+        for start, part in pictures.chunks(CHUNK):
+            self.pixels[start : start + len(part)] = torch.from_numpy(part).to(device)
+        self.offsets = torch.from_numpy(pictures.offsets[:-1]).to(device)
+        self.sizes = torch.from_numpy(pictures.sizes).to(device)
+        self.fill = fill.to(device, torch.float32)
+        self.grid = torch.arange(side, device=device)
+
+    def __call__(self, position: Tensor, views: Tensor) -> Tensor:
+        """Crop, mirror and erase: bilinear between the four nearest pixels.
+
+        Args:
+            position: (b,), in the split.
+            views: (b, 9), see `Views`.
+
+        Returns:
+            (b, side, side, 3) float32, 0..255.
+        """
+        top, left, height, width, flip = (views[:, i, None] for i in range(5))
+        y = self._along(top, height)
+        x = self._along(left, width)
+        x = torch.where(flip > 0, x.flip(1), x)
+        image = self._bilinear(position, y, x, (top, height), (left, width))
+        return torch.where(self._erased(views)[..., None], self.fill, image)
+
+    def _along(self, first: Tensor, length: Tensor) -> Tensor:
+        """Where the output's pixel centres fall along one axis of the image: (b, side)."""
+        return first + (self.grid + 0.5) * (length / self.side) - 0.5
+
+    def _bilinear(self, position: Tensor, y: Tensor, x: Tensor, rows: tuple[Tensor, Tensor], columns: tuple[Tensor, Tensor]) -> Tensor:
+        base, width = self.offsets[position][:, None, None], self.sizes[position, 1][:, None, None]
+        (y0, y1, fy), (x0, x1, fx) = _neighbours(y, *rows), _neighbours(x, *columns)
+        channel = torch.arange(3, device=position.device)
+
+        def at(row: Tensor, column: Tensor) -> Tensor:
+            return self.pixels[(base + (row[:, :, None] * width + column[:, None, :]) * 3)[..., None] + channel].float()
+
+        fy, fx = fy[:, :, None, None], fx[:, None, :, None]
+        upper = at(y0, x0) * (1 - fx) + at(y0, x1) * fx
+        lower = at(y1, x0) * (1 - fx) + at(y1, x1) * fx
+        return upper * (1 - fy) + lower * fy
+
+    def _erased(self, views: Tensor) -> Tensor:
+        top, left, height, width = (views[:, i, None] for i in range(5, 9))
+        rows = (self.grid >= top) & (self.grid < top + height)
+        columns = (self.grid >= left) & (self.grid < left + width)
+        return rows[:, :, None] & columns[:, None, :]
+
+
+def _neighbours(place: Tensor, first: Tensor, length: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The pixels on both sides, kept inside the crop, and how far towards the second."""
+    low = place.floor()
+    last = first + length - 1
+    clamp = lambda at: torch.maximum(torch.minimum(at, last), first)  # noqa: E731
+    return clamp(low.long()), clamp(low.long() + 1), place - low
+
+
+def _require_room(device: torch.device, needed: int) -> None:
+    if device.type != "cuda":
+        return
+    free = torch.cuda.mem_get_info(device)[0]
+    if needed > free:
+        raise UserError(f"data.cache=gpu needs {needed / 1e9:.2f} GB of device memory, {free / 1e9:.2f} GB are free; use data.cache=disk")

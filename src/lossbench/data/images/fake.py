@@ -1,0 +1,79 @@
+"""Images made up on the spot, for dry runs of any shape."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+
+import numpy as np
+
+from lossbench.config import integer
+from lossbench.data.images.source import ImageSource
+from lossbench.data.source import Split
+from lossbench.seeds import generator
+
+GRID = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class FakeImages(ImageSource):
+    """Noisy colour patterns, one pattern a class: enough to see that a run learns, whatever its shape.
+
+    Args:
+        classes: number of classes, >= 2.
+        n_train: training images, >= 1.
+        n_val: validation images, >= 1.
+        n_test: test images, >= 1.
+        height: of an image before cropping, pixels, >= 8.
+        width: of an image before cropping, pixels, >= 8.
+        split_seed: decides the images, >= 0.
+
+    Raises:
+        ValueError: a setting is out of range.
+    """
+
+    classes: int = 10
+    n_train: int = 256
+    n_val: int = 64
+    n_test: int = 64
+    height: int = 256
+    width: int = 320
+    split_seed: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, low in (("classes", 2), ("n_train", 1), ("n_val", 1), ("n_test", 1), ("height", 8), ("width", 8), ("split_seed", 0)):
+            integer(name, getattr(self, name), low=low)
+
+    @cached_property
+    def class_names(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride] - a setting decides it here
+        """pattern 0, pattern 1, ..."""
+        return tuple(f"pattern {i}" for i in range(self.classes))
+
+    def load(self) -> Mapping[str, Split]:
+        """Number the images; `make` draws one when it is read."""
+        splits, first = {}, 0
+        for name, n in (("train", self.n_train), ("val", self.n_val), ("test", self.n_test)):
+            index = np.arange(first, first + n)
+            splits[name] = Split(index, (index - first) % self.classes, index.astype(str))
+            first += n
+        return splits
+
+    def make(self, index: int, target: int) -> np.ndarray:
+        """Draw one image: uint8, (height, width, 3)."""
+        pattern = generator(self.split_seed, "pattern", target).integers(0, 256, (GRID, GRID, 3))
+        rng = generator(self.split_seed, "image", index)
+        coarse = 0.5 * pattern + 0.5 * rng.integers(0, 256, (GRID, GRID, 3))
+        rows, columns = np.arange(self.height) * GRID // self.height, np.arange(self.width) * GRID // self.width
+        grain = rng.integers(-20, 21, (self.height, self.width, 1))
+        return np.clip(coarse[rows][:, columns] + grain, 0, 255).astype(np.uint8)
+
+    def sizes(self, split: Split) -> np.ndarray:
+        """Heights and widths, pixels: (n, 2)."""
+        return np.tile(np.array([self.height, self.width]), (len(split), 1))
+
+    def digests(self, split: Split) -> np.ndarray:
+        """A hash of what decides each image: (n,) text."""
+        settings = f"{self.split_seed}/{self.classes}/{self.height}/{self.width}"
+        rows = zip(split.inputs.tolist(), split.targets.tolist(), strict=True)
+        return np.array([sha256(f"{settings}/{index}/{target}".encode()).hexdigest()[:32] for index, target in rows])

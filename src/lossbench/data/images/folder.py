@@ -1,0 +1,94 @@
+"""Any folder of class folders."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from lossbench.config import integer, number
+from lossbench.data.images.lists import read_list
+from lossbench.data.images.source import FileSource, Listing, image_files, label, require_learnt
+from lossbench.data.images.subset import by_class, first_of_each, hold_out, ranked
+
+LISTS = ("train_list", "val_list", "test_list")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageFolder(FileSource):
+    """Your own images: <root>/<class>/*, split class by class with a seed, or by lists.
+
+    Args:
+        images_per_class: images of each class to learn and choose from (train and val together), nested; None takes all.
+        split_seed: draws the splits, >= 0.
+        val_fraction: share of each class's images, those for testing left out, held out for validation, in (0, 1).
+        test_fraction: share of each class's images held out for testing, in (0, 1).
+        train_list: a text file of lines `class/file` or `class/file label` below the root; then val_list and test_list are needed too.
+        val_list: the same for validation.
+        test_list: the same for testing.
+
+    Raises:
+        ValueError: a setting is out of range, the folder or a list is missing, or lists overlap.
+    """
+
+    images_per_class: int | None = None
+    split_seed: int = 0
+    val_fraction: float = 0.2
+    test_fraction: float = 0.2
+    train_list: str | None = None
+    val_list: str | None = None
+    test_list: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.images_per_class is not None:
+            integer("images_per_class", self.images_per_class, low=2)
+        integer("split_seed", self.split_seed, low=0)
+        number("val_fraction", self.val_fraction, 0, above=True, below=1)
+        number("test_fraction", self.test_fraction, 0, above=True, below=1)
+        given = [name for name in LISTS if getattr(self, name)]
+        if given and len(given) < len(LISTS):
+            raise ValueError(f"{given[0]} needs {', '.join(name for name in LISTS if name not in given)} too: lists say all of the split")
+        if given and self.images_per_class is not None:
+            raise ValueError(
+                f"images_per_class={self.images_per_class} draws a subset, but {given[0]} says all of the split; leave one out"
+            )
+
+    def listing(self) -> Listing:
+        """Draw or read the splits."""
+        return self._listed_splits() if self.train_list else self._drawn_splits()
+
+    def _drawn_splits(self) -> Listing:
+        if (self.folder / "train").is_dir():
+            raise ValueError(
+                f"root={self.root} has a folder train: use data=imagenet_subset for train/ and val/ folders, or name one of them"
+            )
+        files: dict[str, list[str]] = {"train": [], "val": [], "test": []}
+        groups = {name: ranked(members, self.split_seed) for name, members in by_class(image_files(self.folder, "")).items()}
+        learn = {}
+        for name, members in groups.items():
+            learn[name], test = hold_out(members, self.test_fraction)
+            files["test"] += test
+        for members in first_of_each(learn, self.images_per_class).values():
+            train, val = hold_out(members, self.val_fraction)
+            files["train"] += train
+            files["val"] += val
+        for split, names in files.items():
+            if not names:
+                raise ValueError(f"{'test' if split == 'test' else 'val'}_fraction leaves no {split} images in classes of this size")
+        files = {split: sorted(names) for split, names in files.items()}
+        require_learnt(files)
+        return Listing(tuple(groups), files, label(files, tuple(groups)), {})
+
+    def _listed_splits(self) -> Listing:
+        lists = {name.removesuffix("_list"): read_list(Path(os.path.expanduser(getattr(self, name)))) for name in LISTS}
+        files = {split: sorted(found.names) for split, found in lists.items()}
+        for first, second in (("train", "val"), ("train", "test"), ("val", "test")):
+            if both := {*files[first]} & {*files[second]}:
+                raise ValueError(f"{second}_list and {first}_list share {len(both)} images, for instance {min(both)}")
+        require_learnt(files)
+        classes = tuple(sorted({name.split("/")[-2] for names in files.values() for name in names}))
+        return Listing(
+            classes,
+            files,
+            label(files, classes),
+            {"lists": {split: {"sha256": found.sha256, "known": found.known} for split, found in lists.items()}},
+        )

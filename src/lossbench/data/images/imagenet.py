@@ -1,0 +1,119 @@
+"""Small-data subsets of ImageNet, and of any folder laid out like it."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lossbench.config import integer, number
+from lossbench.data.images.lists import FileList, read_list
+from lossbench.data.images.source import FileSource, Listing, image_files, label, require_learnt
+from lossbench.data.images.subset import by_class, first_of_each, hold_out, ranked
+
+NAMES = "LOC_synset_mapping.txt"
+"""ImageNet's file of class names, one line `n01440764 tench, Tinca tinca` for each class; used where it is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageNetSubset(FileSource):
+    """Few images of each class: train/<class>/* to learn and to choose from, val/<class>/* to test on.
+
+    The folder val/ (for ImageNet the ILSVRC validation images) is the test split and nothing else; the validation split is held out of
+    what is to learn from, or is a list of its own.
+
+    Args:
+        images_per_class: labelled images of each class of train/, the held-out ones included; 10 are within 20 within 50; None takes all.
+        split_seed: draws the subset, >= 0.
+        val_fraction: share of each class's images held out for validation, in (0, 1).
+        train_list: a text file of lines `class/file` or `class/file label` below train/, instead of drawing.
+        val_list: the same for the validation split; then nothing is held out.
+        test_list: the same below val/ for the test split; None tests on all of val/.
+
+    Raises:
+        ValueError: a setting is out of range, a folder, file or list is missing, or the lists overlap.
+    """
+
+    images_per_class: int | None = 50
+    split_seed: int = 0
+    val_fraction: float = 0.2
+    train_list: str | None = None
+    val_list: str | None = None
+    test_list: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.images_per_class is not None:
+            integer("images_per_class", self.images_per_class, low=2)
+        integer("split_seed", self.split_seed, low=0)
+        number("val_fraction", self.val_fraction, 0, above=True, below=1)
+        if self.val_list and not self.train_list:
+            raise ValueError(f"val_list={self.val_list} needs train_list: a drawn training subset could contain its images")
+
+    def listing(self) -> Listing:
+        """Draw or read the splits."""
+        lists = {
+            name: read_list(Path(os.path.expanduser(path))) for name in ("train", "val", "test") if (path := getattr(self, f"{name}_list"))
+        }
+        files = {"train": _listed(lists["train"], "train") if "train" in lists else image_files(self.folder, "train")}
+        groups = first_of_each(
+            {name: ranked(members, self.split_seed) for name, members in by_class(files["train"]).items()}, self.images_per_class
+        )
+        if "val" in lists:
+            files |= {"train": [name for group in groups.values() for name in group], "val": _listed(lists["val"], "train")}
+        else:
+            parts = [hold_out(group, self.val_fraction) for group in groups.values()]
+            files |= {"train": [name for kept, _ in parts for name in kept], "val": [name for _, taken in parts for name in taken]}
+        files["test"] = _listed(lists["test"], "val") if "test" in lists else image_files(self.folder, "val")
+        classes = _classes(lists) or tuple(groups)
+        _check(files, classes)
+        files = {name: sorted(files[name]) for name in ("train", "val", "test")}
+        return Listing(
+            readable(self.folder / NAMES, classes),
+            files,
+            label(files, classes),
+            {"lists": {name: _facts(found) for name, found in lists.items()}},
+        )
+
+
+def readable(path: Path, classes: Sequence[str]) -> tuple[str, ...]:
+    """Give classes the first of their names in a file of lines `class name, name, ...`; two of one name keep the class beside it."""
+    if not path.is_file():
+        return tuple(classes)
+    lines = (line.partition(" ") for line in path.read_text(encoding="utf-8", errors="replace").splitlines())
+    known = {wnid: rest.split(",")[0].strip() for wnid, _, rest in lines}
+    names = [known.get(wnid) or wnid for wnid in classes]
+    return tuple(name if names.count(name) == 1 else f"{name} ({wnid})" for wnid, name in zip(classes, names, strict=True))
+
+
+def _listed(found: FileList, folder: str) -> list[str]:
+    return [f"{folder}/{name}" for name in found.names]
+
+
+def _facts(found: FileList) -> dict[str, Any]:
+    return {"sha256": found.sha256, "known": found.known}
+
+
+def _classes(lists: Mapping[str, FileList]) -> tuple[str, ...] | None:
+    """The classes in the order that the lists' labels give them; None where they have none."""
+    labels: dict[str, int] = {}
+    for split, found in lists.items():
+        for name, index in zip(found.names, [] if found.labels is None else found.labels.tolist(), strict=False):
+            if labels.setdefault(name.split("/")[0], index) != index:
+                raise ValueError(f"{split}_list gives {name} the label {index}, another list {labels[name.split('/')[0]]}")
+    if labels and sorted(labels.values()) != list(range(len(labels))):
+        raise ValueError(f"train_list: {len(labels)} classes must have the labels 0 to {len(labels) - 1}, each once")
+    return tuple(sorted(labels, key=labels.__getitem__)) or None
+
+
+def _check(files: Mapping[str, Sequence[str]], classes: Sequence[str]) -> None:
+    for split in ("train", "val"):
+        if not files[split]:
+            raise ValueError(f"val_fraction leaves no {split} images; change it or raise images_per_class")
+    if both := {*files["train"]} & {*files["val"]}:
+        raise ValueError(
+            f"val_list and train_list share {len(both)} images, for instance {min(both)}; a validation image must not be learnt"
+        )
+    require_learnt(files)
+    if lacking := {name.split("/")[-2] for name in files["train"]} - {*classes}:
+        raise ValueError(f"train_list gives no label to {len(lacking)} classes, for instance {min(lacking)}, but other lists have labels")

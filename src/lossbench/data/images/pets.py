@@ -1,0 +1,109 @@
+"""The Oxford-IIIT Pet data set: 37 breeds of cats and dogs."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lossbench.config import choice, integer, number
+from lossbench.data.images.source import FileSource, Listing
+from lossbench.data.images.subset import hold_out, ranked
+
+FOLDER = "oxford-iiit-pet"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pets(FileSource):
+    """Oxford-IIIT Pet: the folder that torchvision downloads, with its images/ and annotations/.
+
+    Args:
+        split: "official" is trainval.txt and test.txt (3,680 and 3,669 images); "random" splits every file of images/ (7,390) 80 to 20.
+        split_seed: draws the random split and the validation part, >= 0.
+        val_fraction: share of each breed's training images held out for validation, in (0, 1).
+        download: fetch the data set through torchvision when it is not there.
+
+    Raises:
+        ValueError: a setting is out of range, or the images are not where they are looked for.
+
+    Reference:
+        Parkhi et al. 2012, Cats and Dogs.
+    """
+
+    split: str = "official"
+    split_seed: int = 0
+    val_fraction: float = 0.2
+    download: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        choice("split", self.split, ("official", "random"))
+        choice("download", self.download, (True, False))
+        integer("split_seed", self.split_seed, low=0)
+        number("val_fraction", self.val_fraction, 0, above=True, below=1)
+
+    @property
+    def folder(self) -> Path:
+        """Where images/ and annotations/ are: the root itself, or torchvision's folder in it."""
+        root = super().folder
+        return root if (root / "images").is_dir() else root / FOLDER
+
+    def listing(self) -> Listing:
+        """Read the official split, or draw one."""
+        if not (self.folder / "images").is_dir():
+            self._fetch()
+        learn, test = self._official() if self.split == "official" else self._random()
+        parts = [hold_out(ranked(names, self.split_seed), self.val_fraction) for names in learn.values()]
+        files = {
+            "train": sorted(name for kept, _ in parts for name in kept),
+            "val": sorted(name for _, taken in parts for name in taken),
+            "test": sorted(name for names in test.values() for name in names),
+        }
+        for split, names in files.items():
+            if not names:
+                raise ValueError(f"root={self.root} leaves no {split} images (split={self.split}, val_fraction={self.val_fraction})")
+        breeds = sorted({*learn, *test}, key=str.lower)
+        index = {breed: i for i, breed in enumerate(breeds)}
+        targets = {split: [index[_breed(name)] for name in names] for split, names in files.items()}
+        return Listing(tuple(breed.replace("_", " ").title() for breed in breeds), files, targets, {"split": self.split})
+
+    def _official(self) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+        groups = []
+        for part in ("trainval", "test"):
+            path = self.folder / "annotations" / f"{part}.txt"
+            if not path.is_file():
+                raise ValueError(f"root={self.root}: {path} is missing; split=random needs no annotations")
+            groups.append(_by_breed(f"images/{line.split()[0]}.jpg" for line in path.read_text().splitlines() if line.strip()))
+        return groups[0], groups[1]
+
+    def _random(self) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+        names = ranked((f"images/{path.name}" for path in (self.folder / "images").glob("*.jpg")), self.split_seed)
+        learn, test = hold_out(names, 0.2)
+        return _by_breed(learn), _by_breed(test)
+
+    def _fetch(self) -> None:
+        where = super().folder
+        if not self.download:
+            raise ValueError(
+                f"root={self.root}: there is no {where / 'images'} and no {where / FOLDER / 'images'}; fetch the data set (800 MB) with "
+                "data.download=true, or unpack images.tar.gz and annotations.tar.gz of the Oxford-IIIT Pet data set there"
+            )
+        from torchvision.datasets import OxfordIIITPet  # takes seconds to import: only to download
+
+        try:
+            OxfordIIITPet(str(where), split="trainval", download=True)
+        except (OSError, RuntimeError) as error:
+            raise ValueError(
+                f"download=true failed ({error}); fetch images.tar.gz and annotations.tar.gz of the Oxford-IIIT Pet data set by other "
+                f"means and unpack them in {where / FOLDER}"
+            ) from error
+
+
+def _breed(name: str) -> str:
+    return name.removeprefix("images/").rpartition("_")[0]
+
+
+def _by_breed(names: Iterable[str]) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        groups[_breed(name)].append(name)
+    return {breed: groups[breed] for breed in sorted(groups)}

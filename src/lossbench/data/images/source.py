@@ -1,0 +1,239 @@
+"""Image data sets: how images are cropped and normalised, which files there are, and which of them cannot be read. Torch-free."""
+
+import os
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lossbench.config import choice, integer, number
+from lossbench.data.images.inspection import Inspection, inspect
+from lossbench.data.images.subset import SUFFIXES
+from lossbench.data.source import SPLITS, Source, Split
+from lossbench.errors import UserError
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSource(Source):
+    """Colour images; a split's inputs name them, the data module reads, crops and normalises them.
+
+    Args:
+        image_size: side of the square that the model sees, pixels, >= 8.
+        resize: shorter side before the centre crop of evaluation, pixels, >= image_size; None is 8/7 of image_size, or image_size up to 64.
+        mean: of the three channels, subtracted from values in [0, 1].
+        std: of the three channels, > 0, divides what is left.
+        cache_dir: where file checks, decoded images and features are kept.
+    """
+
+    image_size: int = 224
+    resize: int | None = None
+    mean: Sequence[float] = IMAGENET_MEAN
+    std: Sequence[float] = IMAGENET_STD
+    cache_dir: str = "~/.cache/lossbench"
+
+    def __post_init__(self) -> None:
+        integer("image_size", self.image_size, low=8)
+        if self.resize is not None:
+            integer("resize", self.resize, low=self.image_size)
+        for name, values, above in (("mean", self.mean, False), ("std", self.std, True)):
+            if not isinstance(values, Sequence) or len(values) != 3:
+                raise ValueError(f"{name} must be three numbers such as [0.5,0.5,0.5], got {values!r}")
+            for value in values:
+                number(name, value, 0, above=above)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:  # pyright: ignore[reportIncompatibleVariableOverride] - a setting decides it here
+        """Channels, height and width of what the model sees."""
+        return (3, self.image_size, self.image_size)
+
+    @property
+    def shorter_side(self) -> int:
+        """Pixels of the shorter side before the centre crop."""
+        return self.resize or (self.image_size if self.image_size <= 64 else round(self.image_size * 8 / 7))
+
+    @property
+    def cache(self) -> Path:
+        """Where file checks, decoded images and features are kept."""
+        return Path(os.path.expanduser(self.cache_dir)).absolute()
+
+    @abstractmethod
+    def sizes(self, split: Split) -> np.ndarray:
+        """Heights and widths of a split's images, upright, pixels: (n, 2)."""
+
+    @abstractmethod
+    def digests(self, split: Split) -> np.ndarray:
+        """A hash of the content of each of a split's images: (n,) text."""
+
+    def fingerprint(self) -> str:
+        """Hash what is in the splits: 16 hexadecimal digits of SHA-256 over ids, targets and the content of the images."""
+        digest = sha256()
+        for name in SPLITS:
+            split = self.splits[name]
+            for row in zip(split.ids.tolist(), split.targets.tolist(), self.digests(split).tolist(), strict=True):
+                digest.update(f"{name}\0{row[0]}\0{row[1]}\0{row[2]}\n".encode("utf-8", "surrogateescape"))
+        return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a data set consists of before any image is opened.
+
+    Args:
+        classes: names in the order of the class indices.
+        files: split -> file names below the root, with forward slashes.
+        targets: split -> their class indices.
+        facts: what else belongs into a result, such as the hashes of split lists.
+    """
+
+    classes: tuple[str, ...]
+    files: Mapping[str, Sequence[str]]
+    targets: Mapping[str, Sequence[int]]
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileSource(ImageSource):
+    """Images in files below one folder.
+
+    Args:
+        root: the folder.
+        on_bad_image: "error" refuses to train on data with unreadable images, "skip" leaves them out and counts them.
+    """
+
+    root: str
+    on_bad_image: str = "error"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        choice("on_bad_image", self.on_bad_image, ("error", "skip"))
+        if not isinstance(self.root, str) or not self.root:
+            raise ValueError(f"root must be a folder, got {self.root!r}")
+
+    @property
+    def folder(self) -> Path:
+        """The root as a path."""
+        return Path(os.path.expanduser(self.root)).absolute()
+
+    @abstractmethod
+    def listing(self) -> Listing:
+        """Say which files belong to which split and class, without opening images.
+
+        Raises:
+            ValueError: a folder or list is missing or wrong.
+        """
+
+    @cached_property
+    def listed(self) -> Listing:
+        """The listing, made once."""
+        return self.listing()
+
+    @cached_property
+    def class_names(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride] - the folder decides it here
+        """The classes, in the order of their indices."""
+        return self.listed.classes
+
+    @cached_property
+    def inspections(self) -> dict[str, Inspection]:
+        """Every listed file of each split, opened once (and never again while it does not change)."""
+        return {name: inspect(self.folder, self.listed.files[name], self.cache, progress=f"checking {name} images") for name in SPLITS}
+
+    def bad(self) -> list[tuple[str, str, str]]:
+        """The images that cannot be read: split, path and reason."""
+        return [
+            (name, str(self.folder / self.listed.files[name][i]), str(inspection.reason[i]))
+            for name, inspection in self.inspections.items()
+            for i in np.flatnonzero(inspection.reason != "").tolist()
+        ]
+
+    def load(self) -> Mapping[str, Split]:
+        """List the readable images.
+
+        Raises:
+            UserError: an image cannot be read and on_bad_image is error.
+            ValueError: a split has no image that can be read.
+        """
+        bad = self.bad()
+        if bad and self.on_bad_image == "error":
+            total = sum(map(len, self.listed.files.values()))
+            raise UserError(
+                f"{len(bad)} of {total} images cannot be read, the first is {bad[0][1]} ({bad[0][2]}); list them all with "
+                f"python scripts/check_data.py, then repair or delete them, or leave them out with data.on_bad_image=skip"
+            )
+        splits = {}
+        for name in SPLITS:
+            if not (self.inspections[name].reason == "").any():
+                raise ValueError(f"root={self.root} has no readable {name} image")
+            names, targets = np.array(self.listed.files[name], dtype=np.str_), np.array(self.listed.targets[name], dtype=np.int64)
+            splits[name] = Split(names, targets, names).take(np.flatnonzero(self.inspections[name].reason == ""))
+        return splits
+
+    @cached_property
+    def _row(self) -> dict[str, tuple[int, int, str]]:
+        rows = {}
+        for name in SPLITS:
+            found = self.inspections[name]
+            columns = (found.height.tolist(), found.width.tolist(), found.digest.tolist())
+            rows.update(zip(self.listed.files[name], zip(*columns, strict=True), strict=True))
+        return rows
+
+    def sizes(self, split: Split) -> np.ndarray:
+        """Heights and widths of a split's images, upright, pixels: (n, 2)."""
+        return np.array([self._row[name][:2] for name in split.inputs.tolist()], dtype=np.int64)
+
+    def digests(self, split: Split) -> np.ndarray:
+        """A hash of the content of each of a split's images: (n,) text."""
+        return np.array([self._row[name][2] for name in split.inputs.tolist()])
+
+    def facts(self) -> dict[str, Any]:
+        """Split lists with their hashes, and how many images were left out of each split because they cannot be read."""
+        skipped = {name: int((found.reason != "").sum()) for name, found in self.inspections.items()}
+        return {**self.listed.facts, "skipped_images": skipped}
+
+
+def image_files(root: Path, folder: str) -> list[str]:
+    """List the images in the class folders of a folder, as names below the root.
+
+    Raises:
+        ValueError: there is no such folder, it or one in it may not be listed, or it has no class folders with images.
+    """
+    base = root / folder
+    names = []
+    try:
+        if not base.is_dir():
+            raise ValueError(f"root={root} has no folder {folder}" if folder else f"root={root} is not a folder")
+        for entry in sorted(os.scandir(base), key=lambda entry: entry.name):
+            if entry.is_dir() and not entry.name.startswith("."):
+                prefix = f"{folder}/{entry.name}" if folder else entry.name
+                names += sorted(f"{prefix}/{name}" for name in os.listdir(entry.path) if name.lower().endswith(SUFFIXES))
+    except OSError as error:
+        raise ValueError(f"root={root}: {error.filename} cannot be listed: {error.strerror}") from error
+    if not names:
+        raise ValueError(f"root={root}: {base} has no class folders with images ({folder or '.'}/<class>/*.jpg)")
+    return names
+
+
+def require_learnt(files: Mapping[str, Sequence[str]]) -> None:
+    """Require that every class to validate or test on is one to learn from.
+
+    Raises:
+        ValueError: there is another class.
+    """
+    learnt = {name.split("/")[-2] for name in files["train"]}
+    for split in ("val", "test"):
+        if strange := {name.split("/")[-2] for name in files[split]} - learnt:
+            raise ValueError(
+                f"root: the {split} split has {len(strange)} classes that the training split lacks, for instance {min(strange)}"
+            )
+
+
+def label(files: Mapping[str, Sequence[str]], classes: Sequence[str]) -> dict[str, list[int]]:
+    """Give each file the index of its folder's name among the classes."""
+    index = {name: i for i, name in enumerate(classes)}
+    return {split: [index[name.split("/")[-2]] for name in names] for split, names in files.items()}

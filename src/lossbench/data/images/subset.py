@@ -1,0 +1,53 @@
+"""Which images belong to a subset: decided by their names alone, so that it is the same on every machine and nested."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
+
+SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".ppm")
+
+
+def ranked(names: Iterable[str], seed: int) -> list[str]:
+    """Put names into an order that looks random but depends on the names and the seed alone."""
+    return sorted(names, key=lambda name: sha256(f"{seed}/{name}".encode("utf-8", "surrogateescape")).digest())
+
+
+def printable(name: object) -> str:
+    """Give a file's name, whatever bytes it is made of, as any terminal takes it."""
+    return str(name).encode("utf-8", "backslashreplace").decode()
+
+
+def hold_out(names: Sequence[str], fraction: float) -> tuple[list[str], list[str]]:
+    """Take an even share out of a ranked list; what is kept of its first k names is part of what is kept of its first k + 1.
+
+    Args:
+        names: ranked.
+        fraction: the share to take out, in [0, 1).
+
+    Returns:
+        Kept and taken out; round(fraction * len(names)) are taken, up to one.
+    """
+    taken = [math.floor((rank + 1) * fraction + 0.5) > math.floor(rank * fraction + 0.5) for rank in range(len(names))]
+    return [n for n, out in zip(names, taken, strict=True) if not out], [n for n, out in zip(names, taken, strict=True) if out]
+
+
+def first_of_each(groups: Mapping[str, Sequence[str]], per_class: int | None) -> dict[str, list[str]]:
+    """Keep the first `per_class` names of each class; None keeps all.
+
+    Raises:
+        ValueError: a class has fewer.
+    """
+    for label, names in groups.items():
+        if per_class is not None and len(names) < per_class:
+            raise ValueError(
+                f"images_per_class must be <= {len(names)} (class {label} has no more), got {per_class}; images_per_class=null takes all"
+            )
+    return {label: list(names[:per_class]) for label, names in groups.items()}
+
+
+def by_class(names: Iterable[str]) -> dict[str, list[str]]:
+    """Group names by the folder that holds them, classes in alphabetical order."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(name.split("/")[-2], []).append(name)
+    return {label: groups[label] for label in sorted(groups)}

@@ -1,0 +1,150 @@
+"""What training and evaluation see of the images: crops chosen by (seed, epoch, position), done per image or later on the device."""
+
+import random
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from lossbench.data.augment import TRIES, Augment, centre_boxes, erase_boxes, random_boxes, uniforms
+from lossbench.data.batch import Batch
+from lossbench.data.images.pictures import Pictures, resize, shrunk
+from lossbench.data.order import Draw
+from lossbench.seeds import derive
+
+CROP, FLIP, ERASE = 2 * TRIES + 2, 1, 2 * TRIES + 3
+
+
+class Views:
+    """Choose for each image of a batch what is seen of it: (n, 9) integers.
+
+    Columns 0..3 are top, left, height and width of the crop in the image's own pixels, 4 is 1 where it is mirrored, 5..8 are top, left,
+    height and width of what is erased afterwards.
+
+    Args:
+        sizes: heights and widths of the images, pixels, (n, 2).
+        side: of the square that the model sees, pixels.
+        shorter: the images' shorter side before a centre crop, pixels.
+        seed: the run's.
+        augment: None chooses what evaluation sees.
+    """
+
+    def __init__(self, sizes: np.ndarray, side: int, shorter: int, seed: int, augment: Augment | None) -> None:
+        self.sizes, self.side, self.seed, self.augment = sizes, side, seed, augment
+        self.resized = shrunk(sizes, shorter)
+
+    @property
+    def centred(self) -> bool:
+        """Whether crops are those of evaluation, from the resized image."""
+        return self.augment is None or self.augment.scale is None
+
+    def choose(self, positions: list[int], epoch: int) -> np.ndarray:
+        """Choose the views of a batch in one pass over the data."""
+        index = np.asarray(positions)
+        views = np.zeros((len(index), 9), dtype=np.int64)
+        views[:, :4] = centre_boxes(self.resized[index], self.side)
+        if self.augment is None:
+            return views
+        draws = uniforms(self.seed, epoch, index, CROP + FLIP + ERASE)
+        if self.augment.scale is not None:
+            views[:, :4] = random_boxes(draws[:, :CROP], self.sizes[index], self.augment.scale, self.augment.ratio)
+        views[:, 4] = draws[:, CROP] < self.augment.flip
+        views[:, 5:] = erase_boxes(draws[:, CROP + FLIP :], self.side, self.augment.erasing)
+        return views
+
+
+class ImageDataset(Dataset[Batch]):
+    """The images of a split as batches of uint8 (b, side, side, 3); a batch is a function of (seed, epoch, positions).
+
+    Args:
+        pictures: where pixels come from.
+        targets: class indices, (n,).
+        views: what is seen of each image.
+        fill: the colour that replaces what is erased, uint8 (3,).
+    """
+
+    def __init__(self, pictures: Pictures, targets: np.ndarray, views: Views, fill: np.ndarray) -> None:
+        self.pictures, self.targets, self.views = pictures, torch.from_numpy(targets), views
+        self.fill = torch.from_numpy(fill)
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def __getitem__(self, index: slice) -> Batch:
+        """Give the examples of a slice (as evaluation sees them, or as epoch 0 does)."""
+        return self.__getitems__(list(range(len(self))[index]))
+
+    def __getitems__(self, positions: list[int]) -> Batch:
+        """Fetch a batch at once (the loader's fast path)."""
+        epoch = positions.epoch if isinstance(positions, Draw) else 0
+        views = self.views.choose(positions, epoch)
+        index = torch.tensor(positions)
+        return Batch(self.pixels(positions, views, epoch), self.targets[index], index)
+
+    def pixels(self, positions: list[int], views: np.ndarray, epoch: int) -> Tensor:
+        """Read and crop: uint8 (b, side, side, 3)."""
+        side = self.views.side
+        batch = torch.empty((len(positions), side, side, 3), dtype=torch.uint8)
+        for row, position, view in zip(batch, positions, views.tolist(), strict=True):
+            row.copy_(self._one(position, view, epoch).permute(1, 2, 0))
+        return batch
+
+    def _one(self, position: int, view: list[int], epoch: int) -> Tensor:
+        image, side = self.pictures.read(position), self.views.side
+        if self.views.centred:
+            image = resize(image, *self.views.resized[position].tolist())
+        top, left, height, width, flip, *erase = view
+        image = resize(image[:, top : top + height, left : left + width], side, side)
+        image = image.flip(2) if flip else image
+        if self.views.augment and self.views.augment.transforms:
+            image = self._transformed(image, derive(self.views.seed, "transforms", epoch, position))
+        if erase[2]:
+            image = image.clone()
+            image[:, erase[0] : erase[0] + erase[2], erase[1] : erase[1] + erase[3]] = self.fill[:, None, None]
+        return image
+
+    def _transformed(self, image: Tensor, seed: int) -> Tensor:
+        assert self.views.augment is not None
+        # torchvision draws from the global generators (its older transforms from Python's), which are not ours here
+        state, pythons = torch.default_generator.get_state(), random.getstate()
+        torch.default_generator.manual_seed(seed)
+        random.seed(seed)
+        try:
+            image = image.contiguous()
+            for transform in self.views.augment.transforms:
+                image = transform(image)
+        finally:
+            torch.default_generator.set_state(state)
+            random.setstate(pythons)
+        side = self.views.side
+        if image.dtype != torch.uint8 or image.shape != (3, side, side):
+            raise ValueError(
+                f"augment.transforms must keep uint8 images of shape (3, {side}, {side}), got {image.dtype} {tuple(image.shape)}"
+            )
+        return image
+
+
+class ViewDataset(Dataset[Batch]):
+    """The views alone, (b, 9), for images that are cropped on the device.
+
+    Args:
+        targets: class indices, (n,).
+        views: what is seen of each image.
+    """
+
+    def __init__(self, targets: np.ndarray, views: Views) -> None:
+        self.targets, self.views = torch.from_numpy(targets), views
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def __getitem__(self, index: slice) -> Batch:
+        """Give the views of a slice."""
+        return self.__getitems__(list(range(len(self))[index]))
+
+    def __getitems__(self, positions: list[int]) -> Batch:
+        """Fetch a batch at once (the loader's fast path)."""
+        epoch = positions.epoch if isinstance(positions, Draw) else 0
+        index = torch.tensor(positions)
+        return Batch(torch.from_numpy(self.views.choose(positions, epoch)), self.targets[index], index)
