@@ -182,16 +182,14 @@ def bench_input(given: argparse.Namespace) -> list[Figure]:
 
 
 def every_image(root: Path, cache: Path) -> Any:
-    """All images of a folder, in each split."""
-    from lossbench.data.images.source import FileSource, Listing, image_files, label
-    from lossbench.data.images.subset import by_class
+    """All images of a folder to train on, but for the two that the other splits need."""
+    from lossbench.data.images.source import FileSource, Listing, image_files
 
     class Everything(FileSource):
         def listing(self) -> Listing:
-            names = image_files(self.folder, "")
-            classes = tuple(by_class(names))
-            files: dict[str, list[str]] = dict.fromkeys(("train", "val", "test"), names)
-            return Listing(classes, files, label(files, classes), {})
+            val, test, *train = image_files(self.folder, "")
+            files = {"train": train, "val": [val], "test": [test]}
+            return Listing(("image",), files, {split: [0] * len(names) for split, names in files.items()}, {})
 
     return Everything(root=str(root), cache_dir=str(cache), on_bad_image="skip")
 
@@ -265,12 +263,12 @@ def image_fit(folder: Path, cache: str, tiny: bool) -> float:
 
     name, size, batch, steps = train_shape(tiny)
     words = [
-        *("data=fake_images", f"model={name}", "model.stem=imagenet", "optimizer=sgd", "loss=cross_entropy"),
+        *("data=fake_images", f"model={name}", "model.stem=imagenet", "optimizer=sgd", "optimizer.weight_decay=1e-4", "loss=cross_entropy"),
         *(f"data.cache={cache}", f"data.cache_dir={folder}/cache"),
         *("data.classes=1000", f"data.n_train={4 * batch}", f"data.n_val={batch}", f"data.n_test={batch}", f"data.image_size={size}"),
         *(f"data.batch_size={batch}", f"data.steps_per_epoch={2 * steps}", "trainer.max_epochs=1", "trainer.channels_last=true"),
         *("trainer.precision=bf16-mixed", f"trainer.compile={str(not tiny).lower()}", f"trainer={'cpu' if tiny else 'gpu'}", "force=true"),
-        *("log_every_n_steps=50", "progress_bar=false", "figures=false", f"runs_dir={folder}/runs"),
+        *("progress_bar=false", "figures=false", f"runs_dir={folder}/runs"),
         *(("data.height=40", "data.width=48", "data.num_workers=0") if tiny else ()),
     ]
     run = plan_words(words)

@@ -63,6 +63,9 @@ def describe(source: Any) -> str:
             else ""
         )
         lines.append(f"  {split:5} {good.sum():7,} images, {facts}{(~good).sum()} unreadable")
+    for split, n in source.learnt().items():
+        if n:
+            lines.append(f"warning: {n} {split} images have the content of a training image; a score on them says nothing about new images")
     return "\n".join(lines)
 
 

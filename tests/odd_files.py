@@ -51,7 +51,7 @@ BAD = {
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
         "not an image (begins with b'%!PS-Ado'); JPEG, PNG, GIF, WebP, BMP and TIFF are read",
     ),
-    "old.ppm": (b"P6\n1 1\n255\nabc", "not an image (begins with b'P6\\n1 1\\n2'); JPEG, PNG, GIF, WebP, BMP and TIFF are read"),
+    "old.heic": (b"P6\n1 1\n255\nabc", "not an image (begins with b'P6\\n1 1\\n2'); JPEG, PNG, GIF, WebP, BMP and TIFF are read"),
     "half.jpg": (encode(NOISE, "JPEG")[:2000], _CUT),
     "half_progressive.jpg": (encode(NOISE, "JPEG", progressive=True)[:2000], _CUT),
     "half.png": (encode(NOISE, "PNG")[:5000], _CUT),

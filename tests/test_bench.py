@@ -1,11 +1,14 @@
 """scripts/bench.py: what a figure means and where it goes, without timing anything."""
 
 import json
+from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from photos import save_photo
 
+from lossbench.errors import UserError
 from scripts import bench
 
 
@@ -58,6 +61,32 @@ def test_a_mistake_measures_nothing(words: list[str], monkeypatch: pytest.Monkey
     monkeypatch.setattr("sys.argv", ["bench.py", *words])
     with pytest.raises(SystemExit, match="2"):
         bench.main()
+
+
+def test_the_input_figures_come_from_real_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for i in range(52):
+        save_photo(tmp_path / "photos" / f"class{i % 3}" / f"{i}.jpg", i)
+    monkeypatch.setattr(bench, "compare", lambda name, unit, ours, theirs, n, *, cost: (name, unit, ours() > 0, theirs() > 0, cost))
+    figures = bench.bench_input(Namespace(data=tmp_path / "photos"))
+    assert figures == [("input.none", "images/s", True, True, False), ("input.disk", "images/s", True, True, False)]
+    with pytest.raises(UserError, match=r"--data None must be a folder of class folders"):
+        bench.bench_input(Namespace(data=None))
+
+
+def test_the_training_figures_need_a_gpu_or_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(UserError, match=r"this machine has none; --tiny runs the same code on a CPU"):
+        bench.bench_train(Namespace(tiny=False))
+
+
+@pytest.mark.slow
+def test_the_training_figures_time_an_ordinary_run(tmp_path: Path) -> None:
+    assert bench.image_fit(tmp_path, "disk", tiny=True) > 0
+    assert bench.bare_loop(tiny=True) > 0
+    (config,) = tmp_path.rglob("config.yaml")
+    text = config.read_text()
+    assert "weight_decay: 0.0001" in text
+    assert "channels_last: true" in text
 
 
 def test_the_real_toy_run_is_what_the_step_figure_times(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ SMALL = (
     *("data.height=24", "data.width=30", "data.num_workers=0", "model=mlp", "figures=false", "trainer=cpu", "log_every_n_steps=1"),
 )
 RESNET = ("model=resnet18", "model.stem=imagenet")
+PROBE = ("model=linear_probe", "model.backbone.pretrained=false", "model.backbone.stem=imagenet", "loss=cross_entropy")
 MIXED = ("augment.mixup=0.4", "augment.cutmix=1.0", "augment.label_smoothing=0.1", "augment.erasing=0.5")
 
 
@@ -55,6 +56,19 @@ def interrupt_at(step: int, part: int, monkeypatch: pytest.MonkeyPatch) -> None:
         before(self, batch, batch_idx)
 
     monkeypatch.setattr(ClassificationTask, "on_train_batch_start", stop)
+
+
+def test_a_probe_mixes_features_and_refuses_crops(plan: Plan) -> None:
+    start(plan(*PROBE, "augment=mixing"))
+    with pytest.raises(UserError, match=r"augment\.scale works on images, not on features; use augment=none"):
+        start(plan(*PROBE, "augment=crop_flip"))
+
+
+def test_the_backbone_of_a_probe_is_a_choice(plan: Plan) -> None:
+    run = plan(*PROBE, "model/backbone=resnet34")
+    parts = assemble(run.config)
+    assert parts.backbone is not None
+    assert len(parts.backbone.get_submodule("backbone.layer3")) == 6  # pyright: ignore[reportArgumentType] - a Sequential
 
 
 @pytest.mark.parametrize(
@@ -110,6 +124,18 @@ def test_the_average_of_the_weights_is_what_is_tested_saved_and_loaded(plan: Pla
     assert same(
         {k: v for k, v in live.items() if k.startswith("model.")}, {k: v for k, v in weights(plain).items() if k.startswith("model.")}
     )
+
+
+def test_the_best_average_is_what_is_judged(plan: Plan) -> None:
+    words = ("callbacks=ema", "callbacks.ema.decay=0.5", "evaluate=best", "optimizer.lr=0.3", "trainer.max_epochs=6", "monitor=val/nll")
+    run = plan(*words)
+    result = start(run)
+    history = rows(run, "val/nll")
+    assert min(value for _, value in history) < 0.9 * history[-1][1]  # the last average is not the best one
+    assert result["metrics"]["val/nll"] == pytest.approx(min(value for _, value in history), abs=1e-6)
+    assert lossbench.load(run.path).evaluate("val")["nll"].value == pytest.approx(result["metrics"]["val/nll"], abs=1e-6)
+    run.result_path.unlink()
+    assert start(run)["metrics"] == result["metrics"]
 
 
 @pytest.mark.slow
@@ -180,8 +206,6 @@ def test_fine_tuning_needs_groups_of_layers(plan: Plan) -> None:
 
 # -- frozen features
 
-PROBE = ("model=linear_probe", "model.backbone.pretrained=false", "model.backbone.stem=imagenet", "loss=cross_entropy")
-
 
 def test_features_are_computed_once_for_every_loss_and_seed(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     run = plan(*PROBE)
@@ -220,6 +244,8 @@ def test_a_probe_takes_pretrained_weights_by_content(plan: Plan, tmp_path: Path)
     assert first.path == second.path
     result = start(first)
     assert result["weights_sha256"] == first.config["weights"]["sha256"]
+    headed = plan(*RESNET, f"model.pretrained={copies[1]}", "loss=cosine_xent_head", "trainer.max_epochs=1")
+    assert start(headed)["weights_sha256"] == result["weights_sha256"]
     copies[0].write_bytes(copies[0].read_bytes() + b"0")
     assert plan(*PROBE, f"model.backbone.pretrained={copies[0]}").path != first.path
     with pytest.raises(UserError, match=r"the pretrained weights of .* have changed"):
@@ -268,6 +294,7 @@ def test_what_was_left_out_is_counted_and_said(tmp_path: Path, capsys: pytest.Ca
         plan_run(tmp_path / "runs", *words, *small)
     result = start(plan_run(tmp_path / "runs", *words, *small, "data.on_bad_image=skip"))
     assert result["skipped_images"] == {"train": 0, "val": 0, "test": 1}
+    assert result["learnt_images"] == {"val": 0, "test": 0}
     assert result["n"] == {"val": 6, "test": 5}
     assert "1 images could not be read and were left out" in capsys.readouterr().out
 

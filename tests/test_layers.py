@@ -27,7 +27,7 @@ ROOMS = {
     "contract": {"lossbench.contract", "lossbench.errors"},
     "data": {
         *{"torch", "torchvision", "pytorch_lightning", "lossbench.data", "lossbench.contract"},
-        *{"lossbench.errors", "lossbench.seeds", "lossbench.config"},
+        *{"lossbench.errors", "lossbench.seeds", "lossbench.config", "lossbench.hardware"},
     },
     "metrics": {"torch", "torchmetrics", "lossbench.errors", "lossbench.seeds"},
     "task": {"torch", "pytorch_lightning", "lossbench.evaluation", "lossbench.metrics", "lossbench.errors", "lossbench.seeds"},

@@ -34,6 +34,11 @@ class Parts:
     total_steps: int
     backbone: nn.Module | None = None
 
+    @property
+    def body(self) -> nn.Module:
+        """The model without what the loss adds behind it."""
+        return self.model[0] if isinstance(self.model, nn.Sequential) else self.model
+
 
 def assemble(config: Mapping[str, Any]) -> Parts:
     """Build the objects of a run; the same seed gives the same weights whatever the loss."""

@@ -15,6 +15,7 @@ CLASSES = (
     "lossbench.models",
     "lossbench.data",
     "lossbench.schedules",
+    "lossbench.callbacks.averaging",
     "torch.nn",
     "torch.optim",
     "torchvision.models",

@@ -62,7 +62,7 @@ def features_of(backbone: nn.Module, data: DataModule, accelerator: str) -> Feat
     given = {}
     for name in SPLITS:
         split = source.splits[name]
-        seen = (VERSION, weights, source.image_size, source.shorter_side, list(source.mean), list(source.std), data.cache != "none")
+        seen = (VERSION, weights, source.image_size, source.shorter_side, list(source.mean), list(source.std))
         key = sha256("\n".join((str(seen), *source.digests(split).tolist())).encode()).hexdigest()[:24]
         path = source.cache / "features" / f"{key}.npy"
         features = _read(path, len(split))
@@ -91,6 +91,7 @@ def _compute(backbone: nn.Module, data: DataModule, stage: str, device: torch.de
         for batch in tqdm(whole.evaluation_loader(stage), f"features of {stage} images", disable=None, unit="batch"):
             batch = whole.finish(type(batch)(*(part.to(device) for part in batch)), stage)
             parts.append(backbone.features(batch.inputs).float().cpu())  # pyright: ignore[reportCallIssue] - asked for when it was built
+    backbone.cpu()
     return torch.cat(parts).numpy()
 
 
@@ -100,7 +101,7 @@ def _read(path: Path, n: int) -> np.ndarray | None:
         features = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None
-    return features if len(features) == n else None
+    return features if features.ndim == 2 and len(features) == n else None
 
 
 def _write(path: Path, features: np.ndarray) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor
 from lossbench.assemble import Parts
 from lossbench.contract.directory import RunDirectory
 from lossbench.contract.files import cannot_write
+from lossbench.data.batch import Batch
 from lossbench.data.images.source import ImageSource
 from lossbench.data.module import DataModule
 from lossbench.data.order import Draw
@@ -27,14 +28,15 @@ SHOWN = 32
 """Images in a grid."""
 
 
-def show_training(run: RunDirectory, parts: Parts, loggers: Iterable[Logger]) -> None:
-    """Draw the first training images as the model gets them: augmented.png."""
+def show_training(run: RunDirectory, parts: Parts, loggers: Iterable[Logger], device: torch.device) -> None:
+    """Draw the first training images as the model gets them on its device: augmented.png."""
     data = parts.data
     if not isinstance(data.source, ImageSource):
         return
     first = data.batches().batch(0)
     dataset = data.dataset("train", training=True)
-    batch = data.finish(dataset.__getitems__(Draw(first[:SHOWN], first.epoch)), "train", step=(0, 0))  # pyright: ignore[reportAttributeAccessIssue]
+    batch: Batch = dataset.__getitems__(Draw(first[:SHOWN], first.epoch))  # pyright: ignore[reportAttributeAccessIssue] - ours all have it
+    batch = data.finish(Batch(*(part.to(device) for part in batch)), "train", step=(0, 0))
     images, names = data.normalise.back(batch.inputs), data.source.class_names  # pyright: ignore[reportOptionalMemberAccess] - images have one
     target = batch.target.argmax(1) if batch.target.is_floating_point() else batch.target
     figure = draw_images(images, [names[int(y)] for y in target], f"training images of the first batch, seed {data.seed}")
@@ -67,9 +69,7 @@ def _mistakes(parts: Parts, confidence: np.ndarray, predicted: np.ndarray, targe
     worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:SHOWN]
     source = parts.source
     assert isinstance(source, ImageSource)
-    pixels = (
-        seen(DataModule(source, 0, 1, limit_eval_batches=None), "test", worst.tolist()) if len(worst) else np.zeros((0, 8, 8, 3), np.uint8)
-    )
+    pixels = seen(DataModule(source, 0, 1), "test", worst.tolist()) if len(worst) else np.zeros((0, 8, 8, 3), np.uint8)
     return draw_mistakes(pixels, target[worst], predicted[worst], confidence[worst], source.class_names, len(wrong), len(target))
 
 

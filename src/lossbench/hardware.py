@@ -10,6 +10,11 @@ from lossbench.errors import UserError
 NO_GPU = "trainer.accelerator=gpu: this machine has no usable GPU; use trainer=cpu, or trainer=auto to take what there is"
 
 
+def cores(most: int = 16) -> int:
+    """How many CPU cores this process may use; more than `most` are not worth starting helpers for."""
+    return min(most, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+
 def has_gpu() -> bool:
     """Whether a CUDA, ROCm or Apple GPU can be seen (CUDA_VISIBLE_DEVICES counts)."""
     if sys.platform == "darwin":

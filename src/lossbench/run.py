@@ -43,6 +43,7 @@ def execute(run: RunDirectory) -> dict[str, Any]:
     check_hardware(config["trainer"])
     keep_freed_memory()
     parts = assemble(config)
+    parts.data.prepare()
     prepare_model(config, parts)
     resumed = read_checkpoint(run.checkpoint("last")) if run.checkpoint("last").exists() else None
     if config["trainer"]["precision"] == "16-mixed" and getattr(parts.loss, "exceeds_fp16", False):
@@ -74,7 +75,7 @@ def execute(run: RunDirectory) -> dict[str, Any]:
         scale=task.scale,
         predictions=saved,
         classes=list(parts.source.class_names),
-        weights_sha256=getattr(parts.backbone or parts.model, "weights_sha256", None),
+        weights_sha256=getattr(parts.backbone or parts.body, "weights_sha256", None),
         **parts.source.facts(),
     )
 
@@ -84,6 +85,7 @@ def prepare_model(config: Mapping[str, Any], parts: Parts) -> None:
     if config["trainer"]["channels_last"]:
         parts.model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - torch's stubs leave this form out
     if config["trainer"]["compile"]:
+        torch.compiler.reset()  # what earlier runs of this process have compiled counts towards torch's limit
         parts.model.compile()
 
 
@@ -96,7 +98,7 @@ def draw_training(run: RunDirectory, parts: Parts, trainer: Trainer) -> None:
     """Draw what the model is going to see."""
     from lossbench.figures import show_training  # matplotlib: only where something is drawn
 
-    show_training(run, parts, trainer.loggers)
+    show_training(run, parts, trainer.loggers, trainer.strategy.root_device)
 
 
 def draw_test(run: RunDirectory, parts: Parts, task: ClassificationTask, trainer: Trainer, step: int) -> None:

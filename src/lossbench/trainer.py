@@ -59,13 +59,24 @@ def make_callbacks(config: Mapping[str, Any], run: RunDirectory, parts: Parts, h
     checkpoint = config["checkpoint"]
     if config["trainer"]["max_steps"] > 0:
         callbacks.append(MaxSteps(config["trainer"]["max_steps"]))
-    callbacks.append(Agreement({"configuration": identity_hash(config), "data fingerprint": parts.source.fingerprint()}))
+    callbacks.append(Agreement(agreement(config, parts)))
     callbacks += [
         Rows(),
         EpochLines(),
         RunCheckpoint(run, history, config["monitor"], checkpoint["every_n_epochs"], checkpoint["every_n_steps"]),
     ]
     return [*callbacks, Progress(refresh_rate=max(1, parts.steps_per_epoch // 20))] if bar else callbacks
+
+
+def agreement(config: Mapping[str, Any], parts: Parts) -> dict[str, str]:
+    """What all processes of a run must have in common."""
+    initial = getattr(parts.backbone or parts.body, "weights_sha256", None)
+    return {
+        "configuration": identity_hash(config),
+        "seed": str(config["seed"]),
+        "data fingerprint": parts.source.fingerprint(),
+        "pretrained weights": str(initial),
+    }
 
 
 def make_loggers(config: Mapping[str, Any], run: RunDirectory, history: History | None, step: int | None) -> list[Logger]:

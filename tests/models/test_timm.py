@@ -54,8 +54,10 @@ def test_concat_pool_stands_on_the_map(timm: ModuleType) -> None:
 @pytest.mark.parametrize("head", ["linear", "concat_pool", "cosine"])
 def test_groups_hold_every_parameter_once_and_all_learn(timm: ModuleType, head: str) -> None:
     model = Timm((3, 64, 64), 5, "test_efficientnet", head=head)
-    first, last = model.layer_groups()
-    assert [id(p) for p in (*first, *last)] == [id(p) for p in model.parameters()]
+    *body, last = model.layer_groups()
+    assert len(body) >= 4  # the stem and stages of this model, from the input to the output
+    assert sorted(id(p) for group in (*body, last) for p in group) == sorted(id(p) for p in model.parameters())
+    assert {id(p) for p in model.backbone.get_submodule("conv_stem").parameters()} <= {id(p) for p in body[0]}
     assert {id(p) for p in last} == {id(p) for p in model.head.parameters()}
     assert model.training
     assert all(part.training for part in model.modules())

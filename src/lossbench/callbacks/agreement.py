@@ -18,8 +18,8 @@ class Agreement(Callback):
     def __init__(self, facts: dict[str, str]) -> None:
         self.facts = facts
 
-    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Stop every process where two of them differ."""
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Stop every process where two of them differ, before anything is trained or measured."""
         if trainer.world_size > 1:
             require_same(gather(self.facts, trainer.world_size))
 

@@ -57,7 +57,7 @@ def soften(batch: Batch, augment: Augment, classes: int, rng: np.random.Generato
     if kinds:
         kind = kinds[rng.integers(len(kinds))]
         alpha = getattr(augment, kind)
-        share, order = float(rng.beta(alpha, alpha)), torch.from_numpy(rng.permutation(len(target))).to(target.device)
+        share, order = float(rng.beta(alpha, alpha)), torch.from_numpy(rng.permutation(len(target))).to(target.device, non_blocking=True)
         inputs, share = _blend(inputs, order, share) if kind == "mixup" else _paste(inputs, order, share, rng)
         target = share * target + (1 - share) * target[order]
     return batch._replace(inputs=inputs, target=(1 - smoothing) * target + smoothing / classes)

@@ -1,6 +1,5 @@
 """The one data module: turns a source's splits into loaders that resume exactly."""
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,12 +12,13 @@ from lossbench.data.augment import Augment
 from lossbench.data.batch import ArrayDataset, Batch, as_is
 from lossbench.data.finish import Normalise, soften
 from lossbench.data.images.cache import CachedPictures, cached
-from lossbench.data.images.device import DevicePictures
+from lossbench.data.images.device import DevicePictures, require_room
 from lossbench.data.images.pictures import Pictures, pictures_of
 from lossbench.data.images.source import ImageSource
 from lossbench.data.images.views import ImageDataset, ViewDataset, Views
 from lossbench.data.order import TrainBatches, evaluation_batches
-from lossbench.data.source import Source, Split
+from lossbench.data.source import SPLITS, Source, Split
+from lossbench.hardware import cores
 from lossbench.seeds import generator
 
 EVALUATED_AT_ONCE = 256
@@ -87,7 +87,7 @@ class DataModule(LightningDataModule):
         self.done = 0
         self._loader: ResumableLoader | None = None
         self._pictures: dict[str, Pictures] = {}
-        self._on_device: dict[str, DevicePictures] = {}
+        self._on_device: dict[tuple[str, torch.device], DevicePictures] = {}
 
     def split(self, stage: str) -> Split:
         """The examples a stage (train, val or test) really uses."""
@@ -123,9 +123,9 @@ class DataModule(LightningDataModule):
         return self._pictures[stage]
 
     def prepare(self) -> None:
-        """Build what training and evaluation need on disk, before several processes start."""
+        """Build what training and evaluation need on disk; what has no room there says so before anything is trained."""
         if self.cache != "none" and isinstance(self.source, ImageSource):
-            for stage in ("train", "val", "test"):
+            for stage in SPLITS:
                 self.pictures(stage)
 
     def batches(self, rank: int = 0, world: int = 1) -> TrainBatches:
@@ -157,7 +157,8 @@ class DataModule(LightningDataModule):
 
     def evaluation_loader(self, stage: str) -> DataLoader[Batch]:
         """A stage's examples, each once, in order, shared out between the processes."""
-        batches = evaluation_batches(len(self.split(stage)), max(self.batch_size, EVALUATED_AT_ONCE), *self._place())
+        size = max(self.batch_size // self.accumulate, EVALUATED_AT_ONCE)
+        batches = evaluation_batches(len(self.split(stage)), size, *self._place())
         return DataLoader(self.dataset(stage), batch_sampler=batches, collate_fn=as_is, **self._options())
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
@@ -194,12 +195,15 @@ class DataModule(LightningDataModule):
         self.done = state_dict["done"]
 
     def _cropped(self, batch: Batch, stage: str) -> torch.Tensor:
-        if stage not in self._on_device:
-            pictures, source = self.pictures(stage), self.source
+        device, source = batch.inputs.device, self.source
+        if not self._on_device:
+            require_room(device, sum(pictures.bytes for name in SPLITS if isinstance(pictures := self.pictures(name), CachedPictures)))
+        if (stage, device) not in self._on_device:
+            pictures = self.pictures(stage)
             assert isinstance(pictures, CachedPictures)
             assert isinstance(source, ImageSource)
-            self._on_device[stage] = DevicePictures(pictures, source.image_size, torch.from_numpy(self._fill()), batch.inputs.device)
-        return self._on_device[stage](batch.position, batch.inputs)
+            self._on_device[stage, device] = DevicePictures(pictures, source.image_size, torch.from_numpy(self._fill()), device)
+        return self._on_device[stage, device](batch.position, batch.inputs)
 
     def _fill(self) -> np.ndarray:
         assert isinstance(self.source, ImageSource)
@@ -210,12 +214,11 @@ class DataModule(LightningDataModule):
 
     def _options(self) -> dict[str, Any]:
         on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
-        workers = self.num_workers if isinstance(self.num_workers, int) else self._cores()
+        workers = self.num_workers if isinstance(self.num_workers, int) else self._workers()
         return {"num_workers": workers, "persistent_workers": workers > 0, "pin_memory": on_gpu}
 
-    def _cores(self) -> int:
-        """CPU cores for each process on this machine; cropping on the device needs no loader processes."""
+    def _workers(self) -> int:
+        """A loader process for each of this process's CPU cores; cropping on the device needs none."""
         if self.cache == "gpu":
             return 0
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return max(1, min(16, cores // (self.trainer.num_devices if self.trainer else 1)))
+        return max(1, cores(most=64) // (self.trainer.num_devices if self.trainer else 1))

@@ -71,8 +71,10 @@ class Timm(nn.Module):
         return pooled(self.backbone(inputs))
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
-        """Group the parameters: backbone, head."""
-        return [list(self.backbone.parameters()), list(self.head.parameters())]
+        """Group the parameters from the input to the output, as timm divides the model into stages or blocks, then the head."""
+        named = dict(self.backbone.named_parameters())
+        groups = _package().models.group_parameters(self.backbone, self.backbone.group_matcher(coarse=True))  # pyright: ignore[reportCallIssue]
+        return [[named[name] for name in names] for names in groups.values()] + [list(self.head.parameters())]
 
 
 def _package() -> ModuleType:

@@ -75,7 +75,7 @@ def test_skipping_leaves_out_these_and_no_others(source: Callable[..., Mixed], b
         assert split.inputs.tolist() == split.ids.tolist()
         assert split.targets.dtype == np.int64
     left_out = {name: sum(file in bad for file in found.listed.files[name]) for name in SPLITS}
-    assert found.facts() == {"drawn": "in turn", "skipped_images": left_out}
+    assert found.facts() == {"drawn": "in turn", "skipped_images": left_out, "learnt_images": {"val": 0, "test": 0}}
     assert min(left_out.values()) > 0
 
 
@@ -168,3 +168,23 @@ def test_settings_are_checked(given: dict[str, Any], line: str) -> None:
 
 def test_mean_and_std_may_be_anything_that_normalises() -> None:
     assert FakeImages(mean=[0, 0, 0], std=(1, 1, 2.5)).input_shape == (3, 224, 224)
+
+
+def test_images_seen_in_training_under_another_name_are_counted(root: Path, tmp_path: Path) -> None:
+    photos(root, [f"{label}/{i}.jpg" for label in "ab" for i in range(6)])
+    found = Mixed(root=str(root), cache_dir=str(tmp_path / "cache"))
+    assert found.learnt() == {"val": 0, "test": 0}
+    learnt, tested = found.listed.files["train"][0], found.listed.files["test"][1]
+    (root / tested).write_bytes((root / learnt).read_bytes())
+    again = Mixed(root=str(root), cache_dir=str(tmp_path / "cache"))
+    assert again.facts()["learnt_images"] == {"val": 0, "test": 1}
+
+
+def test_a_class_whose_training_images_are_all_unreadable_is_not_tested(root: Path, tmp_path: Path) -> None:
+    photos(root, [f"{label}/{i}.jpg" for label in "ab" for i in range(6)])
+    found = Mixed(root=str(root), cache_dir=str(tmp_path / "cache"), on_bad_image="skip")
+    for name in found.listed.files["train"]:
+        if name.startswith("a/"):
+            (root / name).write_bytes(b"")
+    with pytest.raises(ValueError, match=r"no training image of a can be read, but the val split has some"):
+        Mixed(root=str(root), cache_dir=str(tmp_path / "cache"), on_bad_image="skip").load()

@@ -143,7 +143,7 @@ def test_what_was_read_before_an_interruption_is_kept(root: Path, tmp_path: Path
         return read(path, found)
 
     monkeypatch.setattr(inspection, "CHUNK", 1)
-    monkeypatch.setattr(inspection, "_threads", lambda: 1)
+    monkeypatch.setattr(inspection, "cores", lambda: 1)
     monkeypatch.setattr(inspection, "_read", interrupted)
     with pytest.raises(KeyboardInterrupt):
         inspect(root, NAMES[:4], tmp_path / "cache")

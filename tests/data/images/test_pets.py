@@ -156,3 +156,16 @@ def test_a_download_goes_where_it_is_then_found(source: Callable[..., Pets], roo
 )
 def test_settings_are_checked(source: Callable[..., Pets], root: Path, given: dict[str, Any], line: str) -> None:
     assert refusal(lambda: source(**given).splits) == line.format(root=root)
+
+
+def test_an_annotation_that_leaves_the_folder_is_refused(source: Callable[..., Pets], root: Path) -> None:
+    path = root / FOLDER / "annotations" / "trainval.txt"
+    path.write_text(path.read_text() + "../../outside/beagle_99 5 2 1\n")
+    assert "'images/../../outside/beagle_99.jpg' of the" in (line := refusal(lambda: source().listed))
+    assert line.endswith("has a .. part; names must stay in the folder")
+
+
+def test_an_image_to_learn_and_to_test_on_is_refused(source: Callable[..., Pets], root: Path) -> None:
+    folder = root / FOLDER / "annotations"
+    (folder / "test.txt").write_text((folder / "test.txt").read_text() + (folder / "trainval.txt").read_text())
+    assert "splits share" in refusal(lambda: source().listed)

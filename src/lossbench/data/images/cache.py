@@ -28,10 +28,13 @@ from lossbench.contract.claim import Claim
 from lossbench.contract.files import write_json
 from lossbench.data.images.pictures import Pictures, resize, shrunk
 from lossbench.errors import UserError
+from lossbench.hardware import cores
 
 log = logging.getLogger(__name__)
 
 VERSION = 1
+MAP_NORESERVE = 0x4000
+"""Linux's; Python's mmap has no name for it."""
 SPARE = 64 * 2**20
 """Bytes that must stay free on the disk beside the cache."""
 
@@ -77,8 +80,12 @@ class CachedPictures:
 
 def _map(path: Path) -> mmap.mmap:
     """Map a file for reads here and there: the system's reading ahead would fetch megabytes for every image."""
+    # Private, so that torch may take it for writable memory; the whole of it must not be set aside for writes that never come.
     with open(path, "rb") as file:
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+        if sys.platform == "linux":
+            mapped = mmap.mmap(file.fileno(), 0, mmap.MAP_PRIVATE | MAP_NORESERVE, mmap.PROT_READ | mmap.PROT_WRITE)
+        else:
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
     if hasattr(mmap, "MADV_RANDOM"):
         mapped.madvise(mmap.MADV_RANDOM)
     return mapped
@@ -210,7 +217,7 @@ def _decode_all(pictures: Pictures, sizes: np.ndarray, offsets: np.ndarray, path
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with ThreadPoolExecutor(_cores()) as pool:
+        with ThreadPoolExecutor(cores()) as pool:
             done = tqdm(pool.map(one, range(len(sizes)), chunksize=16), f"decoding {name} images", len(sizes), disable=None, unit="image")
             sums = np.array(list(done), dtype=np.uint32)
     finally:
@@ -226,7 +233,3 @@ def _require_room(folder: Path, needed: int) -> None:
             f"data.cache needs {needed / 1e9:.2f} GB in {folder}, which has {free / 1e9:.2f} GB free; free some space, choose another "
             "place with data.cache_dir or LOSSBENCH_CACHE, or use data.cache=none"
         )
-
-
-def _cores() -> int:
-    return min(16, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)

@@ -18,18 +18,15 @@ class DevicePictures:
         side: of the square that the model sees, pixels.
         fill: the colour that replaces what is erased, (3,), 0..255.
         device: where the pixels go.
-
-    Raises:
-        UserError: the device has too little memory left.
     """
 
     def __init__(self, pictures: CachedPictures, side: int, fill: Tensor, device: torch.device) -> None:
         self.side = side
-        _require_room(device, pictures.bytes)
-        self.pixels = torch.empty(pictures.bytes, dtype=torch.uint8, device=device)
+        pixels = torch.empty(pictures.bytes, dtype=torch.uint8, device=device)
         for start, part in pictures.chunks(CHUNK):
-            self.pixels[start : start + len(part)] = torch.from_numpy(part).to(device)
-        self.offsets = torch.from_numpy(pictures.offsets[:-1]).to(device)
+            pixels[start : start + len(part)] = torch.from_numpy(part).to(device)
+        self.pixels = pixels.view(-1, 3)
+        self.first = torch.from_numpy(pictures.offsets[:-1] // 3).to(device)
         self.sizes = torch.from_numpy(pictures.sizes).to(device)
         self.fill = fill.to(device, torch.float32)
         self.grid = torch.arange(side, device=device)
@@ -56,12 +53,11 @@ class DevicePictures:
         return first + (self.grid + 0.5) * (length / self.side) - 0.5
 
     def _bilinear(self, position: Tensor, y: Tensor, x: Tensor, rows: tuple[Tensor, Tensor], columns: tuple[Tensor, Tensor]) -> Tensor:
-        base, width = self.offsets[position][:, None, None], self.sizes[position, 1][:, None, None]
+        base, width = self.first[position][:, None, None], self.sizes[position, 1][:, None, None]
         (y0, y1, fy), (x0, x1, fx) = _neighbours(y, *rows), _neighbours(x, *columns)
-        channel = torch.arange(3, device=position.device)
 
         def at(row: Tensor, column: Tensor) -> Tensor:
-            return self.pixels[(base + (row[:, :, None] * width + column[:, None, :]) * 3)[..., None] + channel].float()
+            return self.pixels[base + row[:, :, None] * width + column[:, None, :]].float()
 
         fy, fx = fy[:, :, None, None], fx[:, None, :, None]
         upper = at(y0, x0) * (1 - fx) + at(y0, x1) * fx
@@ -83,9 +79,14 @@ def _neighbours(place: Tensor, first: Tensor, length: Tensor) -> tuple[Tensor, T
     return clamp(low.long()), clamp(low.long() + 1), place - low
 
 
-def _require_room(device: torch.device, needed: int) -> None:
+def require_room(device: torch.device, needed: int) -> None:
+    """Refuse what a GPU has no memory for.
+
+    Raises:
+        UserError: fewer bytes are free, or kept by torch without being used.
+    """
     if device.type != "cuda":
         return
-    free = torch.cuda.mem_get_info(device)[0]
+    free = torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     if needed > free:
         raise UserError(f"data.cache=gpu needs {needed / 1e9:.2f} GB of device memory, {free / 1e9:.2f} GB are free; use data.cache=disk")

@@ -90,5 +90,5 @@ class ImageFolder(FileSource):
             classes,
             files,
             label(files, classes),
-            {"lists": {split: {"sha256": found.sha256, "known": found.known} for split, found in lists.items()}},
+            {"lists": {split: found.facts for split, found in lists.items()}},
         )

@@ -4,7 +4,6 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from lossbench.config import integer, number
 from lossbench.data.images.lists import FileList, read_list
@@ -72,7 +71,7 @@ class ImageNetSubset(FileSource):
             readable(self.folder / NAMES, classes),
             files,
             label(files, classes),
-            {"lists": {name: _facts(found) for name, found in lists.items()}},
+            {"lists": {name: found.facts for name, found in lists.items()}},
         )
 
 
@@ -88,10 +87,6 @@ def readable(path: Path, classes: Sequence[str]) -> tuple[str, ...]:
 
 def _listed(found: FileList, folder: str) -> list[str]:
     return [f"{folder}/{name}" for name in found.names]
-
-
-def _facts(found: FileList) -> dict[str, Any]:
-    return {"sha256": found.sha256, "known": found.known}
 
 
 def _classes(lists: Mapping[str, FileList]) -> tuple[str, ...] | None:

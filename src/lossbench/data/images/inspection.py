@@ -18,6 +18,7 @@ import PIL
 from lossbench.contract.files import write_atomic
 from lossbench.data.images.decode import describe
 from lossbench.errors import UserError, one_line
+from lossbench.hardware import cores
 
 CHUNK = 64  # files a task: few enough for a smooth bar, many enough that a task's own cost does not count
 SHOWN_FROM = 200  # with fewer files a bar would only flash
@@ -123,7 +124,7 @@ def _read_all(root: Path, todo: Mapping[str, tuple[int, int]], progress: str) ->
     """Read in threads: PIL and hashlib let others run while they work."""
     items = list(todo.items())
     chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
-    pool, bar = ThreadPoolExecutor(_threads()), None
+    pool, bar = ThreadPoolExecutor(cores()), None
     if len(items) > SHOWN_FROM and sys.stderr.isatty():
         from tqdm import tqdm
 
@@ -137,11 +138,6 @@ def _read_all(root: Path, todo: Mapping[str, tuple[int, int]], progress: str) ->
         pool.shutdown(cancel_futures=True)  # after Ctrl-C nobody wants the rest
         if bar is not None:
             bar.close()
-
-
-def _threads() -> int:
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(usable, 16)
 
 
 def _read_chunk(root: Path, items: list[tuple[str, tuple[int, int]]]) -> list[tuple[str, Row]]:

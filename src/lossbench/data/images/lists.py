@@ -47,6 +47,11 @@ class FileList:
     sha256: str
     known: str | None
 
+    @property
+    def facts(self) -> dict[str, str | None]:
+        """What a result says of the list."""
+        return {"sha256": self.sha256, "known": self.known}
+
 
 def read_list(path: Path, root_name: str = "data.root", *, ending: str | None = None) -> FileList:
     """Read a list of images.

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from lossbench.config import choice, integer, number
 from lossbench.data.images.inspection import Inspection, inspect
+from lossbench.data.images.lists import unsafe
 from lossbench.data.images.subset import SUFFIXES
 from lossbench.data.source import SPLITS, Source, Split
 from lossbench.errors import UserError
@@ -131,8 +133,16 @@ class FileSource(ImageSource):
 
     @cached_property
     def listed(self) -> Listing:
-        """The listing, made once."""
-        return self.listing()
+        """The listing, made once; no image is in two splits, no name leaves the folder."""
+        listing = self.listing()
+        for split, names in listing.files.items():
+            for name in names:
+                if reason := unsafe(name):
+                    raise ValueError(f"root={self.root}: {name!r} of the {split} split {reason}; names must stay in the folder")
+        for first, second in combinations(SPLITS, 2):
+            if both := {*listing.files[first]} & {*listing.files[second]}:
+                raise ValueError(f"root={self.root}: the {first} and {second} splits share {len(both)} images, for instance {min(both)}")
+        return listing
 
     @cached_property
     def class_names(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride] - the folder decides it here
@@ -172,6 +182,11 @@ class FileSource(ImageSource):
                 raise ValueError(f"root={self.root} has no readable {name} image")
             names, targets = np.array(self.listed.files[name], dtype=np.str_), np.array(self.listed.targets[name], dtype=np.int64)
             splits[name] = Split(names, targets, names).take(np.flatnonzero(self.inspections[name].reason == ""))
+        learnt = {*splits["train"].targets.tolist()}
+        for name in ("val", "test"):
+            if lost := {*splits[name].targets.tolist()} - learnt:
+                what = self.class_names[min(lost)]
+                raise ValueError(f"root={self.root}: no training image of {what} can be read, but the {name} split has some")
         return splits
 
     @cached_property
@@ -192,9 +207,15 @@ class FileSource(ImageSource):
         return np.array([self._row[name][2] for name in split.inputs.tolist()])
 
     def facts(self) -> dict[str, Any]:
-        """Split lists with their hashes, and how many images were left out of each split because they cannot be read."""
+        """Lists with their hashes, how many images of each split cannot be read, and how many of val and test are also in train."""
         skipped = {name: int((found.reason != "").sum()) for name, found in self.inspections.items()}
-        return {**self.listed.facts, "skipped_images": skipped}
+        return {**self.listed.facts, "skipped_images": skipped, "learnt_images": self.learnt()}
+
+    def learnt(self) -> dict[str, int]:
+        """Count the readable images of val and test whose content is that of a training image, under whatever name."""
+        readable = {name: found.digest[found.reason == ""].tolist() for name, found in self.inspections.items()}
+        seen = set(readable["train"])
+        return {name: sum(digest in seen for digest in readable[name]) for name in ("val", "test")}
 
 
 def image_files(root: Path, folder: str) -> list[str]:
