@@ -21,6 +21,7 @@ CONFIG: dict[str, Any] = {
     "scheduler": {"name": "constant", "_target_": "x.Constant"},
     "yardsticks": {"cross_entropy": {"_target_": "x.CrossEntropy", "label_smoothing": 0.0}},
     "checkpoint": {},
+    "callbacks": {"ema": {}},
     "augment": {},
     "trainer": {
         "devices": 1,
@@ -72,6 +73,7 @@ VALUES: dict[str, tuple[list[Any], list[Any]]] = {
     "data.steps_per_epoch": ([*AT_LEAST_1[0], None], AT_LEAST_1[1]),
     "data.overfit_batches": ([0, 1, 5], [*NO_COUNT, None]),
     "data.limit_eval_batches": ([*AT_LEAST_1[0], None], AT_LEAST_1[1]),
+    "callbacks.ema.decay": (FRACTION[0], [*FRACTION[1], None]),
     "augment.flip": (SHARE[0], [*SHARE[1], None]),
     "augment.erasing": (SHARE[0], [*SHARE[1], None]),
     "augment.mixup": ([0, 0.2, 2], [*NO_NUMBER, None]),
@@ -156,6 +158,31 @@ def test_refused_naming_the_key_what_was_found_and_what_is_allowed(path: str, va
         ),
         ([("monitor", "test/accuracy")], "monitor must be a validation metric such as val/accuracy or val/nll, got 'test/accuracy'"),
         ([("monitor", None)], "monitor must be a validation metric such as val/accuracy or val/nll, got None"),
+        (
+            [("data.batch_size", 6), ("trainer.accumulate_grad_batches", 4)],
+            "data.batch_size=6 counts the examples of a whole update and must be a multiple of 4 (trainer.accumulate_grad_batches times "
+            "1 processes)",
+        ),
+        (
+            [("trainer.sync_batchnorm", True)],
+            "trainer.sync_batchnorm=true needs GPUs: torch's SyncBatchNorm has no CPU form; use sync_batchnorm=false",
+        ),
+        (
+            [("data.cache", "gpu"), ("augment.transforms", [{}])],
+            "augment.transforms work on one image at a time and data.cache=gpu on whole batches; use data.cache=disk, or augment=crop_flip",
+        ),
+        (
+            [("model", {"name": "resnet18", "_target_": "lossbench.models.resnet.ResNet"})],
+            "model=resnet18 takes colour images, and data=toy has none; use model=mlp or model=linear",
+        ),
+        (
+            [("model.name", "linear_probe"), ("model.backbone", {"_target_": "lossbench.models.timm.Timm"})],
+            "model=linear_probe takes colour images, and data=toy has none; use model=mlp or model=linear",
+        ),
+        (
+            [("scheduler._target_", "lossbench.schedules.Finetune"), ("model._target_", "lossbench.models.linear.Linear")],
+            "scheduler=finetune needs a model with groups of layers, model=linear has none; use resnet18, 34, 50 or timm",
+        ),
         ([("optimizer.nesterov", True)], "optimizer.nesterov=true needs optimizer.momentum > 0, got 0"),
         ([("data.name", "../x")], "data.name must be a name of letters, digits, '_', '-', '.', got '../x'"),
         ([("optimizer", None)], "optimizer must say what to build (_target_), got None; choose one with optimizer=NAME"),

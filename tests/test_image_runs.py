@@ -201,7 +201,7 @@ def test_the_head_trains_alone_then_everything_by_depth(plan: Plan) -> None:
 
 def test_fine_tuning_needs_groups_of_layers(plan: Plan) -> None:
     with pytest.raises(UserError, match=r"scheduler=finetune needs a model with groups of layers, model=mlp has none"):
-        start(plan("scheduler=finetune"))
+        plan("scheduler=finetune")
 
 
 # -- frozen features

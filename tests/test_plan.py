@@ -139,3 +139,9 @@ def test_verify_is_content_with_a_directory_that_moved(tmp_path: Path) -> None:
     run = plan_run(tmp_path / "here")
     shutil.move(tmp_path / "here", tmp_path / "there")
     verify(RunDirectory(tmp_path / "there" / run.path.relative_to(tmp_path / "here")))
+
+
+def test_augmentation_is_checked_when_a_run_is_planned(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"^augment\.scale must be two numbers, 0 < smallest <= largest <= 1, got \[0\.5\]$"):
+        plan_run(tmp_path, "data=fake_images", f"data.cache_dir={tmp_path}", "augment.scale=[0.5]")
+    assert not list(tmp_path.rglob("config.yaml"))

@@ -188,7 +188,8 @@ def layer_groups(model: nn.Module, config: Mapping[str, Any]) -> list[list[nn.Pa
     """Give the model's parameters in groups from the stem to the head; what a loss adds behind the model joins the last."""
     body, *added = model if isinstance(model, nn.Sequential) else (model,)
     if not hasattr(body, "layer_groups"):
-        names = (config["scheduler"]["name"], config["model"]["name"])
-        raise UserError("scheduler={} needs a model with groups of layers, model={} has none; use resnet18, 34, 50 or timm".format(*names))
+        raise UserError(
+            f"scheduler={config['scheduler']['name']} needs a model with layer_groups(), which model={config['model']['name']} lacks"
+        )
     groups = body.layer_groups()  # pyright: ignore[reportCallIssue] - asked for above
     return [*groups[:-1], [*groups[-1], *(parameter for module in added for parameter in module.parameters())]]

@@ -114,6 +114,7 @@ RULES: dict[str, Rule] = {
     "data.steps_per_epoch": _or(None, _int(1)),
     "data.overfit_batches": _int(0),
     "data.limit_eval_batches": _or(None, _int(1)),
+    "callbacks.ema.decay": _num(0, below=1),
     "augment.flip": _fraction,
     "augment.erasing": _fraction,
     "augment.mixup": _num(0),
@@ -154,6 +155,7 @@ def check(config: Mapping[str, Any]) -> None:
                 continue
             rule(path, value)
         _check_groups(config)
+        _check_model(config)
         _check_together(config)
     except KeyError as error:
         raise UserError(f"the configuration lacks {error.args[0]}") from error
@@ -173,6 +175,22 @@ def _check_groups(config: Mapping[str, Any]) -> None:
             check_loss(str(loss["_target_"]).rpartition(".")[2], values)
         except ValueError as error:
             raise ValueError(f"{where}.{error}") from error
+
+
+# Models that take colour images, and whose layers come in groups; and those of one group.
+DEEP = ("lossbench.models.resnet.", "lossbench.models.timm.")
+FLAT = ("lossbench.models.linear.", "lossbench.models.mlp.")
+
+
+def _check_model(config: Mapping[str, Any]) -> None:
+    data, model = config["data"], config["model"]
+    for node in (model, model.get("backbone") or {}):
+        if str(node.get("_target_")).startswith(DEEP) and "image_size" not in data:
+            raise ValueError(f"model={model['name']} takes colour images, and data={data['name']} has none; use model=mlp or model=linear")
+    if config["scheduler"]["_target_"] == "lossbench.schedules.Finetune" and str(model["_target_"]).startswith(FLAT):
+        raise ValueError(
+            f"scheduler=finetune needs a model with groups of layers, model={model['name']} has none; use resnet18, 34, 50 or timm"
+        )
 
 
 def _check_together(config: Mapping[str, Any]) -> None:

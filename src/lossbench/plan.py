@@ -62,6 +62,8 @@ def resolve(config: Mapping[str, Any], load_yardstick: Callable[[str], Mapping[s
     whole["augment"] = whole["augment"] or {}
     check_targets(whole)
     check(whole)
+    if whole["augment"]:
+        build({**whole["augment"], "transforms": []}, "augment")  # its other settings are checked; transforms would import torchvision
     whole["weights"] = weights_of(whole["model"])
     try:
         whole["fingerprint"] = build_source(whole["data"]).fingerprint()

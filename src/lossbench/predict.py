@@ -49,6 +49,8 @@ def predict(run: RunDirectory, paths: Sequence[Path], *, top: int = 1, checkpoin
     from lossbench.data.images.source import ImageSource
     from lossbench.plan import build_source, verify_config
 
+    if not (run.path / "config.yaml").exists():
+        raise UserError(f"{run.path} is not a run directory: it holds no config.yaml; name one such as runs/STUDY/NAME/seed0")
     result = run.result()
     if result is None:
         raise UserError(f"{run.path} is not done; run it with python -m lossbench.job {run.path}")
