@@ -16,7 +16,8 @@ LIGHT = [
     "config", "rules", "errors", "seeds", "plan", "build", "job", "report", "commandline", "hardware", "schedules", "predictions",
     "contract.claim", "contract.directory", "contract.files", "contract.history", "contract.identity",
     "data.source", "data.toy", "data.digits", "data.order", "data.augment", "predict",
-    *(f"data.images.{name}" for name in ("source", "imagenet", "pets", "folder", "fake", "subset", "lists", "inspection", "decode")),
+    *(f"data.images.{name}" for name in ("source", "drawn", "imagenet", "pets", "folder", "fake")),
+    *(f"data.images.{name}" for name in ("subset", "lists", "inspection", "decode")),
     "study.confusion", "study.grids", "study.reliability", "study.labels",
 ]  # fmt: skip
 # Of our own modules and of HEAVY, what a room may name anywhere, also inside functions.

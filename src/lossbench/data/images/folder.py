@@ -1,19 +1,17 @@
 """Any folder of class folders."""
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 
-from lossbench.config import integer, number
-from lossbench.data.images.lists import read_list
-from lossbench.data.images.source import FileSource, Listing, image_files, label, require_learnt
+from lossbench.config import number
+from lossbench.data.images.drawn import DrawnSource
+from lossbench.data.images.source import Listing, image_files, label, require_learnt
 from lossbench.data.images.subset import by_class, first_of_each, hold_out, ranked
 
 LISTS = ("train_list", "val_list", "test_list")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageFolder(FileSource):
+class ImageFolder(DrawnSource):
     """Your own images: <root>/<class>/*, split class by class with a seed, or by lists.
 
     Args:
@@ -29,20 +27,10 @@ class ImageFolder(FileSource):
         ValueError: a setting is out of range, the folder or a list is missing, or lists overlap.
     """
 
-    images_per_class: int | None = None
-    split_seed: int = 0
-    val_fraction: float = 0.2
     test_fraction: float = 0.2
-    train_list: str | None = None
-    val_list: str | None = None
-    test_list: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.images_per_class is not None:
-            integer("images_per_class", self.images_per_class, low=2)
-        integer("split_seed", self.split_seed, low=0)
-        number("val_fraction", self.val_fraction, 0, above=True, below=1)
         number("test_fraction", self.test_fraction, 0, above=True, below=1)
         given = [name for name in LISTS if getattr(self, name)]
         if given and len(given) < len(LISTS):
@@ -79,7 +67,7 @@ class ImageFolder(FileSource):
         return Listing(tuple(groups), files, label(files, tuple(groups)), {})
 
     def _listed_splits(self) -> Listing:
-        lists = {name.removesuffix("_list"): read_list(Path(os.path.expanduser(getattr(self, name)))) for name in LISTS}
+        lists = self.lists()
         files = {split: sorted(found.names) for split, found in lists.items()}
         for first, second in (("train", "val"), ("train", "test"), ("val", "test")):
             if both := {*files[first]} & {*files[second]}:

@@ -1,13 +1,12 @@
 """Small-data subsets of ImageNet, and of any folder laid out like it."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lossbench.config import integer, number
-from lossbench.data.images.lists import FileList, read_list
-from lossbench.data.images.source import FileSource, Listing, image_files, label, require_learnt
+from lossbench.data.images.drawn import DrawnSource
+from lossbench.data.images.lists import FileList
+from lossbench.data.images.source import Listing, image_files, label, require_learnt
 from lossbench.data.images.subset import by_class, first_of_each, hold_out, ranked
 
 NAMES = "LOC_synset_mapping.txt"
@@ -15,7 +14,7 @@ NAMES = "LOC_synset_mapping.txt"
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageNetSubset(FileSource):
+class ImageNetSubset(DrawnSource):
     """Few images of each class: train/<class>/* to learn and to choose from, val/<class>/* to test on.
 
     The folder val/ (for ImageNet the ILSVRC validation images) is the test split and nothing else; the validation split is held out of
@@ -34,26 +33,15 @@ class ImageNetSubset(FileSource):
     """
 
     images_per_class: int | None = 50
-    split_seed: int = 0
-    val_fraction: float = 0.2
-    train_list: str | None = None
-    val_list: str | None = None
-    test_list: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.images_per_class is not None:
-            integer("images_per_class", self.images_per_class, low=2)
-        integer("split_seed", self.split_seed, low=0)
-        number("val_fraction", self.val_fraction, 0, above=True, below=1)
         if self.val_list and not self.train_list:
             raise ValueError(f"val_list={self.val_list} needs train_list: a drawn training subset could contain its images")
 
     def listing(self) -> Listing:
         """Draw or read the splits."""
-        lists = {
-            name: read_list(Path(os.path.expanduser(path))) for name in ("train", "val", "test") if (path := getattr(self, f"{name}_list"))
-        }
+        lists = self.lists()
         files = {"train": _listed(lists["train"], "train") if "train" in lists else image_files(self.folder, "train")}
         groups = first_of_each(
             {name: ranked(members, self.split_seed) for name, members in by_class(files["train"]).items()}, self.images_per_class

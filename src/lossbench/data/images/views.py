@@ -54,19 +54,16 @@ class Views:
         return views
 
 
-class ImageDataset(Dataset[Batch]):
-    """The images of a split as batches of uint8 (b, side, side, 3); a batch is a function of (seed, epoch, positions).
+class ViewDataset(Dataset[Batch]):
+    """The views alone, (b, 9), for images that are cropped on the device; a batch is a function of (seed, epoch, positions).
 
     Args:
-        pictures: where pixels come from.
         targets: class indices, (n,).
         views: what is seen of each image.
-        fill: the colour that replaces what is erased, uint8 (3,).
     """
 
-    def __init__(self, pictures: Pictures, targets: np.ndarray, views: Views, fill: np.ndarray) -> None:
-        self.pictures, self.targets, self.views = pictures, torch.from_numpy(targets), views
-        self.fill = torch.from_numpy(fill)
+    def __init__(self, targets: np.ndarray, views: Views) -> None:
+        self.targets, self.views = torch.from_numpy(targets), views
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -78,11 +75,29 @@ class ImageDataset(Dataset[Batch]):
     def __getitems__(self, positions: list[int]) -> Batch:
         """Fetch a batch at once (the loader's fast path)."""
         epoch = positions.epoch if isinstance(positions, Draw) else 0
-        views = self.views.choose(positions, epoch)
         index = torch.tensor(positions)
-        return Batch(self.pixels(positions, views, epoch), self.targets[index], index)
+        return Batch(self.inputs(positions, self.views.choose(positions, epoch), epoch), self.targets[index], index)
 
-    def pixels(self, positions: list[int], views: np.ndarray, epoch: int) -> Tensor:
+    def inputs(self, positions: list[int], views: np.ndarray, epoch: int) -> Tensor:
+        """Give what a batch brings to the device."""
+        return torch.from_numpy(views)
+
+
+class ImageDataset(ViewDataset):
+    """The images of a split, read and cropped: batches of uint8 (b, side, side, 3).
+
+    Args:
+        pictures: where pixels come from.
+        targets: class indices, (n,).
+        views: what is seen of each image.
+        fill: the colour that replaces what is erased, uint8 (3,).
+    """
+
+    def __init__(self, pictures: Pictures, targets: np.ndarray, views: Views, fill: np.ndarray) -> None:
+        super().__init__(targets, views)
+        self.pictures, self.fill = pictures, torch.from_numpy(fill)
+
+    def inputs(self, positions: list[int], views: np.ndarray, epoch: int) -> Tensor:
         """Read and crop: uint8 (b, side, side, 3)."""
         side = self.views.side
         batch = torch.empty((len(positions), side, side, 3), dtype=torch.uint8)
@@ -123,28 +138,3 @@ class ImageDataset(Dataset[Batch]):
                 f"augment.transforms must keep uint8 images of shape (3, {side}, {side}), got {image.dtype} {tuple(image.shape)}"
             )
         return image
-
-
-class ViewDataset(Dataset[Batch]):
-    """The views alone, (b, 9), for images that are cropped on the device.
-
-    Args:
-        targets: class indices, (n,).
-        views: what is seen of each image.
-    """
-
-    def __init__(self, targets: np.ndarray, views: Views) -> None:
-        self.targets, self.views = torch.from_numpy(targets), views
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    def __getitem__(self, index: slice) -> Batch:
-        """Give the views of a slice."""
-        return self.__getitems__(list(range(len(self))[index]))
-
-    def __getitems__(self, positions: list[int]) -> Batch:
-        """Fetch a batch at once (the loader's fast path)."""
-        epoch = positions.epoch if isinstance(positions, Draw) else 0
-        index = torch.tensor(positions)
-        return Batch(torch.from_numpy(self.views.choose(positions, epoch)), self.targets[index], index)
