@@ -17,7 +17,7 @@ def main() -> None:
     if given.out.suffix not in (".png", ".svg", ".pdf"):
         raise UserError(f"--out {given.out}: the ending must be .png, .svg or .pdf")
 
-    from lossbench.study.curves import PANELS, draw_curves, save_figure
+    from lossbench.study.plots.curves import PANELS, draw_curves, save_figure
 
     save_figure(draw_curves([RunDirectory(path) for path in given.run_dirs], tuple(given.metrics or PANELS)), given.out)
     print(given.out)

@@ -18,7 +18,7 @@ LIGHT = [
     "data.source", "data.toy", "data.digits", "data.order", "data.augment", "predict",
     *(f"data.images.{name}" for name in ("source", "drawn", "imagenet", "pets", "folder", "fake")),
     *(f"data.images.{name}" for name in ("subset", "lists", "inspection", "decode")),
-    "study.confusion", "study.grids", "study.reliability", "study.labels",
+    "study.plots.confusion", "study.plots.grids", "study.plots.reliability", "study.plots.labels",
 ]  # fmt: skip
 # Of our own modules and of HEAVY, what a room may name anywhere, also inside functions.
 ROOMS = {
@@ -33,7 +33,7 @@ ROOMS = {
     "metrics": {"torch", "torchmetrics", "lossbench.errors", "lossbench.seeds"},
     "task": {"torch", "pytorch_lightning", "lossbench.evaluation", "lossbench.metrics", "lossbench.errors", "lossbench.seeds"},
     "evaluation": {"torch", "lossbench.metrics"},
-    "study": {"lossbench.study", "lossbench.contract", "lossbench.errors"},
+    "study": {"lossbench.study", "lossbench.contract", "lossbench.errors", "lossbench.seeds"},
     "schedules": {"lossbench.errors", "lossbench.config"},
     "report": {"lossbench.errors", "lossbench.contract"},
 }

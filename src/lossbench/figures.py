@@ -17,10 +17,10 @@ from lossbench.data.images.source import ImageSource
 from lossbench.data.module import DataModule
 from lossbench.data.order import Draw
 from lossbench.evaluation import Evaluation
-from lossbench.study.confusion import draw_confusion
-from lossbench.study.curves import save_figure
-from lossbench.study.grids import draw_images, draw_mistakes, to_array
-from lossbench.study.reliability import draw_reliability
+from lossbench.study.plots.confusion import draw_confusion
+from lossbench.study.plots.curves import save_figure
+from lossbench.study.plots.grids import draw_images, draw_mistakes, to_array
+from lossbench.study.plots.reliability import draw_reliability
 
 log = logging.getLogger(__name__)
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from lossbench.study.confusion import count_confusions, draw_confusion, most_confused, percent_of_rows
-from lossbench.study.grids import to_array
+from lossbench.study.plots.confusion import count_confusions, draw_confusion, most_confused, percent_of_rows
+from lossbench.study.plots.grids import to_array
 
 RNG = np.random.default_rng(0)
 
@@ -46,7 +46,7 @@ def test_small_matrices_say_their_numbers() -> None:
     figure = draw_confusion(np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1]), ["cat", "dog"])
     (axis,) = figure.axes
     assert sorted(text.get_text() for text in axis.texts) == ["100", "33", "67"]
-    assert [text.get_text() for text in axis.get_yticklabels()] == ["cat  3", "dog  1"]
+    assert [text.get_text() for text in axis.get_yticklabels()] == ["cat (3)", "dog (1)"]
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from lossbench.metrics import classification_metrics
-from lossbench.study.grids import to_array
-from lossbench.study.reliability import draw_reliability, reliability
+from lossbench.study.plots.grids import to_array
+from lossbench.study.plots.reliability import draw_reliability, reliability
 
 
 def said(n: int = 400, classes: int = 5) -> tuple[torch.Tensor, torch.Tensor, np.ndarray, np.ndarray]:
@@ -45,7 +45,7 @@ def test_the_legend_says_error_and_n() -> None:
     figure = draw_reliability({"raw": (confidence, correct), "_odd $name$": (confidence**2, correct)}, "test, n = 400")
     legend = figure.axes[0].get_legend()
     assert legend is not None
-    first, second = (text.get_text() for text in legend.get_texts())
+    first, second, _ = (text.get_text() for text in legend.get_texts())
     assert first == f"raw: ECE {reliability(confidence, correct).ece:.4f}, n = 400"
     assert second.startswith("_odd")
     assert to_array(figure).std() > 5

@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from lossbench.study.confusion import check_classes
-from lossbench.study.labels import DPI, INK, POINTS, TITLE_SIZE, fit_text, say, tell_apart
-from lossbench.study.reliability import check_confidence
+from lossbench.study.plots.confusion import check_classes
+from lossbench.study.plots.labels import DPI, INK, POINTS, TITLE_SIZE, fit_text, say, tell_apart
+from lossbench.study.plots.reliability import check_confidence
 
 MOST_IMAGES = 32
 COLUMNS = 8
@@ -85,7 +85,8 @@ def draw_mistakes(
     order = wrong[np.argsort(-confidence[wrong], kind="stable")][:MOST_IMAGES]
     names = tell_apart(class_names)
     captions = [f"true: {names[target[i]]}\nsaid: {names[predicted[i]]} ({100 * confidence[i]:.0f}\u00a0%)" for i in order]
-    title = f"The {len(order)} surest of {n_mistakes_total:,} mistakes in n = {n:,} examples ({n_mistakes_total / n:.1%} wrong)"
+    share = f"{100 * n_mistakes_total / n:.1f}\u00a0%"
+    title = f"The {len(order)} surest of {n_mistakes_total:,} mistakes in n = {n:,} examples ({share} wrong)"
     return draw_images(images[order], captions, title)
 
 
@@ -111,7 +112,7 @@ def _check_images(images: np.ndarray, least: int) -> None:
 def _caption(text: str) -> str:
     """Two rows a line: fewer would cut common class names, more would not be read."""
     lines = text.split("\n")
-    return "\n".join(fit_text(line, 0.96 * CELL * POINTS, SIZE, rows=2) for line in lines)
+    return "\n".join(fit_text(line, 0.9 * CELL * POINTS, SIZE, rows=2) for line in lines)
 
 
 def _canvas(rows: int, columns: int, shape: float, lines: int, title: str) -> Figure:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from lossbench.study.grids import draw_images, draw_mistakes, to_array
-from lossbench.study.labels import fit_text, tell_apart
+from lossbench.study.plots.grids import draw_images, draw_mistakes, to_array
+from lossbench.study.plots.labels import fit_text, tell_apart
 
 RNG = np.random.default_rng(0)
 

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lossbench.study.labels import DPI, INK, POINTS, QUIET, TITLE_SIZE, fit_text
+from lossbench.study.plots.labels import DPI, INK, POINTS, TITLE_SIZE, fit_text
 
 Z95 = 1.96  # as in lossbench.metrics
 BINS = 15
@@ -80,16 +80,18 @@ def draw_reliability(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], title:
     if not curves:
         raise ValueError("curves must hold at least one entry, got none")
     bins = [reliability(confidence, correct) for confidence, correct in curves.values()]
-    figure = Figure(figsize=(5.2, 6.4), dpi=DPI, layout="constrained")
+    figure = Figure(figsize=(5.2, 6.7), dpi=DPI, layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
-    above.plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle=(0, (4, 3)))
+    ideal = above.plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle=(0, (4, 3)))
     for place, one in enumerate(bins):
         _draw_curve(above, below, one, place)
     _dress(above, below)
     # Texts set afterwards: a label that begins with "_" would be left out of the legend.
-    legend = above.legend(above.containers, ["."] * len(bins), frameon=False, fontsize=8, loc="upper left")
-    for text, name, one in zip(legend.get_texts(), curves, bins, strict=True):
-        text.set_text(f"{fit_text(name, 110, 8)}: ECE {one.ece:.4f}, n = {one.examples.sum():,}")
+    handles = [*above.containers, *ideal]
+    legend = above.legend(handles, ["."] * len(handles), frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(-0.02, 1))
+    words = [f"{fit_text(name, 180, 8)}: ECE {one.ece:.4f}, n = {one.examples.sum():,}" for name, one in zip(curves, bins, strict=True)]
+    for text, line in zip(legend.get_texts(), [*words, "as often right as it says"], strict=True):
+        text.set_text(line)
     figure.suptitle(fit_text(title, 4.9 * POINTS, TITLE_SIZE, rows=2), fontsize=TITLE_SIZE, color=INK)
     return figure
 
@@ -106,7 +108,6 @@ def _draw_curve(above: Axes, below: Axes, one: Reliability, place: int) -> None:
 def _dress(above: Axes, below: Axes) -> None:
     above.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), ylabel="accuracy in the bin (fraction)")
     below.set(xlabel="confidence: probability of the predicted class (fraction)", ylabel="examples (%)")
-    above.text(0.98, 0.9, "as often right\nas it says", ha="right", va="top", fontsize=7, color=QUIET)
     for axis in (above, below):
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(alpha=0.25)

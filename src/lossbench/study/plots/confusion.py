@@ -5,18 +5,20 @@ from collections.abc import Sequence
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import PowerNorm
+from matplotlib.colors import ListedColormap, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from lossbench.study.labels import DPI, INK, POINTS, QUIET, TITLE_SIZE, fit_text, tell_apart
+from lossbench.study.plots.labels import DPI, INK, POINTS, QUIET, TITLE_SIZE, fit_text, tell_apart
 
 MOST_NUMBERED = 25  # classes: more numbers are not read
 MOST_NAMED = 60
 MOST_POINTS = 400  # rows and columns drawn: about two pixels each
 PAIRS = 12
 SIZE = 8  # points
-COLOURS = matplotlib.colormaps["Blues"].with_extremes(bad="0.9")
+NAME = 125  # points, the longest class name at the sides
+# White is for no example at all; one in a thousand must be seen.
+COLOURS = ListedColormap(["white", *matplotlib.colormaps["Blues"](np.linspace(0.15, 1, 255))]).with_extremes(bad="0.88")
 SHADE = PowerNorm(0.5, 0, 100)  # the square root, so that a few percent beside the diagonal are seen
 
 
@@ -95,7 +97,7 @@ def most_confused(counts: np.ndarray, most: int = PAIRS) -> list[tuple[int, int]
 
 def _draw_numbers(counts: np.ndarray, names: list[str]) -> Figure:
     side = max(2.6, 0.4 * len(names))
-    figure = Figure(figsize=(side + 2.2, side + 1.9), dpi=DPI, layout="constrained")
+    figure = Figure(figsize=(side + 2.6, side + 2.3), dpi=DPI, layout="constrained")
     axis = figure.add_subplot()
     percent = percent_of_rows(counts)
     _heat(axis, percent)
@@ -139,11 +141,11 @@ def _largest_of_blocks(percent: np.ma.MaskedArray, block: int) -> np.ma.MaskedAr
 
 
 def _name_sides(axis: Axes, counts: np.ndarray, names: list[str], size: float) -> None:
-    short = [fit_text(name, 95, size) for name in names]
-    with_n = [f"{name}  {n}" for name, n in zip(short, counts.sum(axis=1), strict=True)]
+    short = [fit_text(name, NAME, size) for name in names]
+    with_n = [f"{name} ({n})" for name, n in zip(short, counts.sum(axis=1), strict=True)]
     axis.set_yticks(range(len(names)), with_n, fontsize=size)
     axis.set_xticks(range(len(names)), short, fontsize=size, rotation=90)
-    axis.set(xlabel="said", ylabel="true class, and its number of examples")
+    axis.set(xlabel="said", ylabel="true class (number of examples)")
 
 
 def _list_pairs(axis: Axes, counts: np.ndarray, names: list[str]) -> None:
@@ -160,5 +162,5 @@ def _list_pairs(axis: Axes, counts: np.ndarray, names: list[str]) -> None:
 
 def _title(figure: Figure, counts: np.ndarray, more: str) -> None:
     n = counts.sum()
-    text = ", ".join(filter(None, [f"{len(counts)} classes, n = {n:,} examples, {np.trace(counts) / n:.1%} right", more]))
+    text = ", ".join(filter(None, [f"{len(counts):,} classes, n = {n:,} examples, {100 * np.trace(counts) / n:.1f}\u00a0% right", more]))
     figure.suptitle(fit_text(text, 0.95 * figure.get_figwidth() * POINTS, TITLE_SIZE, rows=3), fontsize=TITLE_SIZE, color=INK)

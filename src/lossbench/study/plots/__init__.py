@@ -1,0 +1,1 @@
+"""Pictures: of examples, of one run, of a comparison."""
