@@ -33,9 +33,9 @@ ROOMS = {
     "metrics": {"torch", "torchmetrics", "lossbench.errors", "lossbench.seeds"},
     "task": {"torch", "pytorch_lightning", "lossbench.evaluation", "lossbench.metrics", "lossbench.errors", "lossbench.seeds"},
     "evaluation": {"torch", "lossbench.metrics"},
-    "study": {"lossbench.study", "lossbench.contract", "lossbench.errors", "lossbench.seeds"},
+    "study": {"lossbench.study", "lossbench.contract", "lossbench.errors", "lossbench.seeds", "lossbench.units"},
     "schedules": {"lossbench.errors", "lossbench.config"},
-    "report": {"lossbench.errors", "lossbench.contract"},
+    "report": {"lossbench.errors", "lossbench.contract", "lossbench.units"},
 }
 
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lossbench.errors import UserError, suggest
+from lossbench.errors import InvalidCellError, UserError, suggest
 from lossbench.rules import check_loss
 
 Rule = Callable[[str, Any], None]
@@ -146,6 +146,7 @@ def check(config: Mapping[str, Any]) -> None:
 
     Raises:
         UserError: one line that names the key, what was found and what is allowed.
+        InvalidCellError: all is well but the hyper-parameters of the loss.
     """
     try:
         for path, rule in RULES.items():
@@ -155,12 +156,30 @@ def check(config: Mapping[str, Any]) -> None:
                 continue
             rule(path, value)
         _check_groups(config)
+        _check_yardsticks(config)
         _check_model(config)
         _check_together(config)
+        _check_loss("loss", config["loss"])  # last: a cell of a sweep is invalid only where nothing else is wrong
     except KeyError as error:
         raise UserError(f"the configuration lacks {error.args[0]}") from error
     except ValueError as error:
         raise UserError(str(error)) from error
+
+
+def _check_loss(where: str, loss: Mapping[str, Any]) -> None:
+    values = {key: value for key, value in loss.items() if key not in ("name", "_target_")}
+    try:
+        check_loss(str(loss["_target_"]).rpartition(".")[2], values)
+    except ValueError as error:
+        raise InvalidCellError(f"{where}.{error}") from error
+
+
+def _check_yardsticks(config: Mapping[str, Any]) -> None:
+    for name, loss in config["yardsticks"].items():
+        try:
+            _check_loss(f"yardsticks.{name}", loss)
+        except InvalidCellError as error:
+            raise ValueError(str(error)) from error
 
 
 def _check_groups(config: Mapping[str, Any]) -> None:
@@ -169,12 +188,6 @@ def _check_groups(config: Mapping[str, Any]) -> None:
             raise ValueError(f"{group} must say what to build (_target_), got {config[group]!r}; choose one with {group}=NAME")
     for group in ("data", "model", "loss"):
         directory_name(f"{group}.name", config[group].get("name"))
-    for where, loss in (("loss", config["loss"]), *((f"yardsticks.{name}", node) for name, node in config["yardsticks"].items())):
-        values = {key: value for key, value in loss.items() if key not in ("name", "_target_")}
-        try:
-            check_loss(str(loss["_target_"]).rpartition(".")[2], values)
-        except ValueError as error:
-            raise ValueError(f"{where}.{error}") from error
 
 
 # Models that take colour images, and whose layers come in groups; and those of one group.

@@ -2,13 +2,26 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
-from typing import NoReturn
+from typing import Any, NoReturn
 
 
 class UserError(Exception):
     """A mistake the user can repair: the message names the key or file, what was found, what is allowed and what to do."""
+
+
+class InvalidCellError(UserError):
+    """Hyper-parameters for which a loss is not defined: a sweep records them as invalid and goes on.
+
+    Args:
+        message: one line.
+        config: the whole configuration, once it is known.
+    """
+
+    def __init__(self, message: str, config: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.config = dict(config or {})
 
 
 def suggest(name: str, options: Iterable[str]) -> str:

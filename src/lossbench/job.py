@@ -24,7 +24,27 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 def start(run: RunDirectory) -> dict[str, Any]:
-    """Bring a run directory to its result: report a done run, resume an interrupted one, start a planned one.
+    """Bring a run directory to its result and show it.
+
+    Args:
+        run: a planned directory.
+
+    Returns:
+        What result.json holds.
+
+    Raises:
+        UserError: as `bring_to_result`.
+    """
+    if "LOCAL_RANK" in os.environ:  # a helper process of a distributed run; the first one owns the directory
+        with _log_file(run.path / f"train.rank{os.environ['LOCAL_RANK']}.log"):
+            return _execute(run)
+    if run.result() is not None:
+        print("this run is done already; force=true archives it and runs it anew")
+    return _show(run, bring_to_result(run))
+
+
+def bring_to_result(run: RunDirectory) -> dict[str, Any]:
+    """Bring a run directory to its result: read that of a done run, resume an interrupted one, start a planned one.
 
     Args:
         run: a planned directory.
@@ -38,22 +58,18 @@ def start(run: RunDirectory) -> dict[str, Any]:
     done = run.result()
     if done is not None:
         run.verify()
-        print("this run is done already; force=true archives it and runs it anew")
-        return _show(run, done)
-    if "LOCAL_RANK" in os.environ:  # a helper process of a distributed run; the first one owns the directory
-        with _log_file(run.path / f"train.rank{os.environ['LOCAL_RANK']}.log"):
-            return _execute(run)
+        return done
     if not (run.path / "config.yaml").exists():
         raise UserError(f"{run.path} is not a run directory: it holds no config.yaml; train.py plans run directories")
     with run.claim():
         verify(run)
         if (done := run.result()) is not None:  # somebody finished it while this process came to claim it
-            return _show(run, done)
+            return done
         with _log_file(run.log_path), _states(run):
             result = _execute(run)
             write_json(run.result_path, result)
     run.prune_checkpoints(run.config["keep_checkpoints"])
-    return _show(run, result)
+    return result
 
 
 def hand_over(run: RunDirectory) -> int:
@@ -91,7 +107,10 @@ def _states(run: RunDirectory) -> Iterator[None]:
         run.set_status("cancelled", reason="interrupted by the user")
         raise
     except SystemExit as error:
-        run.set_status("preempted", reason=f"asked to stop: {one_line(error)}")
+        if asked_to_stop(error):
+            run.set_status("preempted", reason=f"asked to stop: {one_line(error)}")
+        else:
+            run.set_status("failed", reason=f"called sys.exit({'' if error.code is None else error.code})")
         raise
     except Exception as error:
         log.exception("failed")
@@ -104,6 +123,11 @@ def _states(run: RunDirectory) -> Iterator[None]:
             raise
         raise cause from error
     run.set_status("done")
+
+
+def asked_to_stop(error: SystemExit) -> bool:
+    """Whether an exit is Lightning's answer to SIGTERM, not one that the run called itself."""
+    return type(error).__name__ == "SIGTERMException"
 
 
 def _failed_write(error: BaseException, folder: Path) -> UserError | None:

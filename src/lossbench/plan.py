@@ -1,5 +1,7 @@
 """From what the user typed to a planned run directory, without importing anything heavy."""
 
+import copy
+import json
 import os
 from collections.abc import Callable, Mapping
 from hashlib import file_digest
@@ -10,7 +12,7 @@ from lossbench.build import build, check_targets
 from lossbench.config import check
 from lossbench.contract.directory import RunDirectory, plan
 from lossbench.data.source import Source
-from lossbench.errors import UserError
+from lossbench.errors import InvalidCellError, UserError
 
 NEEDED = (
     *(
@@ -41,35 +43,62 @@ def build_source(data: Mapping[str, Any]) -> Source:
     return build({key: value for key, value in data.items() if key not in LOADER}, "data")
 
 
-def resolve(config: Mapping[str, Any], load_yardstick: Callable[[str], Mapping[str, Any]]) -> dict[str, Any]:
+class Memory:
+    """Ask once what many runs of a sweep share, such as the fingerprint of their data."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], Any] = {}
+
+    def __call__(self, function: Callable[[Any], Any], argument: Any) -> Any:
+        """Give function(argument), computed at the first time."""
+        key = (function.__name__, json.dumps(argument, sort_keys=True, default=repr))
+        if key not in self._known:
+            self._known[key] = function(argument)
+        return copy.deepcopy(self._known[key])
+
+
+def resolve(config: Mapping[str, Any], load_yardstick: Callable[[str], Mapping[str, Any]], ask: Memory | None = None) -> dict[str, Any]:
     """Check a composed configuration and complete it: yardsticks by name become losses, the data get a fingerprint.
 
     Args:
         config: composed and interpolated, in plain containers.
         load_yardstick: gives the configuration of a loss by its name.
+        ask: remembers what earlier runs of a sweep have found out.
 
     Returns:
         The configuration as config.yaml holds it.
 
     Raises:
         UserError: a value is not allowed.
+        InvalidCellError: the loss is not defined for its hyper-parameters; holds the configuration.
     """
+    ask, invalid = ask or Memory(), None
     names = config["yardsticks"]
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise UserError(f"yardsticks must be a list of losses such as [cross_entropy,cosine_prob], got {names!r}")
     whole = {key: value for key, value in config.items() if key not in COMMAND_ONLY}
-    whole["yardsticks"] = {name: dict(load_yardstick(name)) for name in names}
+    whole["yardsticks"] = {name: dict(ask(load_yardstick, name)) for name in names}
     whole["augment"] = whole["augment"] or {}
     check_targets(whole)
-    check(whole)
+    try:
+        check(whole)
+    except InvalidCellError as error:
+        invalid = error
     if whole["augment"]:
         build({**whole["augment"], "transforms": []}, "augment")  # its other settings are checked; transforms would import torchvision
-    whole["weights"] = weights_of(whole["model"])
+    whole["weights"] = ask(weights_of, whole["model"])
+    whole["fingerprint"] = ask(fingerprint_of, whole["data"])
+    if invalid is not None:
+        raise InvalidCellError(str(invalid), whole)
+    return whole
+
+
+def fingerprint_of(data: Mapping[str, Any]) -> str:
+    """Take the fingerprint of a data set: its examples and splits."""
     try:
-        whole["fingerprint"] = build_source(whole["data"]).fingerprint()
+        return build_source(data).fingerprint()
     except ValueError as error:
         raise UserError(f"data.{error}") from error
-    return whole
 
 
 def weights_of(model: Mapping[str, Any], where: str = "model") -> dict[str, str] | None:
@@ -94,13 +123,21 @@ def weights_of(model: Mapping[str, Any], where: str = "model") -> dict[str, str]
 
 def prepare(config: Mapping[str, Any], load_yardstick: Callable[[str], Mapping[str, Any]], command: list[str]) -> RunDirectory:
     """Give a composed configuration its run directory: found when the same experiment is there, planned otherwise."""
+    runs_dir, force = place(config)
+    return plan(resolve(config, load_yardstick), runs_dir, force=force, command=command)
+
+
+def place(config: Mapping[str, Any]) -> tuple[Path, bool]:
+    """Say where the runs of a composed configuration lie, and whether they are to be made anew.
+
+    Raises:
+        UserError: runs_dir or force has a wrong value.
+    """
     if config["runs_dir"] in (None, ""):
         raise UserError(f"runs_dir must be a folder such as runs, got {config['runs_dir']!r} (LOSSBENCH_RUNS sets it too)")
-    runs_dir = Path(os.path.expanduser(str(config["runs_dir"])))
-    force = config["force"]
-    if not isinstance(force, bool):
-        raise UserError(f"force must be true or false, got {force!r}")
-    return plan(resolve(config, load_yardstick), runs_dir, force=force, command=command)
+    if not isinstance(config["force"], bool):
+        raise UserError(f"force must be true or false, got {config['force']!r}")
+    return Path(os.path.expanduser(str(config["runs_dir"]))), config["force"]
 
 
 def verify(run: RunDirectory) -> None:
@@ -112,10 +149,7 @@ def verify(run: RunDirectory) -> None:
     verify_config(run)
     if (weights := weights_of(run.config["model"])) != run.config["weights"]:
         raise UserError(f"the pretrained weights of {run.path} have changed since it was planned ({run.config['weights']}, now {weights})")
-    try:
-        now = build_source(run.config["data"]).fingerprint()
-    except ValueError as error:
-        raise UserError(f"data.{error}") from error
+    now = fingerprint_of(run.config["data"])
     if now != run.config["fingerprint"]:
         raise UserError(
             f"the data of {run.path} have changed since it was planned (fingerprint {run.config['fingerprint']}, now {now}); "

@@ -9,10 +9,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from lossbench.units import unit_of
+
 PACKAGES = ("lossbench", "torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core", "numpy")
 SHOWN = ("accuracy", "top5_accuracy", "balanced_accuracy", "loss", "nll_scaled", "ece_scaled", "true_class_probability")
-PERCENT = ("accuracy", "top5_accuracy", "balanced_accuracy", "error_rate")
-NATS = ("nll", "nll_scaled", "cross_entropy")
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -119,11 +119,12 @@ def yardsticks(result: Mapping[str, Any]) -> list[str]:
 
 
 def _unit(name: str) -> str:
-    return " (%)" if name in PERCENT else " (nats)" if name in NATS else ""
+    unit = unit_of(name).name
+    return f" ({unit})" if unit else ""
 
 
 def _cell(result: Mapping[str, Any], name: str) -> str:
-    factor, digits = (100, 2) if name.split("/")[1] in PERCENT else (1, 4)
+    unit = unit_of(name)
     value, width = result["metrics"][name], result["half_width_95"][name]
-    style = f".{digits}f" if max(abs(value), abs(width or 0)) < 1e4 else ".3g"
-    return f"{factor * value:{style}}" + ("" if width is None else f" ± {factor * width:{style}}")
+    style = f".{unit.digits}f" if max(abs(value), abs(width or 0)) < 1e4 else ".3g"
+    return f"{unit.factor * value:{style}}" + ("" if width is None else f" ± {unit.factor * width:{style}}")

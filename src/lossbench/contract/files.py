@@ -55,7 +55,8 @@ def write_json(path: Path, value: object) -> None:
 
 def write_yaml(path: Path, value: object) -> None:
     """Write a plain YAML file atomically, keys in the order given."""
-    text = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=140)
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    text = yaml.dump(value, Dumper=dumper, sort_keys=False, allow_unicode=True, width=140)
     write_atomic(path, lambda file: file.write(text.encode()))
 
 

@@ -1,0 +1,53 @@
+"""hydra/sweeper=compare: the one sweeper of lossbench."""
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+from hydra.core.plugins import Plugins
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+from lossbench.errors import UserError
+
+
+class CompareSweeper(Sweeper):
+    """Run every combination of a multirun once, then say which loss is better.
+
+    Args:
+        params: what to sweep where the command line does not say it, e.g. {seed: range(5)}.
+        report: whether to write the report and print the verdict at the end.
+        baseline: the loss that the others are compared with.
+        metric: what is compared, e.g. test/accuracy; None is the test value of what the runs monitor.
+        margin: differences below it do not matter, in the unit of the metric; None is one point of an accuracy.
+    """
+
+    def __init__(
+        self,
+        params: Mapping[str, Any] | None = None,
+        report: bool = True,
+        baseline: str = "cross_entropy",
+        metric: str | None = None,
+        margin: float | None = None,
+    ) -> None:
+        self.params = dict(params or {})
+        self.question = {"baseline": baseline, "metric": metric, "margin": margin} if report else None
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Remember what Hydra gives; the launcher is made from the same configuration."""
+        self.context, self.master = hydra_context, config
+        self.launcher = Plugins.instance().instantiate_launcher(hydra_context=hydra_context, task_function=task_function, config=config)
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Expand, compose, plan, run what is missing, report."""
+        from lossbench.multirun.local import run_here
+        from lossbench.multirun.sweep import sweep
+
+        # Hydra's own launcher composes every job anew and stops at the first that fails; in its place run_here does what it promises.
+        launch = run_here if isinstance(self.launcher, BasicLauncher) else getattr(self.launcher, "run_directories", None)
+        if launch is None:
+            raise UserError(f"hydra/launcher={type(self.launcher).__name__} does not know run directories; Available: basic")
+        given = [f"{key}={value}" for key, value in self.params.items()] + arguments
+        sweep(given, self.context.config_loader, self.master, launch, self.question, sys.argv)

@@ -1,0 +1,59 @@
+"""Runs one after another in this process."""
+
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from typing import Any
+
+from lossbench.contract.directory import RunDirectory
+from lossbench.contract.files import cannot_write
+from lossbench.errors import UserError, one_line
+from lossbench.job import asked_to_stop, bring_to_result, hand_over, processes
+from lossbench.multirun.watch import Watch
+
+
+def run_here(runs: Sequence[RunDirectory], watch: Watch) -> None:
+    """Bring run directories to their results, one after another; a run that fails stops no other.
+
+    Args:
+        runs: planned directories.
+        watch: is told how each goes.
+
+    Raises:
+        KeyboardInterrupt: the user wants all of it to stop.
+        SystemExit: a signal does.
+    """
+    for run in runs:
+        watch.started(run)
+        result, reason = _attempt(run)
+        watch.finished(run, result, reason)
+
+
+def _attempt(run: RunDirectory) -> tuple[dict[str, Any] | None, str | None]:
+    try:
+        return (_in_processes(run) if processes(run) > 1 else _quietly(run)), None
+    except UserError as error:
+        return None, one_line(error)
+    except SystemExit as error:
+        if asked_to_stop(error):
+            raise
+        return None, str(run.status.get("reason", f"called sys.exit({error.code})"))
+    except Exception as error:  # whatever it was, it has been written to train.log and is listed at the end
+        return None, f"{type(error).__name__}: {one_line(error)}"
+
+
+def _quietly(run: RunDirectory) -> dict[str, Any]:
+    """What the run prints goes to its train.log."""
+    try:
+        log = open(run.log_path, "a")  # noqa: SIM115 - closed below; opening alone can fail for want of space
+    except OSError as error:
+        raise cannot_write(run.log_path, error) from error
+    with log, redirect_stdout(log):
+        return bring_to_result(run)
+
+
+def _in_processes(run: RunDirectory) -> dict[str, Any]:
+    code = hand_over(run)
+    result = run.result()
+    if code or result is None:
+        raise UserError(str(run.status.get("reason", f"exit code {code}; see train.log")))
+    return result

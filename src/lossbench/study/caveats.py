@@ -1,0 +1,130 @@
+"""What a careful reader should know before believing an answer."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+from lossbench.study.answer import Answer
+from lossbench.study.measures import Measures
+from lossbench.study.records import Record
+from lossbench.study.stats.verdict import least_seeds
+from lossbench.study.words import amount
+
+MADE_WITH = {"versions": "versions of Python, torch or other packages", "device": "kinds of device", "engine": "engines"}
+
+
+def caveats(answer: Answer, measures: Mapping[str, Measures], missing: Sequence[Record]) -> list[str]:
+    """What a careful reader should know before believing the answer; only what applies.
+
+    Args:
+        answer: the answer.
+        measures: label -> measures.
+        missing: runs of the same study that have no result.
+    """
+    runs = [run for arm in answer.arms for run in arm.runs.values()]
+    return [
+        *_about_seeds(answer),
+        *_about_looks(answer),
+        *_about_test_set(answer, measures, runs),
+        *_about_tuning(answer, runs),
+        *_about_runs(runs, missing),
+    ]
+
+
+def _about_seeds(answer: Answer) -> list[str]:
+    said = []
+    if answer.frozen:
+        said.append("Every seed gave the same run: nothing here depends on the seed, so one of them is shown and nothing can be tested.")
+    if answer.baseline is None:
+        return [*said, "There is no baseline among these runs: add loss=cross_entropy, or name one of them as the baseline."]
+    for arm in answer.others:
+        lost = sorted({*arm.runs} ^ {*answer.baseline.runs})
+        if lost:
+            seeds, shared = f"{'seed' if len(lost) == 1 else 'seeds'} {_listed(lost)}", len(answer.common[arm.label])
+            said.append(f"{arm.label} and {answer.baseline.label} do not share {seeds}; they are paired on the {shared} that they share.")
+    short = {comparison.n for comparison in answer.comparisons.values() if not comparison.reachable}
+    if short:
+        least = max(least_seeds(len(answer.comparisons), comparison.look) for comparison in answer.comparisons.values())
+        said.append(
+            f"Too few seeds: with {_listed(sorted(short))} and {len(answer.comparisons)} comparisons no corrected p can fall below 0.05, "
+            f"whatever the difference; {least} seeds are the least."
+        )
+    return said
+
+
+def _about_looks(answer: Answer) -> list[str]:
+    said = []
+    looks = max((comparison.look for comparison in answer.comparisons.values()), default=1)
+    if looks > 1:
+        said.append(
+            f"This is look {looks} at some of these comparisons: testing again after adding seeds finds differences by chance, "
+            "so p-values of later looks are multiplied (the first by 1, the second by 10, then twice as much each time)."
+        )
+    if answer.unrecorded:
+        said.append(f"This look could not be recorded, so later ones will not be corrected for it: {answer.unrecorded}")
+    return said
+
+
+def _about_test_set(answer: Answer, measures: Mapping[str, Measures], runs: Sequence[Record]) -> list[str]:
+    said, unit = [], answer.unit
+    widths = [found.run_half_width for found in measures.values() if found.run_half_width is not None]
+    n = (runs[0].result or {})["n"]["test"]
+    if widths and (answer.margin is None or max(widths) > answer.margin):
+        said.append(
+            f"The test set is small (n = {n:,}): other test examples would move a score by about ±{amount(max(widths), unit)}. More seeds "
+            "do not change that; the verdict is about this test set, and the paired difference moves by less (see the table)."
+        )
+    repeated = max((run.result or {}).get("learnt_images", {}).get("test", 0) for run in runs)
+    if repeated:
+        said.append(f"{repeated} test images have the content of a training image.")
+    return said
+
+
+def _about_tuning(answer: Answer, runs: Sequence[Record]) -> list[str]:
+    said = []
+    optimisers = {(run.params.get("optimizer._target_"), run.params.get("optimizer.lr")) for run in runs}
+    if len(optimisers) == 1:
+        ((name, rate),) = optimisers
+        said.append(
+            f"One optimiser and one learning rate only ({str(name).rpartition('.')[2]}, {rate:g}): the ranking of losses depends on both."
+            if isinstance(rate, int | float)
+            else f"One optimiser only ({str(name).rpartition('.')[2]}): the ranking of losses depends on it."
+        )
+    baseline = answer.baseline
+    if baseline is not None:
+        same = [arm for arm in answer.arms if arm.loss == baseline.loss]
+        if len(same) == 1:
+            said.append(f"{baseline.label} was run with one setting only: a tuned baseline may be better.")
+        else:
+            said.append(
+                f"Of {len(same)} settings of {baseline.loss} the one with the best mean validation score is the baseline "
+                f"({baseline.label}); that favours it a little."
+            )
+    confounded = sorted({key for arm in answer.arms for key in arm.settings if not key.startswith("loss.")})
+    if confounded:
+        said.append(f"Arms differ in more than the loss: {', '.join(confounded)}.")
+    return said
+
+
+def _about_runs(runs: Sequence[Record], missing: Sequence[Record]) -> list[str]:
+    said = []
+    for state in ("failed", "cancelled", "preempted", "running", "planned"):
+        count = sum(record.state == state for record in missing)
+        if count:
+            said.append(f"{count} more {'run is' if count == 1 else 'runs are'} {state} and not in this report.")
+    invalid = sum(record.state == "invalid" for record in missing)
+    if invalid:
+        said.append(f"{invalid} {'cell is' if invalid == 1 else 'cells are'} invalid: the loss is not defined there.")
+    for name, what in MADE_WITH.items():
+        if len({json.dumps((run.result or {}).get(name), sort_keys=True) for run in runs}) > 1:
+            said.append(f"The runs were made with different {what}.")
+    commits = {str((run.result or {}).get("git", {}).get("commit")) for run in runs}
+    if len(commits) > 1:
+        said.append(f"The runs were made at {len(commits)} different commits of the code.")
+    if any((run.result or {}).get("git", {}).get("dirty") for run in runs):
+        said.append("Some runs were made with uncommitted changes in the code.")
+    return said
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    shown = ", ".join(map(str, numbers[:8]))
+    return f"{shown}, ..." if len(numbers) > 8 else shown

@@ -1,0 +1,114 @@
+"""What validation said while the runs of an arm were training."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lossbench.errors import UserError
+from lossbench.study.arms import Arm
+from lossbench.study.plots.bands import Band
+from lossbench.study.records import Record
+from lossbench.study.stats.convergence import area_under_curve, censored_median, first_reach
+from lossbench.study.stats.summary import Summary, summarise, t_interval
+
+
+@dataclass(frozen=True)
+class History:
+    """One metric of one run.
+
+    Args:
+        steps: (k,) updates done, rising.
+        values: (k,) the metric there.
+        seconds_per_step: mean wall-clock time of an update with everything around it, s.
+    """
+
+    steps: np.ndarray
+    values: np.ndarray
+    seconds_per_step: float
+
+
+@dataclass(frozen=True)
+class Convergence:
+    """How fast the runs of an arm reach a score.
+
+    Args:
+        reached: how many runs reach it.
+        n: how many runs have a history.
+        steps: median number of steps, runs that never reach it counted as censored at their end; None where half of them never do.
+        seconds: the same in seconds of wall-clock time, in proportion to the steps.
+        area: mean height of the validation curve, in the metric's stored unit.
+    """
+
+    reached: int
+    n: int
+    steps: float | None
+    seconds: float | None
+    area: Summary
+
+
+def read_metric(run: Record, name: str) -> History | None:
+    """Read one metric of metrics.csv; None where the run has not measured it, or only its results were copied.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    path = run.path / "metrics.csv"
+    if not path.exists():
+        return None
+    try:
+        lines = path.read_text().splitlines()[1:]
+        found = [line.split(",") for line in lines if f",{name}," in line]
+        table = np.array([(step, value) for step, _, _, value in found], dtype=float).reshape(-1, 2)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}); the learning curves need it: restore it, or leave that run out") from error
+    if not len(table):
+        return None
+    # The last row repeats what is known: the weights are validated again before the test.
+    steps, first = np.unique(table[:, 0], return_index=True)
+    result = run.result or {}
+    return History(steps, table[first, 1], float(result.get("seconds", np.nan)) / max(int(result.get("steps") or 1), 1))
+
+
+def histories(arm: Arm, name: str) -> list[History]:
+    """Read one metric of all runs of an arm that measured it."""
+    read = (read_metric(run, name) for run in arm.runs.values())
+    return [history for history in read if history is not None]
+
+
+def band(found: Sequence[History]) -> Band | None:
+    """Mean and 95 % interval over the runs, at the steps that all of them measured; None where they have none in common."""
+    finite = [history for history in found if np.isfinite(history.values).all()]
+    if not finite:
+        return None
+    steps = np.array(sorted(set.intersection(*(set(history.steps.tolist()) for history in finite))))
+    if not len(steps):
+        return None
+    values = np.array([history.values[np.isin(history.steps, steps)] for history in finite])
+    if len(finite) == 1:
+        empty = np.full(len(steps), np.nan)
+        return Band(steps, values[0], empty, empty, 1)
+    low, high = np.array([t_interval(column) for column in values.T]).T
+    return Band(steps, values.mean(axis=0), low, high, len(finite))
+
+
+def convergence(found: Sequence[History], threshold: float, higher_is_better: bool) -> Convergence | None:
+    """Say when the runs reach a score.
+
+    Args:
+        found: the histories of an arm.
+        threshold: the score, stored unit.
+        higher_is_better: whether reaching it means rising to it.
+
+    Returns:
+        Medians with censoring; None where there is no history.
+    """
+    if not found:
+        return None
+    sign = 1 if higher_is_better else -1
+    reached = [first_reach(history.steps, sign * history.values, sign * threshold) for history in found]
+    hit = np.array([step is not None for step in reached])
+    steps = np.array([history.steps[-1] if step is None else step for step, history in zip(reached, found, strict=True)])
+    seconds = steps * np.array([history.seconds_per_step for history in found])
+    areas = np.array([area_under_curve(history.steps, history.values) for history in found])
+    return Convergence(int(hit.sum()), len(found), censored_median(steps, hit), censored_median(seconds, hit), summarise(areas))
