@@ -1,9 +1,9 @@
-# make setup | demo | test | check | tensorboard; the environment lives in .venv and is made again only when the pins change.
+# make setup | demo | report DIR=... | test | check | tensorboard; the environment lives in .venv and is made again only when the pins change.
 PYTHON ?= python3
 BIN := .venv/bin
 RUNS := $(or $(LOSSBENCH_RUNS),runs)
 
-.PHONY: setup demo test check tensorboard bench pins clean
+.PHONY: setup demo report test check tensorboard bench pins clean
 
 setup: .venv/.ready
 
@@ -18,8 +18,7 @@ setup: .venv/.ready
 	touch $@
 
 demo: setup
-	$(BIN)/python train.py
-	$(BIN)/python train.py experiment=digits
+	$(BIN)/python train.py experiment=digits_losses
 
 test: setup
 	$(BIN)/python -m pytest
@@ -29,6 +28,9 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright --project pyproject.toml
 	$(BIN)/python -m pytest
+
+report: setup
+	$(BIN)/python scripts/report.py $(or $(DIR),$(RUNS)/digits_losses)
 
 tensorboard: setup
 	$(BIN)/tensorboard --logdir $(RUNS)

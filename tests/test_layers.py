@@ -18,7 +18,7 @@ LIGHT = [
     "data.source", "data.toy", "data.digits", "data.order", "data.augment", "predict",
     *(f"data.images.{name}" for name in ("source", "drawn", "imagenet", "pets", "folder", "fake")),
     *(f"data.images.{name}" for name in ("subset", "lists", "inspection", "decode")),
-    "study.plots.confusion", "study.plots.grids", "study.plots.reliability", "study.plots.labels",
+    *(name.removeprefix("lossbench.") for name in MODULES if name.startswith(("lossbench.study.", "lossbench.multirun."))),
 ]  # fmt: skip
 # Of our own modules and of HEAVY, what a room may name anywhere, also inside functions.
 ROOMS = {
@@ -34,7 +34,12 @@ ROOMS = {
     "task": {"torch", "pytorch_lightning", "lossbench.evaluation", "lossbench.metrics", "lossbench.errors", "lossbench.seeds"},
     "evaluation": {"torch", "lossbench.metrics"},
     "study": {"lossbench.study", "lossbench.contract", "lossbench.errors", "lossbench.seeds", "lossbench.units"},
+    "multirun": {
+        *{"lossbench.multirun", "lossbench.commandline", "lossbench.plan", "lossbench.job", "lossbench.report", "lossbench.study"},
+        *{"lossbench.contract", "lossbench.errors", "lossbench.hardware"},
+    },
     "schedules": {"lossbench.errors", "lossbench.config"},
+    "units": set(),
     "report": {"lossbench.errors", "lossbench.contract", "lossbench.units"},
 }
 
@@ -71,7 +76,7 @@ def test_a_room_knows_only_its_neighbours(room: str) -> None:
         assert not strangers, f"{module} imports {strangers}"
 
 
-@pytest.mark.parametrize("module", [f"lossbench.{name}" for name in LIGHT])
+@pytest.mark.parametrize("module", [*(f"lossbench.{name}" for name in LIGHT), "hydra_plugins.lossbench.sweeper"])
 def test_what_must_start_fast_reaches_nothing_heavy(module: str) -> None:
     seen, todo = set(), [module]
     while todo:

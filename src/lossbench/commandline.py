@@ -98,7 +98,7 @@ def _unknown_key(key: str, text: str) -> str:
     parent, _, name = key.rpartition(".")
     groups = [word for word in sys.argv[1:] if re.fullmatch(r"[\w/@]+=[\w/,-]+", word) and not word.startswith(f"{key}=")]
     try:
-        config = _compose_again([word for word in groups if "," not in word])
+        config = _compose_again([word for word in groups if "," not in word], with_hydra=key.startswith("hydra."))
         node = OmegaConf.select(config, parent) if parent else config
     except (ConfigCompositionException, OmegaConfBaseException):
         return one_line(text)
@@ -109,7 +109,7 @@ def _unknown_key(key: str, text: str) -> str:
     return f"{key} does not exist; {suggest(name, kept)}. To add a key that the configuration does not know, write +{key}=VALUE"
 
 
-def _compose_again(overrides: list[str]) -> DictConfig:
+def _compose_again(overrides: list[str], with_hydra: bool) -> DictConfig:
     from pathlib import Path
 
     from hydra import initialize_config_dir
@@ -117,4 +117,4 @@ def _compose_again(overrides: list[str]) -> DictConfig:
     folders = Path(sys.argv[0]).resolve().parents  # of train.py, or of a script below it
     conf = next((folder / "conf" for folder in folders if (folder / "conf" / "train.yaml").exists()), folders[0] / "conf")
     with initialize_config_dir(str(conf), version_base="1.3"):
-        return compose("train", overrides=overrides)
+        return compose("train", overrides=overrides, return_hydra_config=with_hydra)

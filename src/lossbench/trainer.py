@@ -90,8 +90,7 @@ def make_loggers(config: Mapping[str, Any], run: RunDirectory, history: History 
             extra |= {"tracking_uri": f"sqlite:///{run.path.resolve().parents[2] / 'mlflow.db'}"}
         logger = build(node, f"logger.{name}", **extra)
         if step is None and isinstance(logger, TensorBoardLogger):
-            names = ["accuracy", "loss", "nll", "ece", *config["yardsticks"]]
-            fill_hparams(logger, flatten(config), [f"{stage}/{metric}" for metric in names for stage in ("val", "test")])
+            fill_hparams(logger, flatten(config))
         elif step is None:
             logger.log_hyperparams(flatten(config))
         loggers.append(logger)

@@ -52,9 +52,14 @@ class Rows(Callback):
 
 
 @rank_zero_only
-def fill_hparams(logger: TensorBoardLogger, params: Mapping[str, Any], metrics: list[str]) -> None:
-    """Register hyper-parameters and metric names: TensorBoard's HPARAMS tab stays empty unless this comes before the metrics."""
+def fill_hparams(logger: TensorBoardLogger, params: Mapping[str, Any]) -> None:
+    """Tell TensorBoard's HPARAMS tab the settings of this run, before its metrics come.
+
+    Not the list of settings of a whole experiment, which torch writes too: TensorBoard would take the first run's for all. Without it
+    it collects the settings and metrics of all runs, and shows first what differs between them.
+    """
     wanted = {name: value for name, value in params.items() if name.startswith(COMPARED) and not name.endswith("_target_")}
     shown = {name: value for name, value in wanted.items() if isinstance(value, bool | int | float | str)}
-    for summary in hparams(shown, dict.fromkeys(metrics, 0.0)):
+    _, started, ended = hparams(shown, {})
+    for summary in (started, ended):
         logger.experiment._get_file_writer().add_summary(summary)

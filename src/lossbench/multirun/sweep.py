@@ -60,7 +60,7 @@ def sweep(
         planned = plan_jobs(jobs, Composer(loader, master), command)
     except OmegaConfBaseException as error:  # not through Hydra, which would add a line of its own
         raise UserError(explain(error) or one_line(error)) from error
-    todo = [run for run in planned.labels if not run.result_path.exists()]
+    todo = [run for run in planned.labels if not _is_done(run)]
     print(_beginning(planned, todo), flush=True)
     watch = Watch(planned.labels, todo, _shown(planned))
     try:
@@ -102,6 +102,13 @@ def plan_jobs(jobs: Sequence[Job], compose: Composer, command: list[str]) -> Pla
             if run.status.get("reason") != reason:
                 run.set_status("invalid", reason=reason, params=flatten(whole))
     return planned
+
+
+def _is_done(run: RunDirectory) -> bool:
+    try:
+        return run.result() is not None
+    except UserError:  # damaged: it is not done, and running it says what to do
+        return False
 
 
 def _beginning(planned: Planned, todo: Sequence[RunDirectory]) -> str:

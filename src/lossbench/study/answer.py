@@ -1,5 +1,6 @@
 """From runs to an answer: scores of every arm, and its paired comparison with the baseline."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -42,6 +43,7 @@ class Answer:
         summaries: label -> the scores of the arm, stored unit.
         comparisons: label -> paired comparison with the baseline, stored unit, positive is better; arms without common seeds are missing.
         common: label -> seeds that the arm and the baseline both have.
+        chosen: whether the baseline is one of several settings of its loss, the best of them on the validation split.
         frozen: whether every seed gave the same run, so that seeds say nothing and one of them is kept.
         unrecorded: why the looks could not be recorded, if so.
     """
@@ -54,6 +56,7 @@ class Answer:
     summaries: Mapping[str, Summary]
     comparisons: Mapping[str, Comparison]
     common: Mapping[str, Sequence[int]]
+    chosen: bool = False
     frozen: bool = False
     unrecorded: str | None = None
 
@@ -86,21 +89,22 @@ def answer(records: Sequence[Record], question: Question) -> Answer:
     metric = _metric(arms, question.metric)
     unit = unit_of(metric)
     margin = question.margin if question.margin is not None else unit.margin
-    if margin is not None and not margin > 0:
-        raise UserError(f"margin must be > 0 in the unit of {metric} (0.01 is one point of accuracy), got {margin}")
-    arms, frozen = _one_of_each(arms) if _are_frozen(arms) else (arms, False)
+    if margin is not None and not 0 < margin < math.inf:
+        raise UserError(f"margin must be > 0 and finite, in the unit of {metric} (0.01 is one point of accuracy), got {margin}")
+    frozen = _are_frozen(arms)
+    arms = _one_of_each(arms) if frozen else arms
     summaries = {arm.label: summarise(arm.values(metric)) for arm in arms}
     sign = 1 if unit.higher_is_better else -1
-    arms = sorted(arms, key=lambda arm: -sign * summaries[arm.label].mean)
-    baseline = _baseline(arms, question.baseline, metric)
+    arms = sorted(arms, key=lambda arm: (-sign * summaries[arm.label].mean, arm.label))
+    baseline, chosen = _baseline(arms, question.baseline, metric)
     if baseline is None:
-        return Answer(metric, unit, margin, arms, None, summaries, {}, {}, frozen)
+        return Answer(metric, unit, margin, arms, None, summaries, {}, {}, frozen=frozen)
     arms = [baseline, *(arm for arm in arms if arm is not baseline)]
     common = {arm.label: [seed for seed in arm.runs if seed in baseline.runs] for arm in arms[1:]}
     differences = {arm.label: sign * paired(arm, baseline, metric, common[arm.label]) for arm in arms[1:] if common[arm.label]}
     looks, unrecorded = _looks(arms, baseline, metric, common)
     comparisons = compare(differences, margin, looks) if differences else {}
-    return Answer(metric, unit, margin, arms, baseline, summaries, comparisons, common, frozen, unrecorded)
+    return Answer(metric, unit, margin, arms, baseline, summaries, comparisons, common, chosen, frozen, unrecorded)
 
 
 def paired(arm: Arm, baseline: Arm, metric: str, seeds: Sequence[int]) -> np.ndarray:
@@ -123,16 +127,20 @@ def _metric(arms: Sequence[Arm], wanted: str | None) -> str:
     return wanted
 
 
-def _baseline(arms: Sequence[Arm], name: str, metric: str) -> Arm | None:
-    """Find the baseline by label, else among the arms of that loss the one with the best validation score."""
-    named = [arm for arm in arms if arm.label == name] or [arm for arm in arms if arm.loss == name]
+def _baseline(arms: Sequence[Arm], name: str, metric: str) -> tuple[Arm | None, bool]:
+    """Find the baseline by label, else among the arms of that loss the one with the best validation score; say whether one was chosen."""
+    # By label first: of two with the same validation score the test score is not to choose.
+    named = sorted((arm for arm in arms if name in (arm.label, arm.loss)), key=lambda arm: (arm.label != name, arm.label))
     if not named:
         if name == Question.baseline:  # a sweep of one loss alone has none, and need not
-            return None
+            return None, False
         raise UserError(f"baseline={name} does not exist; {suggest(name, [*{arm.loss for arm in arms}, *(arm.label for arm in arms)])}")
+    if named[0].label == name:
+        return named[0], False
     validated = metric.replace("test/", "val/", 1)
     sign = 1 if unit_of(metric).higher_is_better else -1
-    return max(named, key=lambda arm: sign * float(np.mean(arm.values(validated))) if len(arm.values(validated)) else -np.inf)
+    best = max(named, key=lambda arm: sign * float(np.mean(arm.values(validated))) if len(arm.values(validated)) else -np.inf)
+    return best, len(named) > 1
 
 
 def _looks(arms: Sequence[Arm], baseline: Arm, metric: str, common: Mapping[str, Sequence[int]]) -> tuple[dict[str, int], str | None]:
@@ -145,9 +153,12 @@ def _looks(arms: Sequence[Arm], baseline: Arm, metric: str, common: Mapping[str,
 def _are_frozen(arms: Sequence[Arm]) -> bool:
     """Whether the seed decides nothing: every arm with several seeds has the same loss on both splits in all of them."""
     several = [arm for arm in arms if len(arm.runs) > 1]
-    same = (len(set(arm.values(metric).tolist())) == 1 for arm in several for metric in ("val/loss", "test/loss"))
-    return bool(several) and all(same)
+    found = ([run.metrics.get(metric) for run in arm.runs.values()] for arm in several for metric in ("val/loss", "test/loss"))
+    return bool(several) and all(losses[0] is not None and len(set(losses)) == 1 for losses in found)
 
 
-def _one_of_each(arms: Sequence[Arm]) -> tuple[list[Arm], bool]:
-    return [Arm(arm.label, arm.loss, arm.digest, arm.settings, dict(list(arm.runs.items())[:1])) for arm in arms], True
+def _one_of_each(arms: Sequence[Arm]) -> list[Arm]:
+    """Keep one seed, the same in all arms where they share one."""
+    shared = set.intersection(*({*arm.runs} for arm in arms))
+    kept = [min(shared or arm.runs) for arm in arms]
+    return [Arm(arm.label, arm.loss, arm.digest, arm.settings, {seed: arm.runs[seed]}) for arm, seed in zip(arms, kept, strict=True)]

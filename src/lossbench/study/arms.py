@@ -106,17 +106,22 @@ def _choice(params: Mapping[str, Any], group: str) -> str:
 
 
 def _comparable(value: Any) -> str:
+    if value == {}:  # a group of which nothing is chosen
+        return repr(None)
     return repr(float(f"{value:.12g}")) if isinstance(value, int | float) and not isinstance(value, bool) else repr(value)
 
 
 def _label(params: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
     names = Counter(key.rpartition(".")[2] for key in settings if key != "loss.name")
+    without = {key.rpartition(".")[0] for key, value in settings.items() if value is None and key.endswith((".name", "._target_"))}
     words = [str(params["loss.name"])]
     for key, value in settings.items():
-        last = key.rpartition(".")[2]
+        group, _, last = key.rpartition(".")
         if key == "loss.name" or key == "loss._target_":
             continue
-        if last in ("name", "_target_"):
+        if group in without:
+            words += [f"no {group.rpartition('.')[2]}"] if last in ("name", "_target_") else []
+        elif last in ("name", "_target_"):
             words.append(str(value).rpartition(".")[2] if last == "_target_" else str(value))
         else:
             words.append(f"{key if names[last] > 1 else last}={_shown(value)}")

@@ -4,9 +4,10 @@ import json
 from collections.abc import Mapping, Sequence
 
 from lossbench.study.answer import Answer
+from lossbench.study.arms import Arm
 from lossbench.study.measures import Measures
 from lossbench.study.records import Record
-from lossbench.study.stats.verdict import least_seeds
+from lossbench.study.stats.verdict import least_seeds, reachable
 from lossbench.study.words import amount
 
 MADE_WITH = {"versions": "versions of Python, torch or other packages", "device": "kinds of device", "engine": "engines"}
@@ -36,17 +37,24 @@ def _about_seeds(answer: Answer) -> list[str]:
         said.append("Every seed gave the same run: nothing here depends on the seed, so one of them is shown and nothing can be tested.")
     if answer.baseline is None:
         return [*said, "There is no baseline among these runs: add loss=cross_entropy, or name one of them as the baseline."]
+    lost: dict[tuple[int, ...], list[Arm]] = {}
     for arm in answer.others:
-        lost = sorted({*arm.runs} ^ {*answer.baseline.runs})
-        if lost:
-            seeds, shared = f"{'seed' if len(lost) == 1 else 'seeds'} {_listed(lost)}", len(answer.common[arm.label])
-            said.append(f"{arm.label} and {answer.baseline.label} do not share {seeds}; they are paired on the {shared} that they share.")
+        seeds = tuple(sorted({*arm.runs} ^ {*answer.baseline.runs}))
+        if seeds and answer.common[arm.label]:  # without any in common it is not compared, and the answer says so
+            lost.setdefault(seeds, []).append(arm)
+    for seeds, arms in lost.items():
+        names = arms[0].label if len(arms) == 1 else f"{arms[0].label} and {len(arms) - 1} others"
+        shared = sorted({len(answer.common[arm.label]) for arm in arms})
+        which = f"{'seed' if len(seeds) == 1 else 'seeds'} {_listed(seeds)}"
+        said.append(f"{names} do not share {which} with {answer.baseline.label}; they are paired on the {_listed(shared)} that they share.")
     short = {comparison.n for comparison in answer.comparisons.values() if not comparison.reachable}
-    if short:
-        least = max(least_seeds(len(answer.comparisons), comparison.look) for comparison in answer.comparisons.values())
+    if short and not answer.frozen:
+        family, look = len(answer.comparisons), max(comparison.look for comparison in answer.comparisons.values())
+        least = least_seeds(family, look)
         said.append(
-            f"Too few seeds: with {_listed(sorted(short))} and {len(answer.comparisons)} comparisons no corrected p can fall below 0.05, "
-            f"whatever the difference; {least} seeds are the least."
+            f"Too few seeds: with {_listed(sorted(short))} {'seed' if max(short) == 1 else 'seeds'} and {family} "
+            f"{'comparison' if family == 1 else 'comparisons'} no corrected p can fall below 0.05, whatever the difference; "
+            + (f"{least} seeds are the least." if reachable(least, family, look) else "no number of seeds is enough: compare fewer arms.")
         )
     return said
 
@@ -94,7 +102,7 @@ def _about_tuning(answer: Answer, runs: Sequence[Record]) -> list[str]:
         same = [arm for arm in answer.arms if arm.loss == baseline.loss]
         if len(same) == 1:
             said.append(f"{baseline.label} was run with one setting only: a tuned baseline may be better.")
-        else:
+        elif answer.chosen:
             said.append(
                 f"Of {len(same)} settings of {baseline.loss} the one with the best mean validation score is the baseline "
                 f"({baseline.label}); that favours it a little."
@@ -111,7 +119,7 @@ def _about_runs(runs: Sequence[Record], missing: Sequence[Record]) -> list[str]:
         count = sum(record.state == state for record in missing)
         if count:
             said.append(f"{count} more {'run is' if count == 1 else 'runs are'} {state} and not in this report.")
-    invalid = sum(record.state == "invalid" for record in missing)
+    invalid = len({record.path.resolve().parent for record in missing if record.state == "invalid"})  # a cell has a run for each seed
     if invalid:
         said.append(f"{invalid} {'cell is' if invalid == 1 else 'cells are'} invalid: the loss is not defined there.")
     for name, what in MADE_WITH.items():

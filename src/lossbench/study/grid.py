@@ -25,7 +25,7 @@ class Grid:
         arms: (x index, y index) -> arm.
         invalid: (h, w) bool, cells for which the loss is not defined.
         best: the cell with the best mean.
-        fixed: other settings that were swept too, at the values of the best arm; only arms with these are shown.
+        fixed: other settings that were swept too, at the values of the best arm; only arms and invalid cells with these are shown.
     """
 
     loss: str
@@ -74,8 +74,9 @@ def _grid(loss: str, arms: Sequence[Arm], invalid: Sequence[Mapping[str, Any]], 
     sign = 1 if answer.unit.higher_is_better else -1
     best = max(arms, key=lambda arm: sign * answer.summaries[arm.label].mean)
     fixed = {key: best.params.get(key) for key in keys if key not in chosen and key in best.settings and key != "loss.name"}
-    shown = [arm for arm in arms if all(arm.params.get(key) == value for key, value in fixed.items())]
-    cells = [[_rounded(params.get(key)) for key in chosen] for params in invalid if all(_is_number(params.get(key)) for key in chosen)]
+    shown = [arm for arm in arms if _agrees(arm.params, fixed)]
+    undefined = [params for params in invalid if _agrees(params, fixed) and all(_is_number(params.get(key)) for key in chosen)]
+    cells = [[_rounded(params.get(key)) for key in chosen] for params in undefined]
     points = {arm.label: [_rounded(arm.params[key]) for key in chosen] for arm in shown}
     axes = [np.array(sorted({point[k] for point in [*points.values(), *cells]})) for k in range(len(chosen))]
     x, y = axes[0], axes[1] if len(axes) > 1 else np.array([np.nan])
@@ -88,6 +89,11 @@ def _grid(loss: str, arms: Sequence[Arm], invalid: Sequence[Mapping[str, Any]], 
         i, j = place(cell)
         mask[j, i] = True
     return Grid(loss, chosen, x, y, {place(points[arm.label]): arm for arm in shown}, mask, place(points[best.label]), fixed)
+
+
+def _agrees(params: Mapping[str, Any], fixed: Mapping[str, Any]) -> bool:
+    found = ((params.get(key), value) for key, value in fixed.items())
+    return all(ours == value or (_is_number(ours) and _is_number(value) and _rounded(ours) == _rounded(value)) for ours, value in found)
 
 
 def _all_numbers(arms: Sequence[Arm], key: str) -> bool:

@@ -27,6 +27,11 @@ class History:
     values: np.ndarray
     seconds_per_step: float
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether no value is NaN or infinite."""
+        return bool(np.isfinite(self.values).all())
+
 
 @dataclass(frozen=True)
 class Convergence:
@@ -36,15 +41,15 @@ class Convergence:
         reached: how many runs reach it.
         n: how many runs have a history.
         steps: median number of steps, runs that never reach it counted as censored at their end; None where half of them never do.
-        seconds: the same in seconds of wall-clock time, in proportion to the steps.
-        area: mean height of the validation curve, in the metric's stored unit.
+        seconds: the same in seconds of wall-clock time, in proportion to the steps; None also where a run's time is not known.
+        area: mean height of the validation curves without NaN and infinities, in the metric's stored unit; None where there is none.
     """
 
     reached: int
     n: int
     steps: float | None
     seconds: float | None
-    area: Summary
+    area: Summary | None
 
 
 def read_metric(run: Record, name: str) -> History | None:
@@ -57,9 +62,14 @@ def read_metric(run: Record, name: str) -> History | None:
     if not path.exists():
         return None
     try:
-        lines = path.read_text().splitlines()[1:]
+        text = path.read_text()
+        lines = text.splitlines()[1:]
+        if not text.endswith("\n") or ",test/" not in "".join(lines[-1:]):  # with half a curve a run would seem never to get anywhere
+            raise ValueError("its end is missing")
         found = [line.split(",") for line in lines if f",{name}," in line]
         table = np.array([(step, value) for step, _, _, value in found], dtype=float).reshape(-1, 2)
+        if not np.isfinite(table[:, 0]).all():
+            raise ValueError("a step is not a number")
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read ({error}); the learning curves need it: restore it, or leave that run out") from error
     if not len(table):
@@ -67,7 +77,8 @@ def read_metric(run: Record, name: str) -> History | None:
     # The last row repeats what is known: the weights are validated again before the test.
     steps, first = np.unique(table[:, 0], return_index=True)
     result = run.result or {}
-    return History(steps, table[first, 1], float(result.get("seconds", np.nan)) / max(int(result.get("steps") or 1), 1))
+    seconds = result.get("seconds")
+    return History(steps, table[first, 1], np.nan if seconds is None else seconds / max(int(result.get("steps") or 1), 1))
 
 
 def histories(arm: Arm, name: str) -> list[History]:
@@ -78,7 +89,7 @@ def histories(arm: Arm, name: str) -> list[History]:
 
 def band(found: Sequence[History]) -> Band | None:
     """Mean and 95 % interval over the runs, at the steps that all of them measured; None where they have none in common."""
-    finite = [history for history in found if np.isfinite(history.values).all()]
+    finite = [history for history in found if history.is_finite]
     if not finite:
         return None
     steps = np.array(sorted(set.intersection(*(set(history.steps.tolist()) for history in finite))))
@@ -110,5 +121,6 @@ def convergence(found: Sequence[History], threshold: float, higher_is_better: bo
     hit = np.array([step is not None for step in reached])
     steps = np.array([history.steps[-1] if step is None else step for step, history in zip(reached, found, strict=True)])
     seconds = steps * np.array([history.seconds_per_step for history in found])
-    areas = np.array([area_under_curve(history.steps, history.values) for history in found])
-    return Convergence(int(hit.sum()), len(found), censored_median(steps, hit), censored_median(seconds, hit), summarise(areas))
+    time = censored_median(seconds, hit) if np.isfinite(seconds).all() else None
+    areas = np.array([area_under_curve(history.steps, history.values) for history in found if history.is_finite])
+    return Convergence(int(hit.sum()), len(found), censored_median(steps, hit), time, summarise(areas) if len(areas) else None)

@@ -25,9 +25,13 @@ class Looks:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "looks.json"
-        self.seen: dict[str, list[list[int]]] = dict(read_json(self.path)) if self.path.exists() else {}
+        advice = "move it away, and every comparison counts as new"
+        try:
+            self.seen: dict[str, list[list[int]]] = dict(read_json(self.path)) if self.path.exists() else {}
+        except UserError as error:
+            raise UserError(f"{self.path} is damaged ({error.__cause__ or 'expected a JSON object'}); {advice}") from error
         if not all(_is_history(history) for history in self.seen.values()):
-            raise UserError(f"{self.path} is damaged: expected lists of seeds; move it away, and every comparison counts as new")
+            raise UserError(f"{self.path} is damaged: expected lists of seeds; {advice}")
 
     def count(self, name: str, seeds: Sequence[int], comparisons: int) -> int:
         """Say which look this is, 1 the first, and remember it if it can decide anything among so many comparisons."""

@@ -17,6 +17,7 @@ from lossbench.study.stats.summary import Summary, summarise
 FRACTION = 0.95  # of the baseline's last validation score (of its gain, for losses): what counts as reached
 CALIBRATION = ("test/ece", "test/ece_scaled", "test/nll", "test/nll_scaled")
 Z95 = 1.96  # as in lossbench.metrics
+DAMAGED = (OSError, ValueError, KeyError, BadZipFile, EOFError, RuntimeError)  # what a broken .npz raises
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def _mean_half_width(runs: Sequence[Record], metric: str) -> float | None:
 
 def _threshold(answer: Answer, found: Mapping[str, Sequence[History]]) -> float | None:
     """FRACTION of the baseline's last score; of a metric that falls, the level at which FRACTION of the fall is done."""
-    runs = found.get(answer.baseline.label, ()) if answer.baseline else ()
+    runs = [history for history in found.get(answer.baseline.label, ()) if history.is_finite] if answer.baseline else []
     if not runs:
         return None
     last = float(np.mean([history.values[-1] for history in runs]))
@@ -95,9 +96,13 @@ def _difference_half_width(arm: Arm, answer: Answer) -> float | None:
     if baseline is None or not seeds or answer.metric not in ("test/accuracy", "test/error_rate"):
         return None
     total: np.ndarray | None = None
+    ids: list[str] | None = None
     for seed in seeds:
         ours, theirs = _correct(arm.runs[seed]), _correct(baseline.runs[seed])
-        if ours is None or theirs is None or ours[1].tolist() != theirs[1].tolist():
+        if ours is None or theirs is None:
+            return None
+        ids = ids or ours[1].tolist()
+        if not ours[1].tolist() == theirs[1].tolist() == ids:
             return None
         difference = ours[0].astype(float) - theirs[0]
         total = difference if total is None else total + difference
@@ -115,7 +120,7 @@ def _correct(run: Record) -> tuple[np.ndarray, np.ndarray] | None:
     if not path.exists():
         return None
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             return arrays["test_outputs"].argmax(axis=1) == arrays["test_targets"], arrays["test_ids"]
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
+    except DAMAGED as error:
         raise UserError(f"{path} cannot be read ({error}); delete it and the report goes without it") from error

@@ -7,7 +7,6 @@ from itertools import groupby
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
 
 from lossbench.study.answer import Answer
 from lossbench.study.arms import Arm
@@ -18,6 +17,7 @@ from lossbench.study.tables import Table
 from lossbench.study.words import amount, headline, sentences
 
 SHOWN_RUNS = 30
+SHOWN_SENTENCES = 12
 
 
 def render(answer: Answer, tables: Sequence[Table], pictures: Sequence[Picture], caveats: Sequence[str], missing: Sequence[Record]) -> str:
@@ -40,11 +40,11 @@ def render(answer: Answer, tables: Sequence[Table], pictures: Sequence[Picture],
         title=title(answer),
         subtitle=_subtitle(answer, runs),
         headline=headline(answer),
-        sentences=sentences(answer),
+        sentences=_first(sentences(answer)),
         caveats=caveats,
         tables=tables,
         legend=_legend(answer),
-        pictures=[{**picture._asdict(), "svg": _svg(picture)} for picture in pictures],
+        pictures=[{**picture._asdict(), "svg": to_svg(picture.figure, picture.name, picture.title)} for picture in pictures],
         runs=f"{len(runs)} runs of {len(answer.arms)} losses or settings, started with:",
         commands=_commands(runs),
         facts=list(_facts(answer, runs).items()),
@@ -70,12 +70,13 @@ def ranges(numbers: Sequence[int]) -> str:
     return ", ".join(parts)
 
 
+def _first(said: Sequence[str]) -> list[str]:
+    more = len(said) - SHOWN_SENTENCES
+    return [*said[:SHOWN_SENTENCES], f"... and {more} more in the table."] if more > 1 else list(said)
+
+
 def _keep_together(value: Any) -> Any:
     return value.replace(" %", "\u00a0%") if type(value) is str else value
-
-
-def _svg(picture: Picture) -> Markup:
-    return Markup(to_svg(picture.figure, picture.name, picture.title))  # to_svg escapes
 
 
 def _subtitle(answer: Answer, runs: Sequence[Record]) -> str:
@@ -89,10 +90,10 @@ def _legend(answer: Answer) -> str:
     if answer.baseline is None:
         return said
     return said + (
-        "p: sign-flip permutation test of the paired differences, two-sided; corrected for the number of comparisons (Holm) and of looks. "
-        "Effect d: mean / standard deviation of the differences. Better in: share of seeds, ties half. ± from test set: how far the mean "
-        "difference may move with other test examples. Equivalent: two one-sided t tests at the margin, corrected in the same way. "
-        "Intervals are 95 %, for each loss alone."
+        "Differences are turned so that positive is better. p: sign-flip permutation test of the paired differences, two-sided; corrected "
+        "for the number of comparisons (Holm) and of looks. Effect d: mean / standard deviation of the differences. Better in: share of "
+        "seeds, ties half. ± from test set: how far the mean difference may move with other test examples. Equivalent: two one-sided t "
+        "tests at the margin, corrected in the same way. Intervals are 95 %, for each loss alone."
     )
 
 
@@ -124,4 +125,4 @@ def _worded(value: Any) -> str:
 
 
 def _missing(record: Record) -> dict[str, str]:
-    return {"state": record.state, "path": "/".join(record.path.parts[-3:]), "reason": str(record.status.get("reason", ""))}
+    return {"state": record.state, "path": "/".join(record.path.resolve().parts[-3:]), "reason": str(record.status.get("reason", ""))}

@@ -90,12 +90,19 @@ def _curves(answer: Answer, measures: Mapping[str, Measures]) -> Iterator[Pictur
         return
     cut = f" The {MOST_CURVES} best of {len(bands)} are shown." if len(bands) > MOST_CURVES else ""
     curves = {
-        label: Band(found.steps, factor * found.mean, factor * found.low, factor * found.high, found.n)
+        label: Band(
+            found.steps, factor * found.mean, _possible(answer, factor * found.low), _possible(answer, factor * found.high), found.n
+        )
         for label, found in list(bands.items())[:MOST_CURVES]
     }
     unit = f" ({answer.unit.name})" if answer.unit.name else ""
     figure = draw_bands(curves, ylabel=f"{answer.monitored}{unit}", title="")
     yield Picture("curves", "Learning curves", f"Mean {answer.monitored} over seeds, bands are 95 % t intervals at each step.{cut}", figure)
+
+
+def _possible(answer: Answer, ends: np.ndarray) -> np.ndarray:
+    """A t interval of a few seeds may leave 0..100 %, which would squeeze the curves."""
+    return np.clip(ends, 0, 100) if answer.unit.name == "%" else ends
 
 
 def _calibration(measures: Mapping[str, Measures], shown: Sequence[Arm], cut: str) -> Iterator[Picture]:

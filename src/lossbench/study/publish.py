@@ -60,7 +60,7 @@ def default_folder(found: Answer) -> Path:
     result: Mapping[str, object] = run.result or {}
     asked = sorted(arm.digest for arm in found.arms)
     digest = sha256("\n".join([found.metric, *asked]).encode()).hexdigest()[:SHOWN_HASH]
-    return run.path.parents[1] / "reports" / f"{result.get('data')}-{result.get('model')}-{digest}"
+    return run.path.resolve().parents[1] / "reports" / f"{result.get('data')}-{result.get('model')}-{digest}"
 
 
 def _write(
@@ -84,7 +84,7 @@ def _write(
 
 
 def _write_text(path: Path, text: str) -> None:
-    write_atomic(path, lambda file: file.write(text.encode()))
+    write_atomic(path, lambda file: file.write(text.encode(errors="replace")))
 
 
 def _verdict(found: Answer, table: Table, warnings: Sequence[str], page: Path) -> str:

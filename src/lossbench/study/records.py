@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -49,7 +50,10 @@ class Record:
     @property
     def state(self) -> str:
         """The run's state; result.json decides what is done."""
-        return "done" if self.result is not None else str(self.status.get("status", "planned"))
+        if self.result is not None:
+            return "done"
+        said = str(self.status.get("status", "planned"))
+        return "planned" if said == "done" else said  # its result was moved away: the same command runs it again
 
     @cached_property
     def params(self) -> Mapping[str, Any]:
@@ -92,6 +96,8 @@ def read_record(path: Path) -> Record:
     whole = read_json(result)
     if missing := [key for key in ("metrics", "params", "seed", "loss", "hash", "n", "fingerprint") if key not in whole]:
         raise UserError(f"{result} lacks {', '.join(missing)}; move it away and start the run again")
+    if not (isinstance(whole["metrics"], dict) and all(map(_is_measured, whole["metrics"].values()))):
+        raise UserError(f"{result} is damaged: expected finite numbers as metrics; move it away and start the run again")
     return Record(path, said, whole)
 
 
@@ -147,7 +153,7 @@ def write_csv(path: Path, columns: Sequence[str], table: Iterable[Mapping[str, A
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(table)
-    write_atomic(path, lambda file: file.write(text.getvalue().encode()))
+    write_atomic(path, lambda file: file.write(text.getvalue().encode(errors="replace")))
 
 
 def by_seed(records: Iterable[Record]) -> dict[str, dict[int, Record]]:
@@ -159,8 +165,15 @@ def by_seed(records: Iterable[Record]) -> dict[str, dict[int, Record]]:
     return dict(groups)
 
 
+def _is_measured(value: Any) -> bool:
+    return value is None or (isinstance(value, int | float) and math.isfinite(value))
+
+
 def _below(folder: Path) -> Iterator[Path]:
-    names = {entry.name: entry.is_dir() for entry in os.scandir(folder)}
+    try:
+        names = {entry.name: entry.is_dir() for entry in os.scandir(folder)}
+    except OSError as error:
+        raise UserError(f"{folder} cannot be read: {error.strerror or error}; name folders that can") from error
     if "status.json" in names or "result.json" in names:
         yield folder
         return

@@ -36,7 +36,8 @@ class Table(NamedTuple):
 def verdict_table(answer: Answer, measures: Mapping[str, Measures]) -> Table:
     """The table that answers: scores, paired differences, verdicts."""
     unit, baseline = answer.unit, answer.baseline
-    compared = ["verdict", f"difference{_in(unit.difference)}", "its 95 % interval", "corrected p"] if baseline else []
+    turned = unit.difference if unit.higher_is_better else f"{unit.difference}, + is better".removeprefix(", ")
+    compared = ["verdict", f"difference{_in(turned)}", "its 95 % interval", "corrected p"] if baseline else []
     scores = ["n seeds", f"mean ± sd{_in(unit.name)}", "95 % interval", "median", "IQM"]
     more = ["p", "effect d", "better in", "± from test set"] if baseline else []
     rows = []
@@ -74,7 +75,7 @@ def more_table(answer: Answer, measures: Mapping[str, Measures], threshold: floa
 def markdown(table: Table) -> str:
     """The table in Markdown."""
     lines = [table.columns, ["---"] * len(table.columns), *table.rows]
-    escaped = ([cell.replace("|", r"\|") for cell in line] for line in lines)
+    escaped = ([" ".join(cell.split()).replace("|", r"\|") for cell in line] for line in lines)
     return f"{table.title}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in escaped) + "\n"
 
 
