@@ -43,10 +43,11 @@ def _about_seeds(answer: Answer) -> list[str]:
         if seeds and answer.common[arm.label]:  # without any in common it is not compared, and the answer says so
             lost.setdefault(seeds, []).append(arm)
     for seeds, arms in lost.items():
-        names = arms[0].label if len(arms) == 1 else f"{arms[0].label} and {len(arms) - 1} others"
+        others = f" and {len(arms) - 1} {'other' if len(arms) == 2 else 'others'} do" if arms[1:] else " does"
         shared = sorted({len(answer.common[arm.label]) for arm in arms})
         which = f"{'seed' if len(seeds) == 1 else 'seeds'} {_listed(seeds)}"
-        said.append(f"{names} do not share {which} with {answer.baseline.label}; they are paired on the {_listed(shared)} that they share.")
+        paired = f"they are paired on the {_listed(shared)} that they share."
+        said.append(f"{arms[0].label}{others} not share {which} with {answer.baseline.label}; {paired}")
     short = {comparison.n for comparison in answer.comparisons.values() if not comparison.reachable}
     if short and not answer.frozen:
         family, look = len(answer.comparisons), max(comparison.look for comparison in answer.comparisons.values())

@@ -121,6 +121,8 @@ def convergence(found: Sequence[History], threshold: float, higher_is_better: bo
     hit = np.array([step is not None for step in reached])
     steps = np.array([history.steps[-1] if step is None else step for step, history in zip(reached, found, strict=True)])
     seconds = steps * np.array([history.seconds_per_step for history in found])
-    time = censored_median(seconds, hit) if np.isfinite(seconds).all() else None
+    median = censored_median(steps, hit)
+    # Fast machines end sooner: in seconds alone one run that gets there last would make a median of a minority.
+    time = censored_median(seconds, hit) if median is not None and np.isfinite(seconds).all() else None
     areas = np.array([area_under_curve(history.steps, history.values) for history in found if history.is_finite])
-    return Convergence(int(hit.sum()), len(found), censored_median(steps, hit), time, summarise(areas) if len(areas) else None)
+    return Convergence(int(hit.sum()), len(found), median, time, summarise(areas) if len(areas) else None)

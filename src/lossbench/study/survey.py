@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lossbench.contract.claim import is_alive, read_owner
-from lossbench.errors import UserError
+from lossbench.errors import UserError, one_line
 from lossbench.study.records import Record, read_record
 
 ORDER = ("done", "running", "planned", "preempted", "cancelled", "invalid", "failed")
@@ -56,4 +56,4 @@ def _about(record: Record) -> str:
         minutes = (datetime.now(UTC) - datetime.fromisoformat(said["running"])).total_seconds() / 60 if "running" in said else 0
         host = "" if said.get("host") == socket.gethostname() else f" on {said.get('host')}"
         return f": since {minutes:.0f} min, process {said.get('pid')}{host}"
-    return f": {said['reason']}" if "reason" in said else ""
+    return f": {one_line(str(said['reason']))}" if "reason" in said else ""
