@@ -20,14 +20,15 @@ setup: .venv/.ready
 demo: setup
 	$(BIN)/python train.py experiment=digits_losses
 
+# In as many processes as there are cores; a file's tests stay together and share what they have trained.
 test: setup
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist loadfile
 
 check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright --project pyproject.toml
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist loadfile
 
 report: setup
 	$(BIN)/python scripts/report.py $(or $(DIR),$(RUNS)/digits_losses)

@@ -1,4 +1,4 @@
-"""Measure what lossbench promises to be fast: python scripts/bench.py {step,losses,input,train} [--data PATH] [--json FILE].
+"""Measure what lossbench promises to be fast: python scripts/bench.py {step,losses,input,train,sweep} [--data PATH] [--json FILE].
 
 Every figure compares ours with a reference measured alternately in the same process, because machines are noisy.
 ratio is how many times cheaper or faster ours is: reference / ours of a cost, ours / reference of a throughput; more is better.
@@ -290,6 +290,41 @@ def image_fit(folder: Path, cache: str, tiny: bool) -> float:
     return steps * batch / (times[1] - times[0])
 
 
+def bench_sweep(given: argparse.Namespace) -> list[Figure]:
+    """Many runs through hydra/launcher=vectorized against one run after another, in milliseconds a run (heads: run-steps per second).
+
+    A thousand toy runs of 5,000 steps against two, 200 linear heads of 300 steps against one: the reference is extrapolated from these.
+    """
+    import contextlib
+    import io
+
+    import bench_sweep as work  # pyright: ignore[reportMissingImports] - beside this file
+
+    from lossbench.hardware import keep_freed_memory
+
+    hush()
+    keep_freed_memory()
+    many, steps = (20, 20) if given.tiny else (1000, 300)
+
+    def alone() -> float:
+        with tempfile.TemporaryDirectory() as folder:
+            return 1e3 * 5000 / toy_fit(Path(folder), 10, 5000)
+
+    def silent(work: Callable[[], float]) -> Callable[[], float]:
+        def measure() -> float:
+            with contextlib.redirect_stdout(io.StringIO()):
+                return work()
+
+        return measure
+
+    ours, theirs = (lambda: 1e3 * work.toy_sweep(many, True)), (lambda: 1e3 * work.toy_sweep(2, False))
+    return [
+        compare("sweep.toy_training", "ms/run", lambda: 1e3 * work.toy_training(many), alone, 3, cost=True),
+        compare("sweep.toy_all", "ms/run", silent(ours), silent(theirs), 3, cost=True),
+        compare("sweep.heads", "steps/s", lambda: work.heads(many // 5, steps), lambda: work.one_head(steps), 3, cost=False),
+    ]
+
+
 def plan_words(words: list[str]) -> Any:
     """Plan a run as train.py does."""
     from hydra import compose, initialize_config_dir
@@ -312,7 +347,7 @@ def hush() -> None:
     warnings.simplefilter("ignore")
 
 
-BENCHES = {"losses": bench_losses, "step": bench_step, "input": bench_input, "train": bench_train}
+BENCHES = {"losses": bench_losses, "step": bench_step, "input": bench_input, "train": bench_train, "sweep": bench_sweep}
 
 
 def main() -> None:
@@ -320,7 +355,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", choices=sorted(BENCHES))
     parser.add_argument("--data", type=Path, help="input: a folder of class folders with images")
-    parser.add_argument("--tiny", action="store_true", help="train: the same code, small and on the CPU, where there is no GPU")
+    parser.add_argument("--tiny", action="store_true", help="train, sweep: the same code, small; its figures mean nothing")
     parser.add_argument("--json", type=Path, help="also write {figure: {ours, reference, ratio}} to this file")
     given = parser.parse_args()
     if given.json and not given.json.absolute().parent.is_dir():

@@ -19,17 +19,19 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="folder of the report; default: <study>/reports/<data>-<model>-<hash>")
     given = parser.parse_args()
 
-    from lossbench.study.records import find_runs, read_record
+    from lossbench.study.records import find_runs, read_record, require_comparable
 
     records = [read_record(path) for path in find_runs(given.folders)]
     if not any(record.result for record in records):
         states = ", ".join(sorted({record.state for record in records}))
         raise UserError(f"none of the {len(records)} runs in {', '.join(map(str, given.folders))} is done ({states}); run them first")
 
-    from lossbench.study.answer import Question  # matplotlib and scipy take a second to import
-    from lossbench.study.publish import publish
+    require_comparable([record for record in records if record.result is not None])
 
-    publish(records, Question(given.baseline, given.metric, given.margin), given.out)
+    from lossbench.study.answer import Question  # matplotlib and scipy take a second to import
+    from lossbench.study.publish import publish_all
+
+    publish_all(records, Question(given.baseline, given.metric, given.margin), given.out)
 
 
 if __name__ == "__main__":

@@ -38,9 +38,10 @@ ROOMS = {
         *{"lossbench.multirun", "lossbench.commandline", "lossbench.plan", "lossbench.job", "lossbench.report", "lossbench.study"},
         *{"lossbench.contract", "lossbench.errors", "lossbench.hardware"},
     },
+    "sweep": {"torch", "lossbench.sweep", "lossbench.metrics"},
     "schedules": {"lossbench.errors", "lossbench.config"},
     "units": set(),
-    "report": {"lossbench.errors", "lossbench.contract", "lossbench.units"},
+    "report": {"lossbench.errors", "lossbench.contract", "lossbench.units", "lossbench.hardware"},
 }
 
 

@@ -127,9 +127,12 @@ def build_model(config: Mapping[str, Any], input_shape: Sequence[int], num_class
 
 def seeded(seed: int, stream: str, node: Mapping[str, Any], where: str, **extra: Any) -> Any:
     """Build a module with random numbers of its own, leaving everybody else's untouched."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive(seed, stream))
+    before = torch.get_rng_state()
+    torch.default_generator.manual_seed(derive(seed, stream))  # torch.manual_seed costs 0.9 ms where CUDA is installed but absent
+    try:
         return build(node, where, **extra)
+    finally:
+        torch.set_rng_state(before)
 
 
 def try_out(model: nn.Module, loss: Loss, yardsticks: Mapping[str, Loss], data: DataModule) -> list[str]:

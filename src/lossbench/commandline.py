@@ -105,6 +105,8 @@ def _unknown_key(key: str, text: str) -> str:
     if not isinstance(node, DictConfig):
         known = OmegaConf.to_container(config, resolve=False)
         return f"{key} does not exist: there is no {parent}; {suggest(parent, map(str, known) if isinstance(known, dict) else [])}"
+    if name in node:  # it exists with the default choice of groups, not with every choice of a sweep
+        return f"{key} does not exist for every choice of this sweep; sweep it for one choice at a time (docs/sweeps.md)"
     kept = [str(option) for option in node if not str(option).startswith("_")]
     return f"{key} does not exist; {suggest(name, kept)}. To add a key that the configuration does not know, write +{key}=VALUE"
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lossbench.errors import InvalidCellError, UserError, suggest
-from lossbench.rules import check_loss
+from lossbench.rules import RegionError, check_loss
 
 Rule = Callable[[str, Any], None]
 
@@ -170,8 +170,10 @@ def _check_loss(where: str, loss: Mapping[str, Any]) -> None:
     values = {key: value for key, value in loss.items() if key not in ("name", "_target_")}
     try:
         check_loss(str(loss["_target_"]).rpartition(".")[2], values)
-    except ValueError as error:
+    except RegionError as error:
         raise InvalidCellError(f"{where}.{error}") from error
+    except ValueError as error:
+        raise ValueError(f"{where}.{error}") from error
 
 
 def _check_yardsticks(config: Mapping[str, Any]) -> None:

@@ -11,6 +11,15 @@ class UserError(Exception):
     """A mistake the user can repair: the message names the key or file, what was found, what is allowed and what to do."""
 
 
+class OwnedError(UserError):
+    """Another living process works on it: wait, or try again later."""
+
+
+def asked_to_stop(error: SystemExit) -> bool:
+    """Whether an exit is Lightning's answer to SIGTERM, not one that the run called itself."""
+    return type(error).__name__ == "SIGTERMException"
+
+
 class InvalidCellError(UserError):
     """Hyper-parameters for which a loss is not defined: a sweep records them as invalid and goes on.
 

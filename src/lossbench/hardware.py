@@ -3,7 +3,10 @@
 import ctypes
 import os
 import platform
+import resource
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 from lossbench.errors import UserError
 
@@ -50,3 +53,23 @@ def keep_freed_memory() -> None:
         libc = ctypes.CDLL(None)
         libc.mallopt(mmap_threshold, 32 << 20)
         libc.mallopt(trim_threshold, 256 << 20)
+
+
+def give_memory_back() -> None:
+    """Give memory that was kept after it was freed back to the system (glibc), so that its use can be measured."""
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def forget_peak_memory() -> None:
+    """Count the peak of this process's memory anew, where the system can (Linux); elsewhere the peak of its whole life counts."""
+    with suppress(OSError):  # a container may forbid it
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_memory() -> int:
+    """The most memory that this process has had since the peak was forgotten, in bytes."""
+    status = Path("/proc/self/status")
+    if status.exists() and "VmHWM:" in (text := status.read_text()):
+        return 1024 * int(text.split("VmHWM:")[1].split()[0])
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -14,7 +14,7 @@ from typing import Any
 
 from lossbench.contract.directory import RunDirectory
 from lossbench.contract.files import cannot_write, write_json
-from lossbench.errors import UserError, exit_on_user_error, one_line
+from lossbench.errors import UserError, asked_to_stop, exit_on_user_error, one_line
 from lossbench.plan import verify
 from lossbench.report import table
 
@@ -123,11 +123,6 @@ def _states(run: RunDirectory) -> Iterator[None]:
             raise
         raise cause from error
     run.set_status("done")
-
-
-def asked_to_stop(error: SystemExit) -> bool:
-    """Whether an exit is Lightning's answer to SIGTERM, not one that the run called itself."""
-    return type(error).__name__ == "SIGTERMException"
 
 
 def _failed_write(error: BaseException, folder: Path) -> UserError | None:

@@ -140,16 +140,21 @@ def place(config: Mapping[str, Any]) -> tuple[Path, bool]:
     return Path(os.path.expanduser(str(config["runs_dir"]))), config["force"]
 
 
-def verify(run: RunDirectory) -> None:
+def verify(run: RunDirectory, ask: Memory | None = None) -> None:
     """Check a planned directory before it runs: safe targets, values, an unedited config.yaml, the same data and weights.
+
+    Args:
+        run: the directory.
+        ask: remembers what has been found out for other runs that start now.
 
     Raises:
         UserError: says which of these fails and what to do.
     """
     verify_config(run)
-    if (weights := weights_of(run.config["model"])) != run.config["weights"]:
+    ask = ask or Memory()
+    if (weights := ask(weights_of, run.config["model"])) != run.config["weights"]:
         raise UserError(f"the pretrained weights of {run.path} have changed since it was planned ({run.config['weights']}, now {weights})")
-    now = fingerprint_of(run.config["data"])
+    now = ask(fingerprint_of, run.config["data"])
     if now != run.config["fingerprint"]:
         raise UserError(
             f"the data of {run.path} have changed since it was planned (fingerprint {run.config['fingerprint']}, now {now}); "

@@ -8,6 +8,10 @@ from numbers import Real
 REDUCTIONS = ("none", "mean", "sum")
 
 
+class RegionError(ValueError):
+    """Numbers, each of which is one, for which together a loss is not defined."""
+
+
 def check_loss(class_name: str, values: Mapping[str, object]) -> None:
     """Check the hyper-parameters of a loss.
 
@@ -17,12 +21,13 @@ def check_loss(class_name: str, values: Mapping[str, object]) -> None:
 
     Raises:
         ValueError: a value is not allowed; its one line says which, what is allowed and what was found.
+        RegionError: all values are numbers, but the loss is not defined for them.
     """
+    if class_name in _JOINT_RULES:
+        _JOINT_RULES[class_name](values)
     for name, value in values.items():
         if name in _RULES:
             _RULES[name](name, value)
-    if class_name in _JOINT_RULES:
-        _JOINT_RULES[class_name](values)
 
 
 def _is_number(value: object) -> bool:
@@ -54,15 +59,17 @@ def _reduction(name: str, value: object) -> None:
 
 def _cosine_prob(values: Mapping[str, object]) -> None:
     alpha, beta = values.get("alpha"), values.get("beta")
-    if not isinstance(alpha, Real) or not isinstance(beta, Real):
+    if not (isinstance(alpha, Real) and isinstance(beta, Real) and _is_number(alpha) and _is_number(beta)):
         return
     alpha, beta = float(alpha), float(beta)
+    if alpha <= 0:
+        raise RegionError(f"alpha must be > 0, got {alpha:g}")
     why = "outside alpha > 0, 0 <= beta <= pi * (1 - alpha / 2) the loss has its minimum inside (0, 1) and is negative"
     limit = math.pi * (1 - alpha / 2)
     if limit < 0:
-        raise ValueError(f"alpha must be > 0 and at most 2, got {alpha:g}: {why}")
+        raise RegionError(f"alpha must be > 0 and at most 2, got {alpha:g}: {why}")
     if not 0 <= beta <= limit + 1e-9:  # the slack lets a grid's last point lie on the edge
-        raise ValueError(f"beta must be within 0 and pi * (1 - alpha / 2) = {limit:.4f} for alpha = {alpha:g}, got {beta:g}: {why}")
+        raise RegionError(f"beta must be within 0 and pi * (1 - alpha / 2) = {limit:.4f} for alpha = {alpha:g}, got {beta:g}: {why}")
 
 
 _RULES: dict[str, Callable[[str, object], None]] = {

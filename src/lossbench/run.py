@@ -17,7 +17,8 @@ from lossbench.contract.directory import RunDirectory
 from lossbench.contract.history import History
 from lossbench.contract.identity import identity_hash
 from lossbench.data.images.source import ImageSource
-from lossbench.hardware import keep_freed_memory
+from lossbench.errors import asked_to_stop
+from lossbench.hardware import forget_peak_memory, keep_freed_memory
 from lossbench.machine import check_hardware, quiet, threads
 from lossbench.predictions import save_predictions
 from lossbench.report import make_result
@@ -42,6 +43,7 @@ def execute(run: RunDirectory) -> dict[str, Any]:
     config, started = run.config, time.perf_counter()
     check_hardware(config["trainer"])
     keep_freed_memory()
+    forget_peak_memory()
     parts = assemble(config)
     parts.data.prepare()
     prepare_model(config, parts)
@@ -71,6 +73,7 @@ def execute(run: RunDirectory) -> dict[str, Any]:
         seconds=time.perf_counter() - started,
         command=run.status.get("command", []),
         engine="lightning",
+        resumed_at=resumed["global_step"] if resumed is not None else 0,
         device=str(trainer.strategy.root_device),
         scale=task.scale,
         predictions=saved,
@@ -118,8 +121,8 @@ def fit(trainer: Trainer, task: ClassificationTask, parts: Parts, run: RunDirect
     path = run.checkpoint("last") if resumed is not None else None
     try:
         trainer.fit(task, datamodule=parts.data, ckpt_path=path, weights_only=True)
-    except SystemExit:
-        if not trainer.interrupted:
+    except SystemExit as error:
+        if not trainer.interrupted or asked_to_stop(error):
             raise
         # Lightning turns Ctrl-C into exit code 1 and leaves the signal ignored
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -126,6 +126,8 @@ def test_a_sweep_that_is_stopped_loses_nothing_and_repeats_nothing(tmp_path: Pat
     assert sum(states(runs).values()) == 8
     if sign == signal.SIGINT:
         assert process.returncode == 130
+    if sign == signal.SIGTERM:
+        assert states(runs)["preempted"] == 1
     if sign != signal.SIGKILL:
         assert f"stopped with {8 - len(first)} of 8 runs to go" in out
 
@@ -173,6 +175,17 @@ def test_cells_where_the_loss_is_not_defined_are_invalid_not_failed(tmp_path: Pa
         (("seed=0,1", "hydra/launcher=joblib"), ("hydra/launcher=joblib does not exist",)),
         (("seed=0,1", "hydra.sweeper.baselin=cosine"), ("hydra.sweeper.baselin does not exist", "did you mean baseline?")),
         (("seed=0,1", "trainer=gpu"), ("no usable GPU",)),
+        (("loss=power", "loss.q=0.5,abc"), ("loss.q must be a finite number, got 'abc'",)),
+        (("loss=cross_entropy", "loss.label_smoothing=0,1.5"), ("loss.label_smoothing must be at least 0 and below 1",)),
+        (("seed=0,1", "hydra.sweeper.report=maybe"), ("hydra.sweeper.report must be true or false",)),
+        (("loss=power,cosine", "hydra.sweeper.report=true", "hydra.sweeper.baseline=inverse"), ("baseline=inverse is not in this sweep",)),
+        (("seed=0,1", "hydra.sweeper.report=true", "hydra.sweeper.margin=abc"), ("hydra.sweeper.margin must be a number > 0", "abc")),
+        (
+            ("seed=0,1", "hydra.sweeper.report=true", "hydra.sweeper.metric=accuracy"),
+            ("hydra.sweeper.metric must be a metric of val or test",),
+        ),
+        (("loss=power,cosine", "hydra.sweeper.report=true", "hydra.sweeper.metric=test/loss"), ("each run's own loss",)),
+        (("loss=cosine_prob,cross_entropy", "loss.alpha=0.5,1"), ("loss.alpha does not exist for every choice of this sweep",)),
     ],
 )
 def test_a_mistake_in_any_job_stops_the_sweep_before_anything_is_written(
@@ -186,22 +199,35 @@ def test_a_mistake_in_any_job_stops_the_sweep_before_anything_is_written(
 
 
 @pytest.mark.slow
-def test_what_a_run_prints_is_in_its_log_and_another_owner_is_respected(tmp_path: Path) -> None:
+def test_what_a_run_prints_is_in_its_log_and_runs_of_others_are_waited_for(tmp_path: Path) -> None:
     assert sweep("seed=0,1", runs=tmp_path).returncode == 0
     first, second = sorted(path.parent for path in tmp_path.rglob("result.json"))
     assert "run directory:" in (first / "train.log").read_text()
     (second / "result.json").unlink()
     sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    try:
-        process = psutil.Process(sleeper.pid)
-        owner = {"token": "x", "host": socket.gethostname(), "pid": process.pid, "process_started": process.create_time()}
-        (second / "claim.json").write_text(json.dumps(owner))
-        done = sweep("seed=0,1", runs=tmp_path)
-    finally:
-        sleeper.kill()
-        sleeper.wait()
-    assert done.returncode == 1
-    assert f"failed: seed=1: {second} is being run by process {sleeper.pid}" in done.stdout
+    owner = psutil.Process(sleeper.pid)
+    claim = {"token": "x", "host": socket.gethostname(), "pid": owner.pid, "process_started": owner.create_time()}
+    (second / "claim.json").write_text(json.dumps(claim))
+    waiting = start_sweep(tmp_path, "seed=0,1", "force=false")
+    assert waiting.stdout is not None
+    for line in waiting.stdout:
+        if line.startswith("waiting for 1 run of other processes"):
+            break
+    assert not (second / "result.json").exists()
+    sleeper.kill()
+    sleeper.wait()
+    rest, errors = waiting.communicate(timeout=60)
+    assert (waiting.returncode, errors) == (0, "")
+    assert "[1/1] seed=1" in rest
+    assert (second / "result.json").exists()
+
+
+@pytest.mark.slow
+def test_two_terminals_share_one_sweep(tmp_path: Path) -> None:
+    both = [start_sweep(tmp_path, *LONG) for _ in range(2)]
+    ends = [process.communicate(timeout=120) for process in both]
+    assert [process.returncode for process in both] == [0, 0], ends
+    assert states(tmp_path) == {"done": 8}
 
 
 @pytest.mark.slow

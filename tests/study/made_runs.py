@@ -206,5 +206,7 @@ def read(*folders: Path) -> list[Record]:
 
 
 def ask(*folders: Path, **question: Any) -> Answer:
-    """Answer from all done runs below some folders."""
-    return answer([record for record in read(*folders) if record.result is not None], Question(**question))
+    """Answer from all runs below some folders."""
+    records = read(*folders)
+    missing = [record for record in records if record.result is None]
+    return answer([record for record in records if record.result is not None], Question(**question), missing)

@@ -58,7 +58,7 @@ def test_swapping_arm_and_baseline_mirrors_the_answer(study: Path) -> None:
     assert theirs.better_in[0] == 1 - ours.better_in[0]
 
 
-@pytest.mark.parametrize("metric", ["test/error_rate", "test/nll", "test/loss", "test/ece"])
+@pytest.mark.parametrize("metric", ["test/error_rate", "test/nll", "test/brier", "test/ece"])
 def test_positive_is_better_where_lower_is_better(study: Path, metric: str) -> None:
     found, accuracy = ask(study, metric=metric), ask(study)
     assert found.unit.higher_is_better is False
@@ -89,12 +89,48 @@ def numbers(found: Answer) -> dict[str, Any]:
     return {label: (one.mean, one.p, one.p_adjusted, one.verdict) for label, one in found.comparisons.items()}
 
 
-def test_runs_that_are_not_done_change_nothing(study: Path) -> None:
+def test_runs_that_will_have_no_result_change_nothing(study: Path) -> None:
     before = numbers(ask(study))
-    for seed, state in enumerate(("failed", "running", "invalid", "planned", "cancelled")):
+    for seed, state in enumerate(("failed", "invalid")):
         make_run(study, "inverse", seed, state=state)
         make_run(study, "power", 20 + seed, state=state)
     assert numbers(ask(study)) == before
+
+
+@pytest.mark.parametrize("state", ["planned", "running", "preempted", "cancelled"])
+@pytest.mark.parametrize("loss", ["power", "cross_entropy", "my-loss"])
+def test_while_a_run_is_still_to_be_done_nothing_is_judged(study: Path, state: str, loss: str) -> None:
+    path = make_run(study, loss, 8, state=state)
+    found = ask(study)
+    assert found.provisional == 1
+    assert {one.verdict for one in found.comparisons.values()} == {"undecided"}
+    assert found.comparisons["power"].mean == pytest.approx(np.mean(GOOD) - np.mean(BASE))
+    assert not (study / "looks.json").exists()
+    change(path / "status.json", status="failed")  # it need not succeed, only end
+    assert ask(study).comparisons["power"].verdict == "better"
+    assert (study / "looks.json").exists()
+
+
+def test_a_run_to_be_done_again_keeps_what_was_recorded(study: Path) -> None:
+    ask(study)
+    before = (study / "looks.json").read_bytes()
+    make_run(study, "power", 8, state="planned")
+    assert ask(study).comparisons["power"].verdict == "undecided"
+    assert (study / "looks.json").read_bytes() == before
+
+
+def test_runs_on_other_data_or_of_another_model_are_not_waited_for(study: Path) -> None:
+    before = numbers(ask(study))
+    for key, name in (("data.name", "toy"), ("model.name", "cnn"), ("model.name", "mlpmixer")):
+        make_run(study, "power", settings={key: name}, state="planned")
+    found = ask(study)
+    assert (found.provisional, numbers(found)) == (0, before)
+
+
+def test_a_failed_run_that_was_made_elsewhere_has_not_failed(study: Path, tmp_path: Path) -> None:
+    make_run(tmp_path / "again" / "study", "power", 3, state="failed")
+    make_run(study, "power", 8, state="failed")
+    assert ask(study, tmp_path / "again").failed == {"power": 1}
 
 
 def test_another_loss_costs_multiplicity_and_nothing_else(study: Path) -> None:
@@ -145,6 +181,23 @@ def test_the_pairs_are_those_of_a_naive_loop(tmp_path: Path) -> None:
     assert found.baseline is not None
     expected = [theirs[seed] - ours[seed] for seed in sorted(set(ours) & set(theirs))]
     assert paired(found.others[0], found.baseline, "test/accuracy", found.common["power"]).tolist() == expected
+
+
+def test_of_arms_with_few_seeds_p_and_verdict_agree(tmp_path: Path) -> None:
+    """Holm alone would give the arm with 6 seeds 2/2^6, for it comes last."""
+    for loss, shift, n in (("cross_entropy", 0.0, 12), ("power", 0.05, 12), ("cosine", 0.04, 12), ("inverse", 0.03, 6)):
+        make_arm(tmp_path / "study", loss, [score + shift for score in (BASE + GOOD)[:n]])
+    found = ask(tmp_path).comparisons
+    assert [found[loss].verdict for loss in ("power", "cosine", "inverse")] == ["better", "better", "undecided"]
+    assert found["inverse"].p == 2 / 2**6
+    assert found["inverse"].p_adjusted == pytest.approx(3 * 2 / 2**6)
+
+
+def test_a_run_that_is_there_twice_counts_once_and_is_counted(study: Path, tmp_path: Path) -> None:
+    before = numbers(ask(study))
+    make_arm(tmp_path / "again" / "study", "power", GOOD[:2])
+    found = ask(study, tmp_path / "again")
+    assert (found.copies, numbers(found)) == (2, before)
 
 
 def test_a_single_seed_decides_nothing(tmp_path: Path) -> None:
@@ -235,6 +288,39 @@ def test_by_default_the_test_value_of_what_was_monitored_is_compared(tmp_path: P
     found = ask(tmp_path)
     assert found.metric == metric
     assert found.monitored == metric.replace("test/", "val/")
+
+
+@pytest.mark.parametrize("metric", ["test/loss", "val/loss"])
+@pytest.mark.parametrize(("loss", "settings"), [("power", {}), ("cross_entropy", {"loss.label_smoothing": 0.1})])
+def test_losses_are_not_compared_by_their_own_values(tmp_path: Path, metric: str, loss: str, settings: dict[str, Any]) -> None:
+    make_run(tmp_path / "study")
+    make_run(tmp_path / "study", loss, settings=settings, accuracy=0.8)
+    with pytest.raises(UserError) as caught:
+        ask(tmp_path, metric=metric)
+    assert str(caught.value).startswith(f"metric={metric} is each run's own loss, a different formula in each")
+    assert str(caught.value).endswith("; use test/accuracy, test/nll_scaled or a yardstick such as test/cross_entropy")
+    assert "\n" not in str(caught.value)
+
+
+def test_where_own_losses_were_monitored_accuracy_is_compared(tmp_path: Path) -> None:
+    for loss in ("cross_entropy", "power"):
+        make_run(tmp_path / "study", loss, settings={"monitor": "val/loss"})
+    found = ask(tmp_path)
+    assert (found.metric, found.instead) == ("test/accuracy", "test/loss")
+    assert ask(tmp_path, metric="test/accuracy").instead is None
+    path = make_run(tmp_path / "study", "cosine", metrics={"test/accuracy": None}, settings={"monitor": "val/loss"})
+    with pytest.raises(UserError, match="metric=test/accuracy does not exist in all runs") as caught:
+        ask(tmp_path)
+    assert f"{path} lacks it" in str(caught.value)
+
+
+@pytest.mark.parametrize("question", [{}, {"metric": "test/loss"}])
+def test_one_loss_may_be_compared_by_its_value(tmp_path: Path, question: dict[str, Any]) -> None:
+    for rate in (0.1, 0.2):
+        make_run(tmp_path / "study", settings={"optimizer.lr": rate, "monitor": "val/loss"}, metrics={"val/loss": rate, "test/loss": rate})
+    found = ask(tmp_path, **question)
+    assert (found.metric, found.instead) == ("test/loss", None)
+    assert found.comparisons["cross_entropy lr=0.2"].mean == pytest.approx(-0.1)
 
 
 def test_the_margin_decides_what_is_equivalent(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def test_losses_are_told_by_their_name_alone(tmp_path: Path) -> None:
         ),
         (
             [{"trainer.gradient_clip_val": None}, {"trainer.gradient_clip_val": 1.0}],
-            ["power gradient_clip_val=None", "power gradient_clip_val=1"],
+            ["power gradient_clip_val=null", "power gradient_clip_val=1"],
         ),
         ([{"model.name": "mlp"}, {"model.name": "cnn", "model._target_": "my.CNN", "model.depth": 3}], ["power mlp", "power cnn"]),
         ([{"loss._target_": "my.Power"}, {}], ["power", "power"]),
@@ -49,7 +49,7 @@ def test_losses_are_told_by_their_name_alone(tmp_path: Path) -> None:
         ([{}, {"augment._target_": "lossbench.data.augment.Augment", "augment.flip": 0.5}], ["power no augment", "power Augment"]),
         (
             [{"trainer.sync_batchnorm": True}, {"trainer.sync_batchnorm": False}],
-            ["power sync_batchnorm=True", "power sync_batchnorm=False"],
+            ["power sync_batchnorm=true", "power sync_batchnorm=false"],
         ),
     ],
 )

@@ -1,5 +1,6 @@
 """A careful reader is told what applies, and only that."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,7 @@ def test_where_no_number_of_seeds_is_enough_none_is_named(tmp_path: Path) -> Non
     found = ask(tmp_path)
     assert found.baseline is not None
     name = f"test/accuracy {found.baseline.digest[:16]} {found.others[0].digest[:16]}"
-    write(tmp_path / "study" / "looks.json", {name: [[seed] for seed in range(13)]})
+    write(tmp_path / "study" / "looks.json", {"looks": {name: [[seed] for seed in range(13)]}})
     (line,) = mentions(tmp_path, "Too few seeds")
     assert line.endswith("no number of seeds is enough: compare fewer arms.")
 
@@ -128,7 +129,46 @@ def test_deterministic_runs_show_one_seed_and_say_so(tmp_path: Path) -> None:
 
 def test_no_baseline_is_told(tmp_path: Path) -> None:
     make_arm(tmp_path / "study", "power", [0.9])
-    assert said(tmp_path)[0].startswith("There is no baseline among these runs: add loss=cross_entropy")
+    assert said(tmp_path)[0] == (
+        "There is no baseline among these runs: run the same seeds with loss=cross_entropy in the same study, then python "
+        "scripts/report.py on the study's folder; or name another baseline."
+    )
+
+
+def test_a_metric_that_was_not_asked_for_is_explained(tmp_path: Path) -> None:
+    for loss in ("cross_entropy", "power"):
+        make_run(tmp_path / "study", loss, settings={"monitor": "val/loss"})
+    line = "The runs monitor their own losses, another formula in each, so test/accuracy is compared instead of test/loss."
+    assert said(tmp_path)[0] == line
+    assert line not in said(tmp_path, metric="test/accuracy")
+
+
+@pytest.mark.parametrize("metric", ["test/nll", "test/brier", "val/ece"])
+def test_metrics_of_outputs_that_are_no_logits_are_told(study: Path, metric: str) -> None:
+    line = f"{metric} takes outputs for logits, which those of the cosine losses are not: nll_scaled and ece_scaled are fair to all."
+    assert line in said(study, metric=metric)
+    assert mentions(study, f"{metric}_scaled takes") == []
+
+
+@pytest.mark.parametrize("metric", ["test/accuracy", "test/nll_scaled"])
+def test_metrics_that_are_fair_to_all_are_not_objected_to(study: Path, metric: str) -> None:
+    assert not [line for line in said(study, metric=metric) if "logits" in line or "chosen on the validation" in line]
+
+
+def test_a_metric_of_one_loss_alone_is_fair(tmp_path: Path) -> None:
+    for rate in (0.1, 0.2):
+        make_run(tmp_path / "study", settings={"optimizer.lr": rate})
+    assert mentions(tmp_path, "test/nll takes", metric="test/nll") == []
+
+
+def test_a_metric_of_the_validation_examples_is_told(study: Path) -> None:
+    line = "Weights, settings and scales were chosen on the validation examples compared here: a metric of test is fair."
+    assert line in said(study, metric="val/accuracy")
+    change(next(study.glob("*power*/seed0")) / "result.json", half_width_95={"val/accuracy": 0.04})
+    for path in study.rglob("result.json"):
+        change(path, n={"val": 111, "test": 359})
+    (line,) = mentions(study, "The val set is small (n = 111): other val examples would move", metric="val/accuracy")
+    assert "the verdict is about this val set" in line
 
 
 def test_a_baseline_chosen_among_settings_is_told_a_named_one_not(tmp_path: Path) -> None:
@@ -177,11 +217,71 @@ def test_two_learning_rates_are_not_one(tmp_path: Path) -> None:
     assert mentions(tmp_path, "One optimiser") == []
 
 
+@pytest.mark.parametrize("loss", ["power", "cross_entropy"])
+def test_failed_runs_of_an_arm_are_told(study: Path, loss: str) -> None:
+    for seed in (8, 9):
+        make_run(study, loss, seed, state="failed")
+    line = f"2 of 10 runs of {loss} failed: it is judged by those that did not, which flatters it."
+    assert line in said(study)
+    assert not [line for line in said(study) if line.startswith("All runs of some settings")]
+
+
+def test_settings_of_which_all_runs_failed_are_named_once(study: Path) -> None:
+    for seed in range(3):
+        make_run(study, "cosine", seed, state="failed")
+    make_run(study, "inverse", state="failed")
+    line = "All runs of some settings failed, which therefore have no row here: digits-mlp-cosine, digits-mlp-inverse."
+    assert line in said(study)
+    assert not [line for line in said(study) if "flatters" in line]
+
+
+@pytest.mark.parametrize(("n", "words"), [(1, "1 run is"), (2, "2 runs are")])
+def test_copies_are_counted(study: Path, n: int, words: str) -> None:
+    make_arm(study / "again" / "study", "power", SCORES[:n])
+    assert f"{words} here twice (the same settings and seed); one of them counts." in said(study)
+
+
+@pytest.fixture
+def close(tmp_path: Path) -> Path:
+    """Losses that are better by 0.1 points; power and cosine err on other examples than the baseline, inverse on the same."""
+    for loss, shift, missed in (("cross_entropy", 0, 0), ("power", 0.001, 1), ("cosine", 0.001, 2), ("inverse", 0.001, 0)):
+        for seed, score in enumerate([*SCORES, 0.85]):
+            right = [k % 5 != missed for k in range(40)]
+            path = make_run(tmp_path / "study", loss, seed, accuracy=score + shift, right=right)
+            change(path / "result.json", half_width_95={"test/accuracy": 0.005})
+    return tmp_path / "study"
+
+
+def test_differences_that_other_examples_could_turn_round_are_named(close: Path) -> None:
+    assert (
+        "The differences of cosine, power could turn round with other test examples: they are smaller than their ± from the test set."
+        in said(close)
+    )
+    for path in close.glob("*cosine*/*/predictions.npz"):
+        path.unlink()
+    assert "The difference of power could turn round with other test examples: it is smaller than its ± from the test set." in said(close)
+
+
+def test_an_undecided_difference_is_not_said_to_turn_round(close: Path) -> None:
+    make_run(close, "power", 9, state="planned")
+    assert not [line for line in said(close) if "turn round" in line]
+
+
+def test_the_best_of_several_is_told_to_look_better_than_it_is(close: Path) -> None:
+    line = "The best of several looks better than it is: the difference in the headline is not corrected for having been picked."
+    assert line in said(close)
+    for loss in ("cosine", "inverse"):
+        shutil.rmtree(next(close.glob(f"*-{loss}-*")))
+    assert ask(close).comparisons["power"].verdict == "better"
+    assert line not in said(close)
+
+
 def test_runs_without_a_result_are_counted_by_state(study: Path) -> None:
     for seed, state in enumerate(("failed", "failed", "running", "planned", "cancelled", "preempted"), 10):
         make_run(study, "power", seed, state=state)
     (make_run(study, "power", 30) / "result.json").unlink()
-    assert said(study)[2:] == [
+    assert said(study)[0] == "2 of 10 runs of power failed: it is judged by those that did not, which flatters it."
+    assert said(study)[3:] == [
         "2 more runs are failed and not in this report.",
         "1 more run is cancelled and not in this report.",
         "1 more run is preempted and not in this report.",

@@ -131,6 +131,14 @@ def test_calibration_cost_and_memory_are_those_of_the_results(tmp_path: Path) ->
     assert other.seconds is None
 
 
+def test_the_cost_of_a_resumed_run_is_that_of_the_whole(tmp_path: Path) -> None:
+    for seed, said in enumerate(({"seconds": 40.0}, {"seconds": 10.0, "resumed_at": 360}, {"seconds": 1.0, "resumed_at": 480})):
+        make_run(tmp_path / "study", seed=seed, result=said)
+    found = measured(tmp_path)["cross_entropy"].seconds
+    assert found is not None
+    assert (found.mean, found.sd, found.n) == (40, 0, 2)
+
+
 def curves(tmp_path: Path, name: str, ends: list[float], start: float) -> None:
     for seed, end in enumerate(ends):
         make_run(tmp_path / "study", seed=seed, history={name: [(100, start), (200, (start + end) / 2), (300, end)]})

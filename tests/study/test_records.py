@@ -169,6 +169,40 @@ def test_a_broken_character_is_replaced_not_fatal(tmp_path: Path) -> None:
     assert "no file ?.png" in (tmp_path / "records.csv").read_text()
 
 
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ({"seconds": 12.345}, 12.345),  # made by one that does not say where it resumed
+        ({"seconds": 12.345, "resumed_at": 0}, 12.345),
+        ({"seconds": 12.345, "resumed_at": None}, 12.345),
+        ({"seconds": 3.0, "resumed_at": 0, "steps": 0}, 3.0),
+        ({"seconds": 10.0, "resumed_at": 360}, 40.0),
+        ({"seconds": 10.0, "resumed_at": 120, "steps": 240}, 20.0),
+        ({"seconds": 10.0, "resumed_at": 480}, None),  # all steps were made before
+        ({"seconds": None, "resumed_at": 360}, None),
+    ],
+)
+def test_the_seconds_of_a_resumed_run_are_those_of_the_whole(tmp_path: Path, said: dict[str, Any], seconds: float | None) -> None:
+    assert read_record(make_run(tmp_path / "study", result=said)).seconds == seconds
+
+
+def test_a_run_without_a_result_took_no_time(tmp_path: Path) -> None:
+    assert read_record(make_run(tmp_path / "study", state="failed")).seconds is None
+
+
+@pytest.mark.parametrize(
+    ("folder", "seed", "named"),
+    [
+        ("digits-mlp-power-0123abcd", "seed7", ("digits-mlp-power", "0123abcd", 7)),
+        ("my-data-mlp-cosine_prob-0123abcd", "seed10", ("my-data-mlp-cosine_prob", "0123abcd", 10)),
+        ("digits-mlp-power-0123abcd", "seed", ("digits-mlp-power", "0123abcd", None)),
+        ("digits-mlp-power-0123abcd", "copy", ("digits-mlp-power", "0123abcd", None)),
+    ],
+)
+def test_the_name_of_a_directory_says_what_it_is(folder: str, seed: str, named: tuple[str, str, int | None]) -> None:
+    assert records.Record(Path("runs") / "study" / folder / seed, {}, None).named == named
+
+
 def test_runs_are_grouped_by_experiment_and_seed(tmp_path: Path) -> None:
     make_arm(tmp_path / "study", "power", [0.7, 0.8, 0.9])
     make_arm(tmp_path / "study", "power", [0.5], settings={"loss.q": 0.1})

@@ -44,6 +44,18 @@ def test_a_report_says_which_loss_is_better(study: Path, tmp_path: Path) -> None
     assert done.stdout.endswith(f"report: {tmp_path / 'out' / 'report.html'}\n")
 
 
+def test_runs_of_two_models_get_two_reports(tmp_path: Path) -> None:
+    for model in ("mlp", "linear"):
+        for loss in ("cross_entropy", "power"):
+            make_run(tmp_path / "runs" / "study", loss, settings={"model.name": model})
+    make_run(tmp_path / "runs" / "study", "power", 1, settings={"model.name": "linear"}, state="planned")
+    done = typed("report", tmp_path / "runs", "--out", tmp_path / "out")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.findall("^(.*): test/accuracy of every loss", done.stdout, re.MULTILINE) == ["linear", "mlp"]
+    assert done.stdout.count("Not judged yet: 1 run of this comparison is still to be done.") == 1
+    assert re.findall("^report: (.*)$", done.stdout, re.MULTILINE) == [str(tmp_path / "out" / k / "report.html") for k in "12"]
+
+
 def test_a_report_may_be_asked_for_from_inside_a_run(study: Path) -> None:
     done = typed("report", ".", "--metric", "test/nll", cwd=run(study, "power", 0))
     assert (done.returncode, done.stderr) == (0, "")
@@ -82,6 +94,7 @@ def none_done(study: Path) -> str:
         (none_done, (), "is done (failed, planned); run them first"),
         (None, ("--baseline", "powr"), "baseline=powr does not exist; did you mean power? Available: cross_entropy"),
         (None, ("--metric", "test/acuracy"), "metric=test/acuracy does not exist; did you mean test/accuracy?"),
+        (None, ("--metric", "test/loss"), "metric=test/loss is each run's own loss, a different formula in each"),
         (None, ("--margin", "0"), "margin must be > 0 and finite, in the unit of test/accuracy"),
         (None, ("--margin", "nan"), "got nan"),
         (None, ("--out", "/dev/null/report"), "cannot write /dev/null/report: Not a directory"),

@@ -48,7 +48,7 @@ def test_a_person_reads_rounded_numbers_with_units(study: Path) -> None:
     assert row["verdict"] == "▲ better"
     assert row["difference (points)"] == f"{mean:+.2f}"
     assert row["its 95 % interval"] == f"{mean - half:+.2f} to {mean + half:+.2f}"
-    assert (row["corrected p"], row["p"]) == ("0.016", "0.016")
+    assert (row["p different"], row["uncorrected p"]) == ("0.016", "0.016")
     assert row["mean ± sd (%)"] == f"{100 * np.mean(GOOD):.2f} ± {100 * np.std(GOOD, ddof=1):.2f}"
     assert (row["n seeds"], row["median"]) == ("7", "87.00")
     assert row["better in"] == "100% (65%-100%)"
@@ -60,9 +60,32 @@ def test_what_is_not_known_is_empty(study: Path) -> None:
     table, _ = tables(study)
     baseline, stranger = cells(table, "cross_entropy"), cells(table, "cosine")
     assert table.rows[0][0] == "cross_entropy (baseline)"
-    assert {baseline[name] for name in ("verdict", "difference (points)", "corrected p", "effect d", "better in")} == {EMPTY}
+    compared = ("verdict", "difference (points)", "p different", "p equivalent", "effect d", "better in")
+    assert {baseline[name] for name in compared} == {EMPTY}
     assert stranger["verdict"] == "no common seed"
     assert (stranger["mean ± sd (%)"], stranger["95 % interval"]) == ("90.00", EMPTY)
+
+
+def test_p_of_equivalence_has_a_column_of_its_own(tmp_path: Path) -> None:
+    for loss, noise in (("cross_entropy", 0), ("power", 0.002)):
+        make_arm(tmp_path / "study", loss, [score + noise * (-1) ** k for k, score in enumerate([*BASE, 0.85])])
+    row = cells(tables(tmp_path)[0], "power")
+    assert row["verdict"] == "■ equivalent"
+    assert (row["p different"], row["p equivalent"]) == ("1.000", "< 0.001")
+    assert cells(tables(tmp_path, metric="test/brier")[0], "power")["p equivalent"] == EMPTY  # no margin is customary
+
+
+def test_what_is_not_judged_says_so(study: Path) -> None:
+    make_run(study, "power", 8, state="running")
+    row = cells(tables(study)[0], "power")
+    assert row["verdict"] == "not judged yet"
+    assert row["difference (points)"].startswith("+")
+
+
+def test_one_more_seed_is_one(tmp_path: Path) -> None:
+    for loss, shift in (("cross_entropy", 0), ("power", 0.05)):
+        make_arm(tmp_path / "study", loss, [score + shift for score in BASE[:5]])
+    assert cells(tables(tmp_path)[0], "power")["verdict"] == "○ undecided (about 1 more seed)"
 
 
 def test_fewer_pairs_than_runs_are_told(study: Path) -> None:

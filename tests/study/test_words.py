@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_runs import ask, make_arm
+from made_runs import ask, make_arm, make_run
 
 from lossbench.study.words import amount, headline, p_value, score, sentences
 from lossbench.units import unit_of
@@ -90,6 +90,9 @@ def test_what_is_open_is_said_to_be_open(tmp_path: Path) -> None:
 
 def test_a_difference_below_the_margin_is_told_as_such(tmp_path: Path) -> None:
     found = ask(study(tmp_path, power=shifted(0.004, 0.001)))
+    assert headline(found).startswith(
+        "Train with power: it is better than cross_entropy here, by less than the margin of 1.00 points, +0.40 points (95 %"
+    )
     assert sentences(found)[0].startswith("power is better than cross_entropy, by less than the margin of 1.00 points: +0.40 points")
 
 
@@ -102,6 +105,21 @@ def test_a_difference_below_the_margin_is_told_as_such(tmp_path: Path) -> None:
 )
 def test_what_no_number_of_seeds_helps(tmp_path: Path, scores: list[float], question: dict[str, Any], mention: str) -> None:
     assert sentences(ask(study(tmp_path, power=scores), **question))[0].endswith(mention)
+
+
+@pytest.mark.parametrize(("n", "runs"), [(1, "1 run of this comparison is"), (3, "3 runs of this comparison are")])
+def test_what_is_not_judged_yet_says_how_many_runs_are_to_be_done(tmp_path: Path, n: int, runs: str) -> None:
+    folder = study(tmp_path, power=shifted(0.03))
+    for seed in range(n):
+        make_run(folder, "cosine", seed, state="planned")
+    found = ask(folder)
+    assert headline(found) == f"Not judged yet: {runs} still to be done."
+    assert sentences(found) == ["power against cross_entropy so far: +3.00 points (95 % interval +2.82 to +3.18, n = 8 seeds)."]
+
+
+def test_where_all_other_runs_are_to_be_done_nothing_else_is_advised(tmp_path: Path) -> None:
+    make_run(study(tmp_path), "power", state="running")
+    assert headline(ask(tmp_path)) == "Not judged yet: 1 run of this comparison is still to be done."
 
 
 def test_better_is_better_where_lower_is_better(tmp_path: Path) -> None:

@@ -32,6 +32,8 @@ class CompareSweeper(Sweeper):
         metric: str | None = None,
         margin: float | None = None,
     ) -> None:
+        if not isinstance(report, bool):
+            raise UserError(f"hydra.sweeper.report must be true or false, got {report!r}")
         self.params = dict(params or {})
         self.question = {"baseline": baseline, "metric": metric, "margin": margin} if report else None
 

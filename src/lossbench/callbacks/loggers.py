@@ -51,6 +51,12 @@ class Rows(Callback):
         write_row(batch_idx)
 
 
+def compared(params: Mapping[str, Any]) -> dict[str, bool | int | float | str]:
+    """Pick from a flat configuration what one compares runs by."""
+    wanted = {name: value for name, value in params.items() if name.startswith(COMPARED) and not name.endswith("_target_")}
+    return {name: value for name, value in wanted.items() if isinstance(value, bool | int | float | str)}
+
+
 @rank_zero_only
 def fill_hparams(logger: TensorBoardLogger, params: Mapping[str, Any]) -> None:
     """Tell TensorBoard's HPARAMS tab the settings of this run, before its metrics come.
@@ -58,8 +64,6 @@ def fill_hparams(logger: TensorBoardLogger, params: Mapping[str, Any]) -> None:
     Not the list of settings of a whole experiment, which torch writes too: TensorBoard would take the first run's for all. Without it
     it collects the settings and metrics of all runs, and shows first what differs between them.
     """
-    wanted = {name: value for name, value in params.items() if name.startswith(COMPARED) and not name.endswith("_target_")}
-    shown = {name: value for name, value in wanted.items() if isinstance(value, bool | int | float | str)}
-    _, started, ended = hparams(shown, {})
+    _, started, ended = hparams(compared(params), {})
     for summary in (started, ended):
         logger.experiment._get_file_writer().add_summary(summary)

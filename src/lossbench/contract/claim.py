@@ -5,6 +5,8 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -13,7 +15,7 @@ from uuid import uuid4
 import psutil
 
 from lossbench.contract.files import cannot_write, write_json
-from lossbench.errors import UserError
+from lossbench.errors import OwnedError
 
 HEARTBEAT_SECONDS = 15
 # Seen from another host, an owner is dead when its heartbeat is this old.
@@ -43,15 +45,37 @@ class Claim:
         self._stop = threading.Event()
 
     def __enter__(self) -> Self:
-        if not self._create(self.path):
-            self._take_over()
-        threading.Thread(target=self._beat, name="lossbench-heartbeat", daemon=True).start()
+        self.take()
+        threading.Thread(target=beat, args=([self], self._stop), name="lossbench-heartbeat", daemon=True).start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._stop.set()
+        self.release()
+
+    def take(self) -> None:
+        """Become the owner; without the heartbeat that a block has.
+
+        Raises:
+            UserError: a live process owns the directory.
+        """
+        if not self._create(self.path):
+            self._take_over()
+
+    def release(self) -> None:
+        """Give the directory up, if it is still owned."""
         if read_owner(self.path).get("token") == self.owner["token"]:
             self.path.unlink(missing_ok=True)
+
+    def touch(self) -> bool:
+        """Show that the owner lives; False where there is nothing left to own."""
+        try:
+            os.utime(self.path)
+        except FileNotFoundError:  # the directory was moved or deleted by hand
+            return False
+        except OSError:  # a network file system away for a moment: the next beat may succeed
+            return True
+        return True
 
     def _create(self, path: Path) -> bool:
         try:
@@ -72,29 +96,39 @@ class Claim:
         stale = read_owner(self.path)
         if is_alive(stale, self.path):
             where = f"process {stale.get('pid')} on {stale.get('host')}"
-            raise UserError(f"{self.path.parent} is being run by {where}; wait for it or stop it, then repeat the command")
+            raise OwnedError(f"{self.path.parent} is being run by {where}; wait for it or stop it, then repeat the command")
         # Of several that see the same dead owner only one can create this file, and it looks again afterwards.
         gate = self.path.with_name(f"{self.path.name}.{stale.get('token', 'broken')}")
         if gate.exists() and _age(gate) > DEAD_AFTER_SECONDS:
             gate.unlink(missing_ok=True)
         if not self._create(gate):
-            raise UserError(f"{self.path.parent} is just being taken over by another process; repeat the command in a moment")
+            raise OwnedError(f"{self.path.parent} is just being taken over by another process; repeat the command in a moment")
         try:
             now = read_owner(self.path)
             if now.get("token") != stale.get("token") and self.path.exists():
-                raise UserError(f"{self.path.parent} was just taken over by process {now.get('pid')} on {now.get('host')}")
+                raise OwnedError(f"{self.path.parent} was just taken over by process {now.get('pid')} on {now.get('host')}")
             write_json(self.path, self.owner)
         finally:
             gate.unlink(missing_ok=True)
 
-    def _beat(self) -> None:
-        while not self._stop.wait(HEARTBEAT_SECONDS):
-            try:
-                os.utime(self.path)
-            except FileNotFoundError:  # the directory was moved or deleted by hand: nothing is left to own
-                return
-            except OSError:  # a network file system away for a moment: the next beat may succeed
-                continue
+
+def beat(claims: list[Claim], stop: threading.Event) -> None:
+    """Keep claims fresh until told to stop."""
+    while claims and not stop.wait(HEARTBEAT_SECONDS):
+        claims = [claim for claim in claims if claim.touch()]
+
+
+@contextmanager
+def all_of(claims: list[Claim]) -> Iterator[None]:
+    """Keep claims that have been taken fresh while the block runs, with one thread for all, then give up those still owned."""
+    stop = threading.Event()
+    threading.Thread(target=beat, args=(list(claims), stop), name="lossbench-heartbeat", daemon=True).start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for claim in claims:
+            claim.release()
 
 
 def read_owner(path: Path) -> dict[str, Any]:

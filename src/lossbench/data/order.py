@@ -71,10 +71,11 @@ class TrainBatches:
         """Positions of the k-th batch that this process works on, a part of an update's batch."""
         step, part = divmod(k, self.accumulate)
         number, at = divmod(step, self.per_pass)
-        whole = self._pass(number)[at * self.batch_size : (at + 1) * self.batch_size]
+        whole = self.order_of(number)[at * self.batch_size : (at + 1) * self.batch_size]
         return Draw(whole[self.rank + self.world * part :: self.world * self.accumulate].tolist(), number)
 
-    def _pass(self, number: int) -> np.ndarray:
+    def order_of(self, number: int) -> np.ndarray:
+        """Positions of all examples in the order of one pass: (n,)."""
         # A full batch has no order: shuffling it would change nothing but the rounding.
         if self.batch_size < self.n and self._order[0] != number:
             self._order = (number, generator(self.seed, "order", number).permutation(self.n))

@@ -1,14 +1,17 @@
 """Runs one after another in this process."""
 
+import time
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from typing import Any
 
 from lossbench.contract.directory import RunDirectory
 from lossbench.contract.files import cannot_write
-from lossbench.errors import UserError, one_line
-from lossbench.job import asked_to_stop, bring_to_result, hand_over, processes
+from lossbench.errors import OwnedError, UserError, asked_to_stop, one_line
+from lossbench.job import bring_to_result, hand_over, processes
 from lossbench.multirun.watch import Watch
+
+POLL_SECONDS = 1.0  # between two looks at runs that other processes have
 
 
 def run_here(runs: Sequence[RunDirectory], watch: Watch) -> None:
@@ -22,15 +25,31 @@ def run_here(runs: Sequence[RunDirectory], watch: Watch) -> None:
         KeyboardInterrupt: the user wants all of it to stop.
         SystemExit: a signal does.
     """
-    for run in runs:
-        watch.started(run)
+    owned = [run for run in runs if not _tried(run, watch)]
+    if owned:
+        watch.say(f"waiting for {len(owned)} {'run' if len(owned) == 1 else 'runs'} of other processes, for example {owned[0].path}")
+    while owned:
+        time.sleep(POLL_SECONDS)
+        owned = [run for run in owned if not _tried(run, watch)]
+
+
+def _tried(run: RunDirectory, watch: Watch) -> bool:
+    """Bring one run to its result; False where another process has it."""
+    watch.started(run)
+    try:
         result, reason = _attempt(run)
-        watch.finished(run, result, reason)
+    except OwnedError:
+        watch.left()
+        return False
+    watch.finished(run, result, reason)
+    return True
 
 
 def _attempt(run: RunDirectory) -> tuple[dict[str, Any] | None, str | None]:
     try:
         return (_in_processes(run) if processes(run) > 1 else _quietly(run)), None
+    except OwnedError:
+        raise
     except UserError as error:
         return None, one_line(error)
     except SystemExit as error:

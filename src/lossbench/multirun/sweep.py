@@ -1,5 +1,7 @@
 """A multirun from its overrides to its verdict: expand, compose, plan, run what is missing, report."""
 
+import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +12,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from lossbench.commandline import explain, load_yardstick
 from lossbench.contract.directory import RunDirectory, plan
-from lossbench.errors import InvalidCellError, UserError, one_line
+from lossbench.contract.identity import identity_hash
+from lossbench.errors import InvalidCellError, UserError, one_line, suggest
 from lossbench.hardware import require_gpu
 from lossbench.multirun.compose import Composer
 from lossbench.multirun.expand import Job, expand
@@ -57,7 +60,7 @@ def sweep(
     """
     jobs = expand(arguments, loader)
     try:
-        planned = plan_jobs(jobs, Composer(loader, master), command)
+        planned = plan_jobs(jobs, Composer(loader, master), command, question)
     except OmegaConfBaseException as error:  # not through Hydra, which would add a line of its own
         raise UserError(explain(error) or one_line(error)) from error
     todo = [run for run in planned.labels if not _is_done(run)]
@@ -67,14 +70,39 @@ def sweep(
         launch(todo, watch)
     except (KeyboardInterrupt, SystemExit):
         watch.close()
-        print(f"\nstopped with {len(todo) - watch.done} of {len(planned.labels)} runs to go; the same command goes on", flush=True)
+        again = "the same command without force=true goes on" if master["force"] else "the same command goes on"
+        print(f"\nstopped with {len(todo) - watch.done} of {len(planned.labels)} runs to go; {again}", flush=True)
         raise
     watch.close()
     _finish(planned, watch, question)
 
 
-def plan_jobs(jobs: Sequence[Job], compose: Composer, command: list[str]) -> Planned:
+def _check_question(question: Mapping[str, Any], losses: set[str]) -> None:
+    """Refuse a question that no run of the sweep can answer, before hours of them."""
+    named = str(question["baseline"]).split(" ")[0]
+    if named not in losses and question["baseline"] != "cross_entropy":
+        raise UserError(f"hydra.sweeper.baseline={question['baseline']} is not in this sweep; {suggest(named, losses)}")
+    metric, margin = question["metric"], question["margin"]
+    if metric is not None and not re.fullmatch(r"(val|test)/\w+", str(metric)):
+        raise UserError(f"hydra.sweeper.metric must be a metric of val or test such as test/accuracy, or null, got {metric!r}")
+    if metric is not None and str(metric).endswith("/loss") and len(losses) > 1:
+        raise UserError(
+            f"hydra.sweeper.metric={metric} is each run's own loss, a different formula in each; use test/accuracy or test/cross_entropy"
+        )
+    if margin is not None and (isinstance(margin, bool) or not isinstance(margin, int | float) or not 0 < margin < math.inf):
+        raise UserError(
+            f"hydra.sweeper.margin must be a number > 0 in the unit of the metric (0.01 is one point of accuracy), got {margin!r}"
+        )
+
+
+def plan_jobs(jobs: Sequence[Job], compose: Composer, command: list[str], question: Mapping[str, Any] | None = None) -> Planned:
     """Compose, check and plan all jobs before any runs.
+
+    Args:
+        jobs: what to run.
+        compose: gives their configurations.
+        command: what the user typed, for the record.
+        question: of the report, checked too.
 
     Raises:
         UserError: a mistake in any of them, or no job is valid; nothing has been written then.
@@ -92,12 +120,19 @@ def plan_jobs(jobs: Sequence[Job], compose: Composer, command: list[str]) -> Pla
             resolved.append((job, config, error.config, str(error)))
     if all(reason is not None for *_, reason in resolved):
         raise UserError(f"no run of this sweep is valid, for example {resolved[0][0].label}: {resolved[0][3]}")
+    if question is not None:
+        _check_question(question, {whole["loss"]["name"] for _, _, whole, reason in resolved if reason is None})
+    seen: set[tuple[str, str, int]] = set()
     for job, config, whole, reason in resolved:
+        key = (str(whole["study"]), identity_hash(whole), whole["seed"])
+        if key in seen:  # typed twice; with force=true it would be archived twice
+            continue
+        seen.add(key)
         runs_dir, force = place(config)
         run = plan(whole, runs_dir, force=force, command=command)
         if reason is None:
-            planned.labels.setdefault(run, job.label)
-        elif run not in planned.invalid:
+            planned.labels[run] = job.label
+        else:
             planned.invalid[run] = reason
             if run.status.get("reason") != reason:
                 run.set_status("invalid", reason=reason, params=flatten(whole))
@@ -114,7 +149,7 @@ def _is_done(run: RunDirectory) -> bool:
 def _beginning(planned: Planned, todo: Sequence[RunDirectory]) -> str:
     runs = len(planned.labels)
     invalid = f", {len(planned.invalid)} invalid cells" if planned.invalid else ""
-    return f"{runs} runs: {runs - len(todo)} done already, {len(todo)} to run{invalid}"
+    return f"{runs} {'run' if runs == 1 else 'runs'}: {runs - len(todo)} done already, {len(todo)} to run{invalid}"
 
 
 def _shown(planned: Planned) -> str:
@@ -128,8 +163,12 @@ def _finish(planned: Planned, watch: Watch, question: Mapping[str, Any] | None) 
     if len(planned.invalid) > NAMED:
         print(f"... and {len(planned.invalid) - NAMED} more invalid cells")
     done = [run for run in planned.labels if run not in watch.failed]
+    unreported = None
     if question is not None and done:
-        _report([*done, *planned.invalid, *watch.failed], question)
+        try:
+            _report([*done, *planned.invalid, *watch.failed], question)
+        except UserError as error:  # said below: failed runs are to be named whatever happens to the report
+            unreported = error
     if watch.failed:
         for run, reason in list(watch.failed.items())[:NAMED]:
             print(f"failed: {watch.labels[run]}: {reason}\n        {run.path}")
@@ -137,13 +176,22 @@ def _finish(planned: Planned, watch: Watch, question: Mapping[str, Any] | None) 
         raise UserError(
             f"{len(watch.failed)} of {len(planned.labels)} runs failed, listed above{more}; "
             "each directory's train.log says more; the same command runs only what is missing"
+            + (f"; and there is no report: {one_line(unreported)}" if unreported else "")
         )
+    if unreported is not None:
+        raise unreported
 
 
 def _report(runs: Sequence[RunDirectory], question: Mapping[str, Any]) -> None:
     from lossbench.study.answer import Question  # matplotlib and scipy take a second to import
-    from lossbench.study.publish import by_question, publish
+    from lossbench.study.publish import publish_all
     from lossbench.study.records import read_record
 
-    for records in by_question([read_record(run.path) for run in runs]):
-        publish(records, Question(**question))
+    records = []
+    for run in runs:
+        try:
+            records.append(read_record(run.path))
+        except UserError as error:  # one damaged file does not take the report of the others
+            print(f"not in the report: {one_line(error)}")
+    if any(record.result is not None for record in records):
+        publish_all(records, Question(**question))

@@ -25,9 +25,9 @@ class Watch:
         self.labels, self.total, self.shown = labels, len(todo), shown
         self.failed: dict[RunDirectory, str] = {}
         self.done = self.running = 0
-        self.began = time.monotonic()
-        in_terminal = sys.stderr.isatty()
-        self.bar = tqdm(total=self.total, bar_format=BAR, dynamic_ncols=True, leave=False, disable=not in_terminal)
+        self.first = self.seconds = 0.0  # when the first run ended, and how long it says it took
+        self.in_terminal = sys.stderr.isatty()
+        self.bar = tqdm(total=self.total, bar_format=BAR, dynamic_ncols=True, leave=False, disable=not self.in_terminal)
         self._draw()
 
     def started(self, run: RunDirectory) -> None:
@@ -35,9 +35,21 @@ class Watch:
         self.running += 1
         self._draw()
 
-    def finished(self, run: RunDirectory, result: Mapping[str, Any] | None, reason: str | None = None) -> None:
-        """Note how a run ended: with a result, or with the reason why it has none."""
+    def say(self, line: str) -> None:
+        """Print a line above the bar."""
+        self.bar.write(line, file=sys.stdout)
+        sys.stdout.flush()
+
+    def left(self) -> None:
+        """Note that a run that was begun is left to somebody else for now."""
         self.running -= 1
+        self._draw()
+
+    def finished(self, run: RunDirectory, result: Mapping[str, Any] | None, reason: str | None = None, *, say: bool = True) -> None:
+        """Note how a run ended, with a result or with the reason why it has none, and say so."""
+        self.running -= 1
+        if not self.done and not self.failed:
+            self.first, self.seconds = time.monotonic(), float((result or {}).get("seconds", 0.0))
         if result is None:
             self.failed[run] = str(reason)
         else:
@@ -46,8 +58,8 @@ class Watch:
         said = f"failed: {reason}" if result is None else self._score(result)
         line = f"[{number:>{len(str(self.total))}}/{self.total}] {self.labels[run]}  {said}"
         left = "" if self.bar.disable is False or number == self.total else f"  ({self._counts()})"
-        self.bar.write(line + left, file=sys.stdout)
-        sys.stdout.flush()
+        if say:
+            self.say(line + left)
         self.bar.update(1)
         self._draw()
 
@@ -68,7 +80,9 @@ class Watch:
         ended = self.done + len(self.failed)
         if not ended:
             return ""
-        seconds = (time.monotonic() - self.began) / ended * (self.total - ended)
+        # The first run's time holds the import of torch, which no other run pays.
+        since = (time.monotonic() - self.first) / (ended - 1) if ended > 1 else self.seconds
+        seconds = since * (self.total - ended)
         return f", about {duration(seconds)} to go"
 
     def _draw(self) -> None:

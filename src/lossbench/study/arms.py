@@ -111,10 +111,11 @@ def _comparable(value: Any) -> str:
     return repr(float(f"{value:.12g}")) if isinstance(value, int | float) and not isinstance(value, bool) else repr(value)
 
 
-def _label(params: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
+def named(settings: Mapping[str, Any]) -> str:
+    """Word settings: names as they are, numbers with their key, e.g. "mlp images_per_class=10"."""
     names = Counter(key.rpartition(".")[2] for key in settings if key != "loss.name")
     without = {key.rpartition(".")[0] for key, value in settings.items() if value is None and key.endswith((".name", "._target_"))}
-    words = [str(params["loss.name"])]
+    words = []
     for key, value in settings.items():
         group, _, last = key.rpartition(".")
         if key == "loss.name" or key == "loss._target_":
@@ -128,5 +129,11 @@ def _label(params: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
     return " ".join(words)
 
 
+def _label(params: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
+    return f"{params['loss.name']} {named(settings)}".strip()
+
+
 def _shown(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
     return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -12,6 +12,12 @@ from lossbench.study.words import amount
 
 MADE_WITH = {"versions": "versions of Python, torch or other packages", "device": "kinds of device", "engine": "engines"}
 
+NO_BASELINE = (
+    "There is no baseline among these runs: run the same seeds with loss=cross_entropy in the same study, then python scripts/report.py on "
+    "the study's folder; or name another baseline."
+)
+RAW = ("nll", "brier", "ece", "true_class_probability")
+
 
 def caveats(answer: Answer, measures: Mapping[str, Measures], missing: Sequence[Record]) -> list[str]:
     """What a careful reader should know before believing the answer; only what applies.
@@ -23,6 +29,7 @@ def caveats(answer: Answer, measures: Mapping[str, Measures], missing: Sequence[
     """
     runs = [run for arm in answer.arms for run in arm.runs.values()]
     return [
+        *_about_metric(answer),
         *_about_seeds(answer),
         *_about_looks(answer),
         *_about_test_set(answer, measures, runs),
@@ -31,12 +38,25 @@ def caveats(answer: Answer, measures: Mapping[str, Measures], missing: Sequence[
     ]
 
 
+def _about_metric(answer: Answer) -> list[str]:
+    said, metric = [], answer.metric
+    if answer.instead:
+        said.append(f"The runs monitor their own losses, another formula in each, so {metric} is compared instead of {answer.instead}.")
+    if metric.rpartition("/")[2] in RAW and len({arm.loss for arm in answer.arms}) > 1:
+        said.append(
+            f"{metric} takes outputs for logits, which those of the cosine losses are not: nll_scaled and ece_scaled are fair to all."
+        )
+    if metric.startswith("val/"):
+        said.append("Weights, settings and scales were chosen on the validation examples compared here: a metric of test is fair.")
+    return said
+
+
 def _about_seeds(answer: Answer) -> list[str]:
     said = []
     if answer.frozen:
         said.append("Every seed gave the same run: nothing here depends on the seed, so one of them is shown and nothing can be tested.")
     if answer.baseline is None:
-        return [*said, "There is no baseline among these runs: add loss=cross_entropy, or name one of them as the baseline."]
+        return [*said, NO_BASELINE]
     lost: dict[tuple[int, ...], list[Arm]] = {}
     for arm in answer.others:
         seeds = tuple(sorted({*arm.runs} ^ {*answer.baseline.runs}))
@@ -57,6 +77,13 @@ def _about_seeds(answer: Answer) -> list[str]:
             f"{'comparison' if family == 1 else 'comparisons'} no corrected p can fall below 0.05, whatever the difference; "
             + (f"{least} seeds are the least." if reachable(least, family, look) else "no number of seeds is enough: compare fewer arms.")
         )
+    for label, count in answer.failed.items():
+        runs = f"{count} of {count + next(len(arm.runs) for arm in answer.arms if arm.label == label)} runs of {label} failed"
+        said.append(f"{runs}: it is judged by those that did not, which flatters it.")
+    if answer.copies:
+        said.append(
+            f"{answer.copies} {'run is' if answer.copies == 1 else 'runs are'} here twice (the same settings and seed); one of them counts."
+        )
     return said
 
 
@@ -74,14 +101,24 @@ def _about_looks(answer: Answer) -> list[str]:
 
 
 def _about_test_set(answer: Answer, measures: Mapping[str, Measures], runs: Sequence[Record]) -> list[str]:
-    said, unit = [], answer.unit
+    said, unit, split = [], answer.unit, answer.metric.partition("/")[0]
     widths = [found.run_half_width for found in measures.values() if found.run_half_width is not None]
-    n = (runs[0].result or {})["n"]["test"]
+    n = (runs[0].result or {})["n"][split]
     if widths and (answer.margin is None or max(widths) > answer.margin):
         said.append(
-            f"The test set is small (n = {n:,}): other test examples would move a score by about ±{amount(max(widths), unit)}. More seeds "
-            "do not change that; the verdict is about this test set, and the paired difference moves by less (see the table)."
+            f"The {split} set is small (n = {n:,}): other {split} examples would move a score by about ±{amount(max(widths), unit)}. More "
+            f"seeds do not change that; the verdict is about this {split} set, and the paired difference moves by less (see the table)."
         )
+    shaky = [
+        label
+        for label, found in answer.comparisons.items()
+        if found.verdict in ("better", "worse") and (measures[label].difference_half_width or 0) > abs(found.mean)
+    ]
+    if shaky:
+        one = len(shaky) == 1
+        what = f"The {'difference' if one else 'differences'} of {', '.join(shaky)}"
+        smaller = "it is smaller than its" if one else "they are smaller than their"
+        said.append(f"{what} could turn round with other {split} examples: {smaller} ± from the {split} set.")
     repeated = max((run.result or {}).get("learnt_images", {}).get("test", 0) for run in runs)
     if repeated:
         said.append(f"{repeated} test images have the content of a training image.")
@@ -108,6 +145,8 @@ def _about_tuning(answer: Answer, runs: Sequence[Record]) -> list[str]:
                 f"Of {len(same)} settings of {baseline.loss} the one with the best mean validation score is the baseline "
                 f"({baseline.label}); that favours it a little."
             )
+    if sum(found.verdict == "better" for found in answer.comparisons.values()) > 1:
+        said.append("The best of several looks better than it is: the difference in the headline is not corrected for having been picked.")
     confounded = sorted({key for arm in answer.arms for key in arm.settings if not key.startswith("loss.")})
     if confounded:
         said.append(f"Arms differ in more than the loss: {', '.join(confounded)}.")
@@ -115,7 +154,10 @@ def _about_tuning(answer: Answer, runs: Sequence[Record]) -> list[str]:
 
 
 def _about_runs(runs: Sequence[Record], missing: Sequence[Record]) -> list[str]:
-    said = []
+    said, known = [], {run.named[1] for run in runs}
+    if failed := [record for record in missing if record.state == "failed" and record.named[1] not in known]:
+        names = ", ".join(dict.fromkeys(record.named[0] for record in failed))
+        said.append(f"All runs of some settings failed, which therefore have no row here: {names}.")
     for state in ("failed", "cancelled", "preempted", "running", "planned"):
         count = sum(record.state == state for record in missing)
         if count:

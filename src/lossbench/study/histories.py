@@ -77,7 +77,7 @@ def read_metric(run: Record, name: str) -> History | None:
     # The last row repeats what is known: the weights are validated again before the test.
     steps, first = np.unique(table[:, 0], return_index=True)
     result = run.result or {}
-    seconds = result.get("seconds")
+    seconds = run.seconds
     return History(steps, table[first, 1], np.nan if seconds is None else seconds / max(int(result.get("steps") or 1), 1))
 
 

@@ -58,8 +58,8 @@ def _measure(arm: Arm, answer: Answer, found: Sequence[History], threshold: floa
     runs = list(arm.runs.values())
     return Measures(
         calibration={name: summarise(arm.values(name)) for name in CALIBRATION if len(arm.values(name))},
-        seconds=_summary(runs, "seconds"),
-        memory=_summary(runs, "peak_memory_mb"),
+        seconds=_summary([run.seconds for run in runs]),
+        memory=_summary([(run.result or {}).get("peak_memory_mb") for run in runs]),
         band=band(found),
         convergence=None if threshold is None else convergence(found, threshold, answer.unit.higher_is_better),
         run_half_width=_mean_half_width(runs, answer.metric),
@@ -67,9 +67,9 @@ def _measure(arm: Arm, answer: Answer, found: Sequence[History], threshold: floa
     )
 
 
-def _summary(runs: Sequence[Record], name: str) -> Summary | None:
-    values = [run.result[name] for run in runs if run.result is not None and run.result.get(name) is not None]
-    return summarise(np.array(values, dtype=float)) if values else None
+def _summary(values: Sequence[float | None]) -> Summary | None:
+    known = [value for value in values if value is not None]
+    return summarise(np.array(known, dtype=float)) if known else None
 
 
 def _mean_half_width(runs: Sequence[Record], metric: str) -> float | None:

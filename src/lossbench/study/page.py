@@ -20,7 +20,14 @@ SHOWN_RUNS = 30
 SHOWN_SENTENCES = 12
 
 
-def render(answer: Answer, tables: Sequence[Table], pictures: Sequence[Picture], caveats: Sequence[str], missing: Sequence[Record]) -> str:
+def render(
+    answer: Answer,
+    tables: Sequence[Table],
+    pictures: Sequence[Picture],
+    caveats: Sequence[str],
+    missing: Sequence[Record],
+    about: str = "",
+) -> str:
     """Write the report as one HTML page; every text from a run is escaped.
 
     Args:
@@ -29,6 +36,7 @@ def render(answer: Answer, tables: Sequence[Table], pictures: Sequence[Picture],
         pictures: in their order on the page.
         caveats: what to know before believing it.
         missing: runs without a result.
+        about: what tells these runs from others that were reported at the same time.
 
     Returns:
         The page.
@@ -37,7 +45,7 @@ def render(answer: Answer, tables: Sequence[Table], pictures: Sequence[Picture],
     template = environment.from_string(files("lossbench.study").joinpath("page.html").read_text(encoding="utf-8"))
     runs = [run for arm in answer.arms for run in arm.runs.values()]
     return template.render(
-        title=title(answer),
+        title=title(answer, about),
         subtitle=_subtitle(answer, runs),
         headline=headline(answer),
         sentences=_first(sentences(answer)),
@@ -54,11 +62,12 @@ def render(answer: Answer, tables: Sequence[Table], pictures: Sequence[Picture],
     )
 
 
-def title(answer: Answer) -> str:
-    """What the report is about."""
+def title(answer: Answer, about: str = "") -> str:
+    """What the report is about, and what tells its runs from others."""
     result = next(iter(answer.arms[0].runs.values())).result or {}
     models = sorted({str((run.result or {}).get("model")) for arm in answer.arms for run in arm.runs.values()})
-    return f"Which loss? {result.get('data')}, {' and '.join(models)}"
+    words = [str(result.get("data")), *(model for model in models if model not in about.split()), *([about] if about else [])]
+    return f"Which loss? {', '.join(words)}"
 
 
 def ranges(numbers: Sequence[int]) -> str:
@@ -80,9 +89,10 @@ def _keep_together(value: Any) -> Any:
 
 
 def _subtitle(answer: Answer, runs: Sequence[Record]) -> str:
-    n = (runs[0].result or {})["n"]
+    n, split = (runs[0].result or {})["n"], answer.metric.partition("/")[0]
+    chosen = f", chosen and calibrated on n = {n['val']:,} validation examples" if split == "test" else ""
     margin = "" if answer.margin is None else f", differences below {amount(answer.margin, answer.unit)} do not matter"
-    return f"{answer.metric} on n = {n['test']:,} test examples, chosen and calibrated on n = {n['val']:,} validation examples{margin}"
+    return f"{answer.metric} on n = {n[split]:,} {split} examples{chosen}{margin}"
 
 
 def _legend(answer: Answer) -> str:

@@ -22,7 +22,7 @@ from lossbench.study.stats.summary import Summary
 from lossbench.study.words import score
 
 MOST_ROWS = 40
-MOST_CURVES = 9
+MOST_CURVES = 7
 
 
 class Picture(NamedTuple):
@@ -121,7 +121,7 @@ def _calibration(measures: Mapping[str, Measures], shown: Sequence[Arm], cut: st
 def _cost(measures: Mapping[str, Measures], shown: Sequence[Arm], cut: str) -> Iterator[Picture]:
     seconds = {arm.label: _triple(found, 1) for arm in shown if (found := measures[arm.label].seconds) is not None}
     if seconds:
-        caption = "Wall-clock time of a run (its last start, if it was interrupted): mean over seeds with its 95 % t interval."
+        caption = "Wall-clock time of a run (in proportion to its steps, if it was interrupted): mean over seeds with its 95 % t interval."
         yield Picture("cost", "Cost", caption + cut, draw_cost(seconds, unit="s"))
 
 

@@ -61,6 +61,23 @@ class Record:
         return (self.result or self.status).get("params", {})
 
     @property
+    def named(self) -> tuple[str, str, int | None]:
+        """What the directory's name says, also of a run without a result: data, model and loss; the start of the hash; the seed."""
+        folder, seed = self.path.resolve().parts[-2:]
+        what, _, digest = folder.rpartition("-")
+        return what, digest, int(seed[4:]) if seed.startswith("seed") and seed[4:].isdigit() else None
+
+    @property
+    def seconds(self) -> float | None:
+        """Wall-clock time of the whole run, s: of one that was interrupted, its last start's in proportion to the steps that this made."""
+        result = self.result or {}
+        seconds, resumed_at = result.get("seconds"), result.get("resumed_at") or 0
+        if seconds is None or not resumed_at:
+            return seconds
+        made = result["steps"] - resumed_at
+        return seconds * result["steps"] / made if made > 0 else None
+
+    @property
     def metrics(self) -> Mapping[str, float]:
         """Metric -> value, e.g. test/accuracy; {} where the run is not done."""
         return self.result["metrics"] if self.result is not None else {}

@@ -37,9 +37,9 @@ def verdict_table(answer: Answer, measures: Mapping[str, Measures]) -> Table:
     """The table that answers: scores, paired differences, verdicts."""
     unit, baseline = answer.unit, answer.baseline
     turned = unit.difference if unit.higher_is_better else f"{unit.difference}, + is better".removeprefix(", ")
-    compared = ["verdict", f"difference{_in(turned)}", "its 95 % interval", "corrected p"] if baseline else []
+    compared = ["verdict", f"difference{_in(turned)}", "its 95 % interval", "p different", "p equivalent"] if baseline else []
     scores = ["n seeds", f"mean ± sd{_in(unit.name)}", "95 % interval", "median", "IQM"]
-    more = ["p", "effect d", "better in", "± from test set"] if baseline else []
+    more = ["uncorrected p", "effect d", "better in", "± from test set"] if baseline else []
     rows = []
     for arm in answer.arms:
         first, last = _compared(answer, arm, measures[arm.label]) if baseline else ([], [])
@@ -103,16 +103,22 @@ def _compared(answer: Answer, arm: Arm, found: Measures) -> tuple[list[str], lis
     """The cells before the scores, and those after them."""
     comparison, unit = answer.comparisons.get(arm.label), answer.unit
     if comparison is None:
-        return [EMPTY if arm is answer.baseline else "no common seed", *[EMPTY] * 3], [EMPTY] * 4
+        return [EMPTY if arm is answer.baseline else "no common seed", *[EMPTY] * 4], [EMPTY] * 4
     share, low, high = comparison.better_in
     width = found.difference_half_width
-    more = "" if comparison.more_seeds is None else f" (about {comparison.more_seeds} more seeds)"
+    more = (
+        ""
+        if comparison.more_seeds is None
+        else f" (about {comparison.more_seeds} more {'seed' if comparison.more_seeds == 1 else 'seeds'})"
+    )
     paired = f" (n = {comparison.n})" if comparison.n != answer.summaries[arm.label].n else ""
+    word = f"{MARKS[comparison.verdict]} {comparison.verdict}{more}" if not answer.provisional else "not judged yet"
     first = [
-        f"{MARKS[comparison.verdict]} {comparison.verdict}{more}",
+        word,
         f"{amount(comparison.mean, unit, signed=True, with_unit=False)}{paired}",
         _interval(comparison.low, comparison.high, unit, signed=True),
         p_value(comparison.p_adjusted),
+        EMPTY if math.isnan(comparison.p_equivalent) or not comparison.reachable else p_value(comparison.p_equivalent),
     ]
     last = [p_value(comparison.p), _number(comparison.effect_size, 2), f"{share:.0%} ({low:.0%}-{high:.0%})"]
     return first, [*last, EMPTY if width is None else f"± {_value(width, unit)}"]

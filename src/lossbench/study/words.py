@@ -30,6 +30,9 @@ def headline(answer: Answer) -> str:
     if baseline is None:
         best = answer.arms[0]
         return f"Best mean {answer.metric}: {best.label}, {_scored(answer, best)}. Without a baseline nothing is tested."
+    if answer.provisional:
+        runs = "run of this comparison is" if answer.provisional == 1 else "runs of this comparison are"
+        return f"Not judged yet: {answer.provisional} {runs} still to be done."
     if not answer.comparisons:
         return f"There is nothing to compare {baseline.label} with: add losses, or seeds that it shares with them."
     words = {label: comparison.verdict for label, comparison in answer.comparisons.items()}
@@ -37,7 +40,10 @@ def headline(answer: Answer) -> str:
     if better:
         best = max(better, key=lambda label: answer.comparisons[label].mean)
         more = f" So {_are(better, best)} better too; they are compared with {baseline.label}, not with each other." if better[1:] else ""
-        return f"Train with {best}: it is better than {baseline.label} here, {_difference(answer.comparisons[best], answer.unit)}.{more}"
+        but = _below_margin(answer.comparisons[best], answer)
+        return (
+            f"Train with {best}: it is better than {baseline.label} here{but}, {_difference(answer.comparisons[best], answer.unit)}.{more}"
+        )
     open_ = [label for label, word in words.items() if word == "undecided"]
     if not open_:
         return f"Stay with {baseline.label}: no loss is better here, and every comparison is decided."
@@ -60,15 +66,26 @@ def _sentence(label: str, comparison: Comparison, answer: Answer) -> str:
     unit, margin, baseline = answer.unit, answer.margin, answer.baseline
     assert baseline is not None
     difference = _difference(comparison, unit)
+    if answer.provisional:
+        return f"{label} against {baseline.label} so far: {difference}."
+    if label in answer.standing:
+        n, look = answer.standing[label]
+        seeds = f"look {look} with {n} seeds"
+        return f"{label} was found {comparison.verdict} than {baseline.label} at {seeds}, which stands: {difference} now."
     if comparison.verdict in ("better", "worse"):
-        small = margin is not None and abs(comparison.mean) < margin
-        but = f", by less than the margin of {amount(margin, unit)}" if small and margin is not None else ""
+        but = _below_margin(comparison, answer)
         return f"{label} is {comparison.verdict} than {baseline.label}{but}: {difference}, corrected p {_p(comparison.p_adjusted)}."
     if comparison.verdict == "equivalent":
         assert margin is not None
         within = f"within ±{amount(margin, unit)} (corrected p {_p(comparison.p_equivalent)})"
         return f"{label} is equivalent to {baseline.label}, {within}: {difference}."
     return f"{label} is undecided against {baseline.label}: {difference}; {_more(comparison)}."
+
+
+def _below_margin(comparison: Comparison, answer: Answer) -> str:
+    if answer.margin is None or abs(comparison.mean) >= answer.margin:
+        return ""
+    return f", by less than the margin of {amount(answer.margin, answer.unit)}"
 
 
 def _more(comparison: Comparison) -> str:

@@ -81,6 +81,20 @@ def test_losses_may_have_different_seeds() -> None:
     assert found["few"].verdict == "undecided"
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_p_and_verdict_agree_whatever_the_number_of_seeds(seed: int) -> None:
+    stream = np.random.default_rng(seed)
+    for _ in range(25):
+        shapes = zip(stream.integers(2, 14, 5), stream.normal(0, 3, 5), strict=True)
+        differences = {str(k): stream.normal(mean, 1, n) for k, (n, mean) in enumerate(shapes)}
+        looks = {name: int(stream.integers(1, 3)) for name in differences}
+        for name, one in compare(differences, None, looks).items():
+            assert (one.p_adjusted < ALPHA) == (one.verdict in ("better", "worse"))
+            assert one.p_adjusted >= min(1, one.p * look_factor(looks[name]))
+            if not one.reachable:
+                assert one.p_adjusted >= min(1, 5 * one.p * look_factor(looks[name]))
+
+
 def test_a_single_seed_is_undecided() -> None:
     one = compare({"loss": np.array([0.3])}, margin=0.5)["loss"]
     assert (one.n, one.mean, one.p, one.p_adjusted, one.verdict) == (1, 0.3, 1, 1, "undecided")

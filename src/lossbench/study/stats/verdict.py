@@ -102,7 +102,10 @@ def decide(
     same = np.asarray(p_equivalent, dtype=np.float64)
     adjusted_same = paired.holm(np.minimum(1, factors * np.where(np.isnan(same), 1, same)))
     adjusted_same[np.isnan(same)] = math.nan
+    # Holm's later steps are milder: with too few seeds the full correction counts, so that p and word agree.
     enough = [reachable(seeds, len(looks), look) for seeds, look in zip(n, looks, strict=True)]
+    full = np.minimum(1, factors * len(looks) * np.asarray(p, dtype=np.float64))
+    adjusted = np.where(enough, adjusted, np.maximum(adjusted, full))
     numbers = zip(means, adjusted.tolist(), adjusted_same.tolist(), enough, strict=True)
     return [Decision(_word(mean, one, other) if decidable else "undecided", one, other) for mean, one, other, decidable in numbers]
 

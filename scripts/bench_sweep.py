@@ -1,0 +1,128 @@
+"""What `bench.py sweep` measures: many runs through the vectorised launcher against one run after another."""
+
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lossbench.contract.directory import RunDirectory
+from lossbench.multirun.watch import Watch
+
+CONF = Path(__file__).resolve().parents[1] / "conf"
+TOY = ("data=toy", "data.init=random", "trainer=cpu", "progress_bar=false")
+
+
+def toy_training(runs: int) -> float:
+    """Train so many toy runs of 5,000 steps as one stack; give seconds a run."""
+    import torch
+
+    from lossbench.assemble import assemble
+    from lossbench.stacked.train import StackedRuns
+
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        first = planned(folder, *TOY, "loss=cosine_prob").config
+        configs = [{**first, "seed": k, "loss": {**first["loss"], "alpha": 0.2 + 0.6 * k / runs}} for k in range(runs)]
+        stacked = StackedRuns(configs, assemble(first), torch.device("cpu"))
+    start = time.perf_counter()
+    stacked.train(lambda: None, lambda steps: None)
+    return (time.perf_counter() - start) / runs
+
+
+def toy_sweep(runs: int, vectorized: bool) -> float:
+    """Do all that a sweep of so many toy runs does but the report: compose, plan, train, measure, write; give seconds a run."""
+    from hydra import initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.types import RunMode
+
+    from lossbench.multirun.local import run_here
+    from lossbench.multirun.sweep import sweep
+    from lossbench.stacked.launch import run_stacked
+
+    launch: Callable[[Sequence[RunDirectory], Watch], None] = run_stacked if vectorized else run_here
+    with tempfile.TemporaryDirectory() as folder, initialize_config_dir(str(CONF), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        master = loader.load_configuration("train", [], RunMode.MULTIRUN, from_shell=False)
+        words = [*TOY, f"runs_dir={folder}", "loss=cosine_prob", f"seed=range({runs})"]
+        start = time.perf_counter()
+        sweep(words, loader, master, launch, None, ["bench.py"])
+        return (time.perf_counter() - start) / runs
+
+
+def heads(runs: int, steps: int) -> float:
+    """Train linear heads on 5,912 x 512 features, 37 classes, batches of 64, each run in its own order; give run-steps per second."""
+    import torch
+
+    from lossbench.stacked.train import StackedRuns
+
+    with tempfile.TemporaryDirectory() as folder:
+        config, parts = head_parts(Path(folder), steps)
+    configs = [{**config, "seed": k, "optimizer": {**config["optimizer"], "lr": 1e-3 * (1 + k / runs)}} for k in range(runs)]
+    stacked = StackedRuns(configs, parts, torch.device("cpu"))
+    stacked.stack.train_step()
+    start = time.perf_counter()
+    for _ in range(steps):
+        stacked.stack.train_step()
+    return runs * steps / (time.perf_counter() - start)
+
+
+def one_head(steps: int) -> float:
+    """Fit one such head as train.py does; give steps per second."""
+    from lossbench.assemble import build_task
+    from lossbench.machine import quiet
+    from lossbench.run import fit, history_of
+    from lossbench.trainer import make_trainer
+
+    with tempfile.TemporaryDirectory() as folder:
+        run = planned(folder, *head_words(steps))
+        _, parts = head_parts(Path(folder), steps)
+        with quiet(), history_of(run, None) as history:
+            task = build_task(run.config, parts)
+            trainer = make_trainer(run.config, run, parts, history, None)
+            start = time.perf_counter()
+            fit(trainer, task, parts, run, None)
+            return steps / (time.perf_counter() - start)
+
+
+def head_words(steps: int) -> tuple[str, ...]:
+    """A linear head on features, as far as words can say it."""
+    return "data=digits", "model=linear", "loss=cross_entropy", f"trainer.max_steps={steps}", "trainer.max_epochs=1000", "trainer=cpu"
+
+
+def head_parts(folder: Path, steps: int) -> tuple[dict[str, Any], Any]:
+    """The configuration and the objects of a linear head on random features."""
+    from lossbench.assemble import assemble, build_model
+    from lossbench.data.module import DataModule
+    from lossbench.data.source import Split
+    from lossbench.features import FeatureSource
+
+    config = planned(str(folder), *head_words(steps)).config
+    rng = np.random.default_rng(0)
+
+    def split(n: int) -> Split:
+        features, targets = rng.standard_normal((n, 512), dtype=np.float32), rng.integers(37, size=n)
+        return Split(features, targets, np.arange(n).astype(str))
+
+    source = FeatureSource({"train": split(5912), "val": split(64), "test": split(64)}, tuple(map(str, range(37))))
+    model = build_model(config, source.input_shape, source.num_classes)
+    data = DataModule(source, config["seed"], batch_size=64)
+    return config, replace(
+        assemble(config), model=model, source=source, data=data, steps_per_epoch=data.batches().steps_per_epoch, total_steps=steps
+    )
+
+
+def planned(folder: str, *words: str) -> RunDirectory:
+    """Plan a run as train.py does."""
+    from hydra import compose, initialize_config_dir
+    from omegaconf import OmegaConf
+
+    from lossbench.commandline import load_yardstick
+    from lossbench.plan import prepare
+
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config: Any = OmegaConf.to_container(compose("train", overrides=[*words, f"runs_dir={folder}", "force=true"]), resolve=True)
+        return prepare(config, load_yardstick, [])

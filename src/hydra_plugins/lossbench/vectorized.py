@@ -1,0 +1,37 @@
+"""hydra/launcher=vectorized: the runs of a multirun as one tensor program."""
+
+from collections.abc import Sequence
+from typing import NoReturn
+
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+from lossbench.contract.directory import RunDirectory
+from lossbench.errors import UserError
+from lossbench.multirun.watch import Watch
+
+
+class VectorizedLauncher(Launcher):
+    """Train all runs that differ only in seed, loss and numbers at once; the others one by one.
+
+    Args:
+        memory_gb: what a stack of runs may take, in GB; None is half of the free memory.
+        max_runs: most runs in a stack; None is as many as fit.
+    """
+
+    def __init__(self, memory_gb: float | None = None, max_runs: int | None = None) -> None:
+        self.memory_gb, self.max_runs = memory_gb, max_runs
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Nothing: a run directory holds all it needs."""
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> NoReturn:
+        """Refuse Hydra's own way of launching, which knows overrides and no run directories."""
+        raise UserError("hydra/launcher=vectorized needs hydra/sweeper=compare, the default; leave hydra/sweeper out")
+
+    def run_directories(self, runs: Sequence[RunDirectory], watch: Watch) -> None:
+        """Bring planned directories to their results."""
+        from lossbench.stacked.launch import run_stacked  # imports torch
+
+        run_stacked(runs, watch, self.memory_gb, self.max_runs)

@@ -1,0 +1,114 @@
+"""The files of a run that was trained in a stack: the same as those of a single run."""
+
+from collections.abc import Mapping
+from io import BytesIO
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lossbench.assemble import Parts
+from lossbench.callbacks.checkpoint import read_checkpoint
+from lossbench.contract.directory import RunDirectory
+from lossbench.contract.files import cannot_write, write_atomic, write_json
+from lossbench.contract.history import COLUMNS
+from lossbench.contract.identity import identity_hash
+from lossbench.evaluation import Evaluation, measure
+from lossbench.metrics import Metric, fit_scale
+from lossbench.predictions import save_predictions
+from lossbench.report import flatten, make_result
+from lossbench.stacked.board import write_board
+from lossbench.stacked.train import StackedRuns
+
+
+def write_run(
+    run: RunDirectory, k: int, stacked: StackedRuns, evaluations: Mapping[str, Evaluation], made_with: Mapping[str, Any], seconds: float
+) -> dict[str, Any]:
+    """Write the files of the k-th run of a stack that is trained; result.json last.
+
+    Args:
+        run: its directory.
+        k: its place in the stack.
+        stacked: the stack.
+        evaluations: outputs of the tested weights on val and test.
+        made_with: versions and git state.
+        seconds: its share of the time.
+
+    Returns:
+        What result.json holds.
+    """
+    parts, config = stacked.parts, run.config
+    loss, steps = stacked.members[k].loss.cpu(), stacked.stack.step
+    scale = fit_scale(loss.logits(evaluations["val"].output), evaluations["val"].target)  # pyright: ignore[reportCallIssue] - a loss
+    metrics: dict[str, Metric] = {}
+    for stage, evaluation in evaluations.items():
+        measured = measure(loss, parts.yardsticks, evaluation, scale)  # pyright: ignore[reportArgumentType] - a loss
+        metrics |= {f"{stage}/{name}": metric for name, metric in measured.items()}
+    tested = {name: metric.value for name, metric in metrics.items() if name.startswith("test/")}
+    rows = [*stacked.rows.of(k), (steps, stacked.epoch, tuple(tested), list(tested.values()))]
+    before, after = _csv(rows[:-1]), _csv(rows[-1:])
+    write_atomic(run.metrics_path, lambda file: file.write(COLUMNS.encode() + before + after))
+    _checkpoints(run, k, stacked, len(COLUMNS) + len(before))
+    if config["logger"] and "tensorboard" in config["logger"]:
+        write_board(run.path / "tensorboard", flatten(config), rows, steps)
+    result = make_result(
+        config,
+        digest=identity_hash(config),
+        metrics={name: (metric.value, metric.half_width) for name, metric in metrics.items()},
+        counts={stage: len(evaluation.target) for stage, evaluation in evaluations.items()},
+        steps=steps,
+        epochs=stacked.epoch,
+        seconds=seconds,
+        command=run.status.get("command", []),
+        made_with=made_with,
+        engine="vectorized",
+        resumed_at=stacked.resumed_at,
+        device=str(stacked.device),
+        scale=scale,
+        predictions=save_predictions(run, parts.data, evaluations, config["save_predictions"]),
+        classes=list(parts.source.class_names),
+        weights_sha256=getattr(parts.backbone or parts.body, "weights_sha256", None),
+        stacked_runs=len(stacked.stack),
+        **parts.source.facts(),
+    )
+    write_json(run.result_path, result)
+    return result
+
+
+def _csv(rows: Any) -> bytes:
+    lines: list[str] = []
+    for step, epoch, names, values in rows:
+        lines.extend(f"{step},{epoch},{name},{value!r}\n" for name, value in zip(names, values, strict=True))
+    return "".join(lines).encode()
+
+
+def _checkpoints(run: RunDirectory, k: int, stacked: StackedRuns, history_bytes: int) -> None:
+    """last.ckpt and best.ckpt: what loads a run, or reports a finished one, needs of them."""
+    keep, steps = run.config["keep_checkpoints"], stacked.stack.step
+    best_step = int(stacked.best_step[k])
+    weights = {
+        "last": (stacked.stack.weights(k), steps),
+        "best": ({name: tensor[k].clone() for name, tensor in stacked.best_weights.items()}, best_step),
+    }
+    for name, (state, step) in weights.items():
+        if keep in ("all", name):
+            _save(run, name, state, step, stacked.parts, history_bytes)
+
+
+def _save(run: RunDirectory, name: str, state: Mapping[str, Tensor], step: int, parts: Parts, history_bytes: int) -> None:
+    buffer = BytesIO()
+    checkpoint = {
+        "state_dict": {f"model.{key}": tensor.cpu() for key, tensor in state.items()},
+        "global_step": step,
+        "epoch": -(-step // parts.steps_per_epoch) - 1,
+        "should_stop": False,
+        "is_best": False,
+        "history_bytes": history_bytes,
+    }
+    torch.save(checkpoint, buffer)
+    path = run.checkpoint(name)
+    try:
+        path.parent.mkdir(exist_ok=True)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    write_atomic(path, lambda file: file.write(buffer.getbuffer()), check=read_checkpoint)

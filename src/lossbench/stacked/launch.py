@@ -1,0 +1,271 @@
+"""Run planned directories as stacks: sort, measure, train, write; what cannot be stacked runs one by one."""
+
+import time
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from lossbench.assemble import Parts, assemble
+from lossbench.callbacks.checkpoint import read_checkpoint
+from lossbench.contract.claim import all_of
+from lossbench.contract.directory import RunDirectory
+from lossbench.contract.files import cannot_write, write_atomic
+from lossbench.errors import UserError, one_line
+from lossbench.hardware import keep_freed_memory
+from lossbench.machine import check_hardware
+from lossbench.multirun.local import run_here
+from lossbench.multirun.watch import Watch
+from lossbench.plan import Memory, verify
+from lossbench.report import asked_now
+from lossbench.stacked.eligible import group_of, why_not
+from lossbench.stacked.finish import write_run
+from lossbench.stacked.memory import budget, peak_of, runs_at_once
+from lossbench.stacked.train import StackedRuns, in_order
+
+TRIED = 8  # runs that memory is measured on
+SAVED_EVERY = 20.0  # seconds between two savings of a stack
+LARGE = 4_000_000  # parameters in a stack that are worth all CPU threads
+
+
+def run_stacked(runs: Sequence[RunDirectory], watch: Watch, memory_gb: float | None = None, max_runs: int | None = None) -> None:
+    """Bring run directories to their results, as many at once as can be.
+
+    Args:
+        runs: planned directories.
+        watch: is told how each goes.
+        memory_gb: what a stack may take, GB; None is half of the free memory.
+        max_runs: most runs in a stack; None is as many as fit.
+
+    Raises:
+        UserError: a limit is wrong, or too small for a single run.
+    """
+    if max_runs is not None and (isinstance(max_runs, bool) or not isinstance(max_runs, int) or max_runs < 1):
+        raise UserError(f"hydra.launcher.max_runs must be a whole number >= 1 or null, got {max_runs!r}")
+    budget(torch.device("cpu"), memory_gb)
+    keep_freed_memory()
+    groups: dict[str, list[RunDirectory]] = {}
+    alone: dict[str, list[RunDirectory]] = {}
+    for run in runs:
+        reason = why_not(run.config)
+        (groups if reason is None else alone).setdefault(group_of(run.config) if reason is None else reason, []).append(run)
+    for members in groups.values():
+        reason = _run_group(members, watch, memory_gb, max_runs)
+        if reason is not None:
+            alone.setdefault(reason, []).extend(members)
+    for reason, members in alone.items():
+        watch.say(f"one by one, {len(members)} {'run' if len(members) == 1 else 'runs'}: {reason}")
+        run_here(members, watch)
+
+
+def _run_group(runs: Sequence[RunDirectory], watch: Watch, memory_gb: float | None, max_runs: int | None) -> str | None:
+    """Train runs that share everything but seed, loss and numbers; give the reason if their model cannot be stacked."""
+    config = runs[0].config
+    check_hardware(config["trainer"])
+    device = torch.device("cuda" if config["trainer"]["accelerator"] != "cpu" and torch.cuda.is_available() else "cpu")
+    runs, parts = _assembled(runs, watch)
+    if not runs:
+        return None
+    assert parts is not None
+    runs = [runs[k] for k in in_order([run.config for run in runs])]
+    with _threads(config, parts, len(runs)):
+        try:
+            per_run = _measured(runs[:: max(1, len(runs) // TRIED)], parts, device)
+        except (RuntimeError, NotImplementedError) as error:  # torch.func's ways of saying so
+            return f"model={config['model']['name']} cannot be mapped over runs ({one_line(error).split('. ')[0][:120]})"
+        most = min(runs_at_once(per_run, len(runs), budget(device, memory_gb)), max_runs or len(runs))
+        chunks = _chunks(runs, most)
+        for number, chunk in enumerate(chunks, 1):
+            of = f" ({number} of {len(chunks)})" if len(chunks) > 1 else ""
+            what = f"{config['model']['name']} on {config['data']['name']}, {parts.total_steps:,} steps, {device}"
+            watch.say(f"stack{of}: {len(chunk)} runs of {what}")
+            _run_chunk(chunk, parts, device, watch)
+    return None
+
+
+def _assembled(runs: Sequence[RunDirectory], watch: Watch) -> tuple[list[RunDirectory], Parts | None]:
+    """Assemble one run of each loss, so that what does not fit together is said of those it concerns."""
+    kinds: dict[str, list[RunDirectory]] = {}
+    for run in runs:
+        kinds.setdefault(str(run.config["loss"]["_target_"]), []).append(run)
+    good: list[RunDirectory] = []
+    parts: Parts | None = None
+    for members in kinds.values():
+        try:
+            found = assemble(members[0].config)
+        except UserError as error:
+            for run in members:
+                run.set_status("failed", reason=one_line(error))
+                watch.started(run)
+                watch.finished(run, None, one_line(error))
+        else:
+            parts = parts or found
+            good += members
+    return good, parts
+
+
+def _measured(runs: Sequence[RunDirectory], parts: Parts, device: torch.device) -> float:
+    """Bytes that one run needs in a stack: two steps and an evaluation of a few, their rows and predictions."""
+    configs = [run.config for run in runs]
+    rows = parts.total_steps / configs[0]["log_every_n_steps"] * 5 * 8
+
+    def work() -> None:
+        tried = StackedRuns(configs, parts, device)
+        for _ in range(min(2, parts.total_steps)):
+            tried.stack.train_step()
+        tried.evaluations("val")
+        tried.evaluations("test")
+
+    work()  # once before: what the first call of anything leaves behind is not the runs'
+    return peak_of(work, device) / len(configs) + rows
+
+
+def _chunks(runs: Sequence[RunDirectory], most: int) -> list[list[RunDirectory]]:
+    """Chunks of at most so many runs; those of a stack that was interrupted stay together."""
+    begun = [[run for run in runs if str(run.path) in saved] for saved in _saved(runs[0].path.parents[1])]
+    begun = [chunk for chunk in begun if chunk]
+    rest = [run for run in runs if not any(run in chunk for chunk in begun)]
+    return [part for chunk in (*begun, rest) for part in (chunk[k : k + most] for k in range(0, len(chunk), most))]
+
+
+def _run_chunk(runs: Sequence[RunDirectory], parts: Parts, device: torch.device, watch: Watch) -> None:
+    owned = _owned(runs, watch)
+    with all_of([claim for _, claim in owned]):
+        runs = [run for run, _ in owned]
+        if not runs:
+            return
+        for run in runs:
+            watch.started(run)
+            run.set_status("running")
+        try:
+            _train_and_write(runs, parts, device, watch)
+        except (KeyboardInterrupt, SystemExit):
+            for run in _unfinished(runs, watch):
+                run.set_status("cancelled", reason="interrupted by the user")
+            raise
+        except Exception as error:  # a full disk, no memory: this stack fails, the next may not
+            reason = one_line(error) if isinstance(error, UserError) else f"{type(error).__name__}: {one_line(error)[:300]}"
+            for run in _unfinished(runs, watch):
+                run.log_path.write_text(traceback.format_exc())
+                run.set_status("failed", reason=reason)
+                watch.finished(run, None, reason)
+
+
+def _unfinished(runs: Sequence[RunDirectory], watch: Watch) -> list[RunDirectory]:
+    return [run for run in runs if not run.result_path.exists() and run not in watch.failed]
+
+
+def _owned(runs: Sequence[RunDirectory], watch: Watch) -> list[tuple[RunDirectory, Any]]:
+    """Claim and verify each run; what is not ours to run is said and left out."""
+    owned, ask = [], Memory()
+    for run in runs:
+        claim = run.claim()
+        try:
+            claim.take()
+            try:
+                verify(run, ask)
+            except UserError:
+                claim.release()
+                raise
+        except UserError as error:
+            watch.started(run)
+            watch.finished(run, None, one_line(error))
+        else:
+            owned.append((run, claim))
+    return owned
+
+
+def _train_and_write(runs: Sequence[RunDirectory], parts: Parts, device: torch.device, watch: Watch) -> None:
+    began = time.perf_counter()
+    stacked = StackedRuns([run.config for run in runs], parts, device)
+    place = _place(runs)
+    _resume(stacked, runs, watch)
+    saved = time.monotonic()
+
+    def save(now: bool = False) -> None:
+        nonlocal saved
+        if now or time.monotonic() - saved > SAVED_EVERY:
+            _save(place, runs, stacked)
+            saved = time.monotonic()
+
+    def tell(steps: int) -> None:
+        bar.update(steps * len(runs))
+
+    left = (parts.total_steps - stacked.stack.step) * len(runs)
+    with tqdm(total=left, unit=" run-steps", unit_scale=True, leave=False, disable=not watch.in_terminal, dynamic_ncols=True) as bar:
+        try:
+            stacked.train(save, tell)
+        except KeyboardInterrupt:
+            save(now=True)
+            raise
+    _write_all(runs, stacked, watch, time.perf_counter() - began)
+    place.unlink(missing_ok=True)
+
+
+def _write_all(runs: Sequence[RunDirectory], stacked: StackedRuns, watch: Watch, seconds: float) -> None:
+    made_with, weights = asked_now(), None
+    if runs[0].config["evaluate"] == "best":
+        weights = stacked.best_weights
+    outputs = {stage: stacked.evaluations(stage, weights) for stage in ("val", "test")}
+    finite = stacked.finite()
+    for k, run in enumerate(runs):
+        if not finite[k]:
+            reason = stacked.spoilt_reason(k)
+            run.set_status("failed", reason=reason)
+            watch.finished(run, None, reason)
+            continue
+        evaluations = {stage: found[k] for stage, found in outputs.items()}
+        result = write_run(run, k, stacked, evaluations, made_with, seconds / len(runs))
+        run.set_status("done")
+        watch.finished(run, result, say=False)
+
+
+def _place(runs: Sequence[RunDirectory]) -> Path:
+    digest = sha256("\n".join(sorted(str(run.path) for run in runs)).encode()).hexdigest()[:16]
+    return runs[0].path.parents[1] / ".stacks" / f"{digest}.ckpt"
+
+
+def _save(place: Path, runs: Sequence[RunDirectory], stacked: StackedRuns) -> None:
+    buffer = BytesIO()
+    torch.save({"runs": [str(run.path) for run in runs], "state_dict": stacked.state_dict()}, buffer)
+    try:
+        place.parent.mkdir(exist_ok=True)
+    except OSError as error:
+        raise cannot_write(place, error) from error
+    write_atomic(place, lambda file: file.write(buffer.getbuffer()), check=read_checkpoint)
+
+
+def _resume(stacked: StackedRuns, runs: Sequence[RunDirectory], watch: Watch) -> None:
+    for path, saved in _checkpoints(runs[0].path.parents[1]):
+        if all(str(run.path) in saved["runs"] for run in runs):
+            stacked.load_state_dict(saved["state_dict"], [saved["runs"].index(str(run.path)) for run in runs])
+            watch.say(f"resuming at step {stacked.stack.step} of {stacked.parts.total_steps} ({path})")
+            return
+
+
+def _saved(study: Path) -> Iterator[list[str]]:
+    for _, saved in _checkpoints(study):
+        yield saved["runs"]
+
+
+def _checkpoints(study: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    for path in sorted((study / ".stacks").glob("*.ckpt")):
+        yield path, read_checkpoint(path)
+
+
+@contextmanager
+def _threads(config: Mapping[str, Any], parts: Parts, runs: int) -> Iterator[None]:
+    before, wanted = torch.get_num_threads(), config["trainer"]["threads"]
+    if wanted == "auto":
+        wanted = before if runs * sum(p.numel() for p in parts.model.parameters()) > LARGE else 1
+    torch.set_num_threads(wanted)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,70 @@
+"""How many runs fit into memory at once: measured on a few of them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import torch
+
+from lossbench.errors import UserError
+from lossbench.hardware import forget_peak_memory, give_memory_back, peak_memory
+
+SHARE = 0.5  # of the free memory that a stack may take where no limit is given
+SPARE = 1.25  # what is measured on few runs is not exact
+CGROUP = Path("/sys/fs/cgroup/memory.max")
+
+
+def budget(device: torch.device, memory_gb: float | None) -> int:
+    """Bytes that a stack may take: the limit given, else half of what is free now.
+
+    Raises:
+        UserError: the limit is not a number > 0.
+    """
+    if memory_gb is not None:
+        if isinstance(memory_gb, bool) or not isinstance(memory_gb, int | float) or not memory_gb > 0:
+            raise UserError(f"hydra.launcher.memory_gb must be a number > 0 (gigabytes) or null, got {memory_gb!r}")
+        return int(memory_gb * 1e9)
+    if device.type == "cuda":
+        return int(SHARE * torch.cuda.mem_get_info(device)[0])
+    free = psutil.virtual_memory().available
+    limit = CGROUP.read_text().strip() if CGROUP.exists() else "max"
+    if limit.isdigit():
+        free = min(free, int(limit) - psutil.Process().memory_info().rss)
+    return int(SHARE * free)
+
+
+def peak_of(work: Callable[[], object], device: torch.device) -> int:
+    """Bytes that some work needs at its worst, more than there were before."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+        before = torch.cuda.memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        work()
+        torch.cuda.synchronize(device)
+        return torch.cuda.max_memory_allocated(device) - before
+    give_memory_back()
+    forget_peak_memory()
+    before = peak_memory()
+    work()
+    return max(0, peak_memory() - before)
+
+
+def runs_at_once(per_run: float, runs: int, budget_bytes: int) -> int:
+    """How many runs fit.
+
+    Args:
+        per_run: bytes that one of them needs, measured.
+        runs: how many there are.
+        budget_bytes: what they may take together.
+
+    Raises:
+        UserError: not even one fits.
+    """
+    fit = int(budget_bytes / (SPARE * max(per_run, 1.0)))
+    if fit < 1:
+        needed, given = SPARE * per_run / 1e9, budget_bytes / 1e9
+        raise UserError(
+            f"hydra.launcher.memory_gb: one run needs about {needed:.3g} GB, {given:.3g} GB are allowed or free; give more, or take a "
+            "smaller model or data.batch_size"
+        )
+    return min(fit, runs)

@@ -1,0 +1,178 @@
+"""K runs trained as one tensor program."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
+
+from lossbench.sweep.losses import StackedLosses, kind
+from lossbench.sweep.optimizers import OPTIMIZERS
+
+
+@dataclass(frozen=True)
+class Member:
+    """One run of a stack.
+
+    Args:
+        model: with its initial weights; only these are used.
+        loss: what it is trained with.
+        seed: decides the order of its examples.
+        optimizer: its settings, as torch's optimiser takes them.
+    """
+
+    model: nn.Module
+    loss: nn.Module
+    seed: int
+    optimizer: Mapping[str, Any]
+
+
+class Batches:
+    """The same batches as each run alone would see, gathered for all of them.
+
+    Args:
+        inputs: (n, ...) training examples.
+        target: (n,) class indices.
+        orders: one `TrainBatches` for each run.
+    """
+
+    def __init__(self, inputs: Tensor, target: Tensor, orders: Sequence[Any]) -> None:
+        self.inputs, self.target = inputs, target
+        first = orders[0]
+        self.per_pass, self.batch_size = first.per_pass, first.batch_size
+        self.whole = self.batch_size == len(target)
+        distinct = {order.seed: order for order in orders}
+        self.orders = list(distinct.values())
+        where = {seed: k for k, seed in enumerate(distinct)}
+        self.which = torch.tensor([where[order.seed] for order in orders])
+        self._pass: tuple[int, Tensor] = (-1, torch.zeros(0))
+
+    def at(self, step: int) -> tuple[Tensor, Tensor, bool]:
+        """Give inputs and targets of a step, and whether all runs share them (then without a dimension for the runs)."""
+        if self.whole:
+            return self.inputs, self.target, True
+        number, place = divmod(step, self.per_pass)
+        if self._pass[0] != number:
+            order = np.stack([each.order_of(number) for each in self.orders])
+            self._pass = (number, torch.from_numpy(order))
+        index = self._pass[1][:, place * self.batch_size : (place + 1) * self.batch_size]
+        if len(self.orders) == 1:
+            return self.inputs[index[0]], self.target[index[0]], True
+        index = index[self.which]
+        return self.inputs[index], self.target[index], False
+
+
+class Stack:
+    """Train K runs that share model, data, optimiser and schedule, and differ in losses, numbers and seeds.
+
+    Args:
+        members: the runs, those of one kind of loss side by side.
+        optimizer: what the configuration calls it, e.g. torch.optim.Adam.
+        batches: what each step sees.
+        schedule: gives a factor on the learning rate, and perhaps a momentum, for each step.
+        total_steps: of every run.
+        steps_per_epoch: of every run.
+
+    Raises:
+        ValueError: the optimiser is not known, or a setting of it cannot differ between runs.
+    """
+
+    def __init__(
+        self, members: Sequence[Member], optimizer: str, batches: Batches, schedule: Any, total_steps: int, steps_per_epoch: int
+    ) -> None:
+        if optimizer not in OPTIMIZERS:
+            raise ValueError(f"{optimizer} has no stacked form; known: {', '.join(OPTIMIZERS)}")
+        models = [member.model for member in members]
+        parameters, buffers = stack_module_state(models)
+        self.parameters = {name: tensor.detach().requires_grad_() for name, tensor in parameters.items()}
+        self.buffers = {name: tensor.clone() for name, tensor in buffers.items()}
+        self.skeleton = copy.deepcopy(models[0]).to("meta")
+        self.losses = StackedLosses([member.loss for member in members])
+        self.optimizer = OPTIMIZERS[optimizer](self.parameters.values(), [member.optimizer for member in members])
+        self.batches, self.schedule, self.total_steps, self.steps_per_epoch = batches, schedule, total_steps, steps_per_epoch
+        self.step, self._count = 0, len(members)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def train_step(self) -> "Stepped":
+        """Make one step of every run; give what was seen before it."""
+        inputs, target, shared = self.batches.at(self.step)
+        self.skeleton.train()
+        output = self._forward(self.parameters, self.buffers, inputs, shared)
+        losses = self.losses(output, target, shared)
+        gradients = torch.autograd.grad(losses.sum(), list(self.parameters.values()))  # the sum: no run feels another
+        losses = losses.detach()
+        place = (self.step, self.total_steps, self.steps_per_epoch)
+        self.optimizer.step(gradients, self.schedule.factor(*place), self.schedule.momentum(*place))
+        self.step += 1
+        return Stepped(losses, output, target, shared, gradients)
+
+    @torch.no_grad()
+    def evaluate(self, inputs: Tensor, weights: Mapping[str, Tensor] | None = None) -> Any:
+        """Give the outputs of every run on the same examples: (K, n, C), or a tuple of such.
+
+        Args:
+            inputs: (n, ...).
+            weights: parameters and buffers, stacked; None are those of now.
+        """
+        self.skeleton.eval()
+        given = {**self.parameters, **self.buffers} if weights is None else weights
+        parameters, buffers = ({name: given[name] for name in names} for names in (self.parameters, self.buffers))
+        return self._forward(parameters, buffers, inputs, shared=True)
+
+    def weights(self, k: int) -> dict[str, Tensor]:
+        """The state of one run's model, a copy."""
+        return {name: tensor[k].detach().clone() for name, tensor in {**self.parameters, **self.buffers}.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that is needed to go on: plain containers and tensors."""
+        return {
+            "step": self.step,
+            "parameters": {name: tensor.detach() for name, tensor in self.parameters.items()},
+            "buffers": self.buffers,
+            "optimizer": self.optimizer.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any], index: Tensor) -> None:
+        """Go on from a state, of which `index` chooses this stack's runs."""
+        self.step = state["step"]
+        with torch.no_grad():
+            for name, tensor in self.parameters.items():
+                tensor.copy_(state["parameters"][name][index])
+            for name, tensor in self.buffers.items():
+                tensor.copy_(state["buffers"][name][index])
+        self.optimizer.load_state_dict(state["optimizer"], index)
+
+    def _forward(self, parameters: Mapping[str, Tensor], buffers: Mapping[str, Tensor], inputs: Tensor, shared: bool) -> Any:
+        def one(mine: dict[str, Tensor], state: dict[str, Tensor], given: Tensor) -> Any:
+            return functional_call(self.skeleton, (mine, state), (given,))
+
+        return vmap(one, in_dims=(0, 0, None if shared else 0))(dict(parameters), dict(buffers), inputs)
+
+
+class Stepped(NamedTuple):
+    """What a training step has seen, before its update.
+
+    Args:
+        losses: (K,).
+        output: of the models, (K, batch, C), or a tuple of such.
+        target: (batch,) where all runs share it, else (K, batch).
+        shared: whether they do.
+        gradients: (K, ...) of each parameter.
+    """
+
+    losses: Tensor
+    output: Any
+    target: Tensor
+    shared: bool
+    gradients: Sequence[Tensor]
+
+
+def side_by_side(losses: Sequence[nn.Module]) -> list[int]:
+    """The order in which losses of one kind are neighbours: indices into `losses`."""
+    return sorted(range(len(losses)), key=lambda k: (kind(losses[k]), k))
