@@ -1,5 +1,11 @@
-"""What `bench.py sweep` measures: many runs through the vectorised launcher against one run after another."""
+"""What `bench.py sweep` measures: many runs through the vectorised launcher against one run after another.
 
+python scripts/bench_sweep.py sweep_time.png draws the time of a sweep against its number of runs, for both launchers.
+"""
+
+import argparse
+import contextlib
+import io
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -126,3 +132,39 @@ def planned(folder: str, *words: str) -> RunDirectory:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config: Any = OmegaConf.to_container(compose("train", overrides=[*words, f"runs_dir={folder}", "force=true"]), resolve=True)
         return prepare(config, load_yardstick, [])
+
+
+def draw(path: Path, counts: Sequence[int] = (1, 3, 10, 30, 100, 300, 1000), alone: Sequence[int] = (1, 2, 3)) -> None:
+    """Measure sweeps of toy runs and draw seconds against runs; one run after another is measured up to three and extrapolated."""
+    from matplotlib.figure import Figure
+
+    from lossbench.study.plots.curves import save_figure
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        together = [n * toy_sweep(n, vectorized=True) for n in counts]
+        single = [n * toy_sweep(n, vectorized=False) for n in alone]
+    print("vectorized:", ", ".join(f"{n} runs {seconds:.1f} s" for n, seconds in zip(counts, together, strict=True)))
+    print("basic:", ", ".join(f"{n} runs {seconds:.1f} s" for n, seconds in zip(alone, single, strict=True)))
+    figure = Figure(figsize=(6, 3.6), layout="constrained")
+    axis = figure.subplots()
+    axis.loglog(counts, together, "o-", color="#0072b2", label="hydra/launcher=vectorized")
+    axis.loglog(alone, single, "s-", color="#d55e00", label="hydra/launcher=basic")
+    axis.loglog(
+        [alone[-1], counts[-1]], [single[-1], single[-1] * counts[-1] / alone[-1]], ":", color="#d55e00", label="basic, extrapolated"
+    )
+    axis.set(xlabel="runs in the sweep", ylabel="time (s)", title="Toy runs of 5,000 steps: plan, train, measure, write")
+    axis.grid(alpha=0.25, which="both")
+    axis.legend(frameon=False)
+    save_figure(figure, path)
+
+
+if __name__ == "__main__":
+    from bench import hush  # pyright: ignore[reportMissingImports] - beside this file
+
+    from lossbench.hardware import keep_freed_memory
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("picture", type=Path)
+    hush()
+    keep_freed_memory()
+    draw(parser.parse_args().picture)

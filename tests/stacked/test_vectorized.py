@@ -137,6 +137,29 @@ def test_a_stacked_run_loads_evaluates_and_is_taken_up_by_lightning(pair: tuple[
     assert again["metrics"] == pytest.approx(before["metrics"], abs=1e-6)
 
 
+@pytest.mark.slow
+def test_the_best_weights_are_tested_where_that_is_asked(tmp_path: Path) -> None:
+    words = (
+        "data=digits",
+        "model=linear",
+        "optimizer.lr=0.3",
+        "trainer.max_epochs=6",
+        "evaluate=best",
+        "keep_checkpoints=best",
+        "seed=0,1",
+    )
+    for name, more in (("ours", (VECTORIZED,)), ("theirs", ())):
+        assert sweep(*words, *more, runs=tmp_path / name).returncode == 0
+    ours, theirs = directories(tmp_path / "ours"), directories(tmp_path / "theirs")
+    for name, run in ours.items():
+        mine, its = (run.result() or {})["metrics"], (theirs[name].result() or {})["metrics"]
+        assert mine["test/accuracy"] == its["test/accuracy"]
+        assert mine == pytest.approx(its, abs=1e-2)
+        assert [path.name for path in (run.path / "checkpoints").iterdir()] == ["best.ckpt"]
+        last = [row for row in rows(run) if row[2] == "val/accuracy"]
+        assert mine["val/accuracy"] == pytest.approx(max(value for *_, value in last))
+
+
 MODULES = """
 import torch
 from torch import nn
