@@ -20,15 +20,15 @@ setup: .venv/.ready
 demo: setup
 	$(BIN)/python train.py experiment=digits_losses
 
-# In as many processes as there are cores; a file's tests stay together and share what they have trained.
+# In as many processes as there are cores.
 test: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist worksteal
 
 check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright --project pyproject.toml
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist worksteal
 
 report: setup
 	$(BIN)/python scripts/report.py $(or $(DIR),$(RUNS)/digits_losses)

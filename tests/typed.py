@@ -13,7 +13,8 @@ from conftest import ROOT
 from lossbench.contract.directory import RunDirectory
 
 TYPED = {**os.environ, "OMP_NUM_THREADS": "1"}
-TYPED.pop("HYDRA_FULL_ERROR", None)
+for inherited in ("HYDRA_FULL_ERROR", "LOSSBENCH_WORDS_ERRORS"):
+    TYPED.pop(inherited, None)
 
 
 def command(

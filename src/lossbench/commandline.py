@@ -18,8 +18,9 @@ from lossbench.job import hand_over, processes, start
 from lossbench.plan import prepare
 
 # Hydra re-raises what it would otherwise print as a traceback, so that one place words every error.
-ASKED_FOR_TRACEBACKS = "HYDRA_FULL_ERROR" in os.environ
-os.environ["HYDRA_FULL_ERROR"] = "1"
+# A process started by this one inherits both variables, and so knows that it was not the user who set the first.
+ASKED_FOR_TRACEBACKS = "HYDRA_FULL_ERROR" in os.environ and "LOSSBENCH_WORDS_ERRORS" not in os.environ
+os.environ |= {"HYDRA_FULL_ERROR": "1", "LOSSBENCH_WORDS_ERRORS": "1"} if not ASKED_FOR_TRACEBACKS else {}
 
 
 def run_composed(config: DictConfig, command: list[str]) -> float:

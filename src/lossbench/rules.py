@@ -63,7 +63,7 @@ def _cosine_prob(values: Mapping[str, object]) -> None:
         return
     alpha, beta = float(alpha), float(beta)
     if alpha <= 0:
-        raise RegionError(f"alpha must be > 0, got {alpha:g}")
+        raise RegionError(f"alpha must be > 0, got {values['alpha']!r}")
     why = "outside alpha > 0, 0 <= beta <= pi * (1 - alpha / 2) the loss has its minimum inside (0, 1) and is negative"
     limit = math.pi * (1 - alpha / 2)
     if limit < 0:

@@ -18,9 +18,12 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from typed import TYPED, assert_one_line, command
 
 import lossbench
+from lossbench.assemble import assemble
 from lossbench.contract.directory import RunDirectory
 from lossbench.job import start
 from lossbench.stacked.eligible import why_not
+from lossbench.stacked.saved import save_stack
+from lossbench.stacked.train import StackedRuns
 
 TRAIN = str(ROOT / "train.py")
 VECTORIZED = "hydra/launcher=vectorized"
@@ -71,7 +74,7 @@ def test_both_launchers_leave_the_same_directories(pair: tuple[dict[str, RunDire
         other = theirs[name]
         assert run.config == other.config
         files = {path.name for path in run.path.iterdir()}
-        assert files == {path.name for path in other.path.iterdir()} - {"train.log"}
+        assert files == {path.name for path in other.path.iterdir()}
         assert {path.name for path in (run.path / "checkpoints").iterdir()} == {"last.ckpt", "best.ckpt"}
         assert run.status["status"] == "done"
         mine, its = run.result() or {}, other.result() or {}
@@ -330,6 +333,21 @@ def test_an_interrupted_stack_goes_on(tmp_path: Path, sign: signal.Signals) -> N
             row for row in rows(run) if row[2] != "train/steps_per_second"
         ]
     assert not list((tmp_path / "runs").rglob(".stacks/*.ckpt"))
+
+
+@pytest.mark.slow
+def test_force_does_not_go_on_from_an_interrupted_stack(tmp_path: Path) -> None:
+    words = ("data=toy", "seed=0,1", "trainer.max_steps=20", "logger=none", VECTORIZED)
+    assert sweep(*words, runs=tmp_path).returncode == 0
+    runs = list(directories(tmp_path).values())
+    parts = assemble(runs[0].config)
+    stacked = StackedRuns([run.config for run in runs], parts, torch.device("cpu"))
+    stacked.stack.train_step()
+    save_stack(runs, stacked)
+    again = sweep(*words, "force=true", runs=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert "resuming" not in again.stdout
+    assert not list(tmp_path.rglob(".stacks/*.ckpt"))
 
 
 def test_reasons_name_the_key() -> None:

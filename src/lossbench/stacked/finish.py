@@ -51,6 +51,7 @@ def write_run(
     _checkpoints(run, k, stacked, len(COLUMNS) + len(before))
     if config["logger"] and "tensorboard" in config["logger"]:
         write_board(run.path / "tensorboard", flatten(config), rows, steps)
+    write_atomic(run.log_path, lambda file: file.write(f"{steps} steps in a stack of {len(stacked.stack)} runs\n".encode()))
     result = make_result(
         config,
         digest=identity_hash(config),

@@ -1,23 +1,19 @@
 """Run planned directories as stacks: sort, measure, train, write; what cannot be stacked runs one by one."""
 
+import signal
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from hashlib import sha256
-from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import torch
 from tqdm import tqdm
 
 from lossbench.assemble import Parts, assemble
-from lossbench.callbacks.checkpoint import read_checkpoint
-from lossbench.contract.claim import all_of
+from lossbench.contract.claim import Claim, all_of
 from lossbench.contract.directory import RunDirectory
-from lossbench.contract.files import cannot_write, write_atomic
-from lossbench.errors import UserError, one_line
+from lossbench.errors import OwnedError, UserError, one_line
 from lossbench.hardware import keep_freed_memory
 from lossbench.machine import check_hardware
 from lossbench.multirun.local import run_here
@@ -27,6 +23,7 @@ from lossbench.report import asked_now
 from lossbench.stacked.eligible import group_of, why_not
 from lossbench.stacked.finish import write_run
 from lossbench.stacked.memory import budget, peak_of, runs_at_once
+from lossbench.stacked.saved import key_of, resume, save_stack, saved_stacks, tidy
 from lossbench.stacked.train import StackedRuns, in_order
 
 TRIED = 8  # runs that memory is measured on
@@ -52,20 +49,27 @@ def run_stacked(runs: Sequence[RunDirectory], watch: Watch, memory_gb: float | N
     keep_freed_memory()
     groups: dict[str, list[RunDirectory]] = {}
     alone: dict[str, list[RunDirectory]] = {}
+    others: list[RunDirectory] = []
     for run in runs:
         reason = why_not(run.config)
         (groups if reason is None else alone).setdefault(group_of(run.config) if reason is None else reason, []).append(run)
     for members in groups.values():
-        reason = _run_group(members, watch, memory_gb, max_runs)
+        reason = _run_group(members, watch, memory_gb, max_runs, others)
         if reason is not None:
             alone.setdefault(reason, []).extend(members)
     for reason, members in alone.items():
         watch.say(f"one by one, {len(members)} {'run' if len(members) == 1 else 'runs'}: {reason}")
         run_here(members, watch)
+    run_here(others, watch)
 
 
-def _run_group(runs: Sequence[RunDirectory], watch: Watch, memory_gb: float | None, max_runs: int | None) -> str | None:
-    """Train runs that share everything but seed, loss and numbers; give the reason if their model cannot be stacked."""
+def _run_group(
+    runs: Sequence[RunDirectory], watch: Watch, memory_gb: float | None, max_runs: int | None, others: list[RunDirectory]
+) -> str | None:
+    """Train runs that share everything but seed, loss and numbers; give the reason if their model cannot be stacked.
+
+    `others` gets the runs that another process is working on.
+    """
     config = runs[0].config
     check_hardware(config["trainer"])
     device = torch.device("cuda" if config["trainer"]["accelerator"] != "cpu" and torch.cuda.is_available() else "cpu")
@@ -85,7 +89,7 @@ def _run_group(runs: Sequence[RunDirectory], watch: Watch, memory_gb: float | No
             of = f" ({number} of {len(chunks)})" if len(chunks) > 1 else ""
             what = f"{config['model']['name']} on {config['data']['name']}, {parts.total_steps:,} steps, {device}"
             watch.say(f"stack{of}: {len(chunk)} runs of {what}")
-            _run_chunk(chunk, parts, device, watch)
+            others += _run_chunk(chunk, parts, device, watch)
     return None
 
 
@@ -128,23 +132,23 @@ def _measured(runs: Sequence[RunDirectory], parts: Parts, device: torch.device) 
 
 def _chunks(runs: Sequence[RunDirectory], most: int) -> list[list[RunDirectory]]:
     """Chunks of at most so many runs; those of a stack that was interrupted stay together."""
-    begun = [[run for run in runs if str(run.path) in saved] for saved in _saved(runs[0].path.parents[1])]
+    begun = [[run for run in runs if key_of(run) in saved["runs"]] for _, saved in saved_stacks(runs[0].path.parents[1])]
     begun = [chunk for chunk in begun if chunk]
     rest = [run for run in runs if not any(run in chunk for chunk in begun)]
     return [part for chunk in (*begun, rest) for part in (chunk[k : k + most] for k in range(0, len(chunk), most))]
 
 
-def _run_chunk(runs: Sequence[RunDirectory], parts: Parts, device: torch.device, watch: Watch) -> None:
-    owned = _owned(runs, watch)
+def _run_chunk(runs: Sequence[RunDirectory], parts: Parts, device: torch.device, watch: Watch) -> list[RunDirectory]:
+    """Train and write a chunk; give the runs that another process is working on."""
+    owned, others = _owned(runs, watch)
     with all_of([claim for _, claim in owned]):
         runs = [run for run, _ in owned]
-        if not runs:
-            return
         for run in runs:
             watch.started(run)
             run.set_status("running")
         try:
-            _train_and_write(runs, parts, device, watch)
+            if runs:
+                _train_and_write(runs, parts, device, watch)
         except (KeyboardInterrupt, SystemExit):
             for run in _unfinished(runs, watch):
                 run.set_status("cancelled", reason="interrupted by the user")
@@ -155,15 +159,16 @@ def _run_chunk(runs: Sequence[RunDirectory], parts: Parts, device: torch.device,
                 run.log_path.write_text(traceback.format_exc())
                 run.set_status("failed", reason=reason)
                 watch.finished(run, None, reason)
+    return others
 
 
 def _unfinished(runs: Sequence[RunDirectory], watch: Watch) -> list[RunDirectory]:
     return [run for run in runs if not run.result_path.exists() and run not in watch.failed]
 
 
-def _owned(runs: Sequence[RunDirectory], watch: Watch) -> list[tuple[RunDirectory, Any]]:
-    """Claim and verify each run; what is not ours to run is said and left out."""
-    owned, ask = [], Memory()
+def _owned(runs: Sequence[RunDirectory], watch: Watch) -> tuple[list[tuple[RunDirectory, Claim]], list[RunDirectory]]:
+    """Claim and verify each run; also give those that another process has. What cannot be run is said and left out."""
+    owned, others, ask = [], [], Memory()
     for run in runs:
         claim = run.claim()
         try:
@@ -173,47 +178,68 @@ def _owned(runs: Sequence[RunDirectory], watch: Watch) -> list[tuple[RunDirector
             except UserError:
                 claim.release()
                 raise
+        except OwnedError:
+            others.append(run)
         except UserError as error:
             watch.started(run)
             watch.finished(run, None, one_line(error))
         else:
             owned.append((run, claim))
-    return owned
+    return owned, others
 
 
 def _train_and_write(runs: Sequence[RunDirectory], parts: Parts, device: torch.device, watch: Watch) -> None:
     began = time.perf_counter()
     stacked = StackedRuns([run.config for run in runs], parts, device)
-    place = _place(runs)
-    _resume(stacked, runs, watch)
+    resume(stacked, runs, watch.say)
     saved = time.monotonic()
 
     def save(now: bool = False) -> None:
         nonlocal saved
         if now or time.monotonic() - saved > SAVED_EVERY:
-            _save(place, runs, stacked)
+            save_stack(runs, stacked)
             saved = time.monotonic()
 
     def tell(steps: int) -> None:
         bar.update(steps * len(runs))
 
     left = (parts.total_steps - stacked.stack.step) * len(runs)
-    with tqdm(total=left, unit=" run-steps", unit_scale=True, leave=False, disable=not watch.in_terminal, dynamic_ncols=True) as bar:
+    bar = tqdm(total=left, unit=" run-steps", unit_scale=True, leave=False, disable=not watch.in_terminal, dynamic_ncols=True)
+    with bar, stops_between_steps(stacked):
         try:
             stacked.train(save, tell)
         except KeyboardInterrupt:
             save(now=True)
             raise
-    _write_all(runs, stacked, watch, time.perf_counter() - began)
-    place.unlink(missing_ok=True)
+    trained = time.perf_counter() - began
+    watch.say(f"trained in {trained:.1f} s, {left / trained:,.0f} run-steps/s; measuring and writing")
+    save(now=trained > SAVED_EVERY)
+    _write_all(runs, stacked, watch, began)
+    tidy(runs[0].path.parents[1])
 
 
-def _write_all(runs: Sequence[RunDirectory], stacked: StackedRuns, watch: Watch, seconds: float) -> None:
+@contextmanager
+def stops_between_steps(stacked: StackedRuns) -> Iterator[None]:
+    """Let Ctrl-C wait for the end of a step, so that what is saved then is whole; the second one does not wait."""
+    before = signal.getsignal(signal.SIGINT)
+
+    def ask(number: int, frame: Any) -> None:
+        stacked.interrupted = True
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, ask)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _write_all(runs: Sequence[RunDirectory], stacked: StackedRuns, watch: Watch, began: float) -> None:
     made_with, weights = asked_now(), None
     if runs[0].config["evaluate"] == "best":
         weights = stacked.best_weights
     outputs = {stage: stacked.evaluations(stage, weights) for stage in ("val", "test")}
-    finite = stacked.finite()
+    finite, seconds = stacked.finite(), time.perf_counter() - began
     for k, run in enumerate(runs):
         if not finite[k]:
             reason = stacked.spoilt_reason(k)
@@ -224,39 +250,6 @@ def _write_all(runs: Sequence[RunDirectory], stacked: StackedRuns, watch: Watch,
         result = write_run(run, k, stacked, evaluations, made_with, seconds / len(runs))
         run.set_status("done")
         watch.finished(run, result, say=False)
-
-
-def _place(runs: Sequence[RunDirectory]) -> Path:
-    digest = sha256("\n".join(sorted(str(run.path) for run in runs)).encode()).hexdigest()[:16]
-    return runs[0].path.parents[1] / ".stacks" / f"{digest}.ckpt"
-
-
-def _save(place: Path, runs: Sequence[RunDirectory], stacked: StackedRuns) -> None:
-    buffer = BytesIO()
-    torch.save({"runs": [str(run.path) for run in runs], "state_dict": stacked.state_dict()}, buffer)
-    try:
-        place.parent.mkdir(exist_ok=True)
-    except OSError as error:
-        raise cannot_write(place, error) from error
-    write_atomic(place, lambda file: file.write(buffer.getbuffer()), check=read_checkpoint)
-
-
-def _resume(stacked: StackedRuns, runs: Sequence[RunDirectory], watch: Watch) -> None:
-    for path, saved in _checkpoints(runs[0].path.parents[1]):
-        if all(str(run.path) in saved["runs"] for run in runs):
-            stacked.load_state_dict(saved["state_dict"], [saved["runs"].index(str(run.path)) for run in runs])
-            watch.say(f"resuming at step {stacked.stack.step} of {stacked.parts.total_steps} ({path})")
-            return
-
-
-def _saved(study: Path) -> Iterator[list[str]]:
-    for _, saved in _checkpoints(study):
-        yield saved["runs"]
-
-
-def _checkpoints(study: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
-    for path in sorted((study / ".stacks").glob("*.ckpt")):
-        yield path, read_checkpoint(path)
 
 
 @contextmanager

@@ -55,6 +55,7 @@ class StackedRuns:
         self._totals = torch.zeros(len(configs), 2, dtype=torch.float64, device=device)
         self.spoilt = torch.full((len(configs),), -1, device=device)  # at or before which step a run's loss stopped being finite
         self._clock, self.resumed_at = (0.0, 0), 0
+        self.interrupted = False
 
     @property
     def epoch(self) -> int:
@@ -67,6 +68,9 @@ class StackedRuns:
         Args:
             after_epoch: is called after every epoch is measured, e.g. to save.
             after_steps: is told how many steps have been made since it was told last.
+
+        Raises:
+            KeyboardInterrupt: `interrupted` was set; the state is that between two steps.
         """
         self._clock = (time.perf_counter(), self.stack.step)
         told = self.stack.step
@@ -78,6 +82,8 @@ class StackedRuns:
             if self.stack.step % 50 == 0 or self.stack.step == self.parts.total_steps:
                 after_steps(self.stack.step - told)
                 told = self.stack.step
+            if self.interrupted:
+                raise KeyboardInterrupt
 
     def _step(self) -> None:
         step, epoch = self.stack.step, self.stack.step // self.parts.steps_per_epoch
