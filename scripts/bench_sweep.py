@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from lossbench.contract.directory import RunDirectory
+from lossbench.hardware import cores
 from lossbench.multirun.watch import Watch
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
@@ -68,6 +69,7 @@ def heads(runs: int, steps: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         config, parts = head_parts(Path(folder), steps)
     configs = [{**config, "seed": k, "optimizer": {**config["optimizer"], "lr": 1e-3 * (1 + k / runs)}} for k in range(runs)]
+    torch.set_num_threads(cores())  # as the launcher does where there is much to compute
     stacked = StackedRuns(configs, parts, torch.device("cpu"))
     stacked.stack.train_step()
     start = time.perf_counter()

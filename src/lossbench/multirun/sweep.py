@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from lossbench.commandline import explain, load_yardstick
 from lossbench.contract.directory import RunDirectory, plan
+from lossbench.contract.files import synced_together
 from lossbench.contract.identity import identity_hash
 from lossbench.errors import InvalidCellError, UserError, one_line, suggest
 from lossbench.hardware import require_gpu
@@ -123,19 +124,20 @@ def plan_jobs(jobs: Sequence[Job], compose: Composer, command: list[str], questi
     if question is not None:
         _check_question(question, {whole["loss"]["name"] for _, _, whole, reason in resolved if reason is None})
     seen: set[tuple[str, str, int]] = set()
-    for job, config, whole, reason in resolved:
-        key = (str(whole["study"]), identity_hash(whole), whole["seed"])
-        if key in seen:  # typed twice; with force=true it would be archived twice
-            continue
-        seen.add(key)
-        runs_dir, force = place(config)
-        run = plan(whole, runs_dir, force=force, command=command)
-        if reason is None:
-            planned.labels[run] = job.label
-        else:
-            planned.invalid[run] = reason
-            if run.status.get("reason") != reason:
-                run.set_status("invalid", reason=reason, params=flatten(whole))
+    with synced_together():
+        for job, config, whole, reason in resolved:
+            key = (str(whole["study"]), identity_hash(whole), whole["seed"])
+            if key in seen:  # typed twice; with force=true it would be archived twice
+                continue
+            seen.add(key)
+            runs_dir, force = place(config)
+            run = plan(whole, runs_dir, force=force, command=command)
+            if reason is None:
+                planned.labels[run] = job.label
+            else:
+                planned.invalid[run] = reason
+                if run.status.get("reason") != reason:
+                    run.set_status("invalid", reason=reason, params=flatten(whole))
     return planned
 
 

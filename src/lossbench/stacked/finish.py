@@ -10,7 +10,7 @@ from torch import Tensor
 from lossbench.assemble import Parts
 from lossbench.callbacks.checkpoint import read_checkpoint
 from lossbench.contract.directory import RunDirectory
-from lossbench.contract.files import cannot_write, write_atomic, write_json
+from lossbench.contract.files import cannot_write, write_atomic
 from lossbench.contract.history import COLUMNS
 from lossbench.contract.identity import identity_hash
 from lossbench.evaluation import Evaluation, measure
@@ -24,7 +24,7 @@ from lossbench.stacked.train import StackedRuns
 def write_run(
     run: RunDirectory, k: int, stacked: StackedRuns, evaluations: Mapping[str, Evaluation], made_with: Mapping[str, Any], seconds: float
 ) -> dict[str, Any]:
-    """Write the files of the k-th run of a stack that is trained; result.json last.
+    """Write the files of the k-th run of a stack that is trained, all but result.json.
 
     Args:
         run: its directory.
@@ -35,7 +35,7 @@ def write_run(
         seconds: its share of the time.
 
     Returns:
-        What result.json holds.
+        What result.json is to hold.
     """
     parts, config = stacked.parts, run.config
     loss, steps = stacked.members[k].loss.cpu(), stacked.stack.step
@@ -52,7 +52,7 @@ def write_run(
     if config["logger"] and "tensorboard" in config["logger"]:
         write_board(run.path / "tensorboard", flatten(config), rows, steps)
     write_atomic(run.log_path, lambda file: file.write(f"{steps} steps in a stack of {len(stacked.stack)} runs\n".encode()))
-    result = make_result(
+    return make_result(
         config,
         digest=identity_hash(config),
         metrics={name: (metric.value, metric.half_width) for name, metric in metrics.items()},
@@ -72,8 +72,6 @@ def write_run(
         stacked_runs=len(stacked.stack),
         **parts.source.facts(),
     )
-    write_json(run.result_path, result)
-    return result
 
 
 def _csv(rows: Any) -> bytes:

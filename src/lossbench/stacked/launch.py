@@ -13,6 +13,7 @@ from tqdm import tqdm
 from lossbench.assemble import Parts, assemble
 from lossbench.contract.claim import Claim, all_of
 from lossbench.contract.directory import RunDirectory
+from lossbench.contract.files import synced_together, write_json
 from lossbench.errors import OwnedError, UserError, one_line
 from lossbench.hardware import keep_freed_memory
 from lossbench.machine import check_hardware
@@ -28,7 +29,7 @@ from lossbench.stacked.train import StackedRuns, in_order
 
 TRIED = 8  # runs that memory is measured on
 SAVED_EVERY = 20.0  # seconds between two savings of a stack
-LARGE = 4_000_000  # parameters in a stack that are worth all CPU threads
+LARGE = 1_000_000  # parameters in a stack that are worth all CPU threads
 
 
 def run_stacked(runs: Sequence[RunDirectory], watch: Watch, memory_gb: float | None = None, max_runs: int | None = None) -> None:
@@ -143,9 +144,10 @@ def _run_chunk(runs: Sequence[RunDirectory], parts: Parts, device: torch.device,
     owned, others = _owned(runs, watch)
     with all_of([claim for _, claim in owned]):
         runs = [run for run, _ in owned]
-        for run in runs:
-            watch.started(run)
-            run.set_status("running")
+        with synced_together():
+            for run in runs:
+                watch.started(run)
+                run.set_status("running")
         try:
             if runs:
                 _train_and_write(runs, parts, device, watch)
@@ -240,16 +242,21 @@ def _write_all(runs: Sequence[RunDirectory], stacked: StackedRuns, watch: Watch,
         weights = stacked.best_weights
     outputs = {stage: stacked.evaluations(stage, weights) for stage in ("val", "test")}
     finite, seconds = stacked.finite(), time.perf_counter() - began
-    for k, run in enumerate(runs):
-        if not finite[k]:
-            reason = stacked.spoilt_reason(k)
-            run.set_status("failed", reason=reason)
-            watch.finished(run, None, reason)
-            continue
-        evaluations = {stage: found[k] for stage, found in outputs.items()}
-        result = write_run(run, k, stacked, evaluations, made_with, seconds / len(runs))
-        run.set_status("done")
-        watch.finished(run, result, say=False)
+    results: dict[RunDirectory, dict[str, Any]] = {}
+    with synced_together():
+        for k, run in enumerate(runs):
+            if finite[k]:
+                evaluations = {stage: found[k] for stage, found in outputs.items()}
+                results[run] = write_run(run, k, stacked, evaluations, made_with, seconds / len(runs))
+            else:
+                reason = stacked.spoilt_reason(k)
+                run.set_status("failed", reason=reason)
+                watch.finished(run, None, reason)
+    with synced_together():
+        for run, result in results.items():
+            write_json(run.result_path, result)
+            run.set_status("done")
+            watch.finished(run, result, say=False)
 
 
 @contextmanager

@@ -63,7 +63,8 @@ class Batches:
         if len(self.orders) == 1:
             return self.inputs[index[0]], self.target[index[0]], True
         index = index[self.which]
-        return self.inputs[index], self.target[index], False
+        inputs = self.inputs.index_select(0, index.flatten())  # twice as fast as indexing with two dimensions
+        return inputs.view(*index.shape, *self.inputs.shape[1:]), self.target[index], False
 
 
 class Stack:
