@@ -100,10 +100,10 @@ def _legend(answer: Answer) -> str:
     if answer.baseline is None:
         return said
     return said + (
-        "Differences are turned so that positive is better. p: sign-flip permutation test of the paired differences, two-sided; corrected "
-        "for the number of comparisons (Holm) and of looks. Effect d: mean / standard deviation of the differences. Better in: share of "
-        "seeds, ties half. ± from test set: how far the mean difference may move with other test examples. Equivalent: two one-sided t "
-        "tests at the margin, corrected in the same way. Intervals are 95 %, for each loss alone."
+        "Differences are turned so that positive is better. p different: sign-flip permutation test of the paired differences, two-sided; "
+        "p equivalent: two one-sided t tests at the margin; both corrected for the number of comparisons (Holm) and of looks. Effect d: "
+        "mean / standard deviation of the differences. Better in: share of seeds, ties half. ± from test set: how far the mean difference "
+        "may move with other test examples. Intervals are 95 %, for each loss alone."
     )
 
 
