@@ -16,9 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lossbench.errors import UserError, exit_on_user_error
+# Beside this file.
+from bench_runs import CONF, hush, toy_fit
+from bench_train import bare_loop, image_fit
 
-CONF = Path(__file__).resolve().parents[1] / "conf"
+from lossbench.errors import UserError, exit_on_user_error
 
 
 @dataclass(frozen=True)
@@ -124,23 +126,6 @@ def bench_step(given: argparse.Namespace) -> list[Figure]:
         return [compare("step", "steps/s", lambda: toy_fit(Path(folder), epochs, steps), bare, 7, cost=False)]
 
 
-def toy_fit(folder: Path, epochs: int, steps: int) -> float:
-    """Fit the toy run as train.py does (metrics, TensorBoard, checkpoints) and return steps per second."""
-    from lossbench.assemble import assemble, build_task
-    from lossbench.machine import quiet
-    from lossbench.run import fit, history_of
-    from lossbench.trainer import make_trainer
-
-    run = plan_words([f"runs_dir={folder}", f"trainer.max_epochs={epochs}", "trainer=cpu", "progress_bar=false", "force=true"])
-    parts = assemble(run.config)
-    with quiet(), history_of(run, None) as history:
-        task = build_task(run.config, parts)
-        trainer = make_trainer(run.config, run, parts, history, None)
-        start = time.perf_counter()
-        fit(trainer, task, parts, run, None)
-        return steps / (time.perf_counter() - start)
-
-
 def bench_input(given: argparse.Namespace) -> list[Figure]:
     """Normalised training batches (224 px, random crops, flips) from files, one core: ours against torchvision as most write it."""
     import torch
@@ -211,85 +196,6 @@ def bench_train(given: argparse.Namespace) -> list[Figure]:
         return figures
 
 
-def train_shape(tiny: bool) -> tuple[str, int, int, int]:
-    """Model, image size, batch size and steps that are timed."""
-    return ("resnet18", 32, 8, 4) if tiny else ("resnet50", 224, 256, 100)
-
-
-def bare_loop(tiny: bool) -> float:
-    """Images a second of plain torch on one batch that never changes."""
-    import torch
-    from torchvision.models import get_model
-
-    name, size, batch, steps = train_shape(tiny)
-    device = torch.device("cpu" if tiny else "cuda")
-    model = get_model(name, num_classes=1000).to(device)
-    model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - torch's stubs leave this form out
-    if not tiny:
-        model.compile()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
-    images = torch.randn(batch, 3, size, size, device=device).to(memory_format=torch.channels_last)
-    target = torch.randint(1000, (batch,), device=device)
-    start = 0.0
-    for step in range(2 * steps):
-        if step == steps:
-            synchronise(device)
-            start = time.perf_counter()
-        with torch.autocast(device.type, torch.bfloat16):
-            loss = torch.nn.functional.cross_entropy(model(images), target)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    synchronise(device)
-    return steps * batch / (time.perf_counter() - start)
-
-
-def synchronise(device: Any) -> None:
-    """Wait until the device has done what it was asked to do."""
-    import torch
-
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-
-
-def image_fit(folder: Path, cache: str, tiny: bool) -> float:
-    """Images a second of the second half of an ordinary run on made-up images, logging and all."""
-    from pytorch_lightning.callbacks import Callback
-
-    from lossbench.assemble import assemble, build_task
-    from lossbench.machine import quiet
-    from lossbench.run import fit, history_of, prepare_model
-    from lossbench.trainer import make_trainer
-
-    name, size, batch, steps = train_shape(tiny)
-    words = [
-        *("data=fake_images", f"model={name}", "model.stem=imagenet", "optimizer=sgd", "optimizer.weight_decay=1e-4", "loss=cross_entropy"),
-        *(f"data.cache={cache}", f"data.cache_dir={folder}/cache"),
-        *("data.classes=1000", f"data.n_train={4 * batch}", f"data.n_val={batch}", f"data.n_test={batch}", f"data.image_size={size}"),
-        *(f"data.batch_size={batch}", f"data.steps_per_epoch={2 * steps}", "trainer.max_epochs=1", "trainer.channels_last=true"),
-        *("trainer.precision=bf16-mixed", f"trainer.compile={str(not tiny).lower()}", f"trainer={'cpu' if tiny else 'gpu'}", "force=true"),
-        *("progress_bar=false", "figures=false", f"runs_dir={folder}/runs"),
-        *(("data.height=40", "data.width=48", "data.num_workers=0") if tiny else ()),
-    ]
-    run = plan_words(words)
-    parts = assemble(run.config)
-    prepare_model(run.config, parts)
-    times: list[float] = []
-
-    class Clock(Callback):
-        def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-            if trainer.global_step in (steps, 2 * steps):
-                synchronise(trainer.strategy.root_device)
-                times.append(time.perf_counter())
-
-    with quiet(), history_of(run, None) as history:
-        task = build_task(run.config, parts)
-        trainer = make_trainer(run.config, run, parts, history, None)
-        trainer.callbacks.insert(0, Clock())  # pyright: ignore[reportAttributeAccessIssue] - set by the trainer's connectors
-        fit(trainer, task, parts, run, None)
-    return steps * batch / (times[1] - times[0])
-
-
 def bench_sweep(given: argparse.Namespace) -> list[Figure]:
     """Many runs through hydra/launcher=vectorized against one run after another, in milliseconds a run (heads: run-steps per second).
 
@@ -298,7 +204,7 @@ def bench_sweep(given: argparse.Namespace) -> list[Figure]:
     import contextlib
     import io
 
-    import bench_sweep as work  # pyright: ignore[reportMissingImports] - beside this file
+    import bench_sweep as work
 
     from lossbench.hardware import keep_freed_memory
 
@@ -323,28 +229,6 @@ def bench_sweep(given: argparse.Namespace) -> list[Figure]:
         compare("sweep.toy_all", "ms/run", silent(ours), silent(theirs), 3, cost=True),
         compare("sweep.heads", "steps/s", lambda: work.heads(many // 5, steps), lambda: work.one_head(steps), 3, cost=False),
     ]
-
-
-def plan_words(words: list[str]) -> Any:
-    """Plan a run as train.py does."""
-    from hydra import compose, initialize_config_dir
-    from omegaconf import OmegaConf
-
-    from lossbench.commandline import load_yardstick
-    from lossbench.plan import prepare
-
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        config: Any = OmegaConf.to_container(compose("train", overrides=words), resolve=True)
-        return prepare(config, load_yardstick, [])
-
-
-def hush() -> None:
-    """Keep Lightning's advice on loader workers and logging intervals off the screen; nothing here depends on it."""
-    import logging
-    import warnings
-
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    warnings.simplefilter("ignore")
 
 
 BENCHES = {"losses": bench_losses, "step": bench_step, "input": bench_input, "train": bench_train, "sweep": bench_sweep}

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from bench_runs import CONF, hush, plan_words, steps_per_second
 
 from lossbench.contract.directory import RunDirectory
 from lossbench.hardware import cores
 from lossbench.multirun.watch import Watch
 
-CONF = Path(__file__).resolve().parents[1] / "conf"
 TOY = ("data=toy", "data.init=random", "trainer=cpu", "progress_bar=false")
 
 
@@ -32,7 +32,7 @@ def toy_training(runs: int) -> float:
 
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        first = planned(folder, *TOY, "loss=cosine_prob").config
+        first = plan_words([*TOY, "loss=cosine_prob", *made_in(folder)]).config
         configs = [{**first, "seed": k, "loss": {**first["loss"], "alpha": 0.2 + 0.6 * k / runs}} for k in range(runs)]
         stacked = StackedRuns(configs, assemble(first), torch.device("cpu"))
     start = time.perf_counter()
@@ -80,20 +80,14 @@ def heads(runs: int, steps: int) -> float:
 
 def one_head(steps: int) -> float:
     """Fit one such head as train.py does; give steps per second."""
-    from lossbench.assemble import build_task
-    from lossbench.machine import quiet
-    from lossbench.run import fit, history_of
-    from lossbench.trainer import make_trainer
-
     with tempfile.TemporaryDirectory() as folder:
-        run = planned(folder, *head_words(steps))
-        _, parts = head_parts(Path(folder), steps)
-        with quiet(), history_of(run, None) as history:
-            task = build_task(run.config, parts)
-            trainer = make_trainer(run.config, run, parts, history, None)
-            start = time.perf_counter()
-            fit(trainer, task, parts, run, None)
-            return steps / (time.perf_counter() - start)
+        run = plan_words([*head_words(steps), *made_in(folder)])
+        return steps_per_second(run, head_parts(Path(folder), steps)[1], steps)
+
+
+def made_in(folder: str | Path) -> tuple[str, ...]:
+    """Where a run lies, and that it is made anew."""
+    return f"runs_dir={folder}", "force=true"
 
 
 def head_words(steps: int) -> tuple[str, ...]:
@@ -108,7 +102,7 @@ def head_parts(folder: Path, steps: int) -> tuple[dict[str, Any], Any]:
     from lossbench.data.source import Split
     from lossbench.features import FeatureSource
 
-    config = planned(str(folder), *head_words(steps)).config
+    config = plan_words([*head_words(steps), *made_in(folder)]).config
     rng = np.random.default_rng(0)
 
     def split(n: int) -> Split:
@@ -121,19 +115,6 @@ def head_parts(folder: Path, steps: int) -> tuple[dict[str, Any], Any]:
     return config, replace(
         assemble(config), model=model, source=source, data=data, steps_per_epoch=data.batches().steps_per_epoch, total_steps=steps
     )
-
-
-def planned(folder: str, *words: str) -> RunDirectory:
-    """Plan a run as train.py does."""
-    from hydra import compose, initialize_config_dir
-    from omegaconf import OmegaConf
-
-    from lossbench.commandline import load_yardstick
-    from lossbench.plan import prepare
-
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        config: Any = OmegaConf.to_container(compose("train", overrides=[*words, f"runs_dir={folder}", "force=true"]), resolve=True)
-        return prepare(config, load_yardstick, [])
 
 
 def draw(path: Path, counts: Sequence[int] = (1, 3, 10, 30, 100, 300, 1000), alone: Sequence[int] = (1, 2, 3)) -> None:
@@ -161,8 +142,6 @@ def draw(path: Path, counts: Sequence[int] = (1, 3, 10, 30, 100, 300, 1000), alo
 
 
 if __name__ == "__main__":
-    from bench import hush  # pyright: ignore[reportMissingImports] - beside this file
-
     from lossbench.hardware import keep_freed_memory
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
