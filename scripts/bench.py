@@ -245,10 +245,10 @@ def main() -> None:
     if given.json and not given.json.absolute().parent.is_dir():
         parser.error(f"--json {given.json}: there is no such folder")
     figures = BENCHES[given.name](given)
-    print(f"{'figure':24}{'unit':>9}{'ours':>12}{'reference':>12}{'ratio':>8}{'quartiles':>16}{'n':>5}")
+    print(f"{'figure':24}{'unit':>9}{'ours':>12}{'reference':>12}{'ratio':>10}{'quartiles':>20}{'n':>5}")
     for f in figures:
         quartiles = f"{f.quartiles[0]:.2f} .. {f.quartiles[1]:.2f}"
-        print(f"{f.name:24}{f.unit:>9}{f.ours:12.4g}{f.reference:12.4g}{f.ratio:8.2f}{quartiles:>16}{f.n:5}")
+        print(f"{f.name:24}{f.unit:>9}{f.ours:12.4g}{f.reference:12.4g}{f.ratio:10.2f}{quartiles:>20}{f.n:5}")
     if given.json:
         values = {f.name: {"ours": f.ours, "reference": f.reference, "ratio": f.ratio} for f in figures}
         given.json.write_text(json.dumps(values, indent=2) + "\n")

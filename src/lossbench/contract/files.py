@@ -50,11 +50,12 @@ def write_atomic(path: Path, write: Callable[[BinaryIO], object], check: Callabl
         if check is not None:
             check(beside)
         os.replace(beside, path)
-    except OSError as error:
-        raise cannot_write(path, error) from error
-    finally:
-        with suppress(OSError):  # what went wrong has been said
+    except BaseException as error:
+        with suppress(OSError):  # what went wrong is said
             beside.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise cannot_write(path, error) from error
+        raise
 
 
 def cannot_write(path: Path, error: OSError) -> UserError:

@@ -1,14 +1,13 @@
 """The files of a run that was trained in a stack: the same as those of a single run."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from io import BytesIO
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from lossbench.assemble import Parts
-from lossbench.callbacks.checkpoint import read_checkpoint
 from lossbench.contract.directory import RunDirectory
 from lossbench.contract.files import cannot_write, write_atomic
 from lossbench.contract.history import COLUMNS
@@ -17,12 +16,42 @@ from lossbench.evaluation import Evaluation, measure
 from lossbench.metrics import Metric, fit_scale
 from lossbench.predictions import save_predictions
 from lossbench.report import flatten, make_result
-from lossbench.stacked.board import write_board
+from lossbench.stacked.board import scalar_records, write_board
 from lossbench.stacked.train import StackedRuns
 
 
+class Told(NamedTuple):
+    """The history of one run, as its files have it.
+
+    Args:
+        lines: of metrics.csv.
+        records: of TensorBoard, empty where it is not asked for.
+    """
+
+    lines: str
+    records: bytes
+
+
+def histories(stacked: StackedRuns) -> Iterator[Told]:
+    """The history of each run of a stack."""
+    for history in stacked.rows.histories():
+        runs = history.runs[1] - history.runs[0]
+        records = scalar_records(history, stacked.stack.step) if _has_board(stacked.configs[0]) else [b""] * runs
+        yield from map(Told, history.csv(), records)
+
+
+def _has_board(config: Mapping[str, Any]) -> bool:
+    return bool(config["logger"]) and "tensorboard" in config["logger"]
+
+
 def write_run(
-    run: RunDirectory, k: int, stacked: StackedRuns, evaluations: Mapping[str, Evaluation], made_with: Mapping[str, Any], seconds: float
+    run: RunDirectory,
+    k: int,
+    stacked: StackedRuns,
+    told: Told,
+    evaluations: Mapping[str, Evaluation],
+    made_with: Mapping[str, Any],
+    seconds: float,
 ) -> dict[str, Any]:
     """Write the files of the k-th run of a stack that is trained, all but result.json.
 
@@ -30,6 +59,7 @@ def write_run(
         run: its directory.
         k: its place in the stack.
         stacked: the stack.
+        told: its history.
         evaluations: outputs of the tested weights on val and test.
         made_with: versions and git state.
         seconds: its share of the time.
@@ -45,12 +75,11 @@ def write_run(
         measured = measure(loss, parts.yardsticks, evaluation, scale)  # pyright: ignore[reportArgumentType] - a loss
         metrics |= {f"{stage}/{name}": metric for name, metric in measured.items()}
     tested = {name: metric.value for name, metric in metrics.items() if name.startswith("test/")}
-    rows = [*stacked.rows.of(k), (steps, stacked.epoch, tuple(tested), list(tested.values()))]
-    before, after = _csv(rows[:-1]), _csv(rows[-1:])
+    before, after = told.lines.encode(), "".join(f"{steps},{stacked.epoch},{name},{value!r}\n" for name, value in tested.items()).encode()
     write_atomic(run.metrics_path, lambda file: file.write(COLUMNS.encode() + before + after))
     _checkpoints(run, k, stacked, len(COLUMNS) + len(before))
-    if config["logger"] and "tensorboard" in config["logger"]:
-        write_board(run.path / "tensorboard", flatten(config), rows, steps)
+    if _has_board(config):
+        write_board(run.path / "tensorboard", flatten(config), told.records, steps, stacked.epoch, tested)
     write_atomic(run.log_path, lambda file: file.write(f"{steps} steps in a stack of {len(stacked.stack)} runs\n".encode()))
     return make_result(
         config,
@@ -74,27 +103,23 @@ def write_run(
     )
 
 
-def _csv(rows: Any) -> bytes:
-    lines: list[str] = []
-    for step, epoch, names, values in rows:
-        lines.extend(f"{step},{epoch},{name},{value!r}\n" for name, value in zip(names, values, strict=True))
-    return "".join(lines).encode()
-
-
 def _checkpoints(run: RunDirectory, k: int, stacked: StackedRuns, history_bytes: int) -> None:
     """last.ckpt and best.ckpt: what loads a run, or reports a finished one, needs of them."""
-    keep, steps = run.config["keep_checkpoints"], stacked.stack.step
-    best_step = int(stacked.best_step[k])
-    weights = {
-        "last": (stacked.stack.weights(k), steps),
-        "best": ({name: tensor[k].clone() for name, tensor in stacked.best_weights.items()}, best_step),
-    }
-    for name, (state, step) in weights.items():
-        if keep in ("all", name):
-            _save(run, name, state, step, stacked.parts, history_bytes)
+    keep, steps, best_step = run.config["keep_checkpoints"], stacked.stack.step, int(stacked.best_step[k])
+    folder = run.checkpoint("last").parent
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    last = _checkpoint(stacked.stack.weights(k), steps, stacked.parts, history_bytes)
+    if keep in ("all", "last"):
+        write_atomic(run.checkpoint("last"), lambda file: file.write(last))
+    if keep in ("all", "best"):
+        best = last if best_step == steps else _checkpoint(stacked.weights_at_best(k), best_step, stacked.parts, history_bytes)
+        write_atomic(run.checkpoint("best"), lambda file: file.write(best))
 
 
-def _save(run: RunDirectory, name: str, state: Mapping[str, Tensor], step: int, parts: Parts, history_bytes: int) -> None:
+def _checkpoint(state: Mapping[str, Tensor], step: int, parts: Parts, history_bytes: int) -> bytes:
     buffer = BytesIO()
     checkpoint = {
         "state_dict": {f"model.{key}": tensor.cpu() for key, tensor in state.items()},
@@ -105,9 +130,4 @@ def _save(run: RunDirectory, name: str, state: Mapping[str, Tensor], step: int, 
         "history_bytes": history_bytes,
     }
     torch.save(checkpoint, buffer)
-    path = run.checkpoint(name)
-    try:
-        path.parent.mkdir(exist_ok=True)
-    except OSError as error:
-        raise cannot_write(path, error) from error
-    write_atomic(path, lambda file: file.write(buffer.getbuffer()), check=read_checkpoint)
+    return buffer.getvalue()

@@ -22,7 +22,7 @@ from lossbench.multirun.watch import Watch
 from lossbench.plan import Memory, verify
 from lossbench.report import asked_now
 from lossbench.stacked.eligible import group_of, why_not
-from lossbench.stacked.finish import write_run
+from lossbench.stacked.finish import histories, write_run
 from lossbench.stacked.memory import budget, peak_of, runs_at_once
 from lossbench.stacked.saved import key_of, resume, save_stack, saved_stacks, tidy
 from lossbench.stacked.train import StackedRuns, in_order
@@ -244,10 +244,10 @@ def _write_all(runs: Sequence[RunDirectory], stacked: StackedRuns, watch: Watch,
     finite, seconds = stacked.finite(), time.perf_counter() - began
     results: dict[RunDirectory, dict[str, Any]] = {}
     with synced_together():
-        for k, run in enumerate(runs):
+        for k, (run, told) in enumerate(zip(runs, histories(stacked), strict=True)):
             if finite[k]:
                 evaluations = {stage: found[k] for stage, found in outputs.items()}
-                results[run] = write_run(run, k, stacked, evaluations, made_with, seconds / len(runs))
+                results[run] = write_run(run, k, stacked, told, evaluations, made_with, seconds / len(runs))
             else:
                 reason = stacked.spoilt_reason(k)
                 run.set_status("failed", reason=reason)

@@ -1,8 +1,10 @@
 """The histories of stacked runs: what each step measured of all of them, written as each run's own metrics.csv."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -25,6 +27,25 @@ class Row(NamedTuple):
     values: Tensor
 
 
+class History(NamedTuple):
+    """All numbers of neighbouring runs that have the same ones.
+
+    Args:
+        runs: first and last + 1.
+        rows: step, epoch and names of each row.
+        values: (runs, numbers) float64, those of the rows side by side.
+    """
+
+    runs: tuple[int, int]
+    rows: Sequence[tuple[int, int, tuple[str, ...]]]
+    values: np.ndarray
+
+    def csv(self) -> Iterator[str]:
+        """The lines of metrics.csv, for each run."""
+        starts = [f"{step},{epoch},{name}," for step, epoch, names in self.rows for name in names]
+        return ("".join(f"{start}{value!r}\n" for start, value in zip(starts, values.tolist(), strict=True)) for values in self.values)
+
+
 class Rows:
     """Collect rows, in order."""
 
@@ -37,11 +58,15 @@ class Rows:
         columns = [torch.as_tensor(value, dtype=torch.float64).detach().cpu().expand(count) for value in values.values()]
         self.rows.append(Row(step, epoch, (first, last), tuple(values), torch.stack(columns, dim=1)))
 
-    def of(self, k: int) -> Sequence[tuple[int, int, tuple[str, ...], list[float]]]:
-        """The rows of one run: step, epoch, names, values."""
-        return [
-            (row.step, row.epoch, row.names, row.values[k - row.runs[0]].tolist()) for row in self.rows if row.runs[0] <= k < row.runs[1]
-        ]
+    def histories(self) -> list[History]:
+        """The numbers of all runs, neighbours with the same ones together."""
+        ends = sorted({end for row in self.rows for end in row.runs})
+        found = []
+        for first, last in pairwise(ends):
+            rows = [row for row in self.rows if row.runs[0] <= first < row.runs[1]]
+            values = torch.cat([row.values[first - row.runs[0] : last - row.runs[0]] for row in rows], dim=1)
+            found.append(History((first, last), [(row.step, row.epoch, row.names) for row in rows], values.numpy()))
+        return found
 
     def state_dict(self) -> list[Any]:
         """Plain containers and tensors."""

@@ -15,7 +15,7 @@ from lossbench.evaluation import Evaluation, raw
 from lossbench.stacked.rows import Rows
 from lossbench.sweep.losses import mean_of_each
 from lossbench.sweep.measures import classification_values
-from lossbench.sweep.stack import Batches, Member, Stack, Stepped
+from lossbench.sweep.stack import Batches, Member, Stack, Stepped, one_of
 
 EVALUATED_AT_ONCE = 256  # examples, as a single run evaluates them
 
@@ -173,6 +173,10 @@ class StackedRuns:
             f"the training {'loss' if step >= 0 else 'state (weights, statistics)'} became nan or infinite at or before {where}; "
             "try a lower learning rate (optimizer.lr=...)"
         )
+
+    def weights_at_best(self, k: int) -> dict[str, Tensor]:
+        """The state of one run's model when its validation was best, a copy."""
+        return one_of(self.best_weights, k)
 
     def _weights(self) -> dict[str, Tensor]:
         return {**self.stack.parameters, **self.stack.buffers}

@@ -55,7 +55,10 @@ class StackedOptimizer(ABC):
     def load_state_dict(self, state: Mapping[str, Any], index: Tensor) -> None:
         """Go on from a state, of which `index` chooses the runs."""
         self.step_count = state["step"]
-        self.state = {name: [tensor[index].to(self.parameters[0].device) for tensor in tensors] for name, tensors in state["state"].items()}
+        self.state = {}
+        for name, tensors in state["state"].items():
+            for mine, tensor in zip(self.buffers(name), tensors, strict=True):
+                mine.copy_(tensor[index])
 
 
 class StackedSGD(StackedOptimizer):
@@ -113,7 +116,7 @@ class StackedAdam(StackedOptimizer):
                 v.addcmul_(g, g, value=rest) if isinstance(rest, float) else v.add_(rest * g * g)
                 below = v.sqrt().div_(fit(root, w)).add_(fit(self.columns["eps"], w))
                 much = fit(size, w)
-                w.addcdiv_(m, below, value=-much) if isinstance(much, float) else w.sub_(much * (m / below))
+                w.addcdiv_(m, below, value=-much) if isinstance(much, float) else w.sub_(torch.div(m, below, out=below).mul_(much))
 
 
 class StackedAdamW(StackedAdam):

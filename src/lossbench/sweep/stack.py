@@ -1,7 +1,7 @@
 """K runs trained as one tensor program."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from lossbench.sweep.losses import StackedLosses, kind
 from lossbench.sweep.optimizers import OPTIMIZERS
+from lossbench.sweep.trace import trace
 
 
 @dataclass(frozen=True)
@@ -93,9 +94,11 @@ class Stack:
         self.buffers = {name: tensor.clone() for name, tensor in buffers.items()}
         self.skeleton = copy.deepcopy(models[0]).to("meta")
         self.losses = StackedLosses([member.loss for member in members])
-        self.optimizer = OPTIMIZERS[optimizer](self.parameters.values(), [member.optimizer for member in members])
         self.batches, self.schedule, self.total_steps, self.steps_per_epoch = batches, schedule, total_steps, steps_per_epoch
         self.step, self._count = 0, len(members)
+        self._programs: dict[Any, _Program] = {}
+        self._lay_out()
+        self.optimizer = OPTIMIZERS[optimizer](self.parameters.values(), [member.optimizer for member in members])
 
     def __len__(self) -> int:
         return self._count
@@ -103,15 +106,13 @@ class Stack:
     def train_step(self) -> "Stepped":
         """Make one step of every run; give what was seen before it."""
         inputs, target, shared = self.batches.at(self.step)
-        self.skeleton.train()
-        output = self._forward(self.parameters, self.buffers, inputs, shared)
-        losses = self.losses(output, target, shared)
-        gradients = torch.autograd.grad(losses.sum(), list(self.parameters.values()))  # the sum: no run feels another
-        losses = losses.detach()
+        program = self._program(inputs, target, shared)
+        losses, *rest = program.run(*self._weights(), inputs, target)
+        gradients, output = rest[: len(self.parameters)], rest[len(self.parameters) :]
         place = (self.step, self.total_steps, self.steps_per_epoch)
         self.optimizer.step(gradients, self.schedule.factor(*place), self.schedule.momentum(*place))
         self.step += 1
-        return Stepped(losses, output, target, shared, gradients)
+        return Stepped(losses, program.output(output), target, shared, gradients)
 
     @torch.no_grad()
     def evaluate(self, inputs: Tensor, weights: Mapping[str, Tensor] | None = None) -> Any:
@@ -128,7 +129,7 @@ class Stack:
 
     def weights(self, k: int) -> dict[str, Tensor]:
         """The state of one run's model, a copy."""
-        return {name: tensor[k].detach().clone() for name, tensor in {**self.parameters, **self.buffers}.items()}
+        return one_of({**self.parameters, **self.buffers}, k)
 
     def state_dict(self) -> dict[str, Any]:
         """All that is needed to go on: plain containers and tensors."""
@@ -149,11 +150,58 @@ class Stack:
                 tensor.copy_(state["buffers"][name][index])
         self.optimizer.load_state_dict(state["optimizer"], index)
 
+    def _weights(self) -> tuple[Tensor, ...]:
+        return (*self.parameters.values(), *self.buffers.values())
+
+    def _program(self, inputs: Tensor, target: Tensor, shared: bool) -> "_Program":
+        """What a step does to batches of this shape."""
+        key = (inputs.shape, shared)
+        if key not in self._programs:
+            kinds: list[type] = []
+
+            def differentiate(*given: Tensor) -> Sequence[Tensor]:
+                parameters = dict(zip(self.parameters, given, strict=False))
+                buffers = dict(zip(self.buffers, given[len(parameters) :], strict=False))
+                output = self._forward(parameters, buffers, given[-2], shared)
+                losses = self.losses(output, given[-1], shared)
+                gradients = torch.autograd.grad(losses.sum(), list(parameters.values()))  # the sum: no run feels another
+                kinds.append(type(output))
+                return losses.detach(), *gradients, *([output] if isinstance(output, Tensor) else output)
+
+            self.skeleton.train()
+            copies = [tensor.detach().clone().requires_grad_(tensor.requires_grad) for tensor in (*self._weights(), inputs, target)]
+            self._programs[key] = _Program(trace(differentiate, *copies), kinds[0])
+        return self._programs[key]
+
+    def _lay_out(self) -> None:
+        """Store parameters as their gradients come, often transposed: arithmetic on two layouts takes several times as long."""
+        batch = self.batches.at(0)
+        gradients = self._program(*batch).run(*(tensor.detach().clone() for tensor in self._weights()), *batch[:2])[1:]
+        for (name, parameter), gradient in zip(self.parameters.items(), gradients, strict=False):
+            if gradient.stride() != parameter.stride():
+                self.parameters[name] = torch.empty_like(gradient).copy_(parameter.detach()).requires_grad_()
+                self._programs.clear()  # they know the layout
+
     def _forward(self, parameters: Mapping[str, Tensor], buffers: Mapping[str, Tensor], inputs: Tensor, shared: bool) -> Any:
         def one(mine: dict[str, Tensor], state: dict[str, Tensor], given: Tensor) -> Any:
             return functional_call(self.skeleton, (mine, state), (given,))
 
         return vmap(one, in_dims=(0, 0, None if shared else 0))(dict(parameters), dict(buffers), inputs)
+
+
+class _Program(NamedTuple):
+    """A traced step.
+
+    Args:
+        run: parameters, buffers, inputs, target -> losses, gradients, parts of the output.
+        kind: of the output: a tensor, or a tuple of such.
+    """
+
+    run: Callable[..., Sequence[Tensor]]
+    kind: type
+
+    def output(self, parts: Sequence[Tensor]) -> Any:
+        return parts[0] if issubclass(self.kind, Tensor) else self.kind(*parts)
 
 
 class Stepped(NamedTuple):
@@ -172,6 +220,11 @@ class Stepped(NamedTuple):
     target: Tensor
     shared: bool
     gradients: Sequence[Tensor]
+
+
+def one_of(stacked: Mapping[str, Tensor], k: int) -> dict[str, Tensor]:
+    """The tensors of one run, copies in the usual layout."""
+    return {name: tensor[k].detach().clone(memory_format=torch.contiguous_format) for name, tensor in stacked.items()}
 
 
 def side_by_side(losses: Sequence[nn.Module]) -> list[int]:
