@@ -1,9 +1,9 @@
-# make setup | demo | report DIR=... | test | check | tensorboard; the environment lives in .venv and is made again only when the pins change.
+# make setup | demo | report DIR=... | test | check | soak | tensorboard; the environment lives in .venv and is made again only when the pins change.
 PYTHON ?= python3
 BIN := .venv/bin
 RUNS := $(or $(LOSSBENCH_RUNS),runs)
 
-.PHONY: setup demo report test check tensorboard bench pins clean
+.PHONY: setup demo report test check soak tensorboard bench pins clean
 
 setup: .venv/.ready
 
@@ -29,6 +29,10 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright --project pyproject.toml
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist worksteal
+
+# Interrupts 20 runs in every way, time limits included, on a SLURM that is there (scripts/dev_cluster.sh); takes half an hour.
+soak: setup
+	$(BIN)/python scripts/soak.py $(or $(N),20)
 
 report: setup
 	$(BIN)/python scripts/report.py $(or $(DIR),$(RUNS)/digits_losses)

@@ -56,7 +56,7 @@ def toy_sweep(runs: int, vectorized: bool) -> float:
         master = loader.load_configuration("train", [], RunMode.MULTIRUN, from_shell=False)
         words = [*TOY, f"runs_dir={folder}", "loss=cosine_prob", f"seed=range({runs})"]
         start = time.perf_counter()
-        sweep(words, loader, master, launch, None, ["bench.py"])
+        sweep(words, loader, master, launch, None, ["bench.py"], lambda config: None)
         return (time.perf_counter() - start) / runs
 
 

@@ -14,6 +14,7 @@ MODULES = {".".join(path.relative_to(SRC).with_suffix("").parts).removesuffix(".
 HEAVY = {"torch", "torchvision", "pytorch_lightning", "lightning", "torchmetrics"}
 LIGHT = [
     "config", "rules", "errors", "seeds", "plan", "build", "job", "report", "commandline", "hardware", "schedules", "predictions",
+    "states", "stopping", "ranks", "cluster.allocation", "cluster.launch", "cluster.queue", "cluster.script",
     "contract.claim", "contract.directory", "contract.files", "contract.history", "contract.identity",
     "data.source", "data.toy", "data.digits", "data.order", "data.augment", "predict",
     *(f"data.images.{name}" for name in ("source", "drawn", "imagenet", "pets", "folder", "fake")),
@@ -36,8 +37,9 @@ ROOMS = {
     "study": {"lossbench.study", "lossbench.contract", "lossbench.errors", "lossbench.seeds", "lossbench.units"},
     "multirun": {
         *{"lossbench.multirun", "lossbench.commandline", "lossbench.plan", "lossbench.job", "lossbench.report", "lossbench.study"},
-        *{"lossbench.contract", "lossbench.errors", "lossbench.hardware"},
+        *{"lossbench.contract", "lossbench.errors", "lossbench.hardware", "lossbench.stopping"},
     },
+    "cluster": {"lossbench.cluster", "lossbench.contract", "lossbench.errors", "lossbench.ranks", "lossbench.multirun"},
     "sweep": {"torch", "lossbench.sweep", "lossbench.metrics"},
     "schedules": {"lossbench.errors", "lossbench.config"},
     "units": set(),

@@ -12,9 +12,10 @@ from hydra.errors import ConfigCompositionException, HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from lossbench.contract.directory import processes
 from lossbench.errors import UserError, one_line, suggest
 from lossbench.hardware import require_gpu
-from lossbench.job import hand_over, processes, start
+from lossbench.job import hand_over, start
 from lossbench.plan import prepare
 
 # Hydra re-raises what it would otherwise print as a traceback, so that one place words every error.

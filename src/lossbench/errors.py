@@ -15,9 +15,16 @@ class OwnedError(UserError):
     """Another living process works on it: wait, or try again later."""
 
 
-def asked_to_stop(error: SystemExit) -> bool:
-    """Whether an exit is Lightning's answer to SIGTERM, not one that the run called itself."""
-    return type(error).__name__ == "SIGTERMException"
+class Stopped(SystemExit):
+    """The run was asked to stop by a signal: all it had is saved, and it can go on.
+
+    Args:
+        why: the signal's name.
+    """
+
+    def __init__(self, why: str) -> None:
+        super().__init__(143)
+        self.why = why
 
 
 class InvalidCellError(UserError):

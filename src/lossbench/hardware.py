@@ -22,14 +22,23 @@ def has_gpu() -> bool:
     """Whether a CUDA, ROCm or Apple GPU can be seen (CUDA_VISIBLE_DEVICES counts)."""
     if sys.platform == "darwin":
         return platform.machine() == "arm64"
-    if os.path.exists("/dev/kfd"):
-        return True
+    return os.path.exists("/dev/kfd") or cuda_gpus() > 0
+
+
+def cuda_gpus() -> int:
+    """How many CUDA GPUs this process can see."""
     try:
         driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
     except OSError:
-        return False
+        return 0
     count = ctypes.c_int(0)
-    return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
+    return count.value if driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 else 0
+
+
+def visible_gpus() -> list[str]:
+    """The CUDA GPUs that processes of this one can be given, as CUDA_VISIBLE_DEVICES names them."""
+    named = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    return named[: cuda_gpus()] if named else [str(k) for k in range(cuda_gpus())]
 
 
 def require_gpu(accelerator: str) -> None:

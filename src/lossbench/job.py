@@ -1,9 +1,7 @@
 """Run, resume or report one run directory: python -m lossbench.job RUN_DIR."""
 
 import argparse
-import errno
 import logging
-import os
 import subprocess
 import sys
 import threading
@@ -12,15 +10,18 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from lossbench.cluster.allocation import check_allocation, requeue
 from lossbench.contract.directory import RunDirectory
 from lossbench.contract.files import cannot_write, write_json
-from lossbench.errors import UserError, asked_to_stop, exit_on_user_error, one_line
+from lossbench.errors import Stopped, UserError, exit_on_user_error, one_line
 from lossbench.plan import verify
+from lossbench.ranks import rank, where
 from lossbench.report import table
+from lossbench.states import helper_states, states
+from lossbench.stopping import Listener, listening, passing_on
 
 log = logging.getLogger("lossbench")
 NOISY = ("lossbench", "pytorch_lightning", "lightning_fabric", "py.warnings")
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 def start(run: RunDirectory) -> dict[str, Any]:
@@ -35,12 +36,27 @@ def start(run: RunDirectory) -> dict[str, Any]:
     Raises:
         UserError: as `bring_to_result`.
     """
-    if "LOCAL_RANK" in os.environ:  # a helper process of a distributed run; the first one owns the directory
-        with _log_file(run.path / f"train.rank{os.environ['LOCAL_RANK']}.log"):
-            return _execute(run)
+    if rank() > 0:
+        return _help(run)
     if run.result() is not None:
         print("this run is done already; force=true archives it and runs it anew")
     return _show(run, bring_to_result(run))
+
+
+def _help(run: RunDirectory) -> dict[str, Any]:
+    """Do a helper process's part of a distributed run; the first process owns the directory."""
+    if (done := run.result()) is not None:
+        return done
+    try:
+        with listening() as listener, _log_file(run.path / f"train.rank{rank()}.log"), helper_states(run):
+            check_allocation(run)
+            return _execute(run, listener)
+    except Stopped:  # the first process says it; an exit code of another one would end the first
+        sys.exit(0)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{where()}: {type(error).__name__}: {one_line(error)}; train.rank{rank()}.log has more") from error
 
 
 def bring_to_result(run: RunDirectory) -> dict[str, Any]:
@@ -61,33 +77,36 @@ def bring_to_result(run: RunDirectory) -> dict[str, Any]:
         return done
     if not (run.path / "config.yaml").exists():
         raise UserError(f"{run.path} is not a run directory: it holds no config.yaml; train.py plans run directories")
-    with run.claim():
-        verify(run)
-        if (done := run.result()) is not None:  # somebody finished it while this process came to claim it
-            return done
-        with _log_file(run.log_path), _states(run):
-            result = _execute(run)
-            write_json(run.result_path, result)
+    try:
+        with run.claim(), listening() as listener:
+            verify(run)
+            if (done := run.result()) is not None:  # somebody finished it while this process came to claim it
+                return done
+            with _log_file(run.log_path), states(run):
+                check_allocation(run)
+                result = _execute(run, listener)
+                write_json(run.result_path, result)
+    except Stopped:
+        if run.status["status"] == "preempted":
+            requeue()
+        raise
     run.prune_checkpoints(run.config["keep_checkpoints"])
     return result
 
 
 def hand_over(run: RunDirectory) -> int:
     """Run a directory in a process of its own: distributed runs restart the command line they were started with."""
-    return subprocess.run([sys.executable, "-m", "lossbench.job", str(run.path)], check=False).returncode
+    child = subprocess.Popen([sys.executable, "-m", "lossbench.job", str(run.path)])
+    with passing_on(child.pid):
+        return child.wait()
 
 
-def processes(run: RunDirectory) -> int:
-    """How many processes a run takes."""
-    return run.config["trainer"]["devices"] * run.config["trainer"]["num_nodes"]
-
-
-def _execute(run: RunDirectory) -> dict[str, Any]:
-    if "LOCAL_RANK" not in os.environ:
+def _execute(run: RunDirectory, listener: Listener) -> dict[str, Any]:
+    if rank() == 0:
         print(f"run directory: {run.path}", flush=True)
     from lossbench.run import execute  # torch and lightning take seconds to import: only when something really runs
 
-    return execute(run)
+    return execute(run, listener)
 
 
 def _show(run: RunDirectory, result: dict[str, Any]) -> dict[str, Any]:
@@ -96,43 +115,6 @@ def _show(run: RunDirectory, result: dict[str, Any]) -> dict[str, Any]:
         print(f"{skipped} images could not be read and were left out; python scripts/check_data.py lists them")
     print(f"{result['steps']} steps in {result['seconds']:.1f} s; everything is in {run.path}\n", flush=True)
     return result
-
-
-@contextmanager
-def _states(run: RunDirectory) -> Iterator[None]:
-    run.set_status("running")
-    try:
-        yield
-    except KeyboardInterrupt:
-        run.set_status("cancelled", reason="interrupted by the user")
-        raise
-    except SystemExit as error:
-        if asked_to_stop(error):
-            run.set_status("preempted", reason=f"asked to stop: {one_line(error)}")
-        else:
-            run.set_status("failed", reason=f"called sys.exit({'' if error.code is None else error.code})")
-        raise
-    except Exception as error:
-        log.exception("failed")
-        cause = _failed_write(error, run.path) or error
-        with suppress(UserError):  # a full disk, which the cause says already
-            run.set_status(
-                "failed", reason=one_line(cause) if isinstance(cause, UserError) else f"{type(cause).__name__}: {one_line(cause)}"
-            )
-        if cause is error:
-            raise
-        raise cause from error
-    run.set_status("done")
-
-
-def _failed_write(error: BaseException, folder: Path) -> UserError | None:
-    """Find a write that failed behind an error that is not the user's: loggers write in threads, and say it in their own words."""
-    behind: BaseException | None = None if isinstance(error, UserError) else error
-    while behind is not None:
-        if isinstance(behind, OSError) and behind.errno in NO_ROOM:
-            return cannot_write(Path(behind.filename or folder), behind)
-        behind = behind.__cause__ or behind.__context__
-    return None
 
 
 class _QuietFileHandler(logging.FileHandler):

@@ -50,4 +50,6 @@ def quiet() -> Iterator[None]:
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         # Ours resumes through the data module.
         warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
+        # A run outside a SLURM job is not to be in one; inside, cluster/allocation.py has looked.
+        warnings.filterwarnings("ignore", message="The `srun` command is available on your system but is not used.*")
         yield

@@ -1,7 +1,6 @@
 """Run a run directory: config -> objects -> fit -> validate and test -> files."""
 
 import logging
-import os
 import signal
 import time
 from collections.abc import Iterator, Mapping
@@ -17,22 +16,25 @@ from lossbench.contract.directory import RunDirectory
 from lossbench.contract.history import History
 from lossbench.contract.identity import identity_hash
 from lossbench.data.images.source import ImageSource
-from lossbench.errors import asked_to_stop
+from lossbench.errors import Stopped
 from lossbench.hardware import forget_peak_memory, keep_freed_memory
 from lossbench.machine import check_hardware, quiet, threads
 from lossbench.predictions import save_predictions
+from lossbench.ranks import rank
 from lossbench.report import make_result
+from lossbench.stopping import Listener
 from lossbench.task import ClassificationTask
 from lossbench.trainer import make_trainer
 
 log = logging.getLogger(__name__)
 
 
-def execute(run: RunDirectory) -> dict[str, Any]:
+def execute(run: RunDirectory, listener: Listener) -> dict[str, Any]:
     """Train, validate and test what a run directory describes, from its last checkpoint if there is one.
 
     Args:
         run: a planned, claimed and verified directory.
+        listener: hears when the run is to stop.
 
     Returns:
         What result.json holds (on every rank).
@@ -50,11 +52,11 @@ def execute(run: RunDirectory) -> dict[str, Any]:
     resumed = read_checkpoint(run.checkpoint("last")) if run.checkpoint("last").exists() else None
     if config["trainer"]["precision"] == "16-mixed" and getattr(parts.loss, "exceeds_fp16", False):
         print(f"warning: {config['loss']['name']} has gradients beyond float16's range: prefer trainer.precision=bf16-mixed", flush=True)
-    if resumed is not None and resumed["is_best"] and is_first_rank():
+    if resumed is not None and resumed["is_best"] and rank() == 0:
         link_best(run)  # the run may have died before it could
     with threads(config, parts), quiet(), history_of(run, resumed) as history:
         task = build_task(config, parts)
-        trainer = make_trainer(config, run, parts, history, resumed)
+        trainer = make_trainer(config, run, parts, history, resumed, listener)
         drawn = wanted(config["figures"], parts) and trainer.is_global_zero
         if drawn and resumed is None:
             draw_training(run, parts, trainer)
@@ -72,6 +74,7 @@ def execute(run: RunDirectory) -> dict[str, Any]:
         epochs=epochs,
         seconds=time.perf_counter() - started,
         command=run.status.get("command", []),
+        changed_on_resume=run.status.get("changed_on_resume", []),
         engine="lightning",
         resumed_at=resumed["global_step"] if resumed is not None else 0,
         device=str(trainer.strategy.root_device),
@@ -122,7 +125,7 @@ def fit(trainer: Trainer, task: ClassificationTask, parts: Parts, run: RunDirect
     try:
         trainer.fit(task, datamodule=parts.data, ckpt_path=path, weights_only=True)
     except SystemExit as error:
-        if not trainer.interrupted or asked_to_stop(error):
+        if not trainer.interrupted or isinstance(error, Stopped):
             raise
         # Lightning turns Ctrl-C into exit code 1 and leaves the signal ignored
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -141,14 +144,9 @@ def judge(trainer: Trainer, task: ClassificationTask, parts: Parts, run: RunDire
 @contextmanager
 def history_of(run: RunDirectory, resumed: dict[str, Any] | None) -> Iterator[History | None]:
     """Open metrics.csv where the checkpoint left it (the first rank alone writes it)."""
-    history = History(run.metrics_path, resumed["history_bytes"] if resumed else 0) if is_first_rank() else None
+    history = History(run.metrics_path, resumed["history_bytes"] if resumed else 0) if rank() == 0 else None
     try:
         yield history
     finally:
         if history is not None:
             history.close()
-
-
-def is_first_rank() -> bool:
-    """Whether this process is the one that writes (Lightning starts the others with these variables)."""
-    return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0

@@ -164,7 +164,7 @@ class ClassificationTask(LightningModule):
 
     def on_train_epoch_end(self) -> None:
         """Write the epoch's means over training examples, taken while the weights moved."""
-        loss, hits, n = self._reduced_totals().tolist()
+        loss, hits, n = self._totals_of_ranks().sum(0).tolist()
         self._require_finite(loss, "loss")
         self._record({"train/epoch_loss": loss / n, "train/epoch_accuracy": hits / n}, self.global_step)
 
@@ -172,13 +172,13 @@ class ClassificationTask(LightningModule):
         """Keep the epoch's running sums, so that a resumed epoch has the same means; weights that an update has spoilt are not saved."""
         if not all(value.isfinite().all() for value in self.model.state_dict().values()):
             self._require_finite(math.nan, "state (weights, statistics)")
-        checkpoint["train_totals"] = self._reduced_totals().tolist()
+        checkpoint["train_totals"] = self._totals_of_ranks().tolist()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the running sums up again (one process takes all of them)."""
-        if self.global_rank == 0:
-            *totals, seen = checkpoint["train_totals"]
-            self._totals, self._seen = torch.tensor(totals), int(seen)
+        """Take the running sums up again: those of this process, or all of them where the number of processes is another one."""
+        totals = torch.tensor(checkpoint["train_totals"]).view(-1, 3)
+        mine = totals[self.global_rank] if len(totals) == self.trainer.world_size else totals.sum(0) * (self.global_rank == 0)
+        self._totals, self._seen = mine[:2], int(mine[2])
 
     # -- evaluation
 
@@ -244,10 +244,10 @@ class ClassificationTask(LightningModule):
         for logger in self.loggers:
             logger.log_metrics({**values, "epoch": epoch}, step)
 
-    def _reduced_totals(self) -> Tensor:
-        """Sum of losses, hits and examples of the epoch so far, over all processes."""
+    def _totals_of_ranks(self) -> Tensor:
+        """Sum of losses, hits and examples of the epoch so far: (processes, 3)."""
         totals = torch.cat((self._totals, self._totals.new_tensor([self._seen])))
-        return torch.as_tensor(self.trainer.strategy.reduce(totals, reduce_op="sum"))
+        return torch.as_tensor(self.all_gather(totals)).view(-1, 3)
 
     def _require_finite(self, value: float, what: str) -> None:
         if not math.isfinite(value):

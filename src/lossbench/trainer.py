@@ -4,6 +4,10 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
@@ -18,13 +22,20 @@ from lossbench.callbacks.progress import EpochLines, Progress
 from lossbench.contract.directory import RunDirectory
 from lossbench.contract.history import History
 from lossbench.contract.identity import identity_hash
+from lossbench.ranks import in_step
 from lossbench.report import flatten
+from lossbench.stopping import Listener
 
 
 def make_trainer(
-    config: Mapping[str, Any], run: RunDirectory, parts: Parts, history: History | None, resumed: dict[str, Any] | None
+    config: Mapping[str, Any],
+    run: RunDirectory,
+    parts: Parts,
+    history: History | None,
+    resumed: dict[str, Any] | None,
+    listener: Listener | None = None,
 ) -> Trainer:
-    """Build the trainer with its loggers and callbacks."""
+    """Build the trainer with its loggers and callbacks; a listener hears when the run is to stop."""
     given = config["trainer"]
     loggers = make_loggers(config, run, history, resumed["global_step"] if resumed else None)
     profiler = build(config["profiler"], "profiler", dirpath=str(run.path)) if config.get("profiler") else None
@@ -42,8 +53,8 @@ def make_trainer(
         deterministic=given["deterministic"],
         logger=loggers,
         log_every_n_steps=min(config["log_every_n_steps"], parts.steps_per_epoch),  # for callbacks; the task logs by itself
-        callbacks=make_callbacks(config, run, parts, history, bar),
-        plugins=[VerifiedCheckpointIO()],
+        callbacks=make_callbacks(config, run, parts, history, bar, listener or Listener()),
+        plugins=[VerifiedCheckpointIO(), environment()],
         profiler=profiler,
         default_root_dir=str(run.path),
         enable_progress_bar=bar,
@@ -53,7 +64,9 @@ def make_trainer(
     )
 
 
-def make_callbacks(config: Mapping[str, Any], run: RunDirectory, parts: Parts, history: History | None, bar: bool) -> list[Callback]:
+def make_callbacks(
+    config: Mapping[str, Any], run: RunDirectory, parts: Parts, history: History | None, bar: bool, listener: Listener
+) -> list[Callback]:
     """The callbacks of the configuration, then those of the run contract."""
     callbacks = [build(node, f"callbacks.{name}") for name, node in (config["callbacks"] or {}).items()]
     checkpoint = config["checkpoint"]
@@ -63,9 +76,16 @@ def make_callbacks(config: Mapping[str, Any], run: RunDirectory, parts: Parts, h
     callbacks += [
         Rows(),
         EpochLines(),
-        RunCheckpoint(run, history, config["monitor"], checkpoint["every_n_epochs"], checkpoint["every_n_steps"]),
+        RunCheckpoint(run, history, config["monitor"], checkpoint["every_n_epochs"], checkpoint["every_n_steps"], listener),
     ]
     return [*callbacks, Progress(refresh_rate=max(1, parts.steps_per_epoch // 20))] if bar else callbacks
+
+
+def environment() -> ClusterEnvironment:
+    """How the processes of this run find each other; without srun, Lightning starts those of one machine itself."""
+    if in_step():
+        return SLURMEnvironment(auto_requeue=False)  # signals have one owner: lossbench.stopping
+    return TorchElasticEnvironment() if TorchElasticEnvironment.detect() else LightningEnvironment()
 
 
 def agreement(config: Mapping[str, Any], parts: Parts) -> dict[str, str]:

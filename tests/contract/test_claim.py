@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from lossbench.contract import claim as claim_module
-from lossbench.contract.claim import DEAD_AFTER_SECONDS, Claim, read_owner
+from lossbench.contract.claim import DEAD_AFTER_SECONDS, Claim, is_alive, read_owner
 from lossbench.errors import UserError
 
 HOLD = """
@@ -145,6 +145,30 @@ def test_the_heart_beats(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         while path.stat().st_mtime == 0 and time.time() < deadline:
             time.sleep(0.01)
         assert path.stat().st_mtime > 0
+
+
+@pytest.mark.parametrize(
+    ("says", "code", "job", "alive"),
+    [
+        ("RUNNING", 0, "1", True),
+        ("COMPLETING", 0, "1", True),
+        ("PENDING", 0, "1", False),
+        ("", 0, "1", False),
+        ("slurm_load_jobs error: Invalid job id specified", 1, "1", False),
+        ("slurm_load_jobs error: Unable to contact slurm controller", 1, "1", True),
+        ("RUNNING", 0, "42", False),  # this very job: it was queued again, so that owner is gone
+    ],
+)
+def test_slurm_says_whether_another_hosts_job_is_over(
+    path: Path, monkeypatch: pytest.MonkeyPatch, says: str, code: int, job: str, alive: bool
+) -> None:
+    write_claim(path, job_id=job)
+    program = path.parent / "squeue"
+    program.write_text(f'#!/bin/sh\necho "{says}" >&{1 + code}\nexit {code}\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{path.parent}:/usr/bin:/bin")
+    monkeypatch.setenv("SLURM_JOB_ID", "42")
+    assert is_alive(read_owner(path), path) == alive
 
 
 @pytest.mark.parametrize("text", ["", '{"token": "theirs", "ho', "[]", '{"host": "HERE"}', '{"host": "HERE", "pid": "x"}'])

@@ -12,6 +12,8 @@ from omegaconf import DictConfig
 
 from lossbench.errors import UserError
 
+LAUNCHERS = "basic, process, slurm, vectorized"
+
 
 class CompareSweeper(Sweeper):
     """Run every combination of a multirun once, then say which loss is better.
@@ -44,12 +46,13 @@ class CompareSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         """Expand, compose, plan, run what is missing, report."""
-        from lossbench.multirun.local import run_here
+        from lossbench.multirun.local import run_here, suits_one_process
         from lossbench.multirun.sweep import sweep
 
         # Hydra's own launcher composes every job anew and stops at the first that fails; in its place run_here does what it promises.
         launch = run_here if isinstance(self.launcher, BasicLauncher) else getattr(self.launcher, "run_directories", None)
         if launch is None:
-            raise UserError(f"hydra/launcher={type(self.launcher).__name__} does not know run directories; Available: basic")
+            raise UserError(f"hydra/launcher={type(self.launcher).__name__} does not know run directories; Available: {LAUNCHERS}")
         given = [f"{key}={value}" for key, value in self.params.items()] + arguments
-        sweep(given, self.context.config_loader, self.master, launch, self.question, sys.argv)
+        suits = getattr(self.launcher, "suits", suits_one_process)
+        sweep(given, self.context.config_loader, self.master, launch, self.question, sys.argv, suits)

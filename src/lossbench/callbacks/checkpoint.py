@@ -14,7 +14,9 @@ from lossbench.contract.directory import RunDirectory
 from lossbench.contract.files import write_atomic
 from lossbench.contract.history import History
 from lossbench.errors import UserError, one_line
+from lossbench.stopping import Listener
 
+AGREE_EVERY = 8  # steps between two times that several processes ask each other whether to stop
 LOWER_IS_BETTER = ("loss", "nll", "brier", "ece", "error_rate")
 
 
@@ -60,13 +62,21 @@ class RunCheckpoint(Checkpoint):
         monitor: the metric that decides what is best; ties keep the earlier epoch.
         every_n_epochs: epochs between two checkpoints.
         every_n_steps: steps between two checkpoints inside an epoch; None saves at the end of epochs only.
+        listener: hears when the run is to stop; what there is then is saved.
     """
 
     def __init__(
-        self, run: RunDirectory, history: History | None, monitor: str, every_n_epochs: int = 1, every_n_steps: int | None = None
+        self,
+        run: RunDirectory,
+        history: History | None,
+        monitor: str,
+        every_n_epochs: int = 1,
+        every_n_steps: int | None = None,
+        listener: Listener | None = None,
     ) -> None:
         self.run, self.history, self.monitor = run, history, monitor
         self.every_n_epochs, self.every_n_steps = every_n_epochs, every_n_steps
+        self.listener = listener or Listener()
         self.sign = -1.0 if monitor.split("/")[-1].removesuffix("_scaled") in LOWER_IS_BETTER else 1.0
         self.best: float | None = None
         self.is_best = False
@@ -86,11 +96,29 @@ class RunCheckpoint(Checkpoint):
         checkpoint["should_stop"] = bool(trainer.should_stop)
         checkpoint["is_best"] = self.is_best
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """From here a signal waits for the end of a step."""
+        self.listener.take()
+        self.listener.waits = True
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """From here there is nothing to save: the last checkpoint holds all."""
+        self.listener.waits = False
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Whatever ended the training, a signal ends the rest."""
+        self.listener.waits = False
+
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Save inside an epoch; its last batch is left to the epoch's end."""
-        due = self.every_n_steps and trainer.global_step % self.every_n_steps == 0 and not (batch_idx + 1) % trainer.accumulate_grad_batches
-        if due and batch_idx + 1 < trainer.num_training_batches and not trainer.should_stop:
+        whole = not (batch_idx + 1) % trainer.accumulate_grad_batches
+        if not whole or batch_idx + 1 >= trainer.num_training_batches or trainer.should_stop:
+            return
+        stops = self._stops(trainer)
+        if stops or (self.every_n_steps and trainer.global_step % self.every_n_steps == 0):
             self._save(trainer)
+        if stops:
+            self.listener.stop()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save at the end of an epoch, after its rows are written."""
@@ -101,11 +129,23 @@ class RunCheckpoint(Checkpoint):
         if self.is_best:
             self.best = float(value)
         last = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
-        if self.is_best or last or (trainer.current_epoch + 1) % self.every_n_epochs == 0:
+        stops = not last and self._stops(trainer, always=True)
+        if self.is_best or last or stops or (trainer.current_epoch + 1) % self.every_n_epochs == 0:
             self._save(trainer)
         if self.is_best and trainer.is_global_zero:
             link_best(self.run)
         self.is_best = False
+        if stops:
+            self.listener.stop()
+
+    def _stops(self, trainer: Trainer, *, always: bool = False) -> bool:
+        """Whether any process was asked to stop; all get the same answer at the same step."""
+        asked = self.listener.asked is not None
+        if trainer.world_size == 1:
+            return asked
+        if not always and trainer.global_step % AGREE_EVERY:  # asking makes a GPU wait
+            return False
+        return trainer.strategy.reduce_boolean_decision(asked, all=False)
 
     def _save(self, trainer: Trainer) -> None:
         trainer.save_checkpoint(self.run.checkpoint("last"), weights_only=False)

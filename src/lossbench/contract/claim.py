@@ -2,7 +2,9 @@
 
 import json
 import os
+import shutil
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -141,8 +143,10 @@ def read_owner(path: Path) -> dict[str, Any]:
 
 
 def is_alive(owner: dict[str, Any], path: Path) -> bool:
-    """Whether a claim's owner still lives: by process on this host, by heartbeat on another one."""
+    """Whether a claim's owner still lives: by process on this host, by its job and its heartbeat on another one."""
     if owner.get("host") != socket.gethostname():
+        if owner.get("job_id") and _job_is_over(str(owner["job_id"])):
+            return False
         return path.exists() and _age(path) < (DEAD_AFTER_SECONDS if owner else 2)
     try:
         process = psutil.Process(int(owner["pid"]))
@@ -150,6 +154,18 @@ def is_alive(owner: dict[str, Any], path: Path) -> bool:
         return process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - owner["process_started"]) < 1
     except (psutil.NoSuchProcess, KeyError, TypeError, ValueError):
         return False
+
+
+def _job_is_over(job: str) -> bool:
+    """Whether SLURM says that a job runs no more; this process being in that job itself, the owner was there before it was queued again."""
+    if job == os.environ.get("SLURM_JOB_ID"):
+        return True
+    if shutil.which("squeue") is None:
+        return False
+    asked = subprocess.run(["squeue", "--noheader", f"--jobs={job}", "--format=%T"], capture_output=True, text=True, check=False)
+    if asked.returncode:
+        return "Invalid job id" in asked.stderr
+    return not set(asked.stdout.split()) & {"RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT"}
 
 
 def _age(path: Path) -> float:

@@ -117,6 +117,11 @@ class RunDirectory:
         return target
 
 
+def processes(run: RunDirectory) -> int:
+    """How many processes a run takes."""
+    return run.config["trainer"]["devices"] * run.config["trainer"]["num_nodes"]
+
+
 def plan(config: Mapping[str, Any], runs_dir: Path, *, force: bool = False, command: list[str] | None = None) -> RunDirectory:
     """Find or create the directory of a configuration; the same identity gives the same directory.
 

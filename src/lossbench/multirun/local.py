@@ -1,17 +1,33 @@
 """Runs one after another in this process."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from typing import Any
 
 from lossbench.contract.directory import RunDirectory
 from lossbench.contract.files import cannot_write
-from lossbench.errors import OwnedError, UserError, asked_to_stop, one_line
-from lossbench.job import bring_to_result, hand_over, processes
+from lossbench.errors import OwnedError, Stopped, UserError, one_line
+from lossbench.hardware import require_gpu
+from lossbench.job import bring_to_result
 from lossbench.multirun.watch import Watch
 
 POLL_SECONDS = 1.0  # between two looks at runs that other processes have
+
+
+def suits_one_process(config: Mapping[str, Any]) -> None:
+    """Refuse what this process alone cannot run.
+
+    Raises:
+        UserError: there is no GPU, or the run takes several processes.
+    """
+    trainer = config["trainer"]
+    require_gpu(trainer["accelerator"])
+    if trainer["devices"] * trainer["num_nodes"] > 1:
+        raise UserError(
+            f"trainer.devices={trainer['devices']}, trainer.num_nodes={trainer['num_nodes']}: this launcher is one process; "
+            "use hydra/launcher=process on this machine, hydra/launcher=slurm on a cluster"
+        )
 
 
 def run_here(runs: Sequence[RunDirectory], watch: Watch) -> None:
@@ -47,13 +63,13 @@ def _tried(run: RunDirectory, watch: Watch) -> bool:
 
 def _attempt(run: RunDirectory) -> tuple[dict[str, Any] | None, str | None]:
     try:
-        return (_in_processes(run) if processes(run) > 1 else _quietly(run)), None
+        return _quietly(run), None
     except OwnedError:
         raise
     except UserError as error:
         return None, one_line(error)
     except SystemExit as error:
-        if asked_to_stop(error):
+        if isinstance(error, Stopped):
             raise
         return None, str(run.status.get("reason", f"called sys.exit({error.code})"))
     except Exception as error:  # whatever it was, it has been written to train.log and is listed at the end
@@ -68,11 +84,3 @@ def _quietly(run: RunDirectory) -> dict[str, Any]:
         raise cannot_write(run.log_path, error) from error
     with log, redirect_stdout(log):
         return bring_to_result(run)
-
-
-def _in_processes(run: RunDirectory) -> dict[str, Any]:
-    code = hand_over(run)
-    result = run.result()
-    if code or result is None:
-        raise UserError(str(run.status.get("reason", f"exit code {code}; see train.log")))
-    return result

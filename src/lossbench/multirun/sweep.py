@@ -15,7 +15,6 @@ from lossbench.contract.directory import RunDirectory, plan
 from lossbench.contract.files import synced_together
 from lossbench.contract.identity import identity_hash
 from lossbench.errors import InvalidCellError, UserError, one_line, suggest
-from lossbench.hardware import require_gpu
 from lossbench.multirun.compose import Composer
 from lossbench.multirun.expand import Job, expand
 from lossbench.multirun.watch import Watch
@@ -45,6 +44,7 @@ def sweep(
     launch: Callable[[Sequence[RunDirectory], Watch], None],
     question: Mapping[str, Any] | None,
     command: list[str],
+    suits: Callable[[Mapping[str, Any]], None],
 ) -> None:
     """Run a multirun: what is done is skipped, what fails stops nothing else, then the report.
 
@@ -55,13 +55,14 @@ def sweep(
         launch: brings planned directories to their results.
         question: baseline, metric and margin of the report; None writes none.
         command: what the user typed, for the record.
+        suits: raises UserError for a configuration that `launch` cannot run.
 
     Raises:
         UserError: a mistake in the configuration, before anything runs; or failed runs, after everything else ran.
     """
     jobs = expand(arguments, loader)
     try:
-        planned = plan_jobs(jobs, Composer(loader, master), command, question)
+        planned = plan_jobs(jobs, Composer(loader, master), command, suits, question)
     except OmegaConfBaseException as error:  # not through Hydra, which would add a line of its own
         raise UserError(explain(error) or one_line(error)) from error
     todo = [run for run in planned.labels if not _is_done(run)]
@@ -75,7 +76,8 @@ def sweep(
         print(f"\nstopped with {len(todo) - watch.done} of {len(planned.labels)} runs to go; {again}", flush=True)
         raise
     watch.close()
-    _finish(planned, watch, question)
+    whole = watch.done + len(watch.failed) == len(todo)  # a launcher may not wait for the end
+    _finish(planned, watch, question if whole else None)
 
 
 def _check_question(question: Mapping[str, Any], losses: set[str]) -> None:
@@ -96,13 +98,20 @@ def _check_question(question: Mapping[str, Any], losses: set[str]) -> None:
         )
 
 
-def plan_jobs(jobs: Sequence[Job], compose: Composer, command: list[str], question: Mapping[str, Any] | None = None) -> Planned:
+def plan_jobs(
+    jobs: Sequence[Job],
+    compose: Composer,
+    command: list[str],
+    suits: Callable[[Mapping[str, Any]], None],
+    question: Mapping[str, Any] | None = None,
+) -> Planned:
     """Compose, check and plan all jobs before any runs.
 
     Args:
         jobs: what to run.
         compose: gives their configurations.
         command: what the user typed, for the record.
+        suits: raises UserError for a configuration that cannot be run.
         question: of the report, checked too.
 
     Raises:
@@ -112,13 +121,14 @@ def plan_jobs(jobs: Sequence[Job], compose: Composer, command: list[str], questi
     resolved: list[tuple[Job, dict[str, Any], dict[str, Any], str | None]] = []
     for job in jobs:
         config = compose(job)
-        require_gpu(config["trainer"]["accelerator"])
         if config["progress_bar"] == "auto":
             config["progress_bar"] = False  # the sweep has one for all runs
         try:
-            resolved.append((job, config, resolve(config, load_yardstick, ask), None))
+            whole, reason = resolve(config, load_yardstick, ask), None
         except InvalidCellError as error:
-            resolved.append((job, config, error.config, str(error)))
+            whole, reason = error.config, str(error)
+        suits(whole)
+        resolved.append((job, config, whole, reason))
     if all(reason is not None for *_, reason in resolved):
         raise UserError(f"no run of this sweep is valid, for example {resolved[0][0].label}: {resolved[0][3]}")
     if question is not None:

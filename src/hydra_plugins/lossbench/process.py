@@ -1,0 +1,45 @@
+"""hydra/launcher=process: the runs of a multirun in processes of their own, several at a time."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+from lossbench.contract.directory import RunDirectory
+from lossbench.errors import UserError
+from lossbench.hardware import require_gpu
+from lossbench.multirun.watch import Watch
+
+
+class ProcessLauncher(Launcher):
+    """Run several runs of a multirun at a time on this machine; distributed ones (trainer.devices=2) too.
+
+    Args:
+        n_jobs: runs at a time; None is one for each GPU, without GPUs one for each CPU core that memory allows.
+    """
+
+    def __init__(self, n_jobs: int | None = None) -> None:
+        self.n_jobs = n_jobs
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Nothing: a run directory holds all it needs."""
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> NoReturn:
+        """Refuse Hydra's own way of launching, which knows overrides and no run directories."""
+        raise UserError("hydra/launcher=process needs hydra/sweeper=compare, the default; leave hydra/sweeper out")
+
+    def suits(self, config: Mapping[str, Any]) -> None:
+        """Refuse what this machine cannot run."""
+        require_gpu(config["trainer"]["accelerator"])
+        if config["trainer"]["num_nodes"] > 1:
+            raise UserError(
+                f"trainer.num_nodes={config['trainer']['num_nodes']}: hydra/launcher=process is one machine; use hydra/launcher=slurm"
+            )
+
+    def run_directories(self, runs: Sequence[RunDirectory], watch: Watch) -> None:
+        """Bring planned directories to their results."""
+        from lossbench.multirun.processes import run_in_processes
+
+        run_in_processes(runs, watch, self.n_jobs)

@@ -1,0 +1,44 @@
+"""hydra/launcher=slurm: the runs of a multirun as jobs of a SLURM cluster."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+from lossbench.contract.directory import RunDirectory
+from lossbench.errors import UserError
+from lossbench.multirun.watch import Watch
+
+
+class SlurmLauncher(Launcher):
+    """Submit every run of a multirun as a task of a job array, and wait for the results.
+
+    Args:
+        wait: whether to wait; otherwise the jobs are named, and the same command attaches to them later.
+        poll_seconds: between two looks at the queue.
+        resources: what a run asks for: `lossbench.cluster.script.Resources`.
+    """
+
+    def __init__(self, wait: bool = True, poll_seconds: float = 5.0, **resources: Any) -> None:
+        self.wait, self.poll_seconds, self.resources = wait, poll_seconds, resources
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Nothing: a run directory holds all it needs."""
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> NoReturn:
+        """Refuse Hydra's own way of launching, which knows overrides and no run directories."""
+        raise UserError("hydra/launcher=slurm needs hydra/sweeper=compare, the default; leave hydra/sweeper out")
+
+    def suits(self, config: Mapping[str, Any]) -> None:
+        """Everything may run on a cluster: what a node lacks is said there."""
+
+    def run_directories(self, runs: Sequence[RunDirectory], watch: Watch) -> None:
+        """Bring planned directories to their results."""
+        from lossbench.cluster.launch import run_on_slurm
+        from lossbench.cluster.script import Resources
+
+        if not isinstance(self.wait, bool):
+            raise UserError(f"hydra.launcher.wait must be true or false, got {self.wait!r}")
+        run_on_slurm(runs, watch, Resources(**self.resources), self.wait, self.poll_seconds)
