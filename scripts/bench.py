@@ -60,7 +60,8 @@ def bench_losses(given: argparse.Namespace) -> list[Figure]:
     torch.manual_seed(0)
     logits = torch.randn(256, 1000, requires_grad=True)
     second = torch.randn(256, 1000, requires_grad=True)
-    cosines = torch.randn(256, 1000).tanh_().requires_grad_()
+    features, classes = (F.normalize(torch.randn(n, 1000), dim=-1) for n in (256, 1000))
+    cosines = (features @ classes.T).requires_grad_()
     target = torch.randint(1000, (256,))
 
     def timer(function: Callable[[], Any]) -> Callable[[], float]:

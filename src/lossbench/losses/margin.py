@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lossbench.losses.base import Loss, Number, negative, pick, scores, softplus
+from lossbench.losses.written import shifted_xent, similarity_xent, written
 
 __all__ = ["ArcFace", "CosFace", "NormalizedSoftmax", "TvMF", "arcface", "cosface", "normalized_softmax", "tvmf"]
 
@@ -55,7 +56,7 @@ def cosface(cosines: Tensor, target: Tensor, *, margin: Number = 0.35, scale: Nu
     Reference:
         Wang et al. 2018, CosFace: Large Margin Cosine Loss for Deep Face Recognition, arXiv 1801.09414, equation 4.
     """
-    return _xent_with_margin(scores(cosines, target), target, scale, lambda cos: cos - margin)
+    return _xent_with_margin(scores(cosines, target), target, scale, lambda cos: cos - margin, lambda cos: 1.0, margin)
 
 
 def arcface(cosines: Tensor, target: Tensor, *, margin: Number = 0.5, scale: Number = 64.0) -> Tensor:
@@ -85,7 +86,12 @@ def arcface(cosines: Tensor, target: Tensor, *, margin: Number = 0.5, scale: Num
         sin = (1 - cos * cos).clamp_min(LEAST).sqrt()
         return torch.where(cos > -cos_margin, cos * cos_margin - sin * sin_margin, cos - margin * sin_margin)
 
-    return _xent_with_margin(scores(cosines, target), target, scale, shifted)
+    def slope(cos: Tensor) -> Tensor:
+        squared = 1 - cos * cos
+        bend = torch.where(squared > LEAST, cos * squared.clamp_min(LEAST).rsqrt(), 0.0)
+        return torch.where(cos > -cos_margin, cos_margin + sin_margin * bend, 1.0)
+
+    return _xent_with_margin(scores(cosines, target), target, scale, shifted, slope, margin)
 
 
 def tvmf(cosines: Tensor, target: Tensor, *, kappa: Number = 16.0, scale: Number = 16.0) -> Tensor:
@@ -108,7 +114,14 @@ def tvmf(cosines: Tensor, target: Tensor, *, kappa: Number = 16.0, scale: Number
     Reference:
         Kobayashi 2021, T-vMF Similarity for Regularizing Intra-Class Feature Distribution, CVPR 2021, section 3.
     """
-    return negative(torch.log_softmax(_similarity(scores(cosines, target), kappa, scale), -1), target)
+    wide = scores(cosines, target)
+
+    def composed(cos: Tensor, y: Tensor) -> Tensor:
+        return negative(torch.log_softmax(_similarity(cos, kappa, scale), -1), y)
+
+    if target.is_floating_point() or isinstance(kappa, Tensor) or isinstance(scale, Tensor):
+        return composed(wide, target)
+    return written(wide, target, similarity_xent(kappa, scale, composed))
 
 
 LEAST = 1e-12
@@ -127,14 +140,26 @@ def _similarity(cos: Tensor, kappa: Number, scale: Number) -> Tensor:
     return ((1 + cos) / (1 + kappa * (1 - cos)) - 1) * scale
 
 
-def _xent_with_margin(cos: Tensor, target: Tensor, scale: Number, shifted: Callable[[Tensor], Tensor]) -> Tensor:
+def _xent_with_margin(
+    cos: Tensor,
+    target: Tensor,
+    scale: Number,
+    shifted: Callable[[Tensor], Tensor],
+    slope: Callable[[Tensor], Tensor | float],
+    margin: Number,
+) -> Tensor:
     """Cross-entropy of scaled cosines, those of the class that is taken for the true one shifted."""
-    scaled = cos * scale
     if target.is_floating_point():
-        return pick(softplus(_others(scaled) - shifted(cos) * scale), target)
-    index = target.unsqueeze(-1)
-    own = shifted(cos.gather(-1, index)) * scale
-    return negative(torch.log_softmax(scaled.scatter(-1, index, own.to(scaled.dtype)), -1), target)
+        return pick(softplus(_others(cos * scale) - shifted(cos) * scale), target)
+
+    def composed(cos: Tensor, y: Tensor) -> Tensor:
+        scaled, index = cos * scale, y.unsqueeze(-1)
+        own = shifted(cos.gather(-1, index)) * scale
+        return negative(torch.log_softmax(scaled.scatter(-1, index, own.to(scaled.dtype)), -1), y)
+
+    if isinstance(scale, Tensor) or isinstance(margin, Tensor):
+        return composed(cos, target)
+    return written(cos, target, shifted_xent(scale, shifted, slope, composed))
 
 
 def _others(z: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lossbench.losses.base import Loss, Number, expected, negative, scores, softplus
+from lossbench.losses.written import sigmoids, written, xent_and_squares
 
 __all__ = [
     "BinaryCrossEntropy",
@@ -142,8 +143,9 @@ def squentropy(logits: Tensor, target: Tensor) -> Tensor:
     Reference:
         Hui, Belkin & Wright 2023, Cut your Losses with Squentropy, arXiv 2302.03952, equation 1.
     """
-    terms = _squentropy_terms(logits, target)
-    return terms["xent"] + terms["square"]
+    if target.is_floating_point():
+        return _squentropy(logits, target)
+    return written(scores(logits, target), target, xent_and_squares(_squentropy))
 
 
 def binary_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
@@ -168,14 +170,23 @@ def binary_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     wide = scores(logits, target)
     if target.is_floating_point():
         return softplus(wide).sum(-1) + negative(wide, target)
-    index = target.unsqueeze(-1)
-    return softplus(wide.scatter(-1, index, -wide.gather(-1, index))).sum(-1)
+    return written(wide, target, sigmoids(_sigmoids))
 
 
 def _symmetric_terms(logits: Tensor, target: Tensor, xent_weight: Number, reverse_weight: Number, log_zero: Number) -> dict[str, Tensor]:
     log_p = torch.log_softmax(scores(logits, target), -1)
     reverse = expected(lambda v: reverse_weight * log_zero * torch.expm1(v), log_p, target)
     return {"xent": xent_weight * negative(log_p, target), "reverse": reverse}
+
+
+def _sigmoids(z: Tensor, target: Tensor) -> Tensor:
+    index = target.unsqueeze(-1)
+    return softplus(z.scatter(-1, index, -z.gather(-1, index))).sum(-1)
+
+
+def _squentropy(logits: Tensor, target: Tensor) -> Tensor:
+    terms = _squentropy_terms(logits, target)
+    return terms["xent"] + terms["square"]
 
 
 def _squentropy_terms(logits: Tensor, target: Tensor) -> dict[str, Tensor]:
