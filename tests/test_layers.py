@@ -23,6 +23,8 @@ LIGHT = [
 # Of our own modules and of HEAVY, what a room may name anywhere, also inside functions.
 ROOMS = {
     "losses": {"torch", "lossbench.losses", "lossbench.outputs", "lossbench.rules"},
+    "case": {"torch", "lossbench.losses"},
+    "laws": {"torch", "lossbench.case"},
     "models": {"torch", "torchvision", "lossbench.models", "lossbench.outputs", "lossbench.rules"},
     "outputs": {"torch"},
     "contract": {"lossbench.contract", "lossbench.errors"},
