@@ -15,7 +15,7 @@ HEAVY = {"torch", "torchvision", "pytorch_lightning", "lightning", "torchmetrics
 LIGHT = [
     "config", "rules", "errors", "seeds", "plan", "build", "job", "report", "commandline", "hardware", "schedules", "predictions",
     "contract.claim", "contract.directory", "contract.files", "contract.history", "contract.identity",
-    "data.source", "data.toy", "data.digits", "data.order", "data.augment", "predict",
+    "data.source", "data.toy", "data.digits", "data.order", "data.augment", "predict", "embeddings",
     *(f"data.images.{name}" for name in ("source", "drawn", "imagenet", "pets", "folder", "fake")),
     *(f"data.images.{name}" for name in ("subset", "lists", "inspection", "decode")),
     *(name.removeprefix("lossbench.") for name in MODULES if name.startswith(("lossbench.study.", "lossbench.multirun."))),
@@ -36,6 +36,7 @@ ROOMS = {
     "task": {"torch", "pytorch_lightning", "lossbench.evaluation", "lossbench.metrics", "lossbench.errors", "lossbench.seeds"},
     "evaluation": {"torch", "lossbench.metrics"},
     "study": {"lossbench.study", "lossbench.contract", "lossbench.errors", "lossbench.seeds", "lossbench.units"},
+    "embeddings": {"lossbench.errors"},
     "multirun": {
         *{"lossbench.multirun", "lossbench.commandline", "lossbench.plan", "lossbench.job", "lossbench.report", "lossbench.study"},
         *{"lossbench.contract", "lossbench.errors", "lossbench.hardware"},

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,11 @@ from lossbench.data.augment import Augment
 from lossbench.data.images.source import ImageSource
 from lossbench.data.module import DataModule
 from lossbench.data.source import Source
+from lossbench.embeddings import read_embeddings
 from lossbench.errors import UserError, one_line, suggest
 from lossbench.evaluation import Evaluation, Loss, measure, raw
 from lossbench.features import FeatureSource, features_of
+from lossbench.models.heads import ClassEmbeddings
 from lossbench.plan import LOADER, build_source
 from lossbench.seeds import derive
 from lossbench.task import ClassificationTask
@@ -105,7 +108,7 @@ def build_backbone(node: Mapping[str, Any], input_shape: Sequence[int], num_clas
 def build_model(config: Mapping[str, Any], input_shape: Sequence[int], num_classes: int, weight: np.ndarray | None = None) -> nn.Module:
     """Build the model, then what the loss adds behind it; each draws its weights from its own generator.
 
-    A head with `num_features` sets how many numbers the model gives; with null, and without such a head, they are as many as classes.
+    A head with `num_features`, and class embeddings, set how many numbers the model gives; otherwise they are as many as classes.
 
     Args:
         config: the resolved configuration.
@@ -115,8 +118,9 @@ def build_model(config: Mapping[str, Any], input_shape: Sequence[int], num_class
     """
     node, seed = {key: value for key, value in config["model"].items() if key != "backbone"}, config["seed"]
     shape: dict[str, Any] = {}
-    head = config.get("head")
-    given = (head or {}).get("num_features") or num_classes
+    head, file = config.get("head"), config.get("embeddings")
+    rows = read_embeddings(Path(file["path"]), num_classes) if file else None
+    given = (head or {}).get("num_features") or num_classes if rows is None else rows.shape[1]
     if str(node["_target_"]).startswith("lossbench."):
         shape = {"input_shape": input_shape, "num_classes": given}
     if node.get("weight") == "data":
@@ -124,6 +128,8 @@ def build_model(config: Mapping[str, Any], input_shape: Sequence[int], num_class
             raise UserError(f"model.weight=data: data={config['data']['name']} brings no initial weights; use model.weight=null")
         shape["weight"] = weight
     model = seeded(seed, "model", node, "model", **shape)
+    if rows is not None:
+        return nn.Sequential(model, ClassEmbeddings(rows))
     if head is None:
         return model
     width = {"num_features": given} if "num_features" in head else {}
