@@ -4,7 +4,6 @@
 """
 
 import copy
-import inspect
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -264,25 +263,25 @@ OF_CASES = (shift_invariance_is_as_claimed, wrong_shapes_and_dtypes_are_refused,
 OF_SWEEPS = (many_settings_at_once_are_the_loop, many_settings_in_one_backward)
 
 
-def laws_of(case: Case) -> Iterator[tuple[str, str, Callable[[], None]]]:
-    """List what must hold for a loss: the law's name, what it is tried on, and a function that raises where it does not hold."""
+def laws_of(case: Case) -> Iterator[tuple[Callable[..., None], str, Callable[[], None]]]:
+    """List what must hold for a loss: the law, what it is tried on, and a function that raises where it does not hold."""
     for law in OF_CASES:
-        yield law.__name__, "defaults", partial(law, case)
+        yield law, "defaults", partial(law, case)
     for law in OF_SETTINGS:
         for setting in case.settings:
-            yield law.__name__, ",".join(f"{name}={value}" for name, value in setting.items()) or "defaults", partial(law, case, setting)
+            yield law, ",".join(f"{name}={value}" for name, value in setting.items()) or "defaults", partial(law, case, setting)
     for law in OF_SWEEPS:
         for name, values in case.sweep.items():
-            yield law.__name__, name, partial(law, case, name, values)
+            yield law, name, partial(law, case, name, values)
 
 
 def broken_laws(case: Case) -> dict[str, str]:
-    """Run all laws on a loss: those that do not hold, each with what it says and the first reason."""
+    """Run all laws on a loss: those that do not hold by name, each with what it says and the first reason."""
     broken: dict[str, str] = {}
-    for name, tried, check in laws_of(case):
+    for law, tried, check in laws_of(case):
         try:
             check()
         except Exception as error:  # whatever a loss raises is its failure
             reason = " ".join(str(error).split())[:300]
-            broken.setdefault(name, f"{inspect.getdoc(globals()[name])} With {tried}: {type(error).__name__}: {reason}")
+            broken.setdefault(law.__name__, f"{law.__doc__} With {tried}: {type(error).__name__}: {reason}")
     return broken

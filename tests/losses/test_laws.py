@@ -16,7 +16,7 @@ CONF = Path(__file__).parents[2] / "conf" / "loss"
 
 
 @pytest.mark.parametrize(
-    "check", [pytest.param(check, id=f"{case.name}-{law}-{tried}") for case in CASES for law, tried, check in laws_of(case)]
+    "check", [pytest.param(check, id=f"{case.name}-{law.__name__}-{tried}") for case in CASES for law, tried, check in laws_of(case)]
 )
 def test_law_holds(check: Callable[[], None]) -> None:
     check()

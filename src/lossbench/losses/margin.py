@@ -44,7 +44,7 @@ def cosface(cosines: Tensor, target: Tensor, *, margin: Number = 0.35, scale: Nu
     Args:
         cosines: (batch, C) between features and class vectors, within [-1, 1].
         target: (batch,) int64 class indices, or (batch, C) class probabilities.
-        margin: >= 0; 0.35 in the paper, where C / (C - 1) is the most that features of dimension C - 1 can have.
+        margin: >= 0; 0.35 in the paper, whose bound is C / (C - 1).
         scale: > 0; 64 in the paper.
 
     Returns:
