@@ -56,7 +56,7 @@ def cosface(cosines: Tensor, target: Tensor, *, margin: Number = 0.35, scale: Nu
     Reference:
         Wang et al. 2018, CosFace: Large Margin Cosine Loss for Deep Face Recognition, arXiv 1801.09414, equation 4.
     """
-    return _xent_with_margin(scores(cosines, target), target, scale, lambda cos: cos - margin, lambda cos: 1.0, margin)
+    return _xent_with_margin(scores(cosines, target), target, scale, margin, lambda cos: (cos - margin, 1.0))
 
 
 def arcface(cosines: Tensor, target: Tensor, *, margin: Number = 0.5, scale: Number = 64.0) -> Tensor:
@@ -82,16 +82,14 @@ def arcface(cosines: Tensor, target: Tensor, *, margin: Number = 0.5, scale: Num
     """
     cos_margin, sin_margin = _cos(margin), _sin(margin)
 
-    def shifted(cos: Tensor) -> Tensor:
-        sin = (1 - cos * cos).clamp_min(LEAST).sqrt()
-        return torch.where(cos > -cos_margin, cos * cos_margin - sin * sin_margin, cos - margin * sin_margin)
-
-    def slope(cos: Tensor) -> Tensor:
+    def shift(cos: Tensor) -> tuple[Tensor, Tensor]:
         squared = 1 - cos * cos
-        bend = torch.where(squared > LEAST, cos * squared.clamp_min(LEAST).rsqrt(), 0.0)
-        return torch.where(cos > -cos_margin, cos_margin + sin_margin * bend, 1.0)
+        sin = squared.clamp_min(LEAST).sqrt()
+        near, bend = cos > -cos_margin, torch.where(squared > LEAST, cos / sin, 0.0)
+        shifted = torch.where(near, cos * cos_margin - sin * sin_margin, cos - margin * sin_margin)
+        return shifted, torch.where(near, cos_margin + sin_margin * bend, 1.0)
 
-    return _xent_with_margin(scores(cosines, target), target, scale, shifted, slope, margin)
+    return _xent_with_margin(scores(cosines, target), target, scale, margin, shift)
 
 
 def tvmf(cosines: Tensor, target: Tensor, *, kappa: Number = 16.0, scale: Number = 16.0) -> Tensor:
@@ -119,7 +117,7 @@ def tvmf(cosines: Tensor, target: Tensor, *, kappa: Number = 16.0, scale: Number
     def composed(cos: Tensor, y: Tensor) -> Tensor:
         return negative(torch.log_softmax(_similarity(cos, kappa, scale), -1), y)
 
-    if target.is_floating_point() or isinstance(kappa, Tensor) or isinstance(scale, Tensor):
+    if target.is_floating_point() or isinstance(kappa, Tensor) or isinstance(scale, Tensor) or kappa < 1:
         return composed(wide, target)
     return written(wide, target, similarity_xent(kappa, scale, composed))
 
@@ -141,25 +139,20 @@ def _similarity(cos: Tensor, kappa: Number, scale: Number) -> Tensor:
 
 
 def _xent_with_margin(
-    cos: Tensor,
-    target: Tensor,
-    scale: Number,
-    shifted: Callable[[Tensor], Tensor],
-    slope: Callable[[Tensor], Tensor | float],
-    margin: Number,
+    cos: Tensor, target: Tensor, scale: Number, margin: Number, shift: Callable[[Tensor], tuple[Tensor, Tensor | float]]
 ) -> Tensor:
-    """Cross-entropy of scaled cosines, those of the class that is taken for the true one shifted."""
+    """Cross-entropy of scaled cosines, that of the class taken for the true one shifted; `shift` also gives its derivative."""
     if target.is_floating_point():
-        return pick(softplus(_others(cos * scale) - shifted(cos) * scale), target)
+        return pick(softplus(_others(cos * scale) - shift(cos)[0] * scale), target)
 
     def composed(cos: Tensor, y: Tensor) -> Tensor:
         scaled, index = cos * scale, y.unsqueeze(-1)
-        own = shifted(cos.gather(-1, index)) * scale
+        own = shift(cos.gather(-1, index))[0] * scale
         return negative(torch.log_softmax(scaled.scatter(-1, index, own.to(scaled.dtype)), -1), y)
 
     if isinstance(scale, Tensor) or isinstance(margin, Tensor):
         return composed(cos, target)
-    return written(cos, target, shifted_xent(scale, shifted, slope, composed))
+    return written(cos, target, shifted_xent(scale, shift, composed))
 
 
 def _others(z: Tensor) -> Tensor:

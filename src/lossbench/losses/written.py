@@ -65,39 +65,41 @@ def softmax_and_log(z: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
     return p, z.gather(-1, index) - z.amax(-1, keepdim=True) + p.amax(-1, keepdim=True).log_()
 
 
-def shifted_xent(scale: float, shifted: Callable[[Tensor], Tensor], slope: Callable[[Tensor], Tensor | float], composed: Any) -> Plan:
+def shifted_xent(scale: float, shift: Callable[[Tensor], tuple[Tensor, Tensor | float]], composed: Any) -> Plan:
     """Plan the cross-entropy of scaled cosines with the true class's cosine shifted.
 
     Args:
         scale: of all scores.
-        shifted: the true class's score from its cosine.
-        slope: the derivative of `shifted`.
+        shift: the true class's cosine to what takes its place, and the derivative.
         composed: see `Plan`.
     """
 
     def forward(cos: Tensor, index: Tensor) -> tuple[Tensor, ...]:
-        own = cos.gather(-1, index)
-        p, log_p = softmax_and_log((cos * scale).scatter_(-1, index, shifted(own) * scale), index)
-        return -log_p.squeeze(-1), p, own
+        shifted, slope = shift(cos.gather(-1, index))
+        p, log_p = softmax_and_log((cos * scale).scatter_(-1, index, shifted * scale), index)
+        return -log_p.squeeze(-1), p, (p.gather(-1, index) - 1) * slope
 
     def backward(g: Tensor, index: Tensor, p: Tensor, own: Tensor) -> Tensor:
         g = g * scale
-        return (p * g).scatter_(-1, index, (p.gather(-1, index) - 1) * slope(own) * g)
+        return (p * g).scatter_(-1, index, own * g)
 
     return Plan(composed, forward, backward, 2)
 
 
 def similarity_xent(kappa: float, scale: float, composed: Any) -> Plan:
-    """Plan the cross-entropy of t-vMF similarities."""
+    """Plan the cross-entropy of t-vMF similarities; kappa is not near 0.
+
+    (1 + cos) / (1 + kappa (1 - cos)) = (1 + 2 kappa) / kappa / (1 + kappa (1 - cos)) less a constant, which a softmax does not see.
+    """
+    slope = scale * (1 + 2 * kappa)
 
     def forward(cos: Tensor, index: Tensor) -> tuple[Tensor, ...]:
-        compact = (cos * -kappa).add_(1 + kappa).reciprocal_()
-        # without the "- 1", which a softmax does not see
-        p, log_p = softmax_and_log(torch.addcmul(compact, cos, compact).mul_(scale), index)
+        compact = torch.rsub(cos, 1 + kappa, alpha=kappa).reciprocal_()
+        p, log_p = softmax_and_log(compact * (slope / kappa), index)
         return -log_p.squeeze(-1), p, compact
 
     def backward(g: Tensor, index: Tensor, p: Tensor, compact: Tensor) -> Tensor:
-        g = g * (scale * (1 + 2 * kappa))
+        g = g * slope
         return (p * g).scatter_add_(-1, index, -g).mul_(compact).mul_(compact)
 
     return Plan(composed, forward, backward, 2)
@@ -109,7 +111,7 @@ def xent_and_squares(composed: Any) -> Plan:
     def forward(z: Tensor, index: Tensor) -> tuple[Tensor, ...]:
         p, log_p = softmax_and_log(z, index)
         wrong = z.scatter(-1, index, 0.0)
-        return (wrong * wrong).sum(-1) / (z.shape[-1] - 1) - log_p.squeeze(-1), p, wrong
+        return torch.linalg.vector_norm(wrong, dim=-1).square() / (z.shape[-1] - 1) - log_p.squeeze(-1), p, wrong
 
     def backward(g: Tensor, index: Tensor, p: Tensor, wrong: Tensor) -> Tensor:
         return (p * g).addcmul_(wrong, g * (2 / (p.shape[-1] - 1))).scatter_add_(-1, index, -g)
@@ -126,10 +128,11 @@ def sigmoids(composed: Any) -> Plan:
     def forward(z: Tensor, index: Tensor) -> tuple[Tensor, ...]:
         miss = z.scatter(-1, index, -z.gather(-1, index))
         q = torch.sigmoid(miss)
-        sure = torch.maximum(q, 1 - q)
-        sure = torch.nn.functional.pad(sure, (0, -sure.shape[-1] % CHUNK), value=1.0)
-        logs = sure.unflatten(-1, (-1, CHUNK)).prod(-1).log_().sum(-1)
-        return miss.relu_().sum(-1) - logs, q
+        sure = torch.rsub(q, 1)
+        torch.maximum(q, sure, out=sure)
+        whole = sure.shape[-1] // CHUNK * CHUNK
+        products = sure[:, :whole].unflatten(-1, (-1, CHUNK)).prod(-1).log_().sum(-1) + sure[:, whole:].log().sum(-1)
+        return miss.relu_().sum(-1) - products, q
 
     def backward(g: Tensor, index: Tensor, q: Tensor) -> Tensor:
         return (q * g).scatter_(-1, index, -q.gather(-1, index) * g)
