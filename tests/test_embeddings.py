@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from conftest import ROOT
 from torch.nn import functional as F
 
 import lossbench
@@ -66,7 +67,7 @@ class Opened:
         (np.eye(10, dtype=int), r"must hold a matrix \(C, D\) of floating-point numbers, got int64 of shape \(10, 10\)$"),
         (np.ones(10), r"must hold a matrix \(C, D\) of floating-point numbers, got float64 of shape \(10,\)$"),
         (b"nothing", r"cannot be read: .*; give a \.npy file, or a \.npz file with one array$"),
-        (None, r"cannot be read: it is no \.npy or \.npz file;"),
+        (None, r"cannot be read: there is no such file;"),
     ],
     ids=["pickle", "classes", "length", "nan", "whole numbers", "vector", "no array", "missing"],
 )
@@ -149,11 +150,15 @@ def test_the_content_counts_and_not_the_place(planned: Plan, file: Path, tmp_pat
         (("loss=cross_entropy",), r"^embeddings belong to loss=cosine and loss=cosine_xent without a head, got loss=cross_entropy;"),
         (("loss=cosine_xent_head",), r"^embeddings belong to loss=cosine and loss=cosine_xent without a head, got loss=cosine_xent_head;"),
         (("loss=cosine", "embeddings=3"), r"^embeddings must be a \.npy or \.npz file, or null for one-hot, got 3$"),
-        (("loss=cosine", "embeddings=missing.npz"), r"^embeddings=\S*missing\.npz cannot be read: it is no \.npy or \.npz file;"),
+        (("loss=cosine", "embeddings=missing.npz"), r"^embeddings=\S*missing\.npz cannot be read: there is no such file;"),
+        (("loss=cosine", "embeddings=README.md"), r"^embeddings=\S*README\.md cannot be read: it ends in '\.md'; give"),
     ],
-    ids=["another loss", "a head", "no path", "missing"],
+    ids=["another loss", "a head", "no path", "missing", "no array"],
 )
-def test_what_does_not_fit_is_refused(planned: Plan, file: Path, words: tuple[str, ...], message: str) -> None:
+def test_what_does_not_fit_is_refused(
+    planned: Plan, file: Path, words: tuple[str, ...], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
     with pytest.raises(UserError, match=message):
         planned("data=digits", f"embeddings={file}", *words)
 

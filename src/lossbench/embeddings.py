@@ -70,8 +70,10 @@ def read_embeddings(path: Path, num_classes: int | None = None) -> np.ndarray:
 
 
 def _array(path: Path) -> np.ndarray:
-    if not path.is_file() or path.suffix not in (".npy", ".npz"):
-        raise ValueError("it is no .npy or .npz file")
+    if not path.is_file():
+        raise ValueError("there is no such file")
+    if path.suffix not in (".npy", ".npz"):
+        raise ValueError(f"it ends in {path.suffix!r}")
     if path.suffix == ".npy":
         _require_small(path.stat().st_size)
         return np.load(path, allow_pickle=False)
