@@ -60,13 +60,15 @@ def bench_losses(given: argparse.Namespace) -> list[Figure]:
     torch.manual_seed(0)
     logits = torch.randn(256, 1000, requires_grad=True)
     second = torch.randn(256, 1000, requires_grad=True)
+    features, classes = (F.normalize(torch.randn(n, 1000), dim=-1) for n in (256, 1000))
+    cosines = (features @ classes.T).requires_grad_()
     target = torch.randint(1000, (256,))
 
     def timer(function: Callable[[], Any]) -> Callable[[], float]:
         def measure() -> float:
             times = []
             for _ in range(10):
-                logits.grad = second.grad = None
+                logits.grad = second.grad = cosines.grad = None
                 start = time.perf_counter()
                 function().backward()
                 times.append(time.perf_counter() - start)
@@ -80,7 +82,7 @@ def bench_losses(given: argparse.Namespace) -> list[Figure]:
     for path in sorted((CONF / "loss").glob("*.yaml")):
         node = yaml.safe_load(path.read_text())
         loss = build(node.get("loss", node), "loss")
-        output = HeadOutput(second, logits) if "head" in node else logits
+        output = cosines if loss.takes_cosines else HeadOutput(second, logits) if "head" in node else logits
         ours, reference = timer(lambda loss=loss, output=output: loss(output, target)), timer(lambda: F.cross_entropy(logits, target))
         figures.append(compare(f"losses.{path.stem}", "us", ours, reference, 40, cost=True))
     return figures

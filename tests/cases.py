@@ -1,31 +1,29 @@
 """One row for each public loss: what it is, what it should compute, and what the laws may try on it."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from torch import Tensor
+import torch
 
 from lossbench import losses
+from lossbench.case import Case
 from lossbench.outputs import HeadOutput
 
 LOGIT_SHARE = 0.5  # stands in for the head: its logits are half the embedding
 
-
-@dataclass(frozen=True)
-class Case:
-    """A loss with a naive reference: one row of logits and a class index to one number."""
-
-    name: str
-    module: type[losses.Loss]
-    function: Callable[..., Tensor]
-    reference: Callable[..., float]
-    settings: tuple[dict[str, Any], ...] = ({},)
-    sweep: dict[str, list[float]] = field(default_factory=dict)
-    shift_invariant: bool = True
-    output: Callable[[Tensor], Any] = lambda logits: logits
+# The parts that a loss is the sum of.
+TERMS = {
+    "cosine_xent": {"cosine", "xent"},
+    "cosine_xent_head": {"cosine", "xent"},
+    "symmetric_cross_entropy": {"xent", "reverse"},
+    "squentropy": {"xent", "square"},
+}
+# YAMLs that show a loss under another name: its class and the settings that are not its defaults.
+ALIASES: dict[str, tuple[type[losses.Loss], dict[str, Any]]] = {
+    "label_smoothing": (losses.CrossEntropy, {"label_smoothing": 0.1}),
+    "generalized_cross_entropy": (losses.Power, {}),
+}
 
 
 def _softmax(row: np.ndarray) -> np.ndarray:
@@ -55,6 +53,63 @@ def _cosine_xent(row: np.ndarray, y: int, xent_weight: float = 0.1, scale: float
 
 def _cosine_xent_head(row: np.ndarray, y: int, xent_weight: float = 0.1) -> float:
     return _cosine(row, y) + xent_weight * _cross_entropy(LOGIT_SHARE * row, y)
+
+
+def _focal(row: np.ndarray, y: int, gamma: float = 2.0) -> float:
+    p = float(_softmax(row)[y])
+    return -((1 - p) ** gamma) * math.log(p)
+
+
+def _poly1(row: np.ndarray, y: int, epsilon: float = 2.0) -> float:
+    p = float(_softmax(row)[y])
+    return -math.log(p) + epsilon * (1 - p)
+
+
+def _symmetric(row: np.ndarray, y: int, xent_weight: float = 0.1, reverse_weight: float = 1.0, log_zero: float = -4.0) -> float:
+    p, log_target = _softmax(row), [0.0 if c == y else log_zero for c in range(len(row))]
+    return -xent_weight * math.log(p[y]) - reverse_weight * float(sum(p * log_target))
+
+
+def _mae_prob(row: np.ndarray, y: int) -> float:
+    return float(abs(np.eye(len(row))[y] - _softmax(row)).sum())
+
+
+def _squentropy(row: np.ndarray, y: int) -> float:
+    return _cross_entropy(row, y) + float(sum(z**2 for c, z in enumerate(row) if c != y)) / (len(row) - 1)
+
+
+def _binary_cross_entropy(row: np.ndarray, y: int) -> float:
+    yes = 1 / (1 + np.exp(-row))
+    return -sum(math.log(p if c == y else 1 - p) for c, p in enumerate(yes))
+
+
+def _logit_adjusted(row: np.ndarray, y: int, tau: float = 1.0, class_counts: list[float] | None = None) -> float:
+    counts = np.array(class_counts or [1.0] * len(row))
+    weights = np.exp(row) * (counts / counts.sum()) ** tau
+    return -math.log(weights[y] / weights.sum())
+
+
+# The margin losses take cosines: the laws' logits become numbers within [-1, 1], at the extremes -1 and 1 themselves.
+
+
+def _normalized_softmax(row: np.ndarray, y: int, temperature: float = 0.05) -> float:
+    return _cross_entropy(np.tanh(row) / temperature, y)
+
+
+def _cosface(row: np.ndarray, y: int, margin: float = 0.35, scale: float = 64.0) -> float:
+    return _cross_entropy(scale * (np.tanh(row) - margin * np.eye(len(row))[y]), y)
+
+
+def _arcface(row: np.ndarray, y: int, margin: float = 0.5, scale: float = 64.0) -> float:
+    cos = np.tanh(row)
+    angle = math.acos(cos[y])
+    cos[y] = math.cos(angle + margin) if angle + margin < math.pi else cos[y] - margin * math.sin(margin)
+    return _cross_entropy(scale * cos, y)
+
+
+def _tvmf(row: np.ndarray, y: int, kappa: float = 16.0, scale: float = 16.0) -> float:
+    cos = np.tanh(row)
+    return _cross_entropy(scale * ((1 + cos) / (1 + kappa * (1 - cos)) - 1), y)
 
 
 CASES = (
@@ -111,5 +166,66 @@ CASES = (
         {"xent_weight": [0.0, 0.1, 1.0]},
         shift_invariant=False,
         output=lambda logits: HeadOutput(logits, LOGIT_SHARE * logits),
+    ),
+    Case("focal", losses.Focal, losses.focal, _focal, ({}, {"gamma": 0}, {"gamma": 0.5}), {"gamma": [0.0, 0.5, 2.0, 5.0]}),
+    Case("poly1", losses.Poly1, losses.poly1, _poly1, ({}, {"epsilon": -1.0}, {"epsilon": 0.0}), {"epsilon": [-1.0, 0.0, 2.0]}),
+    Case(
+        "symmetric_cross_entropy",
+        losses.SymmetricCrossEntropy,
+        losses.symmetric_cross_entropy,
+        _symmetric,
+        ({}, {"xent_weight": 6.0, "reverse_weight": 0.1, "log_zero": -6.0}),
+        {"xent_weight": [0.0, 0.1, 6.0], "reverse_weight": [0.0, 0.1, 1.0], "log_zero": [-6.0, -4.0, -0.5]},
+    ),
+    Case("mae_prob", losses.MAEProb, losses.mae_prob, _mae_prob),
+    Case("squentropy", losses.Squentropy, losses.squentropy, _squentropy, shift_invariant=False),
+    Case("binary_cross_entropy", losses.BinaryCrossEntropy, losses.binary_cross_entropy, _binary_cross_entropy, shift_invariant=False),
+    Case(
+        "logit_adjusted",
+        losses.LogitAdjusted,
+        losses.logit_adjusted,
+        _logit_adjusted,
+        ({}, {"class_counts": [1, 20, 5, 100, 3]}, {"class_counts": [0.5, 0.1, 0.2, 0.1, 0.1], "tau": 2.5}),
+        {"tau": [0.0, 1.0, 1.5]},
+    ),
+    Case(
+        "normalized_softmax",
+        losses.NormalizedSoftmax,
+        losses.normalized_softmax,
+        _normalized_softmax,
+        ({}, {"temperature": 1.0}),
+        {"temperature": [0.05, 0.5, 2.0]},
+        shift_invariant=False,
+        output=torch.tanh,
+    ),
+    Case(
+        "cosface",
+        losses.CosFace,
+        losses.cosface,
+        _cosface,
+        ({}, {"margin": 0.0, "scale": 1.0}, {"margin": 1.2, "scale": 16.0}),
+        {"margin": [0.0, 0.35, 1.0], "scale": [0.5, 16.0, 64.0]},
+        shift_invariant=False,
+        output=torch.tanh,
+    ),
+    Case(
+        "arcface",
+        losses.ArcFace,
+        losses.arcface,
+        _arcface,
+        ({}, {"margin": 0.0, "scale": 1.0}, {"margin": 1.5, "scale": 16.0}),
+        {"margin": [0.0, 0.5, 1.0], "scale": [0.5, 16.0, 64.0]},
+        shift_invariant=False,
+        output=torch.tanh,
+    ),
+    Case(
+        "tvmf",
+        losses.TvMF,
+        losses.tvmf,
+        _tvmf,
+        ({}, {"kappa": 0.0, "scale": 1.0}, {"kappa": -0.3}),
+        {"kappa": [-0.3, 0.0, 4.0, 64.0], "scale": [0.5, 16.0, 64.0]},
+        shift_invariant=False,
+        output=torch.tanh,
     ),
 )

@@ -23,6 +23,7 @@ CONFIG: dict[str, Any] = {
     "checkpoint": {},
     "callbacks": {"ema": {}},
     "augment": {},
+    "head": {"_target_": "x.Head"},
     "trainer": {
         "devices": 1,
         "num_nodes": 1,
@@ -79,6 +80,7 @@ VALUES: dict[str, tuple[list[Any], list[Any]]] = {
     "augment.mixup": ([0, 0.2, 2], [*NO_NUMBER, None]),
     "augment.cutmix": ([0, 0.2, 2], [*NO_NUMBER, None]),
     "augment.label_smoothing": (FRACTION[0], [*FRACTION[1], None]),
+    "head.num_features": ([*AT_LEAST_1[0], None], AT_LEAST_1[1]),
     "model.hidden": ([[], [1], [128, 64]], [None, 128, "128", [0], [-1], [1.0], [True], ["1"], [[1]]]),
     "model.dropout": (FRACTION[0], [*FRACTION[1], None]),
     "model.bias": SWITCH,

@@ -16,7 +16,7 @@ LIGHT = [
     "config", "rules", "errors", "seeds", "plan", "build", "job", "report", "commandline", "hardware", "schedules", "predictions",
     "states", "stopping", "ranks", "cluster.allocation", "cluster.launch", "cluster.queue", "cluster.script",
     "contract.claim", "contract.directory", "contract.files", "contract.history", "contract.identity",
-    "data.source", "data.toy", "data.digits", "data.order", "data.augment", "predict",
+    "data.source", "data.toy", "data.digits", "data.order", "data.augment", "predict", "embeddings",
     *(f"data.images.{name}" for name in ("source", "drawn", "imagenet", "pets", "folder", "fake")),
     *(f"data.images.{name}" for name in ("subset", "lists", "inspection", "decode")),
     *(name.removeprefix("lossbench.") for name in MODULES if name.startswith(("lossbench.study.", "lossbench.multirun."))),
@@ -24,6 +24,8 @@ LIGHT = [
 # Of our own modules and of HEAVY, what a room may name anywhere, also inside functions.
 ROOMS = {
     "losses": {"torch", "lossbench.losses", "lossbench.outputs", "lossbench.rules"},
+    "case": {"torch", "lossbench.losses"},
+    "laws": {"torch", "lossbench.case"},
     "models": {"torch", "torchvision", "lossbench.models", "lossbench.outputs", "lossbench.rules"},
     "outputs": {"torch"},
     "contract": {"lossbench.contract", "lossbench.errors"},
@@ -35,6 +37,7 @@ ROOMS = {
     "task": {"torch", "pytorch_lightning", "lossbench.evaluation", "lossbench.metrics", "lossbench.errors", "lossbench.seeds"},
     "evaluation": {"torch", "lossbench.metrics"},
     "study": {"lossbench.study", "lossbench.contract", "lossbench.errors", "lossbench.seeds", "lossbench.units"},
+    "embeddings": {"lossbench.errors"},
     "multirun": {
         *{"lossbench.multirun", "lossbench.commandline", "lossbench.plan", "lossbench.job", "lossbench.report", "lossbench.study"},
         *{"lossbench.contract", "lossbench.errors", "lossbench.hardware", "lossbench.stopping"},

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,11 @@ from lossbench.data.augment import Augment
 from lossbench.data.images.source import ImageSource
 from lossbench.data.module import DataModule
 from lossbench.data.source import Source
+from lossbench.embeddings import read_embeddings
 from lossbench.errors import UserError, one_line, suggest
 from lossbench.evaluation import Evaluation, Loss, measure, raw
 from lossbench.features import FeatureSource, features_of
+from lossbench.models.heads import ClassEmbeddings
 from lossbench.plan import LOADER, build_source
 from lossbench.seeds import derive
 from lossbench.task import ClassificationTask
@@ -51,8 +54,8 @@ def assemble(config: Mapping[str, Any]) -> Parts:
     seen = data.source
     weight = seen.initial_weight(config["seed"])
     model = build_model(config, seen.input_shape, seen.num_classes, weight)
-    loss = seeded(config["seed"], "loss", config["loss"], "loss")
-    yardsticks = {name: seeded(config["seed"], "loss", node, f"yardsticks.{name}") for name, node in config["yardsticks"].items()}
+    loss = build_loss(config["seed"], config["loss"], data)
+    yardsticks = {name: build_loss(config["seed"], node, data, f"yardsticks.{name}") for name, node in config["yardsticks"].items()}
     measured = try_out(model, loss, yardsticks, data)
     if config["monitor"].removeprefix("val/") not in measured:
         raise UserError(f"monitor={config['monitor']} is not measured; {suggest(config['monitor'], (f'val/{name}' for name in measured))}")
@@ -105,6 +108,8 @@ def build_backbone(node: Mapping[str, Any], input_shape: Sequence[int], num_clas
 def build_model(config: Mapping[str, Any], input_shape: Sequence[int], num_classes: int, weight: np.ndarray | None = None) -> nn.Module:
     """Build the model, then what the loss adds behind it; each draws its weights from its own generator.
 
+    A head with `num_features`, and class embeddings, set how many numbers the model gives; otherwise they are as many as classes.
+
     Args:
         config: the resolved configuration.
         input_shape: one example's shape.
@@ -113,16 +118,40 @@ def build_model(config: Mapping[str, Any], input_shape: Sequence[int], num_class
     """
     node, seed = {key: value for key, value in config["model"].items() if key != "backbone"}, config["seed"]
     shape: dict[str, Any] = {}
+    head, file = config.get("head"), config.get("embeddings")
+    rows = read_embeddings(Path(file["path"]), num_classes) if file else None
+    given = (head or {}).get("num_features") or num_classes if rows is None else rows.shape[1]
     if str(node["_target_"]).startswith("lossbench."):
-        shape = {"input_shape": input_shape, "num_classes": num_classes}
+        shape = {"input_shape": input_shape, "num_classes": given}
     if node.get("weight") == "data":
         if weight is None:
             raise UserError(f"model.weight=data: data={config['data']['name']} brings no initial weights; use model.weight=null")
         shape["weight"] = weight
     model = seeded(seed, "model", node, "model", **shape)
-    if config.get("head") is None:
+    if rows is not None:
+        return nn.Sequential(model, ClassEmbeddings(rows))
+    if head is None:
         return model
-    return nn.Sequential(model, seeded(seed, "head", config["head"], "head", num_classes=num_classes))
+    width = {"num_features": given} if "num_features" in head else {}
+    return nn.Sequential(model, seeded(seed, "head", head, "head", num_classes=num_classes, **width))
+
+
+def build_loss(seed: int, node: Mapping[str, Any], data: DataModule, where: str = "loss") -> Any:
+    """Build a loss; `class_counts: null` becomes the number of training examples of each class.
+
+    Raises:
+        UserError: a class to be counted has no training example.
+    """
+    counted = {}
+    if "class_counts" in node and node["class_counts"] is None:
+        counts = np.bincount(data.split("train").targets, minlength=data.source.num_classes)
+        if not counts.all():
+            missing = data.source.class_names[int(counts.argmin())]
+            raise UserError(
+                f"{where}.class_counts=null counts the training split, which has no {missing}; give one number > 0 for each class"
+            )
+        counted = {"class_counts": counts.tolist()}
+    return seeded(seed, "loss", node, where, **counted)
 
 
 def seeded(seed: int, stream: str, node: Mapping[str, Any], where: str, **extra: Any) -> Any:
@@ -156,7 +185,12 @@ def try_out(model: nn.Module, loss: Loss, yardsticks: Mapping[str, Loss], data: 
     model.eval()
     with torch.no_grad():
         output = model(inputs)
+        largest = float(raw(model(1e4 * inputs)).abs().max()) if getattr(loss, "takes_cosines", False) else 0.0
     model.train(training)
+    if largest > 1.001:
+        raise UserError(
+            f"the loss takes cosines, and the model gives numbers up to {largest:.3g}; leave out head=... so that the loss brings its own"
+        )
     for where, each, given in (("loss", loss, output), *((f"yardsticks.{name}", item, raw(output)) for name, item in yardsticks.items())):
         try:
             each.per_example(given, target)

@@ -120,6 +120,7 @@ RULES: dict[str, Rule] = {
     "augment.mixup": _num(0),
     "augment.cutmix": _num(0),
     "augment.label_smoothing": _num(0, below=1),
+    "head.num_features": _or(None, _int(1)),
     "model.hidden": _widths,
     "model.dropout": _num(0, below=1),
     "model.bias": _one_of(True, False),

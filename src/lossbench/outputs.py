@@ -10,3 +10,9 @@ class HeadOutput(NamedTuple):
 
     embedding: Tensor
     logits: Tensor
+
+
+class ClassCosines(NamedTuple):
+    """Cosines between a model's output and the embeddings of the classes: (batch, C)."""
+
+    cosines: Tensor

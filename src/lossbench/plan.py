@@ -12,6 +12,7 @@ from lossbench.build import build, check_targets
 from lossbench.config import check
 from lossbench.contract.directory import RunDirectory, plan
 from lossbench.data.source import Source
+from lossbench.embeddings import embeddings_of
 from lossbench.errors import InvalidCellError, UserError
 
 NEEDED = (
@@ -87,6 +88,7 @@ def resolve(config: Mapping[str, Any], load_yardstick: Callable[[str], Mapping[s
     if whole["augment"]:
         build({**whole["augment"], "transforms": []}, "augment")  # its other settings are checked; transforms would import torchvision
     whole["weights"] = ask(weights_of, whole["model"])
+    whole["embeddings"] = embeddings_of(whole)
     whole["fingerprint"] = ask(fingerprint_of, whole["data"])
     if invalid is not None:
         raise InvalidCellError(str(invalid), whole)
@@ -154,6 +156,10 @@ def verify(run: RunDirectory, ask: Memory | None = None) -> None:
     ask = ask or Memory()
     if (weights := ask(weights_of, run.config["model"])) != run.config["weights"]:
         raise UserError(f"the pretrained weights of {run.path} have changed since it was planned ({run.config['weights']}, now {weights})")
+    if (embeddings := embeddings_of(run.config)) != run.config.get("embeddings"):
+        raise UserError(
+            f"the class embeddings of {run.path} have changed since it was planned ({run.config['embeddings']}, now {embeddings})"
+        )
     now = ask(fingerprint_of, run.config["data"])
     if now != run.config["fingerprint"]:
         raise UserError(

@@ -34,7 +34,8 @@ def save_predictions(run: RunDirectory, data: "DataModule", evaluations: Mapping
     arrays: dict[str, Any] = {}
     for stage, (output, target) in evaluations.items():
         parts: dict[str, Any] = output._asdict() if hasattr(output, "_asdict") else {"outputs": output}  # pyright: ignore[reportAttributeAccessIssue]
-        arrays |= {f"{stage}_{'outputs' if name == 'logits' else name}": part.numpy() for name, part in parts.items()}
+        *_, last = parts  # what the classes are read from
+        arrays |= {f"{stage}_{'outputs' if name == last else name}": part.numpy() for name, part in parts.items()}
         arrays |= {f"{stage}_targets": target.numpy(), f"{stage}_ids": data.split(stage).ids}
     size = sum(array.nbytes for array in arrays.values())
     if wanted is False or (wanted == "auto" and size > DROP_ABOVE):

@@ -50,6 +50,14 @@ def _weight(name: str, value: object) -> None:
         raise ValueError(f"{name} must be null or a list with one number >= 0 for each class and a positive sum, got {value!r}")
 
 
+def _class_counts(name: str, value: object) -> None:
+    if value is None:
+        return
+    numbers = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else []
+    if not numbers or not all(_is_number(n) and n > 0 for n in numbers):
+        raise ValueError(f"{name} must be null (count the training split) or a list with one number > 0 for each class, got {value!r}")
+
+
 def _reduction(name: str, value: object) -> None:
     if value not in REDUCTIONS:
         close = difflib.get_close_matches(str(value), REDUCTIONS, n=1)
@@ -72,6 +80,16 @@ def _cosine_prob(values: Mapping[str, object]) -> None:
         raise RegionError(f"beta must be within 0 and pi * (1 - alpha / 2) = {limit:.4f} for alpha = {alpha:g}, got {beta:g}: {why}")
 
 
+def _cosface(values: Mapping[str, object]) -> None:
+    if "margin" in values:
+        _number(">= 0", lambda value: value >= 0)("margin", values["margin"])
+
+
+def _arcface(values: Mapping[str, object]) -> None:
+    if "margin" in values:
+        _number("within 0 and pi / 2 (radians)", lambda value: 0 <= value <= math.pi / 2)("margin", values["margin"])
+
+
 _RULES: dict[str, Callable[[str, object], None]] = {
     "alpha": _number("> 0", lambda value: value > 0),
     "beta": _number(),
@@ -80,7 +98,19 @@ _RULES: dict[str, Callable[[str, object], None]] = {
     "scale": _number("> 0", lambda value: value > 0),
     "exponent": _number("> 0", lambda value: value > 0),
     "label_smoothing": _number("at least 0 and below 1", lambda value: 0 <= value < 1),
+    "gamma": _number(">= 0", lambda value: value >= 0),
+    "epsilon": _number(">= -1", lambda value: value >= -1),
+    "reverse_weight": _number(">= 0", lambda value: value >= 0),
+    "log_zero": _number("< 0", lambda value: value < 0),
+    "temperature": _number("> 0", lambda value: value > 0),
+    "kappa": _number("> -0.5", lambda value: value > -0.5),
+    "tau": _number(">= 0", lambda value: value >= 0),
+    "class_counts": _class_counts,
     "weight": _weight,
     "reduction": _reduction,
 }
-_JOINT_RULES: dict[str, Callable[[Mapping[str, object]], None]] = {"CosineProb": _cosine_prob}
+_JOINT_RULES: dict[str, Callable[[Mapping[str, object]], None]] = {
+    "CosineProb": _cosine_prob,
+    "CosFace": _cosface,
+    "ArcFace": _arcface,
+}

@@ -14,11 +14,14 @@ from lossbench.data.source import Source
 from lossbench.data.toy import Toy
 from lossbench.losses import CosineProb, CosineXent, CosineXentHead, CrossEntropy, Power
 from lossbench.metrics import classification_metrics
+from lossbench.models.heads import CosineHead
 from lossbench.models.heads import CosineXentHead as Head
 from lossbench.schedules import Constant, Cosine, OneCycle
 from lossbench.sweep.measures import classification_values
 from lossbench.sweep.optimizers import StackedAdam
 from lossbench.sweep.stack import Batches, Member, Stack, side_by_side
+from tests.cases import CASES as LOSS_CASES
+from tests.cases import Case
 
 LOSSES: tuple[Callable[[int], Any], ...] = (
     lambda k: CrossEntropy(label_smoothing=0.05 * k),
@@ -167,6 +170,33 @@ def test_a_head_behind_the_model_and_nesterov() -> None:
         torch.testing.assert_close(stack.weights(k), dict(model.state_dict()), rtol=0, atol=1e-6)
         ours, theirs = stack.evaluate(data[0]), model(data[0])
         torch.testing.assert_close(ours.logits[k], theirs.logits, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("case", [case for case in LOSS_CASES if case.name not in ("cosine_xent_head",)], ids=lambda case: case.name)
+def test_two_settings_of_a_loss_in_a_stack_are_the_two_alone(case: Case) -> None:
+    torch.set_num_threads(1)
+    split = Digits().splits["train"]
+    data = torch.from_numpy(split.inputs).double(), torch.from_numpy(split.targets)
+
+    def make() -> nn.Module:
+        body = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+        return nn.Sequential(body, CosineHead(10, 10, scale=1.0)) if case.module.takes_cosines else body
+
+    settings = [{}, *({name: value} for name, values in case.sweep.items() for value in values[:2])]
+    members = [Member(seeded_model(make, k, torch.float64), case.module(**setting), k, adam(0)) for k, setting in enumerate(settings)]
+    orders = [TrainBatches(len(split), 64, member.seed) for member in members]
+    stack = Stack(members, "torch.optim.Adam", Batches(*data, orders), Constant(), 20, 16)
+    assert len(stack.losses.kinds) == 1
+    seen = torch.stack([stack.train_step().losses for _ in range(20)])
+    for k, (member, order) in enumerate(zip(members, orders, strict=True)):
+        model, losses = alone(member, data, order, torch.optim.Adam, Constant(), 20)
+        torch.testing.assert_close(stack.weights(k), dict(model.state_dict()), rtol=0, atol=1e-6)
+        torch.testing.assert_close(seen[:, k], torch.tensor(losses, dtype=seen.dtype), rtol=1e-6, atol=1e-6)
+    measured = stack.losses.logits(stack.evaluate(data[0][:9]))
+    for k, member in enumerate(members):
+        model = copy.deepcopy(member.model)
+        model.load_state_dict(stack.weights(k))
+        torch.testing.assert_close(measured[k], member.loss.logits(model(data[0][:9])).detach())
 
 
 def toy_stack(losses: Sequence[nn.Module], lr: Sequence[float], seeds: Sequence[int] = (0, 1, 2, 3)) -> Stack:

@@ -14,6 +14,7 @@ DECIDES = (
     "model",
     "weights",
     "head",
+    "embeddings",
     "loss",
     "optimizer",
     "scheduler",
@@ -36,6 +37,7 @@ WHEREABOUTS = {
     "data": ("root", "download", "num_workers", "pin_memory", "cache_dir", "train_list", "val_list", "test_list", "on_bad_image"),
     "model": ("pretrained",),
     "model.backbone": ("pretrained",),
+    "embeddings": ("path",),
 }
 # What these are set to where they are off: like null, it does not count.
 OFF = {"augment": {}, "trainer.accumulate_grad_batches": 1, "trainer.sync_batchnorm": False}

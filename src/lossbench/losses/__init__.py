@@ -6,4 +6,7 @@ Every file names in its `__all__` what it adds here.
 from lossbench.losses.base import Loss as Loss
 from lossbench.losses.classic import *
 from lossbench.losses.cosine import *
+from lossbench.losses.margin import *
+from lossbench.losses.prior import *
 from lossbench.losses.probability import *
+from lossbench.losses.robust import *

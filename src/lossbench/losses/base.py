@@ -53,12 +53,18 @@ def expected(function: Callable[[Tensor], Tensor], values: Tensor, target: Tenso
     return function(pick(values, target))
 
 
+def softplus(u: Tensor) -> Tensor:
+    """log(1 + e^u). Above 40 it is u, to the last digit of float64 too, for which torch's own 20 is too low."""
+    return F.softplus(u, threshold=40.0)
+
+
 @dataclass(eq=False)
 class Loss(nn.Module, ABC):
     """A loss function with its hyper-parameters fixed. Subclasses are final dataclasses around a pure function."""
 
     function: ClassVar[Callable[..., Tensor]]
     soft_targets: ClassVar[bool] = True
+    takes_cosines: ClassVar[bool] = False
 
     reduction: str = field(default="mean", kw_only=True)
 

@@ -9,18 +9,19 @@ from torch import Tensor
 
 from lossbench.losses.base import Loss, Number, negative, pick, scores
 from lossbench.losses.fused import fused_cosine_distance, fused_cosine_xent, inverse_norm
-from lossbench.outputs import HeadOutput
+from lossbench.outputs import ClassCosines, HeadOutput
 
 __all__ = ["Cosine", "CosineXent", "CosineXentHead", "cosine", "cosine_xent", "cosine_xent_head"]
 
 
-def cosine(logits: Tensor, target: Tensor) -> Tensor:
-    """Cosine distance between the output and the true class's axis: only the direction counts, not the length.
+def cosine(logits: Tensor | ClassCosines, target: Tensor) -> Tensor:
+    """Cosine distance between the output and the true class's axis, or its embedding: only the direction counts, not the length.
 
-    L = 1 - z_y / ||z||
+    L = 1 - z_y / ||z||, and with class embeddings 1 - cos(z, embedding_y)
 
     Args:
-        logits: (batch, C), any real values; 1e-6 (float16: 1e-3) is added to the norm in quadrature.
+        logits: (batch, C), any real values; 1e-6 (float16: 1e-3) is added to the norm in quadrature. With class embeddings the cosines
+            that lossbench.models.heads.ClassEmbeddings makes.
         target: (batch,) int64 class indices, or (batch, C) class probabilities.
 
     Returns:
@@ -31,20 +32,24 @@ def cosine(logits: Tensor, target: Tensor) -> Tensor:
 
     Reference:
         Barz & Denzler 2020, Deep Learning on Small Datasets without Pre-Training using Cosine Loss, arXiv 1901.09054, section 3.
+        Class embeddings: Barz & Denzler 2019, arXiv 1809.09924, section 3.
     """
+    if isinstance(logits, ClassCosines):
+        return 1 - pick(scores(logits.cosines, target), target)
     wide = scores(logits, target)
     if not target.is_floating_point():
         return fused_cosine_distance(wide, target, _floor(logits))
     return 1 - inverse_norm(wide, _floor(logits)).squeeze(-1) * pick(wide, target)
 
 
-def cosine_xent(logits: Tensor, target: Tensor, *, xent_weight: Number = 0.1, scale: Number = 1.0) -> Tensor:
+def cosine_xent(logits: Tensor | ClassCosines, target: Tensor, *, xent_weight: Number = 0.1, scale: Number = 1.0) -> Tensor:
     """Cosine distance plus a little cross-entropy of the normalised output.
 
-    L = 1 - z_y / ||z|| + xent_weight CE(scale z / ||z||, y)
+    L = 1 - z_y / ||z|| + xent_weight CE(scale z / ||z||, y), with class embeddings their cosines in place of z / ||z||
 
     Args:
-        logits: (batch, C), any real values; 1e-6 (float16: 1e-3) is added to the norm in quadrature.
+        logits: (batch, C), any real values; 1e-6 (float16: 1e-3) is added to the norm in quadrature. With class embeddings the cosines
+            that lossbench.models.heads.ClassEmbeddings makes.
         target: (batch,) int64 class indices, or (batch, C) class probabilities.
         xent_weight: >= 0; 0.1 in the paper.
         scale: > 0; 1 in the paper, where the cross-entropy cannot fall below 5.909 at C = 1000. 11.5 lets p_y reach 0.99 there.
@@ -92,12 +97,17 @@ def _wide(logits: Tensor) -> Tensor:
     return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 
-def _unit(logits: Tensor) -> Tensor:
+def _unit(logits: Tensor | ClassCosines) -> Tensor:
+    if isinstance(logits, ClassCosines):
+        return logits.cosines
     wide = _wide(logits)
     return wide * inverse_norm(wide, _floor(logits))
 
 
-def _cosine_xent_terms(logits: Tensor, target: Tensor, xent_weight: Number, scale: Number) -> dict[str, Tensor]:
+def _cosine_xent_terms(logits: Tensor | ClassCosines, target: Tensor, xent_weight: Number, scale: Number) -> dict[str, Tensor]:
+    if isinstance(logits, ClassCosines):
+        cos = scores(logits.cosines, target)
+        return {"cosine": 1 - pick(cos, target), "xent": xent_weight * negative(torch.log_softmax(cos * scale, -1), target)}
     wide = scores(logits, target)
     if not (target.is_floating_point() or isinstance(scale, Tensor) or isinstance(xent_weight, Tensor)):
         distance, xent = fused_cosine_xent(wide, target, xent_weight, scale, _floor(logits))
@@ -122,7 +132,7 @@ class Cosine(Loss):
 
     function: ClassVar[Callable[..., Tensor]] = staticmethod(cosine)
 
-    def logits(self, output: Tensor) -> Tensor:
+    def logits(self, output: Tensor | ClassCosines) -> Tensor:
         """Give the cosines: a softmax of them is a probability once their scale has been fitted."""
         return _unit(output)
 
@@ -137,11 +147,11 @@ class CosineXent(Loss):
     xent_weight: float = 0.1
     scale: float = 1.0
 
-    def terms(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
+    def terms(self, output: Tensor | ClassCosines, target: Tensor) -> dict[str, Tensor]:
         """Give the cosine distance and the weighted cross-entropy, each (batch,)."""
         return _cosine_xent_terms(output, target, **self.hyper_parameters())
 
-    def logits(self, output: Tensor) -> Tensor:
+    def logits(self, output: Tensor | ClassCosines) -> Tensor:
         """Give the scaled cosines that the cross-entropy sees."""
         return _unit(output) * self.scale
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lossbench.outputs import HeadOutput
+from lossbench.outputs import ClassCosines, HeadOutput
 from lossbench.rules import check_loss
 
 
@@ -113,10 +113,34 @@ class CosineHead(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map a feature map (batch, D, h, w) or features (batch, D) to logits (batch, C)."""
-        with torch.autocast(x.device.type, enabled=False):
-            dtype = torch.promote_types(x.dtype, torch.float32)
-            features, weight = (F.normalize(t.to(dtype), dim=-1, eps=1e-6) for t in (pooled(x), self.weight))
-            return self.scale * F.linear(features, weight)
+        return self.scale * cosines(pooled(x), self.weight)
+
+
+def cosines(x: Tensor, weight: Tensor) -> Tensor:
+    """Cosines between features (batch, D) and the rows of (C, D): (batch, C), in at least float32 whatever autocast says."""
+    with torch.autocast(x.device.type, enabled=False):
+        dtype = torch.promote_types(x.dtype, torch.float32)
+        features, rows = (F.normalize(t.to(dtype), dim=-1, eps=1e-6) for t in (x, weight))
+        return F.linear(features, rows)
+
+
+class ClassEmbeddings(nn.Module):
+    """Cosines between the model's output and fixed embeddings of the classes.
+
+    Args:
+        rows: (C, D), numbers; the model's output has D.
+
+    Reference:
+        Barz & Denzler 2019, Hierarchy-based Image Embeddings for Semantic Image Retrieval, arXiv 1809.09924, section 3.
+    """
+
+    def __init__(self, rows: object) -> None:
+        super().__init__()
+        self.register_buffer("rows", torch.as_tensor(rows, dtype=torch.float32))
+
+    def forward(self, x: Tensor) -> ClassCosines:
+        """Map features (batch, D) to cosines (batch, C)."""
+        return ClassCosines(cosines(x, self.get_buffer("rows")))
 
 
 HEADS: dict[str, type[nn.Module]] = {"linear": LinearHead, "concat_pool": ConcatPoolHead, "cosine": CosineHead}

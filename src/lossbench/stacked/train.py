@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lossbench.assemble import Parts, build_model, seeded
+from lossbench.assemble import Parts, build_loss, build_model
 from lossbench.build import build
 from lossbench.callbacks.checkpoint import LOWER_IS_BETTER
 from lossbench.data.order import TrainBatches
@@ -217,6 +217,6 @@ def _member(config: Mapping[str, Any], parts: Parts, models: dict[int, nn.Module
     seed, source = config["seed"], parts.data.source
     if seed not in models:
         models[seed] = build_model(config, source.input_shape, source.num_classes, source.initial_weight(seed)).to(device, dtype)
-    loss = seeded(seed, "loss", config["loss"], "loss")
+    loss = build_loss(seed, config["loss"], parts.data)
     settings = {name: value for name, value in config["optimizer"].items() if name not in ("name", "_target_")}
     return Member(models[seed], loss.to(device), seed, settings)

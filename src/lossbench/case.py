@@ -1,0 +1,64 @@
+"""A loss as the laws see it, and the examples that they try it on."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lossbench.losses.base import Loss
+
+BATCH, CLASSES = 7, 5
+Setting = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A loss and what the laws may try on it.
+
+    Args:
+        name: how the configuration calls it.
+        module: its class.
+        function: its pure function.
+        reference: the same for one row of logits (a numpy array) and a class index, written naively; None where there is none.
+        settings: hyper-parameters to try.
+        sweep: values of one hyper-parameter that are to be computed at once.
+        shift_invariant: whether adding a number to all logits changes nothing; None claims neither.
+        output: makes of logits what the loss takes.
+    """
+
+    name: str
+    module: type[Loss]
+    function: Callable[..., Tensor]
+    reference: Callable[..., float] | None = None
+    settings: tuple[dict[str, Any], ...] = ({},)
+    sweep: dict[str, list[float]] = field(default_factory=dict)
+    shift_invariant: bool | None = True
+    output: Callable[[Tensor], Any] = lambda logits: logits
+
+    def __call__(self, logits: Tensor, target: Tensor, setting: Setting) -> Tensor:
+        """Compute the loss of logits."""
+        return self.function(self.output(logits), target, **setting)
+
+
+def case_of(module: type[Loss]) -> Case:
+    """Make a case of a loss of which nothing is known but its class: its defaults, and numbers near them."""
+    numbers = {name: value for name, value in module().hyper_parameters().items() if type(value) is float}
+    sweep = {name: [0.9 * value, value, 0.95 * value] for name, value in numbers.items()}
+    return Case(module.__name__, module, module.function, sweep=sweep, shift_invariant=None)
+
+
+def examples(dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor, Tensor]:
+    """Give logits (batch, C), class indices (batch,) and soft targets (batch, C)."""
+    generator = torch.Generator().manual_seed(1)
+    logits = 2 * torch.randn(BATCH, CLASSES, generator=generator, dtype=torch.float64)
+    soft = torch.softmax(logits.flip(0), -1)
+    return logits.to(dtype), torch.randint(CLASSES, (BATCH,), generator=generator), soft
+
+
+def value_and_grad(case: Case, logits: Tensor, target: Tensor, setting: Setting) -> tuple[Tensor, Tensor]:
+    """Give the values (batch,) and the gradient of their sum."""
+    leaf = logits.clone().requires_grad_()
+    values = case(leaf, target, setting)
+    return values.detach(), torch.autograd.grad(values.sum(), leaf)[0]

@@ -1,0 +1,65 @@
+"""Cross-entropy that knows how frequent the classes are."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, final
+
+import torch
+from torch import Tensor
+
+from lossbench.losses.base import Loss, Number, negative, scores
+
+__all__ = ["LogitAdjusted", "logit_adjusted"]
+
+
+def logit_adjusted(logits: Tensor, target: Tensor, *, tau: Number = 1.0, class_counts: Sequence[float] | Tensor | None = None) -> Tensor:
+    """Cross-entropy with the classes' frequencies added while training, so that the logits alone treat rare classes as frequent ones.
+
+    L = -log softmax(z + tau log pi)_y with pi_c = class_counts_c / sum(class_counts)
+
+    Args:
+        logits: (batch, C), any real values.
+        target: (batch,) int64 class indices, or (batch, C) class probabilities.
+        tau: >= 0; 1 in the paper, 0 is cross-entropy.
+        class_counts: C numbers > 0, how many examples each class has; None takes all classes for equally frequent. In a run null is
+            replaced by the counts of the training split.
+
+    Returns:
+        (batch,) values >= 0 in nats.
+
+    Raises:
+        ValueError: a wrong shape or dtype, or not one count for each class.
+
+    Reference:
+        Menon et al. 2021, Long-tail learning via logit adjustment, arXiv 2007.07314, equation 10.
+    """
+    wide = scores(logits, target)
+    if class_counts is not None:
+        counts = torch.as_tensor(class_counts, dtype=wide.dtype, device=wide.device)
+        if counts.shape != wide.shape[-1:]:
+            raise ValueError(f"class_counts must have one number for each of the {wide.shape[-1]} classes, got {tuple(counts.shape)}")
+        wide = wide + tau * (counts / counts.sum()).log()
+    return negative(torch.log_softmax(wide, -1), target)
+
+
+@final
+@dataclass(eq=False)
+class LogitAdjusted(Loss):
+    """See `logit_adjusted`."""
+
+    function: ClassVar[Callable[..., Tensor]] = staticmethod(logit_adjusted)
+
+    tau: float = 1.0
+    class_counts: Sequence[float] | None = None
+
+    def __post_init__(self) -> None:
+        """Check the hyper-parameters; keep the counts as a buffer, so that they are copied to a device once."""
+        super().__post_init__()
+        if self.class_counts is not None:
+            self.class_counts = list(self.class_counts)
+            self.register_buffer("counts", torch.tensor(self.class_counts, dtype=torch.float64).float(), persistent=False)
+
+    def per_example(self, output: Any, target: Tensor) -> Tensor:
+        """Give one value per example: (batch,)."""
+        counts = None if self.class_counts is None else self.get_buffer("counts")
+        return logit_adjusted(output, target, tau=self.tau, class_counts=counts)

@@ -1,0 +1,262 @@
+"""Cross-entropy with another weight on easy, hard or wrongly labelled examples, or with a second term."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import torch
+from torch import Tensor
+
+from lossbench.losses.base import Loss, Number, expected, negative, scores, softplus
+from lossbench.losses.written import sigmoids, written, xent_and_squares
+
+__all__ = [
+    "BinaryCrossEntropy",
+    "Focal",
+    "MAEProb",
+    "Poly1",
+    "Squentropy",
+    "SymmetricCrossEntropy",
+    "binary_cross_entropy",
+    "focal",
+    "mae_prob",
+    "poly1",
+    "squentropy",
+    "symmetric_cross_entropy",
+]
+
+
+def focal(logits: Tensor, target: Tensor, *, gamma: Number = 2.0) -> Tensor:
+    """Focal loss: cross-entropy with less weight on what is already right.
+
+    L = -(1 - p_y)^gamma log p_y
+
+    Args:
+        logits: (batch, C), any real values.
+        target: (batch,) int64 class indices, or (batch, C) class probabilities.
+        gamma: >= 0; 2 in the paper, 0 is cross-entropy.
+
+    Returns:
+        (batch,) values >= 0 in nats.
+
+    Raises:
+        ValueError: a wrong shape or dtype.
+
+    Reference:
+        Lin et al. 2017, Focal Loss for Dense Object Detection, arXiv 1708.02002, equation 4; there with one sigmoid per class.
+    """
+
+    def of_log_p(log_p: Tensor) -> Tensor:
+        right = log_p == 0
+        away = torch.where(right, -1.0, log_p)  # a second where: below gamma = 1 the slope of (1 - p)^gamma is infinite at p = 1
+        return torch.where(right, 0.0, -away * (-torch.expm1(away)) ** gamma)
+
+    return expected(of_log_p, torch.log_softmax(scores(logits, target), -1), target)
+
+
+def poly1(logits: Tensor, target: Tensor, *, epsilon: Number = 2.0) -> Tensor:
+    """Poly-1: cross-entropy whose first term in powers of 1 - p_y has a weight of its own.
+
+    L = -log p_y + epsilon (1 - p_y)
+
+    Args:
+        logits: (batch, C), any real values.
+        target: (batch,) int64 class indices, or (batch, C) class probabilities.
+        epsilon: >= -1, below which the loss rises before p_y = 1; 2 in the paper's ImageNet runs, 0 is cross-entropy.
+
+    Returns:
+        (batch,) values >= 0; nats plus a fraction.
+
+    Raises:
+        ValueError: a wrong shape or dtype.
+
+    Reference:
+        Leng et al. 2022, PolyLoss, arXiv 2204.12511, section 4 (Poly-1).
+    """
+    log_p = torch.log_softmax(scores(logits, target), -1)
+    return expected(lambda v: -v - epsilon * torch.expm1(v), log_p, target)
+
+
+def symmetric_cross_entropy(
+    logits: Tensor, target: Tensor, *, xent_weight: Number = 0.1, reverse_weight: Number = 1.0, log_zero: Number = -4.0
+) -> Tensor:
+    """Cross-entropy plus the cross-entropy with model and target exchanged, which wrong labels pull less.
+
+    L = -xent_weight log p_y - reverse_weight log_zero (1 - p_y)
+
+    Args:
+        logits: (batch, C), any real values.
+        target: (batch,) int64 class indices, or (batch, C) class probabilities.
+        xent_weight: >= 0; the paper's alpha, 0.1 on CIFAR-10.
+        reverse_weight: >= 0; the paper's beta, 1 on CIFAR-10.
+        log_zero: < 0; the paper's A, what log 0 of the other classes' target counts as. Only reverse_weight * log_zero matters.
+
+    Returns:
+        (batch,) values >= 0; weighted nats.
+
+    Raises:
+        ValueError: a wrong shape or dtype.
+
+    Reference:
+        Wang et al. 2019, Symmetric Cross Entropy for Robust Learning with Noisy Labels, arXiv 1908.06112, section 3.
+    """
+    terms = _symmetric_terms(logits, target, xent_weight, reverse_weight, log_zero)
+    return terms["xent"] + terms["reverse"]
+
+
+def mae_prob(logits: Tensor, target: Tensor) -> Tensor:
+    """Absolute error of the probabilities: hard examples, wrong labels among them, pull no more than easy ones.
+
+    L = sum_c |e_y - p|_c = 2 (1 - p_y)
+
+    Args:
+        logits: (batch, C), any real values.
+        target: (batch,) int64 class indices, or (batch, C) class probabilities t; then L = 2 (1 - sum_c t_c p_c), the expected loss.
+
+    Returns:
+        (batch,) values within [0, 2], without unit.
+
+    Raises:
+        ValueError: a wrong shape or dtype.
+
+    Reference:
+        Ghosh et al. 2017, Robust Loss Functions under Label Noise, arXiv 1712.09482, section 3; twice `power` at q = 1.
+    """
+    return expected(lambda log_p: -2 * torch.expm1(log_p), torch.log_softmax(scores(logits, target), -1), target)
+
+
+def squentropy(logits: Tensor, target: Tensor) -> Tensor:
+    """Cross-entropy plus the mean square of the wrong classes' logits, which also fixes their level.
+
+    L = -log p_y + 1 / (C - 1) sum_{c != y} z_c^2
+
+    Args:
+        logits: (batch, C) with C >= 2, any real values.
+        target: (batch,) int64 class indices, or (batch, C) class probabilities.
+
+    Returns:
+        (batch,) values >= 0; nats plus a mean square.
+
+    Raises:
+        ValueError: a wrong shape or dtype.
+
+    Reference:
+        Hui, Belkin & Wright 2023, Cut your Losses with Squentropy, arXiv 2302.03952, equation 1.
+    """
+    if target.is_floating_point():
+        return _squentropy(logits, target)
+    return written(scores(logits, target), target, xent_and_squares(_squentropy))
+
+
+def binary_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+    """One yes-or-no question for each class, answered by a sigmoid: the classes do not compete.
+
+    L = -log s(z_y) - sum_{c != y} log(1 - s(z_c)) with the sigmoid s
+
+    Args:
+        logits: (batch, C), any real values.
+        target: (batch,) int64 class indices, or (batch, C) class probabilities.
+
+    Returns:
+        (batch,) values >= 0 in nats: the sum over classes. Divided by C it is what timm and torch average.
+
+    Raises:
+        ValueError: a wrong shape or dtype.
+
+    Reference:
+        Wightman et al. 2021, ResNet strikes back, arXiv 2110.00476, section 2. Softmax of the logits is the probability of a class
+        given that exactly one answer is yes.
+    """
+    wide = scores(logits, target)
+    if target.is_floating_point():
+        return softplus(wide).sum(-1) + negative(wide, target)
+    return written(wide, target, sigmoids(_sigmoids))
+
+
+def _symmetric_terms(logits: Tensor, target: Tensor, xent_weight: Number, reverse_weight: Number, log_zero: Number) -> dict[str, Tensor]:
+    log_p = torch.log_softmax(scores(logits, target), -1)
+    reverse = expected(lambda v: reverse_weight * log_zero * torch.expm1(v), log_p, target)
+    return {"xent": xent_weight * negative(log_p, target), "reverse": reverse}
+
+
+def _sigmoids(z: Tensor, target: Tensor) -> Tensor:
+    index = target.unsqueeze(-1)
+    return softplus(z.scatter(-1, index, -z.gather(-1, index))).sum(-1)
+
+
+def _squentropy(logits: Tensor, target: Tensor) -> Tensor:
+    terms = _squentropy_terms(logits, target)
+    return terms["xent"] + terms["square"]
+
+
+def _squentropy_terms(logits: Tensor, target: Tensor) -> dict[str, Tensor]:
+    wide = scores(logits, target)
+    if target.is_floating_point():
+        wrong = (1 - target.to(wide.dtype)) * wide * wide
+    else:
+        wrong = wide.scatter(-1, target.unsqueeze(-1), 0.0).square()
+    return {"xent": negative(torch.log_softmax(wide, -1), target), "square": wrong.sum(-1) / (wide.shape[-1] - 1)}
+
+
+@final
+@dataclass(eq=False)
+class Focal(Loss):
+    """See `focal`."""
+
+    function: ClassVar[Callable[..., Tensor]] = staticmethod(focal)
+
+    gamma: float = 2.0
+
+
+@final
+@dataclass(eq=False)
+class Poly1(Loss):
+    """See `poly1`."""
+
+    function: ClassVar[Callable[..., Tensor]] = staticmethod(poly1)
+
+    epsilon: float = 2.0
+
+
+@final
+@dataclass(eq=False)
+class SymmetricCrossEntropy(Loss):
+    """See `symmetric_cross_entropy`."""
+
+    function: ClassVar[Callable[..., Tensor]] = staticmethod(symmetric_cross_entropy)
+
+    xent_weight: float = 0.1
+    reverse_weight: float = 1.0
+    log_zero: float = -4.0
+
+    def terms(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """Give the two weighted cross-entropies, each (batch,)."""
+        return _symmetric_terms(output, target, **self.hyper_parameters())
+
+
+@final
+@dataclass(eq=False)
+class MAEProb(Loss):
+    """See `mae_prob`."""
+
+    function: ClassVar[Callable[..., Tensor]] = staticmethod(mae_prob)
+
+
+@final
+@dataclass(eq=False)
+class Squentropy(Loss):
+    """See `squentropy`."""
+
+    function: ClassVar[Callable[..., Tensor]] = staticmethod(squentropy)
+
+    def terms(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """Give the cross-entropy and the mean square of the wrong classes' logits, each (batch,)."""
+        return _squentropy_terms(output, target)
+
+
+@final
+@dataclass(eq=False)
+class BinaryCrossEntropy(Loss):
+    """See `binary_cross_entropy`."""
+
+    function: ClassVar[Callable[..., Tensor]] = staticmethod(binary_cross_entropy)

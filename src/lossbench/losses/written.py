@@ -1,0 +1,140 @@
+"""Hand-written gradients of losses on class indices that would take twice cross-entropy's time or more if composed of single operations."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+CHUNK = 50  # factors of at least 1 / 2, whose product is a float32
+
+
+class Plan(NamedTuple):
+    """How to compute a loss of (batch, C) numbers and class indices, (batch,).
+
+    Args:
+        composed: the values from differentiable operations; used under vmap.
+        forward: the values and `saved` more tensors.
+        backward: of a gradient (batch, 1), the index (batch, 1) and those tensors: the gradient (batch, C).
+        saved: how many.
+    """
+
+    composed: Callable[[Tensor, Tensor], Tensor]
+    forward: Callable[[Tensor, Tensor], tuple[Tensor, ...]]
+    backward: Callable[..., Tensor]
+    saved: int
+
+
+class _Written(Function):
+    @staticmethod
+    def forward(z: Tensor, target: Tensor, plan: Plan) -> tuple[Tensor, ...]:
+        return plan.forward(z, target.unsqueeze(-1))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        ctx.plan = inputs[2]
+        ctx.mark_non_differentiable(*output[1:])
+        ctx.set_materialize_grads(False)  # zeros for what is saved would cost as much as the rest
+        ctx.save_for_backward(inputs[1], *output[1:])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        if grads[0] is None:
+            return None, None, None
+        target, *saved = ctx.saved_tensors
+        return ctx.plan.backward(grads[0].unsqueeze(-1), target.unsqueeze(-1), *saved), None, None
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[Any, ...], *inputs: Any) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+        z, target, plan = inputs
+        values = torch.vmap(plan.composed, in_dims[:2])(z, target)
+        return (values, *(torch.zeros_like(values) for _ in range(plan.saved))), (0,) * (1 + plan.saved)
+
+
+def written(z: Tensor, target: Tensor, plan: Plan) -> Tensor:
+    """Compute a loss by its plan: (batch,); differentiable once."""
+    return _Written.apply(z, target, plan)[0]  # pyright: ignore[reportIndexIssue]
+
+
+def softmax_and_log(z: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
+    """Softmax (batch, C) and its logarithm at the index (batch, 1), to which the softmax's largest entry gives the log-sum-exp."""
+    p = torch.softmax(z, -1)
+    return p, z.gather(-1, index) - z.amax(-1, keepdim=True) + p.amax(-1, keepdim=True).log_()
+
+
+def shifted_xent(scale: float, shift: Callable[[Tensor], tuple[Tensor, Tensor | float]], composed: Any) -> Plan:
+    """Plan the cross-entropy of scaled cosines with the true class's cosine shifted.
+
+    Args:
+        scale: of all scores.
+        shift: the true class's cosine to what takes its place, and the derivative.
+        composed: see `Plan`.
+    """
+
+    def forward(cos: Tensor, index: Tensor) -> tuple[Tensor, ...]:
+        shifted, slope = shift(cos.gather(-1, index))
+        p, log_p = softmax_and_log((cos * scale).scatter_(-1, index, shifted * scale), index)
+        return -log_p.squeeze(-1), p, (p.gather(-1, index) - 1) * slope
+
+    def backward(g: Tensor, index: Tensor, p: Tensor, own: Tensor) -> Tensor:
+        g = g * scale
+        return (p * g).scatter_(-1, index, own * g)
+
+    return Plan(composed, forward, backward, 2)
+
+
+def similarity_xent(kappa: float, scale: float, composed: Any) -> Plan:
+    """Plan the cross-entropy of t-vMF similarities; kappa is not near 0.
+
+    (1 + cos) / (1 + kappa (1 - cos)) = (1 + 2 kappa) / kappa / (1 + kappa (1 - cos)) less a constant, which a softmax does not see.
+    """
+    slope = scale * (1 + 2 * kappa)
+
+    def forward(cos: Tensor, index: Tensor) -> tuple[Tensor, ...]:
+        compact = torch.rsub(cos, 1 + kappa, alpha=kappa).reciprocal_()
+        p, log_p = softmax_and_log(compact * (slope / kappa), index)
+        return -log_p.squeeze(-1), p, compact
+
+    def backward(g: Tensor, index: Tensor, p: Tensor, compact: Tensor) -> Tensor:
+        g = g * slope
+        return (p * g).scatter_add_(-1, index, -g).mul_(compact).mul_(compact)
+
+    return Plan(composed, forward, backward, 2)
+
+
+def xent_and_squares(composed: Any) -> Plan:
+    """Plan the cross-entropy plus the mean square of the wrong classes' logits."""
+
+    def forward(z: Tensor, index: Tensor) -> tuple[Tensor, ...]:
+        p, log_p = softmax_and_log(z, index)
+        wrong = z.scatter(-1, index, 0.0)
+        return torch.linalg.vector_norm(wrong, dim=-1).square() / (z.shape[-1] - 1) - log_p.squeeze(-1), p, wrong
+
+    def backward(g: Tensor, index: Tensor, p: Tensor, wrong: Tensor) -> Tensor:
+        return (p * g).addcmul_(wrong, g * (2 / (p.shape[-1] - 1))).scatter_add_(-1, index, -g)
+
+    return Plan(composed, forward, backward, 2)
+
+
+def sigmoids(composed: Any) -> Plan:
+    """Plan the sum of a binary cross-entropy for each class; in float32 it is right to about 1e-6 nats.
+
+    log(1 + e^u) = max(u, 0) - log s(|u|) with the sigmoid s: of products of s only one logarithm is taken.
+    """
+
+    def forward(z: Tensor, index: Tensor) -> tuple[Tensor, ...]:
+        miss = z.scatter(-1, index, -z.gather(-1, index))
+        q = torch.sigmoid(miss)
+        sure = torch.rsub(q, 1)
+        torch.maximum(q, sure, out=sure)
+        whole = sure.shape[-1] // CHUNK * CHUNK
+        products = sure[:, :whole].unflatten(-1, (-1, CHUNK)).prod(-1).log_().sum(-1) + sure[:, whole:].log().sum(-1)
+        return miss.relu_().sum(-1) - products, q
+
+    def backward(g: Tensor, index: Tensor, q: Tensor) -> Tensor:
+        return (q * g).scatter_(-1, index, -q.gather(-1, index) * g)
+
+    return Plan(composed, forward, backward, 1)
