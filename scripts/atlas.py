@@ -1,6 +1,7 @@
 """Draw what losses look like, without training and without data: python scripts/atlas.py [loss=NAME,...] [module:Class ...].
 
-Without a name all losses are drawn. module:Class is a loss in a file of yours, module.py in the working directory; --check holds it to the laws.
+Without a name all losses are drawn. module:Class is a loss in a file of yours, module.py in the working directory.
+--check holds losses to the laws.
 """
 
 import argparse

@@ -82,7 +82,7 @@ def pictures(name: str, found: Measured, beside: Measured | None) -> list[Pictur
         beside: cross-entropy.
     """
     stem = name.replace(":", ".")
-    drawn = [Picture(f"{stem}-curve", "Along its path", _path(found), curve(name, found, beside))]
+    drawn = [Picture(f"{stem}-curve", "Along its path", about_path(found), curve(name, found, beside))]
     for each, swept in found.swept.items():
         left_out = f" Not defined for {', '.join(f'{value:g}' for value in swept.refused)}." if swept.refused else ""
         rising = [f"{value:g}" for value, one in swept.curves.items() if found.path != "error" and (np.diff(one.value) > 1e-9).any()]
@@ -99,7 +99,8 @@ def pictures(name: str, found: Measured, beside: Measured | None) -> list[Pictur
     return drawn
 
 
-def _path(found: Measured) -> str:
+def about_path(found: Measured) -> str:
+    """Say what the curve runs along."""
     if found.path == "error":
         return "One output against its target."
     if found.path == "cosine":

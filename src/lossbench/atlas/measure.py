@@ -97,7 +97,7 @@ def measure(entry: Entry) -> Measured | str:
         return _classification(entry)
     if "regression" in entry.tasks:
         return _regression(entry)
-    return f"for {', '.join(entry.tasks)}: it has no path of one number"
+    return f"for {', '.join(entry.tasks)}, and no function of one number"
 
 
 def along(call: Call, x: np.ndarray, path: str, classes: int = CLASSES) -> Curve:
@@ -154,7 +154,7 @@ def calls(loss: Any) -> Call | str:
 def _classification(entry: Entry) -> Measured | str:
     call = calls(entry.make())
     if isinstance(call, str):
-        return f"it could not be called with logits and classes: {call}"
+        return f"not to be called with logits and classes ({call})"
     path = "cosine" if entry.head and _takes_plain(entry.make()) else "probability"
     drawn, dense = places(path)
     minimum, falls = _minimum(along(call, dense, path))
@@ -179,7 +179,7 @@ def _regression(entry: Entry) -> Measured | str:
     try:
         curve, looked = along(call, drawn, "error"), along(call, dense, "error")
     except (ValueError, TypeError, AttributeError, RuntimeError, IndexError) as error:
-        return f"it could not be called with (batch, 1) outputs and targets: {one_line(error)}"
+        return f"not to be called with outputs and targets (batch, 1) ({one_line(error)})"
     k, rises = int(looked.value.argmin()), np.diff(looked.value)
     half = len(rises) // 2
     falls = bool((rises[:half] <= 1e-12).all() and (rises[half:] >= -1e-12).all())

@@ -16,9 +16,9 @@ SUBTITLE = (
     "model's outputs. Losses that see more than p are drawn along the same path of logits; their captions say so."
 )
 LEGEND = (
-    "Falls all the way: no step towards the right answer raises the loss. At chance all logits are equal, as before the first step; ∂L/∂z is "
-    "the gradient of the true class's logit, and − means that it is pulled up. Finite to gap: the difference of two logits up to which loss "
-    "and gradient are finite when the logits have this type. Cosine losses depend on how long the outputs are: here all logits are 1."
+    "Falls all the way: no step towards the right answer raises the loss. At chance all logits are equal, as before the first step; ∂L/∂z "
+    "is the gradient of the true class's logit, and − means that it is pulled up. Finite to gap: the difference of two logits up to which "
+    "loss and gradient are finite when the logits have this type. Cosine losses depend on how long the outputs are: here all logits are 1."
 )
 Drawn = tuple[Picture, str]  # and its SVG
 
@@ -56,7 +56,7 @@ def render(
 def sentences(found: Measured | str) -> list[str]:
     """What was measured, in words."""
     if isinstance(found, str):
-        return [f"No picture: {found}."]
+        return [f"No picture: it is {found}."]
     return [said for said in (verdict.falls(found), verdict.starts(found), verdict.safe(found)) if said]
 
 

@@ -44,6 +44,8 @@ def columns(found: Mapping[str, Measured]) -> list[str]:
 def falls(found: Measured) -> str:
     """The verdict on monotonicity, a sentence."""
     least = _least(found)
+    if found.path == "probability" and not found.of_p:
+        least += " (the other logits being 1)"
     if found.path == "error":
         return f"It grows with the error on both sides; least {least}." if found.falls else f"It does not grow everywhere; least {least}."
     if found.falls:
@@ -76,7 +78,7 @@ def starts(found: Measured) -> str:
 def line(name: str, found: Measured | str) -> str:
     """One line for the terminal."""
     if isinstance(found, str):
-        return f"{name}: no picture, {found}"
+        return f"{name}: no picture; it is {found}"
     start = at_chance(found.chance, 1000)
     pull = f"; gradient at chance, C = 1000: {digits(start[1])}" if start else ""
     ends = ", ".join(f"{dtype} {_up_to(gap)}" for dtype, gap in found.finite.items())

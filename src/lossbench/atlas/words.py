@@ -7,18 +7,13 @@ from dataclasses import dataclass, field
 from html import escape
 
 SECTIONS = ("Args", "Returns", "Raises", "When to use", "Pitfalls", "Reference")
-GREEK = {
-    "alpha": "α",
-    "beta": "β",
-    "gamma": "γ",
-    "delta": "δ",
-    "lambda": "λ",
-    "theta": "θ",
-    "kappa": "κ",
-    "epsilon": "ε",
-    "tau": "τ",
-    "pi": "π",
-}
+GREEK: dict[str, str] = dict(
+    zip(
+        ("alpha", "beta", "gamma", "delta", "epsilon", "theta", "kappa", "lambda", "tau", "pi"),
+        ("α", "β", "γ", "δ", "ε", "θ", "κ", "λ", "τ", "π"),
+        strict=True,
+    )
+)
 LETTERS = re.compile(rf"(?<![A-Za-z_])({'|'.join(GREEK)})(?![A-Za-z])")
 
 
@@ -51,10 +46,10 @@ def words_of(function: object) -> Words:
 
 def as_html(formula: str) -> str:
     """Set a formula: Greek letters, p_y with a lowered y, p^q with a raised q; everything else stays as it is written."""
-    text = LETTERS.sub(lambda found: GREEK[found[1]], escape(formula))
-    text = re.sub(r"(?<=[A-Za-z)|])\^(\([^()]*\)|[−-]?\w+(?:\.\d+)?)", lambda found: f"<sup>{_bare(found[1])}</sup>", text)
-    text = re.sub(r"\b([A-Za-z])_([a-z0-9]+)\b", r"\1<sub>\2</sub>", text)
-    return text.replace("||", "‖").replace(" -", " −").replace("(-", "(−").replace("= -", "= −").replace("<sup>-", "<sup>−")
+    text = LETTERS.sub(lambda found: GREEK[found[1]], escape(formula.replace("`", "").replace("<=", "≤").replace(">=", "≥")))
+    text = re.sub(r"(?<=[A-Za-z0-9)|])\^(\([^()]*\)|-?\w+(?:\.\d+)?)", lambda found: f"<sup>{_bare(found[1])}</sup>", text)
+    text = re.sub(r"(\b[A-Za-z]+|\))_([a-z0-9])\b", r"\1<sub>\2</sub>", text)
+    return re.sub(r"(?<![A-Za-z0-9])-(?=[\sA-Za-z0-9(])", "−", text).replace("||", "‖")
 
 
 def _bare(text: str) -> str:
