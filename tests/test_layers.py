@@ -13,7 +13,7 @@ SRC = ROOT / "src"
 MODULES = {".".join(path.relative_to(SRC).with_suffix("").parts).removesuffix(".__init__"): path for path in SRC.rglob("*.py")}
 HEAVY = {"torch", "torchvision", "pytorch_lightning", "lightning", "torchmetrics"}
 LIGHT = [
-    "config", "rules", "errors", "seeds", "plan", "build", "job", "report", "commandline", "hardware", "schedules", "predictions",
+    "config", "rules", "errors", "seeds", "plan", "build", "job", "report", "commandline", "hardware", "schedules", "predictions", "custom",
     "contract.claim", "contract.directory", "contract.files", "contract.history", "contract.identity",
     "data.source", "data.toy", "data.digits", "data.order", "data.augment", "predict",
     *(f"data.images.{name}" for name in ("source", "drawn", "imagenet", "pets", "folder", "fake")),
@@ -34,6 +34,11 @@ ROOMS = {
     "task": {"torch", "pytorch_lightning", "lossbench.evaluation", "lossbench.metrics", "lossbench.errors", "lossbench.seeds"},
     "evaluation": {"torch", "lossbench.metrics"},
     "study": {"lossbench.study", "lossbench.contract", "lossbench.errors", "lossbench.seeds", "lossbench.units"},
+    "atlas": {
+        *{"torch", "lossbench.atlas", "lossbench.losses", "lossbench.outputs", "lossbench.study", "lossbench.contract"},
+        *{"lossbench.build", "lossbench.custom", "lossbench.errors"},
+    },
+    "custom": {"lossbench.errors", "lossbench.losses"},
     "multirun": {
         *{"lossbench.multirun", "lossbench.commandline", "lossbench.plan", "lossbench.job", "lossbench.report", "lossbench.study"},
         *{"lossbench.contract", "lossbench.errors", "lossbench.hardware"},

@@ -81,7 +81,7 @@ def check_all(entries: Sequence[Entry]) -> int:
             broken += finding.kept is False
             word = {True: "ok    ", False: "BROKEN", None: "note  "}[finding.kept]
             print(f"  {word} {finding.law}: {finding.said}", flush=True)
-    print(f"{broken} laws are broken" if broken else "all laws hold")
+    print(f"{broken} {'law is' if broken == 1 else 'laws are'} broken" if broken else "all laws hold")
     return int(broken > 0)
 
 
