@@ -112,9 +112,12 @@ def test_registered_losses_keep_the_laws(name: str, capsys: pytest.CaptureFixtur
     assert capsys.readouterr().out.endswith("all laws hold\n")
 
 
-def test_a_loss_for_another_task_is_refused() -> None:
+def test_a_loss_for_another_task_is_not_checked(capsys: pytest.CaptureFixture[str]) -> None:
     class Ranking(Loss):
         tasks = ("ranking",)
 
-    with pytest.raises(UserError, match="Ranking is for ranking: the laws are for classification"):
-        check_all([Entry("Ranking", Ranking, Ranking)])
+    entry = Entry("Ranking", Ranking, Ranking)
+    with pytest.raises(UserError, match="the laws are for classification; leave --check out"):
+        check_all([entry])
+    assert check_all([entry, KNOWN["power"]]) == 0
+    assert "Ranking is for ranking: not checked\n" in capsys.readouterr().out

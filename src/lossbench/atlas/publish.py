@@ -17,8 +17,8 @@ from lossbench.study.plots.theme import FAINT, GRID, INK, QUIET, to_svg
 # The colours of a picture outside a page; it brings its own paper, as the page around it may be of either kind.
 ALONE = (
     f"<style>svg {{ --ink: {INK}; --quiet: {QUIET}; --grid: {GRID}; --faint: {FAINT}; background: #ffffff }} "
-    "@media (prefers-color-scheme: dark) { svg { --ink: #e6edf3; --quiet: #a3adb8; --grid: #3a434d; --faint: #232a32; background: #14181d } }"
-    "</style>"
+    "@media (prefers-color-scheme: dark) "
+    "{ svg { --ink: #e6edf3; --quiet: #a3adb8; --grid: #3a434d; --faint: #232a32; background: #14181d } }</style>"
 )
 
 
