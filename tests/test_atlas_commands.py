@@ -1,6 +1,8 @@
 """scripts/atlas.py and the commands of docs/add_a_loss.md, as a user types them."""
 
+import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -27,17 +29,24 @@ def own(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # seven commands, each of which imports torch
 def test_the_commands_of_the_document_work(own: Path) -> None:
-    assert [line.split()[0] for line in COMMANDS] == ["scripts/atlas.py"] * 2 + ["train.py"] * 2
+    assert [line.split()[0] for line in COMMANDS] == ["scripts/atlas.py"] * 2 + ["train.py"] * 4 + ["scripts/report.py"]
+    done = None
     for line in COMMANDS:
-        script, *words = line.split()
+        script, *words = shlex.split(line)
         done = command(str(ROOT / script), *words, runs=own / "runs", cwd=own)
         assert (done.returncode, done.stderr) == (0, ""), line
+    assert done is not None
     page = (own / "runs" / "atlas" / "atlas.html").read_text()
     assert 'id="loss-my_losses.SquaredMiss"' in page
     assert "L = factor (1 − p<sub>y</sub>)<sup>2</sup>" in page
     assert (own / "runs" / "atlas" / "figures" / "my_losses.SquaredMiss-factor.svg").exists()
     assert len(list(own.glob("runs/default/digits-mlp-my_losses.SquaredMiss-*/seed0/result.json"))) == 2
+    stacked = [json.loads(path.read_text()) for path in own.glob("runs/mine/digits-mlp-my_losses.SquaredMiss-*/seed*/result.json")]
+    assert [result["engine"] for result in stacked] == ["vectorized"] * 16
+    assert "my_losses.SquaredMiss factor=2" in done.stdout
+    assert "cross_entropy (baseline)" in done.stdout
 
 
 def test_a_faulty_loss_is_caught(own: Path) -> None:

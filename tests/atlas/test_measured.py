@@ -14,7 +14,8 @@ from torch import Tensor
 from lossbench import losses
 from lossbench.atlas import verdict
 from lossbench.atlas.catalog import Entry, registered
-from lossbench.atlas.measure import Measured, along, calls, finite_up_to, measure
+from lossbench.atlas.finite import gap_up_to
+from lossbench.atlas.measure import Measured, along, calls, measure
 from lossbench.losses import Loss
 from lossbench.rules import RegionError
 
@@ -113,7 +114,7 @@ def through_exponential(logits: Tensor, target: Tensor) -> Tensor:
     ],
 )
 def test_safe_ranges_are_those_of_golden(call: Callable[..., Tensor], dtype: torch.dtype, gap: float) -> None:
-    assert finite_up_to(call, dtype) == pytest.approx(gap, rel=0.01)
+    assert gap_up_to(call, dtype) == pytest.approx(gap, rel=0.01)
 
 
 def test_a_sweep_leaves_out_where_the_loss_is_not_defined() -> None:

@@ -10,7 +10,7 @@ from torch.func import grad, vmap
 from torch.nn import functional as F
 
 from lossbench.atlas.catalog import Entry
-from lossbench.atlas.measure import DTYPES
+from lossbench.atlas.finite import DTYPES
 from lossbench.errors import UserError, one_line
 from lossbench.losses import Loss
 from lossbench.outputs import HeadOutput

@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from lossbench.atlas.measure import CLASSES, Call, Curve, Measured, Swept, along
+from lossbench.atlas.finite import Call
+from lossbench.atlas.measure import CLASSES, Curve, Measured, Swept, along
 from lossbench.atlas.plots import REFERENCE, Line, Panel, draw_contour, draw_panels, style
 from lossbench.study.pictures import Picture
 from lossbench.study.plots.key import Entry as KeyEntry

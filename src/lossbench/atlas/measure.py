@@ -1,8 +1,8 @@
 """What a loss is, in numbers: along a path, at chance, at its extremes, for other settings. No training, no data."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import inf, log
+from math import log
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,14 +10,13 @@ import torch
 from torch import Tensor
 
 from lossbench.atlas.catalog import Entry
+from lossbench.atlas.finite import DTYPES, LARGEST, Call, error_up_to, gap_up_to
 from lossbench.errors import UserError, one_line
 from lossbench.outputs import HeadOutput
 
 CLASSES = 10  # of the curves
 CHANCE = (2, 3, 5, 10, 20, 37, 50, 100, 200, 500, 1000)
 OTHERS = 1.0  # the logit that the other classes share; losses of p alone do not see it
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-LARGEST = 1e4  # logit gap, or error, up to which a loss is tried
 VALUES: dict[str, tuple[float, ...]] = {
     "q": (-1, -0.2, 0, 0.7, 1, 2),
     "label_smoothing": (0, 0.05, 0.1, 0.2, 0.4),
@@ -26,7 +25,6 @@ VALUES: dict[str, tuple[float, ...]] = {
 FACTORS = (0.25, 0.5, 1, 1.5, 2, 4)
 FROM_ZERO = (0, 0.1, 0.25, 0.5, 1)
 MOST = 6  # curves of one picture
-Call = Callable[[Tensor, Tensor], Tensor]
 
 
 class Curve(NamedTuple):
@@ -166,7 +164,7 @@ def _classification(entry: Entry) -> Measured | str:
         curve=along(call, drawn, path),
         minimum=minimum,
         falls=falls,
-        finite={name: finite_up_to(call, dtype) for name, dtype in DTYPES.items()},
+        finite={name: gap_up_to(call, dtype) for name, dtype in DTYPES.items()},
         chance=_at_chance(call) if path == "probability" else None,
         swept=_sweep(entry, path, drawn),
         contour=_contour(call, 6.0 if path == "probability" else 1.0),
@@ -183,7 +181,7 @@ def _regression(entry: Entry) -> Measured | str:
     k, rises = int(looked.value.argmin()), np.diff(looked.value)
     half = len(rises) // 2
     falls = bool((rises[:half] <= 1e-12).all() and (rises[half:] >= -1e-12).all())
-    finite = {name: _first_infinite(lambda gaps: _column(call, gaps), dtype) for name, dtype in DTYPES.items()}
+    finite = {name: error_up_to(call, dtype) for name, dtype in DTYPES.items()}
     return Measured("error", False, curve, (float(dense[k]), float(looked.value[k])), falls, finite, swept=_sweep(entry, "error", drawn))
 
 
@@ -221,42 +219,6 @@ def _at_chance(call: Call) -> Chance | None:
             continue
         found.append((classes, curve.value[0], curve.gradient[0]))
     return Chance(*(np.array(column) for column in zip(*found, strict=True))) if len(found) > 1 else None
-
-
-def finite_up_to(call: Call, dtype: torch.dtype) -> float:
-    """Find the logit gap between two classes up to which loss and gradient are finite, whichever of them is the true one."""
-    return _first_infinite(lambda gaps: _pairs(call, gaps), dtype)
-
-
-def _pairs(call: Call, gaps: Tensor) -> Tensor:
-    zero, y = torch.zeros_like(gaps), torch.zeros(len(gaps), dtype=torch.int64)
-    outcomes = []
-    for pair in ((zero, gaps), (gaps, zero)):
-        leaf = torch.stack(pair, -1).requires_grad_()
-        values = call(leaf, y)
-        (gradient,) = torch.autograd.grad(values.sum(), leaf)
-        outcomes.append(values.detach().isfinite() & gradient.isfinite().all(-1))
-    return outcomes[0] & outcomes[1]
-
-
-def _column(call: Call, gaps: Tensor) -> Tensor:
-    leaf = gaps.clone().unsqueeze(-1).requires_grad_()
-    values = call(leaf, torch.zeros_like(leaf)).reshape(-1)
-    (gradient,) = torch.autograd.grad(values.sum(), leaf)
-    return values.detach().isfinite() & gradient.squeeze(-1).isfinite()
-
-
-def _first_infinite(finite: Callable[[Tensor], Tensor], dtype: torch.dtype) -> float:
-    """Look at ever larger gaps, then closer where the first one fails."""
-    gaps, last = torch.logspace(-1, 4, 500, dtype=torch.float64), 0.0
-    for _ in range(2):
-        fine = finite(gaps.to(dtype))
-        if bool(fine.all()):
-            return inf if float(gaps[-1]) >= LARGEST * 0.999 else float(gaps[-1])
-        k = int((~fine).nonzero()[0])
-        last = float(gaps[k - 1]) if k else last
-        gaps = torch.linspace(last, float(gaps[k]), 200, dtype=torch.float64)
-    return last
 
 
 def _sweep(entry: Entry, path: str, x: np.ndarray) -> dict[str, Swept]:

@@ -5,7 +5,8 @@ from math import inf, isclose
 
 import numpy as np
 
-from lossbench.atlas.measure import LARGEST, Chance, Measured
+from lossbench.atlas.finite import LARGEST
+from lossbench.atlas.measure import Chance, Measured
 
 COLUMNS = ("loss", "falls all the way", "minimum", *(f"{what} at chance, C = {c}" for c in (10, 1000) for what in ("L", "∂L/∂z")))
 MINUS = "−"
