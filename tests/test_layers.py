@@ -13,7 +13,7 @@ SRC = ROOT / "src"
 MODULES = {".".join(path.relative_to(SRC).with_suffix("").parts).removesuffix(".__init__"): path for path in SRC.rglob("*.py")}
 HEAVY = {"torch", "torchvision", "pytorch_lightning", "lightning", "torchmetrics"}
 LIGHT = [
-    "config", "rules", "errors", "seeds", "plan", "build", "job", "report", "commandline", "hardware", "schedules", "predictions",
+    "config", "rules", "errors", "seeds", "plan", "build", "job", "report", "commandline", "hardware", "schedules", "predictions", "custom",
     "states", "stopping", "ranks", "cluster.allocation", "cluster.launch", "cluster.queue", "cluster.script",
     "contract.claim", "contract.directory", "contract.files", "contract.history", "contract.identity",
     "data.source", "data.toy", "data.digits", "data.order", "data.augment", "predict", "embeddings",
@@ -38,6 +38,11 @@ ROOMS = {
     "evaluation": {"torch", "lossbench.metrics"},
     "study": {"lossbench.study", "lossbench.contract", "lossbench.errors", "lossbench.seeds", "lossbench.units"},
     "embeddings": {"lossbench.errors"},
+    "atlas": {
+        *{"torch", "lossbench.atlas", "lossbench.losses", "lossbench.outputs", "lossbench.study", "lossbench.contract"},
+        *{"lossbench.build", "lossbench.custom", "lossbench.errors"},
+    },
+    "custom": {"lossbench.errors", "lossbench.losses"},
     "multirun": {
         *{"lossbench.multirun", "lossbench.commandline", "lossbench.plan", "lossbench.job", "lossbench.report", "lossbench.study"},
         *{"lossbench.contract", "lossbench.errors", "lossbench.hardware", "lossbench.stopping"},

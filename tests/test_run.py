@@ -25,7 +25,7 @@ from lossbench.job import start
 from lossbench.losses.base import Loss
 from lossbench.task import ClassificationTask
 
-LOSSES = sorted(path.stem for path in (ROOT / "conf" / "loss").glob("*.yaml"))
+LOSSES = sorted(path.stem for path in (ROOT / "conf" / "loss").glob("*.yaml") if path.stem != "custom")
 QUICK = ("data=digits", "trainer.max_epochs=2", "data.steps_per_epoch=5", "log_every_n_steps=1")
 # Few images and a high learning rate: the validation NLL rises again after a few epochs.
 OVERFITTING = ("data=digits", "data.images_per_class=5", "optimizer.lr=0.05", "monitor=val/nll")

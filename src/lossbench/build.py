@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
+from lossbench import custom
 from lossbench.errors import UserError, one_line, suggest
 
 CLASSES = (
@@ -30,7 +31,8 @@ FUNCTIONS = ("torchvision.models",)
 # How the configuration names a thing; passed on only to what takes it.
 LABEL = "name"
 # Hydra's words: what to build, its positional arguments, and whether to wait for more of them.
-TARGET, ARGS, PARTIAL = SPECIAL = ("_target_", "_args_", "_partial_")
+TARGET, ARGS, PARTIAL = HYDRAS = ("_target_", "_args_", "_partial_")
+SPECIAL = (*HYDRAS, custom.SOURCE)
 
 
 def allowed_by_user() -> tuple[str, ...]:
@@ -49,7 +51,7 @@ def check_targets(config: object, where: str = "") -> None:
             check_targets(item, f"{where}[{i}]")
     if not isinstance(config, Mapping):
         return
-    if "_target_" in config and not _is_allowed(config["_target_"], (*CLASSES, *allowed_by_user())):
+    if "_target_" in config and not (_is_own_loss(config, where) or _is_allowed(config["_target_"], (*CLASSES, *allowed_by_user()))):
         raise _refusal(where, config["_target_"])
     for key, item in config.items():
         check_targets(item, f"{where}.{key}".lstrip("."))
@@ -80,7 +82,8 @@ def _make(node: object, where: str, args: Sequence[object] = (), extra: Mapping[
         return node
     if TARGET not in node:
         return {key: _make(item, f"{where}.{key}") for key, item in node.items()}
-    factory = _resolve(node[TARGET], where)
+    own = _is_own_loss(node, where)
+    factory = custom.load(node[TARGET], node[custom.SOURCE]) if own else _resolve(node[TARGET], where)
     settings = {key: item for key, item in node.items() if key not in SPECIAL}
     takes = inspect.signature(factory).parameters
     if LABEL not in takes:
@@ -103,6 +106,11 @@ def _is_allowed(target: object, prefixes: tuple[str, ...]) -> bool:
     if not isinstance(target, str) or not all(part.isidentifier() and not part.startswith("__") for part in target.split(".")):
         return False
     return any(target == prefix or target.startswith(f"{prefix}.") for prefix in prefixes)
+
+
+def _is_own_loss(node: Mapping[str, Any], where: str) -> bool:
+    """Whether it is the run's loss, from a file of the user's: `custom` says what of it may be imported."""
+    return where == "loss" and custom.is_custom(node)
 
 
 def _refusal(where: str, target: object) -> UserError:

@@ -69,6 +69,8 @@ def load_yardstick(name: str) -> Mapping[str, Any]:
         raise UserError(f"yardsticks: {name} needs a head of its own, so it cannot measure other models; leave it out")
     plain = OmegaConf.to_container(found["loss"], resolve=True)
     assert isinstance(plain, dict)
+    if "_target_" not in plain:
+        raise UserError(f"yardsticks: {name} names no loss by itself; leave it out")
     return {str(key): value for key, value in plain.items()}
 
 

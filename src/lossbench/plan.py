@@ -8,6 +8,7 @@ from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
+from lossbench import custom
 from lossbench.build import build, check_targets
 from lossbench.config import check
 from lossbench.contract.directory import RunDirectory, plan
@@ -80,6 +81,8 @@ def resolve(config: Mapping[str, Any], load_yardstick: Callable[[str], Mapping[s
     whole = {key: value for key, value in config.items() if key not in COMMAND_ONLY}
     whole["yardsticks"] = {name: dict(ask(load_yardstick, name)) for name in names}
     whole["augment"] = whole["augment"] or {}
+    if isinstance(whole["loss"], Mapping):
+        whole["loss"] = custom.complete(whole["loss"])
     check_targets(whole)
     try:
         check(whole)
@@ -160,6 +163,9 @@ def verify(run: RunDirectory, ask: Memory | None = None) -> None:
         raise UserError(
             f"the class embeddings of {run.path} have changed since it was planned ({run.config['embeddings']}, now {embeddings})"
         )
+    loss = run.config["loss"]
+    if custom.is_custom(loss) and ask(custom.hash_of, loss["_target_"]) != loss[custom.SOURCE]:
+        raise UserError(f"the file of loss {loss['_target_']} has changed since {run.path} was planned; restore it, or start a new run")
     now = ask(fingerprint_of, run.config["data"])
     if now != run.config["fingerprint"]:
         raise UserError(

@@ -30,6 +30,13 @@ def cosine(logits: Tensor | ClassCosines, target: Tensor) -> Tensor:
     Raises:
         ValueError: a wrong shape or dtype.
 
+    When to use:
+        Few images for each class and no pretrained weights, with a learning rate of its own.
+
+    Pitfalls:
+        The gradient shrinks as 1 / ||z||: the best learning rate was 0.5 to 50 times cross-entropy's on the published sets. The outputs
+        are no logits: a raw softmax of them means nothing, so calibrate (nll_scaled, ece_scaled).
+
     Reference:
         Barz & Denzler 2020, Deep Learning on Small Datasets without Pre-Training using Cosine Loss, arXiv 1901.09054, section 3.
         Class embeddings: Barz & Denzler 2019, arXiv 1809.09924, section 3.
@@ -60,6 +67,14 @@ def cosine_xent(logits: Tensor | ClassCosines, target: Tensor, *, xent_weight: N
     Raises:
         ValueError: a wrong shape or dtype.
 
+    When to use:
+        Few images for each class and no pretrained weights: published 34.0 % against 26.4 % with cross-entropy on 50 ImageNet images for
+        each class (single runs). With both tuned, on another such subset, cross-entropy was as good (45.0 %, this loss 44.4 %).
+
+    Pitfalls:
+        At scale 1 the cross-entropy cannot fall below 5.909 with 1,000 classes, and its gradient is 99.95 % aligned with the cosine's: it
+        is a 10 % larger step. Raise scale. As with `cosine`, tune the learning rate and calibrate.
+
     Reference:
         Barz & Denzler 2020, arXiv 1901.09054, section 3; without their second head, which `cosine_xent_head` has.
     """
@@ -81,6 +96,12 @@ def cosine_xent_head(output: HeadOutput, target: Tensor, *, xent_weight: Number 
 
     Raises:
         ValueError: a wrong shape or dtype.
+
+    When to use:
+        The paper's own form of `cosine_xent`, where the cross-entropy has a head of its own that also predicts.
+
+    Pitfalls:
+        The head has C^2 weights, a million with 1,000 classes. The embedding's gradient shrinks as 1 / ||x||: tune the learning rate.
 
     Reference:
         Barz & Denzler 2020, arXiv 1901.09054, section 3.

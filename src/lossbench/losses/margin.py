@@ -30,6 +30,13 @@ def normalized_softmax(cosines: Tensor, target: Tensor, *, temperature: Number =
     Raises:
         ValueError: a wrong shape or dtype.
 
+    When to use:
+        Features that are to be compared by their angle later, in retrieval.
+
+    Pitfalls:
+        With the other cosines at 0, a temperature of 0.05 lets p_y reach 0.9999 with 48,000 classes; at 1 it cannot pass 0.0027 with
+        1,000.
+
     Reference:
         Zhai & Wu 2019, Classification is a Strong Baseline for Deep Metric Learning, arXiv 1811.12649, section 3.
     """
@@ -52,6 +59,13 @@ def cosface(cosines: Tensor, target: Tensor, *, margin: Number = 0.35, scale: Nu
 
     Raises:
         ValueError: a wrong shape or dtype.
+
+    When to use:
+        Many classes with few examples each, or features that are compared later, as in face recognition.
+
+    Pitfalls:
+        At scale 64 and all cosines 0 the pull on the true cosine is 64.0, with 10 classes as with 1,000: lower the learning rate, or the
+        scale with few classes.
 
     Reference:
         Wang et al. 2018, CosFace: Large Margin Cosine Loss for Deep Face Recognition, arXiv 1801.09414, equation 4.
@@ -76,6 +90,13 @@ def arcface(cosines: Tensor, target: Tensor, *, margin: Number = 0.5, scale: Num
 
     Raises:
         ValueError: a wrong shape or dtype.
+
+    When to use:
+        As `cosface`; its margin is the same at every angle.
+
+    Pitfalls:
+        As `cosface`. Where angle + margin passes pi (at margin 0.5 a cosine of -0.88) the score jumps from -1 to -1.12, as in the
+        authors' code.
 
     Reference:
         Deng et al. 2019, ArcFace: Additive Angular Margin Loss for Deep Face Recognition, arXiv 1801.07698, equation 3.
@@ -108,6 +129,13 @@ def tvmf(cosines: Tensor, target: Tensor, *, kappa: Number = 16.0, scale: Number
 
     Raises:
         ValueError: a wrong shape or dtype.
+
+    When to use:
+        Features of a class that are to lie close together.
+
+    Pitfalls:
+        Far from the class vector it is flat: at kappa = 16 the similarity's slope is 0.11 at a cosine of 0 and 33 at 1, so what is badly
+        wrong moves slowly.
 
     Reference:
         Kobayashi 2021, T-vMF Similarity for Regularizing Intra-Class Feature Distribution, CVPR 2021, section 3.

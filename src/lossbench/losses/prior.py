@@ -30,6 +30,13 @@ def logit_adjusted(logits: Tensor, target: Tensor, *, tau: Number = 1.0, class_c
     Raises:
         ValueError: a wrong shape or dtype, or not one count for each class.
 
+    When to use:
+        Training data whose classes are unequally frequent, judged by balanced accuracy.
+
+    Pitfalls:
+        On balanced data it is cross-entropy. class_counts come from the training split unless they are given; a class without examples is
+        refused.
+
     Reference:
         Menon et al. 2021, Long-tail learning via logit adjustment, arXiv 2007.07314, equation 10.
     """

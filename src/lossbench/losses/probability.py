@@ -44,6 +44,14 @@ def cosine_prob(logits: Tensor, target: Tensor, *, alpha: Number = 0.9, beta: Nu
     Raises:
         ValueError: a wrong shape or dtype. `CosineProb` also refuses an alpha and beta outside their region.
 
+    When to use:
+        Labels that may be wrong: examples at p_y near 0 pull little, however many there are. Few classes, or weights that know the data.
+
+    Pitfalls:
+        At chance with 1,000 classes it pulls 840 times less than cross-entropy (0.0012 against 0.999), so that training from scratch hardly
+        starts. On the toy problem it is ahead under Adam, behind under plain SGD. Outside its region the loss has its minimum inside
+        (0, 1): alpha = 2, beta = 1 has -0.460 at p_y = 0.682.
+
     Reference:
         The "probability cosine" loss. For bounded functions of p_y in general: Zhang & Sabuncu 2018, arXiv 1805.07836.
     """
@@ -73,6 +81,14 @@ def power(logits: Tensor, target: Tensor, *, q: Number = 0.7) -> Tensor:
     Raises:
         ValueError: a wrong shape or dtype.
 
+    When to use:
+        Labels that may be wrong: the larger q, the less a hopeless example pulls. To ask how much robustness the data want, sweep q from
+        -0.2 to 1.
+
+    Pitfalls:
+        The pull on the true class's logit is p_y^q (1 - p_y): at chance with 1,000 classes 0.0079 for q = 0.7 and 0.0010 for q = 1, where
+        cross-entropy has 0.999. Below q = 0 gradients leave float16's range: use bf16-mixed.
+
     Reference:
         Zhang & Sabuncu 2018, Generalized Cross Entropy Loss, arXiv 1805.07836, section 3.2.
     """
@@ -100,6 +116,13 @@ def dot_product(logits: Tensor, target: Tensor) -> Tensor:
     Raises:
         ValueError: a wrong shape or dtype.
 
+    When to use:
+        The far end of the power family: to see what becomes of training when hard examples are given up.
+
+    Pitfalls:
+        At chance with 1,000 classes the pull is 0.0010, that of cross-entropy 0.999. Published on 37 pet breeds: 14.5 % of the validation
+        images wrong, 9.2 % with cross-entropy (one run each).
+
     Reference:
         `power` at q = 1, less 1; Zhang & Sabuncu 2018, arXiv 1805.07836 (half of MAE, less 1).
     """
@@ -120,6 +143,14 @@ def inverse(logits: Tensor, target: Tensor) -> Tensor:
 
     Raises:
         ValueError: a wrong shape or dtype.
+
+    When to use:
+        Hardly ever: it is the other far end of the power family. `inverse_tuned` keeps what is useful of it.
+
+    Pitfalls:
+        One wrong label rules its batch: at chance with 1,000 classes the pull is 999, that of cross-entropy 0.999. In float16 the gradient
+        overflows from a logit gap of 11.1 on. Written through softmax, float32 overflows from a gap of 44.4 on; this form is
+        finite up to 10,000. Published on 37 pet breeds: 25.9 % of the validation images wrong, 9.2 % with cross-entropy (one run each).
 
     Reference:
         `power` at q = -1, plus 1.
@@ -142,6 +173,13 @@ def inverse_tuned(logits: Tensor, target: Tensor, *, exponent: Number = 0.2) -> 
 
     Raises:
         ValueError: a wrong shape or dtype.
+
+    When to use:
+        Clean labels, and rare or hard examples that should count more than in cross-entropy.
+
+    Pitfalls:
+        Published on 37 pet breeds it had 9.13 % of the validation images wrong, cross-entropy 9.20 %: one image of 1,478. In float16 the
+        gradient overflows from a logit gap of 63.5 on at exponent 0.2: use bf16-mixed.
 
     Reference:
         `power` at q = -exponent, times exponent, plus 1.

@@ -42,6 +42,14 @@ def focal(logits: Tensor, target: Tensor, *, gamma: Number = 2.0) -> Tensor:
     Raises:
         ValueError: a wrong shape or dtype.
 
+    When to use:
+        Many easy examples that drown a few hard ones, as in detection; calibration that is better than cross-entropy's without a fitted
+        scale.
+
+    Pitfalls:
+        At chance it pulls 0.30 with two classes and 1.10 with ten where cross-entropy pulls 0.5 and 0.9: part of what it changes is the
+        learning rate. Wrong labels stay hard for ever, and get the weight.
+
     Reference:
         Lin et al. 2017, Focal Loss for Dense Object Detection, arXiv 1708.02002, equation 4; there with one sigmoid per class.
     """
@@ -70,6 +78,13 @@ def poly1(logits: Tensor, target: Tensor, *, epsilon: Number = 2.0) -> Tensor:
     Raises:
         ValueError: a wrong shape or dtype.
 
+    When to use:
+        A cross-entropy with one more knob, to be tuned together with the learning rate.
+
+    Pitfalls:
+        With epsilon = 2 the pull at chance is twice cross-entropy's with two classes and equal to it with 1,000: part of what it gains is
+        a larger learning rate.
+
     Reference:
         Leng et al. 2022, PolyLoss, arXiv 2204.12511, section 4 (Poly-1).
     """
@@ -97,6 +112,13 @@ def symmetric_cross_entropy(
     Raises:
         ValueError: a wrong shape or dtype.
 
+    When to use:
+        Labels of which a part is wrong: the reverse term pulls no example much.
+
+    Pitfalls:
+        With the paper's weights the pull at chance falls from 1.05 with two classes to 0.104 with 1,000: raise xent_weight with the
+        number of classes. Only reverse_weight * log_zero matters; do not sweep both.
+
     Reference:
         Wang et al. 2019, Symmetric Cross Entropy for Robust Learning with Noisy Labels, arXiv 1908.06112, section 3.
     """
@@ -119,6 +141,13 @@ def mae_prob(logits: Tensor, target: Tensor) -> Tensor:
     Raises:
         ValueError: a wrong shape or dtype.
 
+    When to use:
+        Labels of which many are wrong, few classes, and patience.
+
+    Pitfalls:
+        At chance with 1,000 classes the pull is 0.002, that of cross-entropy 0.999: training from scratch hardly starts. It is twice
+        `dot_product` plus 2.
+
     Reference:
         Ghosh et al. 2017, Robust Loss Functions under Label Noise, arXiv 1712.09482, section 3; twice `power` at q = 1.
     """
@@ -139,6 +168,12 @@ def squentropy(logits: Tensor, target: Tensor) -> Tensor:
 
     Raises:
         ValueError: a wrong shape or dtype.
+
+    When to use:
+        Cross-entropy whose logits keep their level: published with better calibration at equal accuracy.
+
+    Pitfalls:
+        It sees the level of the logits, not their differences alone: adding a number to all of them changes it.
 
     Reference:
         Hui, Belkin & Wright 2023, Cut your Losses with Squentropy, arXiv 2302.03952, equation 1.
@@ -162,6 +197,13 @@ def binary_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
 
     Raises:
         ValueError: a wrong shape or dtype.
+
+    When to use:
+        Classes that may hold together, or long training with mixup as in the paper.
+
+    Pitfalls:
+        With all logits 0 it is C log 2, 693 with 1,000 classes, and nearly all of it is the wrong classes': start the head's bias low or
+        warm the learning rate up. Its outputs are C separate answers; accuracy takes the largest.
 
     Reference:
         Wightman et al. 2021, ResNet strikes back, arXiv 2110.00476, section 2. Softmax of the logits is the probability of a class

@@ -6,7 +6,7 @@ from importlib.resources import files
 from itertools import groupby
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, Template
 
 from lossbench.study.answer import Answer
 from lossbench.study.arms import Arm
@@ -41,10 +41,10 @@ def render(
     Returns:
         The page.
     """
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_keep_together)
-    template = environment.from_string(files("lossbench.study").joinpath("page.html").read_text(encoding="utf-8"))
+    template = page_template("lossbench.study")
     runs = [run for arm in answer.arms for run in arm.runs.values()]
     return template.render(
+        style=style_sheet(),
         title=title(answer, about),
         subtitle=_subtitle(answer, runs),
         headline=headline(answer),
@@ -60,6 +60,17 @@ def render(
         missing=[_missing(record) for record in missing[:SHOWN_RUNS]],
         files="Beside this page: the tables as CSV and Markdown, records.csv with one row a run, the pictures as SVG and PDF.",
     )
+
+
+def page_template(package: str) -> Template:
+    """Read page.html of a package; what is put into it is escaped."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_keep_together)
+    return environment.from_string(files(package).joinpath("page.html").read_text(encoding="utf-8"))
+
+
+def style_sheet() -> str:
+    """How all pages look, in light and dark."""
+    return files("lossbench.study").joinpath("page.css").read_text(encoding="utf-8")
 
 
 def title(answer: Answer, about: str = "") -> str:

@@ -1,0 +1,1 @@
+"""The atlas: what a loss looks like, measured without training and without data."""

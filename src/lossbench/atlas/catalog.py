@@ -1,0 +1,113 @@
+"""Which losses there are: the registered ones by their YAML, and a user's own by module:Class."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lossbench import custom
+from lossbench.atlas.words import Words, words_of
+from lossbench.build import build
+from lossbench.contract.files import read_yaml
+from lossbench.errors import UserError, one_line, suggest
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A loss of the atlas.
+
+    Args:
+        name: loss=NAME, or module:Class.
+        make: builds it; settings replace the defaults. ValueError and UserError say that they are not allowed.
+        kind: its class.
+        head: whether it reads what a head of its own makes.
+        settings: those of its YAML.
+    """
+
+    name: str
+    make: Callable[..., Any]
+    kind: type[Any]
+    head: bool = False
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """What it is for."""
+        return tuple(getattr(self.kind, "tasks", ("classification",)))
+
+    @cached_property
+    def words(self) -> Words:
+        """What its docstring says: the function's, or the class's where that has none."""
+        ours = words_of(getattr(self.kind, "function", None) or self.kind)
+        return ours if ours.summary else words_of(self.kind)
+
+
+def registered(folder: Path) -> dict[str, Entry]:
+    """Read every loss of a folder such as conf/loss; a file may bring a head; loss=custom is no loss by itself.
+
+    Args:
+        folder: holds one YAML a loss.
+
+    Returns:
+        name -> entry, by name.
+    """
+    found = {}
+    for path in sorted(folder.glob("*.yaml")):
+        whole = read_yaml(path)
+        node = whole.get("loss", whole)
+        if isinstance(node, Mapping) and "_target_" in node:
+            found[path.stem] = _entry(path.stem, dict(node), "head" in whole)
+    return found
+
+
+def of_user(target: str) -> Entry:
+    """Find a loss in the user's own file.
+
+    Args:
+        target: module:Class.
+
+    Raises:
+        UserError: there is none, or it cannot be built with its defaults.
+    """
+    dotted = target.replace(":", ".")
+    if target.count(":") != 1 or not custom.is_target(dotted):
+        raise UserError(f"{target} must be module:Class, the class being defined in module.py {custom.PLACE}")
+    kind = custom.load(dotted)
+    try:
+        kind()
+    except Exception as error:  # whatever the user's own code raises
+        reason = f"{type(error).__name__}: {one_line(error)}"
+        raise UserError(f"{target} cannot be built with its defaults ({reason}); give every setting a default") from error
+    return Entry(target, kind, kind)
+
+
+def choose(words: Sequence[str], folder: Path) -> list[Entry]:
+    """Find what was asked for: loss=NAME[,NAME] and module:Class; without a word all registered losses.
+
+    Raises:
+        UserError: there is no such loss.
+    """
+    known = registered(folder)
+    found: list[Entry] = []
+    for word in words:
+        if word.startswith("loss="):
+            names = word.removeprefix("loss=").split(",")
+            for name in names:
+                if name not in known:
+                    raise UserError(f"loss={name} does not exist; {suggest(name, known)}")
+            found += [known[name] for name in names]
+        elif ":" in word:
+            found.append(of_user(word))
+        else:
+            raise UserError(f"{word!r} is neither loss=NAME nor module:Class; {suggest(word, known)}")
+    return list({entry.name: entry for entry in found}.values()) or list(known.values())
+
+
+def _entry(name: str, node: dict[str, Any], head: bool) -> Entry:
+    settings = {key: value for key, value in node.items() if key not in ("name", "_target_")}
+
+    def make(**changed: Any) -> Any:
+        return build({**node, **changed}, "loss")
+
+    return Entry(name, make, type(make()), head, settings)

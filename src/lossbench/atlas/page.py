@@ -1,0 +1,79 @@
+"""The atlas as one HTML page: nothing fetched, nothing executed."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lossbench.atlas import verdict
+from lossbench.atlas.catalog import Entry
+from lossbench.atlas.measure import Measured
+from lossbench.atlas.words import as_html
+from lossbench.study.page import page_template, style_sheet
+from lossbench.study.pictures import Picture
+
+SHOWN = ("When to use", "Pitfalls", "Reference")
+SUBTITLE = (
+    "What each loss looks like, measured without training and without data. p is the softmax probability of the true class y, z are the "
+    "model's outputs. Losses that see more than p are drawn along the same path of logits; their captions say so."
+)
+LEGEND = (
+    "Falls all the way: no step towards the right answer raises the loss. At chance all logits are equal, as before the first step; ∂L/∂z "
+    "is the gradient of the true class's logit, and − means that it is pulled up. Finite to gap: the difference of two logits up to which "
+    "loss and gradient are finite when the logits have this type. Cosine losses depend on how long the outputs are: here all logits are 1."
+)
+Drawn = tuple[Picture, str]  # and its SVG
+
+
+def render(
+    entries: Sequence[Entry],
+    found: Mapping[str, Measured | str],
+    drawn: Mapping[str, Sequence[Drawn]],
+    family: Drawn | None,
+    made: str,
+) -> str:
+    """Write the page; every text from a docstring is escaped.
+
+    Args:
+        entries: in their order on the page.
+        found: name -> what was measured, or why there is no picture.
+        drawn: name -> pictures.
+        family: the picture of related losses, if all of them are here.
+        made: how the page was made.
+    """
+    measured = {name: each for name, each in found.items() if not isinstance(each, str)}
+    inside = {name: each for name, each in measured.items() if each.path != "error"}
+    return page_template("lossbench.atlas").render(
+        style=style_sheet(),
+        subtitle=SUBTITLE,
+        losses=[_loss(entry, found[entry.name], drawn.get(entry.name, [])) for entry in entries],
+        table=[verdict.row(name, each) for name, each in inside.items()],
+        columns=verdict.columns(inside),
+        legend=LEGEND,
+        family=_shown(*family) if family else None,
+        made=made,
+    )
+
+
+def sentences(found: Measured | str) -> list[str]:
+    """What was measured, in words."""
+    if isinstance(found, str):
+        return [f"No picture: it is {found}."]
+    return [said for said in (verdict.falls(found), verdict.starts(found), verdict.safe(found)) if said]
+
+
+def _loss(entry: Entry, found: Measured | str, drawn: Sequence[Drawn]) -> dict[str, Any]:
+    facts = [(name, text) for name in SHOWN if (text := entry.words.said(name))]
+    if isinstance(found, str) and (needs := entry.words.sections.get("Args")):
+        facts.insert(0, ("It needs", " ".join(needs.split())))
+    return {
+        "id": f"loss-{entry.name.replace(':', '.')}",
+        "name": entry.name,
+        "words": entry.words,
+        "formula": as_html(entry.words.formula),
+        "sentences": sentences(found),
+        "facts": facts,
+        "pictures": [_shown(*each) for each in drawn],
+    }
+
+
+def _shown(picture: Picture, svg: str) -> dict[str, str]:
+    return {"name": picture.name, "title": picture.title, "caption": picture.caption, "svg": svg}
