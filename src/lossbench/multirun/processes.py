@@ -14,7 +14,7 @@ import psutil
 from lossbench.contract.claim import is_alive, read_owner
 from lossbench.contract.directory import RunDirectory, processes
 from lossbench.contract.files import cannot_write
-from lossbench.errors import Stopped, UserError
+from lossbench.errors import Stopped, UserError, one_line
 from lossbench.hardware import cores, visible_gpus
 from lossbench.multirun.watch import Watch
 from lossbench.stopping import listening
@@ -49,7 +49,10 @@ def run_in_processes(runs: Sequence[RunDirectory], watch: Watch, n_jobs: int | N
                     if pool.has_room(run) and not _is_owned(run):
                         waiting.remove(run)
                         watch.started(run)
-                        pool.start(run)
+                        try:
+                            pool.start(run)
+                        except UserError as error:  # this run's log cannot be written; the others' may
+                            watch.finished(run, None, one_line(error))
                 for job in pool.ended():
                     _tell(job, watch, waiting)
                 time.sleep(LOOK_SECONDS)
