@@ -46,7 +46,8 @@ def words_of(function: object) -> Words:
 
 def as_html(formula: str) -> str:
     """Set a formula: Greek letters, p_y with a lowered y, p^q with a raised q; everything else stays as it is written."""
-    text = LETTERS.sub(lambda found: GREEK[found[1]], escape(formula.replace("`", "").replace("<=", "≤").replace(">=", "≥").replace("!=", "≠")))
+    plain = formula.replace("`", "").replace("<=", "≤").replace(">=", "≥").replace("!=", "≠")
+    text = LETTERS.sub(lambda found: GREEK[found[1]], escape(plain))
     text = re.sub(r"(?<=[A-Za-z0-9)|])\^(\([^()]*\)|-?\w+(?:\.\d+)?)", lambda found: f"<sup>{_bare(found[1])}</sup>", text)
     text = re.sub(r"_\{([^{}]*)\}", r"<sub>\1</sub>", text)
     text = re.sub(r"(\b[A-Za-z]+|\))_([a-z0-9])\b", r"\1<sub>\2</sub>", text)
