@@ -15,7 +15,7 @@ HEAVY = {"torch", "torchvision", "pytorch_lightning", "lightning", "torchmetrics
 LIGHT = [
     "config", "rules", "errors", "seeds", "plan", "build", "job", "report", "commandline", "hardware", "schedules", "predictions",
     "contract.claim", "contract.directory", "contract.files", "contract.history", "contract.identity",
-    "data.source", "data.toy", "data.digits", "data.order", "data.augment", "predict",
+    "units", "stacked.eligible", "data.source", "data.toy", "data.toys", "data.digits", "data.order", "data.augment", "predict",
     *(f"data.images.{name}" for name in ("source", "drawn", "imagenet", "pets", "folder", "fake")),
     *(f"data.images.{name}" for name in ("subset", "lists", "inspection", "decode")),
     *(name.removeprefix("lossbench.") for name in MODULES if name.startswith(("lossbench.study.", "lossbench.multirun."))),
@@ -30,9 +30,9 @@ ROOMS = {
         *{"torch", "torchvision", "pytorch_lightning", "lossbench.data", "lossbench.contract"},
         *{"lossbench.errors", "lossbench.seeds", "lossbench.config", "lossbench.hardware"},
     },
-    "metrics": {"torch", "torchmetrics", "lossbench.errors", "lossbench.seeds"},
+    "metrics": {"torch", "torchmetrics", "lossbench.metrics", "lossbench.errors", "lossbench.seeds"},
     "task": {"torch", "pytorch_lightning", "lossbench.evaluation", "lossbench.metrics", "lossbench.errors", "lossbench.seeds"},
-    "evaluation": {"torch", "lossbench.metrics"},
+    "evaluation": {"torch", "lossbench.metrics", "lossbench.units"},
     "study": {"lossbench.study", "lossbench.contract", "lossbench.errors", "lossbench.seeds", "lossbench.units"},
     "multirun": {
         *{"lossbench.multirun", "lossbench.commandline", "lossbench.plan", "lossbench.job", "lossbench.report", "lossbench.study"},

@@ -7,6 +7,18 @@ from numbers import Real
 
 REDUCTIONS = ("none", "mean", "sum")
 
+TASKS: dict[str, dict[str, str]] = {
+    "regression": {"L1": "l1", "MSE": "mse", "Huber": "huber", "SmoothL1": "smooth_l1"},
+    "vectors": {"CosineDistance": "cosine_distance", "L1": "l1", "MSE": "mse", "Huber": "huber", "SmoothL1": "smooth_l1"},
+    "ranking": {"MarginRanking": "margin_ranking"},
+    "similarity": {"CosineEmbedding": "cosine_embedding"},
+    "triplets": {"TripletMargin": "triplet_margin"},
+    "distribution": {"KLDiv": "kl_div", "CrossEntropy": "cross_entropy", "NLL": "nll", "SoftmaxMSE": "softmax_mse"},
+    "count": {"PoissonNLL": "poisson_nll"},
+}
+"""Task -> class -> name of the losses for it. A loss that is not here is for classification, and so are these:"""
+CLASSIFIERS = ("CrossEntropy", "NLL", "SoftmaxMSE")
+
 
 class RegionError(ValueError):
     """Numbers, each of which is one, for which together a loss is not defined."""
@@ -28,6 +40,29 @@ def check_loss(class_name: str, values: Mapping[str, object]) -> None:
     for name, value in values.items():
         if name in _RULES:
             _RULES[name](name, value)
+
+
+def tasks_of(class_name: str) -> tuple[str, ...]:
+    """Give the tasks that a loss of this package is for; every loss that does not say otherwise is for classification."""
+    others = tuple(task for task, fitting in TASKS.items() if class_name in fitting)
+    return ("classification", *others) if class_name in CLASSIFIERS or not others else others
+
+
+def check_task(loss: str, tasks: Sequence[str], data: str, task: str) -> None:
+    """Refuse a loss that is not for the task of the data.
+
+    Args:
+        loss: how it is named in the message.
+        tasks: what it is for.
+        data: how the data set is named in the message.
+        task: of the data set.
+
+    Raises:
+        ValueError: names the losses that fit.
+    """
+    if task not in tasks:
+        fitting = ", ".join(TASKS[task].values()) if task in TASKS else "cross_entropy, cosine_xent, bce and all that are for no other task"
+        raise ValueError(f"{loss} is for {' and '.join(tasks)}, but the task of data={data} is {task}; losses for it: {fitting}")
 
 
 def _is_number(value: object) -> bool:
@@ -72,6 +107,28 @@ def _cosine_prob(values: Mapping[str, object]) -> None:
         raise RegionError(f"beta must be within 0 and pi * (1 - alpha / 2) = {limit:.4f} for alpha = {alpha:g}, got {beta:g}: {why}")
 
 
+def _smooth_l1(values: Mapping[str, object]) -> None:
+    _number("> 0", lambda value: value > 0)("beta", values.get("beta", 1.0))
+
+
+def _multi_margin(values: Mapping[str, object]) -> None:
+    _number("> 0", lambda value: value > 0)("margin", values.get("margin", 1.0))
+
+
+def _cosine_embedding(values: Mapping[str, object]) -> None:
+    _number("within -1 and 1", lambda value: -1 <= value <= 1)("margin", values.get("margin", 0.0))
+
+
+def _p(name: str, value: object) -> None:
+    if isinstance(value, bool) or value not in (1, 2):
+        raise ValueError(f"{name} must be 1 or 2, got {value!r}")
+
+
+def _full(name: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} must be true or false, got {value!r}")
+
+
 _RULES: dict[str, Callable[[str, object], None]] = {
     "alpha": _number("> 0", lambda value: value > 0),
     "beta": _number(),
@@ -80,7 +137,16 @@ _RULES: dict[str, Callable[[str, object], None]] = {
     "scale": _number("> 0", lambda value: value > 0),
     "exponent": _number("> 0", lambda value: value > 0),
     "label_smoothing": _number("at least 0 and below 1", lambda value: 0 <= value < 1),
+    "delta": _number("> 0", lambda value: value > 0),
+    "p": _p,
+    "full": _full,
     "weight": _weight,
     "reduction": _reduction,
 }
-_JOINT_RULES: dict[str, Callable[[Mapping[str, object]], None]] = {"CosineProb": _cosine_prob}
+_JOINT_RULES: dict[str, Callable[[Mapping[str, object]], None]] = {
+    "CosineProb": _cosine_prob,
+    "SmoothL1": _smooth_l1,
+    "MultiMargin": _multi_margin,
+    "TripletMargin": _multi_margin,
+    "CosineEmbedding": _cosine_embedding,
+}

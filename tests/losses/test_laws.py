@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from lossbench import losses
 from lossbench.outputs import HeadOutput
 from tests.cases import CASES, Case
+from tests.classic_cases import CLASSIC
 
 CONF = Path(__file__).parents[2] / "conf" / "loss"
 BATCH, CLASSES = 7, 5
@@ -238,13 +239,13 @@ def test_logits_become_probabilities_that_predict(case: Case) -> None:
 
 
 def test_every_loss_has_a_case_and_a_yaml() -> None:
-    names = {case.name for case in CASES}
+    names = {case.name for case in (*CASES, *CLASSIC)}
     public = {name: item for name, item in vars(losses).items() if getattr(item, "__module__", "").startswith("lossbench.losses.")}
     functions = {name for name, item in public.items() if inspect.isfunction(item)}
     modules = {name for name, item in public.items() if inspect.isclass(item)} - {"Loss"}
     assert names == functions == {path.stem for path in CONF.glob("*.yaml")}
-    assert {case.module.__name__ for case in CASES} == modules
-    assert all(case.module.function is case.function is getattr(losses, case.name) for case in CASES)
+    assert {case.module.__name__ for case in (*CASES, *CLASSIC)} == modules
+    assert all(case.module.function is case.function is getattr(losses, case.name) for case in (*CASES, *CLASSIC))
 
 
 @every_case

@@ -14,8 +14,7 @@ from lossbench.contract.directory import RunDirectory
 from lossbench.contract.files import write_atomic
 from lossbench.contract.history import History
 from lossbench.errors import UserError, one_line
-
-LOWER_IS_BETTER = ("loss", "nll", "brier", "ece", "error_rate")
+from lossbench.units import unit_of
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -67,7 +66,7 @@ class RunCheckpoint(Checkpoint):
     ) -> None:
         self.run, self.history, self.monitor = run, history, monitor
         self.every_n_epochs, self.every_n_steps = every_n_epochs, every_n_steps
-        self.sign = -1.0 if monitor.split("/")[-1].removesuffix("_scaled") in LOWER_IS_BETTER else 1.0
+        self.sign = 1.0 if unit_of(monitor).higher_is_better else -1.0
         self.best: float | None = None
         self.is_best = False
 

@@ -6,4 +6,7 @@ Every file names in its `__all__` what it adds here.
 from lossbench.losses.base import Loss as Loss
 from lossbench.losses.classic import *
 from lossbench.losses.cosine import *
+from lossbench.losses.likelihood import *
+from lossbench.losses.pairs import *
 from lossbench.losses.probability import *
+from lossbench.losses.regression import *

@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from lossbench.plan import task_of
+
 # Settings that stacked runs may have of their own; everything else must be the same.
 OWN = ("seed", "loss", "study", "command")
 OWN_NUMBERS = {
@@ -32,6 +34,8 @@ def why_not(config: Mapping[str, Any]) -> str | None:
         config: the resolved configuration.
     """
     trainer = config["trainer"]
+    if (task := task_of(config["data"])) != "classification":
+        return f"data={config['data']['name']}: its task is {task}, and stacked runs are classifiers"
     if trainer["devices"] * trainer["num_nodes"] > 1:
         return f"trainer.devices={trainer['devices']}: a stack is one process"
     for key, (plain, reason) in PLAIN.items():
