@@ -107,16 +107,10 @@ def _cosine_prob(values: Mapping[str, object]) -> None:
         raise RegionError(f"beta must be within 0 and pi * (1 - alpha / 2) = {limit:.4f} for alpha = {alpha:g}, got {beta:g}: {why}")
 
 
-def _smooth_l1(values: Mapping[str, object]) -> None:
-    _number("> 0", lambda value: value > 0)("beta", values.get("beta", 1.0))
-
-
-def _multi_margin(values: Mapping[str, object]) -> None:
-    _number("> 0", lambda value: value > 0)("margin", values.get("margin", 1.0))
-
-
-def _cosine_embedding(values: Mapping[str, object]) -> None:
-    _number("within -1 and 1", lambda value: -1 <= value <= 1)("margin", values.get("margin", 0.0))
+def _own(name: str, allowed: str, test: Callable[[float], bool]) -> Callable[[Mapping[str, object]], None]:
+    """The rule of one loss for a name that others use too."""
+    rule = _number(allowed, test)
+    return lambda values: rule(name, values[name]) if name in values else None
 
 
 def _p(name: str, value: object) -> None:
@@ -145,8 +139,9 @@ _RULES: dict[str, Callable[[str, object], None]] = {
 }
 _JOINT_RULES: dict[str, Callable[[Mapping[str, object]], None]] = {
     "CosineProb": _cosine_prob,
-    "SmoothL1": _smooth_l1,
-    "MultiMargin": _multi_margin,
-    "TripletMargin": _multi_margin,
-    "CosineEmbedding": _cosine_embedding,
+    "SmoothL1": _own("beta", "> 0", lambda value: value > 0),
+    "MultiMargin": _own("margin", "> 0", lambda value: value > 0),
+    "TripletMargin": _own("margin", "> 0", lambda value: value > 0),
+    "MarginRanking": _own("margin", ">= 0", lambda value: value >= 0),
+    "CosineEmbedding": _own("margin", "within -1 and 1", lambda value: -1 <= value <= 1),
 }

@@ -39,6 +39,7 @@ class Source(ABC):
 
     task: ClassVar[str] = "classification"
     members: ClassVar[int] = 1  # 2 where inputs are pairs (n, 2, ...), 3 where they are triplets; input_shape is that of one member
+    outputs: ClassVar[int | None] = None  # of other tasks than classification: how many numbers the model gives
     class_names: ClassVar[tuple[str, ...]] = ()
     input_shape: ClassVar[tuple[int, ...]]
 
@@ -49,8 +50,8 @@ class Source(ABC):
 
     @property
     def num_outputs(self) -> int:
-        """How many numbers the model gives: one for each class, unless the task says otherwise."""
-        return self.num_classes
+        """How many numbers the model gives: one for each class, or what the data set says."""
+        return self.num_classes if self.outputs is None else self.outputs
 
     @abstractmethod
     def load(self) -> Mapping[str, Split]:

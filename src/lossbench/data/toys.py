@@ -73,7 +73,7 @@ class ToyRegression(Drawn):
 
     task: ClassVar[str] = "regression"
     input_shape: ClassVar[tuple[int, ...]] = (GROUPS,)
-    num_outputs: ClassVar[int] = 1  # pyright: ignore[reportIncompatibleVariableOverride] - no property here
+    outputs: ClassVar[int | None] = 1
 
     def draw_law(self, rng: np.random.Generator) -> np.ndarray:
         """Levels: (8, 1)."""
@@ -94,7 +94,7 @@ class ToyVectors(Drawn):
 
     task: ClassVar[str] = "vectors"
     input_shape: ClassVar[tuple[int, ...]] = (GROUPS,)
-    num_outputs: ClassVar[int] = 3  # pyright: ignore[reportIncompatibleVariableOverride] - no property here
+    outputs: ClassVar[int | None] = 3
 
     def draw_law(self, rng: np.random.Generator) -> np.ndarray:
         """Directions: (8, 3) unit rows."""
@@ -113,7 +113,7 @@ class ToyDistribution(Drawn):
 
     task: ClassVar[str] = "distribution"
     input_shape: ClassVar[tuple[int, ...]] = (GROUPS,)
-    num_outputs: ClassVar[int] = 4  # pyright: ignore[reportIncompatibleVariableOverride] - no property here
+    outputs: ClassVar[int | None] = 4
 
     def draw_law(self, rng: np.random.Generator) -> np.ndarray:
         """Probabilities: (8, 4), rows sum to 1."""
@@ -131,7 +131,7 @@ class ToyCounts(Drawn):
 
     task: ClassVar[str] = "count"
     input_shape: ClassVar[tuple[int, ...]] = (GROUPS,)
-    num_outputs: ClassVar[int] = 1  # pyright: ignore[reportIncompatibleVariableOverride] - no property here
+    outputs: ClassVar[int | None] = 1
 
     def draw_law(self, rng: np.random.Generator) -> np.ndarray:
         """Rates: (8, 1), from 0.5 to 20."""
@@ -150,7 +150,7 @@ class ToyRanking(Drawn):
     task: ClassVar[str] = "ranking"
     members: ClassVar[int] = 2
     input_shape: ClassVar[tuple[int, ...]] = (4,)
-    num_outputs: ClassVar[int] = 1  # pyright: ignore[reportIncompatibleVariableOverride] - no property here
+    outputs: ClassVar[int | None] = 1
 
     def draw_law(self, rng: np.random.Generator) -> np.ndarray:
         """The direction: (4,), unit length."""
@@ -171,7 +171,7 @@ class ToySimilarity(Drawn):
     task: ClassVar[str] = "similarity"
     members: ClassVar[int] = 2
     input_shape: ClassVar[tuple[int, ...]] = (6,)
-    num_outputs: ClassVar[int] = 3  # pyright: ignore[reportIncompatibleVariableOverride] - no property here
+    outputs: ClassVar[int | None] = 3
 
     def draw_law(self, rng: np.random.Generator) -> np.ndarray:
         """How kind (3) and noise (3) become a point: (6, 6), orthogonal."""

@@ -87,7 +87,10 @@ def softmax_mse(logits: Tensor, target: Tensor) -> Tensor:
     """
     p = torch.softmax(scores(logits, target), -1)
     if not target.is_floating_point():
-        return F.mse_loss(p, F.one_hot(target, p.shape[-1]).to(p.dtype), reduction="none").mean(-1)
+        index = target.unsqueeze(-1)
+        away = p.scatter_add(-1, index, torch.full_like(index, -1, dtype=p.dtype))  # mse_loss would need a one-hot matrix
+        with torch.autocast(p.device.type, enabled=False):  # which takes vecdot for a matrix product
+            return torch.linalg.vecdot(away, away) / p.shape[-1]
     soft = target.to(p.dtype)
     return (F.mse_loss(p, soft, reduction="none") + soft * (1 - soft)).mean(-1)
 
@@ -112,9 +115,12 @@ def bce(logits: Tensor, target: Tensor, *, weight: Weight = None) -> Tensor:
         torch.nn.BCEWithLogitsLoss; for single-label images Wightman et al. 2021, ResNet strikes back, arXiv 2110.00476, section 3.2.
     """
     z = scores(logits, target)
-    hot = target.to(z.dtype) if target.is_floating_point() else F.one_hot(target, z.shape[-1]).to(z.dtype)
-    weights = None if weight is None else _class_weights(weight, z)
-    return F.binary_cross_entropy_with_logits(z, hot, weight=weights, reduction="none").mean(-1)
+    # -t log s - (1 - t) log(1 - s) = softplus(z) - t z, without the one-hot matrix that torch's loss needs
+    false = F.softplus(z, threshold=40.0)
+    if weight is not None:
+        weights = _class_weights(weight, z)
+        false, z = false * weights, z * weights
+    return (false.sum(-1) - pick(z, target)) / z.shape[-1]
 
 
 def multi_margin(logits: Tensor, target: Tensor, *, margin: Number = 1.0, p: Number = 1) -> Tensor:
