@@ -14,6 +14,7 @@ from typed import assert_one_line, command, train
 
 import lossbench
 from lossbench.assemble import assemble
+from lossbench.callbacks.checkpoint import RunCheckpoint
 from lossbench.contract.directory import RunDirectory
 from lossbench.data.toys import GROUPS, ToyCounts, ToyDistribution, ToyRanking, ToyRegression
 from lossbench.errors import UserError
@@ -77,7 +78,7 @@ def test_cosine_distance_brings_the_angle_to_zero_and_the_trap_does_not(runs: Pa
     words = ("data=toy_vectors", "loss=cosine_distance", "loss._target_=trap.AbsoluteCosine", "loss.name=trap")
     trapped = metrics_of(train(*words, runs=runs, env=env))
     assert trapped["test/loss"] < 1e-3
-    assert trapped["test/angle"] > 45
+    assert trapped["test/angle"] > 30
 
 
 def test_poisson_nll_recovers_the_rates(runs: Path) -> None:
@@ -146,6 +147,12 @@ def test_its_report_compares_what_is_monitored_with_mse(runs: Path) -> None:
     assert "ECE" not in page.read_text()
 
 
+@pytest.mark.parametrize(("monitor", "better"), [("mae", 0.1), ("angle", 0.1), ("cross_entropy", 0.1), ("r2", 0.9), ("pair_accuracy", 0.9)])
+def test_the_best_checkpoint_is_the_one_with_the_better_value(planned: Plan, monitor: str, better: float) -> None:
+    sign = RunCheckpoint(planned("data=toy_regression", "loss=l1"), None, f"val/{monitor}").sign
+    assert max(0.1, 0.9, key=lambda value: sign * value) == better
+
+
 # -- what does not fit
 
 
@@ -177,6 +184,10 @@ def test_its_report_compares_what_is_monitored_with_mse(runs: Path) -> None:
         (
             ["data=toy_regression", "loss=l1", "figures=true"],
             "figures=true draws pictures of classifiers, and the task of data=toy_regression is regression; use figures=auto",
+        ),
+        (
+            ["yardsticks=[nll]"],
+            "yardsticks.nll has the name of a metric that is measured anyway; use cross_entropy, which is the same loss",
         ),
         (["data=toy_regression", "loss=smooth_l1", "loss.beta=0"], "loss.beta must be > 0, got 0"),
         (["data=toy_counts", "loss=poisson_nll", "loss.full=1"], "loss.full must be true or false, got 1"),

@@ -186,6 +186,8 @@ def check_fit(config: Mapping[str, Any], task: str) -> None:
             except ValueError as error:
                 raise UserError(str(error)) from error
     if task == "classification":
+        if "nll" in config["yardsticks"]:
+            raise UserError("yardsticks.nll has the name of a metric that is measured anyway; use cross_entropy, which is the same loss")
         return
     for name in ("mixup", "cutmix", "label_smoothing"):
         if config["augment"].get(name):

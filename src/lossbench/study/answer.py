@@ -177,9 +177,9 @@ def _metric(arms: Sequence[Arm], wanted: str | None) -> tuple[str, str | None]:
     own = len({arm.loss for arm in arms}) > 1 or any(key.startswith("loss.") for arm in arms for key in arm.settings)
     if metric.endswith("/loss") and own:
         if wanted is not None:
+            others = ", test/nll_scaled or a yardstick such as test/cross_entropy" if fair == "test/accuracy" else " or a yardstick"
             raise UserError(
-                f"metric={metric} is each run's own loss, a different formula in each: its values cannot be compared; use {fair}, "
-                "or a yardstick such as test/cross_entropy"
+                f"metric={metric} is each run's own loss, a different formula in each: its values cannot be compared; use {fair}{others}"
             )
         metric, instead = fair, metric
     if metric not in shared:
