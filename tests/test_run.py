@@ -23,9 +23,11 @@ from lossbench.contract.directory import RunDirectory
 from lossbench.errors import UserError
 from lossbench.job import start
 from lossbench.losses.base import Loss
+from lossbench.rules import TASKS, tasks_of
 from lossbench.task import TrainingTask
 
-LOSSES = sorted(path.stem for path in (ROOT / "conf" / "loss").glob("*.yaml"))
+OTHERS = {name for task in TASKS.values() for target, name in task.items() if "classification" not in tasks_of(target)}
+LOSSES = sorted({path.stem for path in (ROOT / "conf" / "loss").glob("*.yaml")} - OTHERS)
 QUICK = ("data=digits", "trainer.max_epochs=2", "data.steps_per_epoch=5", "log_every_n_steps=1")
 # Few images and a high learning rate: the validation NLL rises again after a few epochs.
 OVERFITTING = ("data=digits", "data.images_per_class=5", "optimizer.lr=0.05", "monitor=val/nll")
