@@ -34,8 +34,6 @@ def why_not(config: Mapping[str, Any]) -> str | None:
         config: the resolved configuration.
     """
     trainer = config["trainer"]
-    if (task := task_of(config["data"])) != "classification":
-        return f"data={config['data']['name']}: its task is {task}, and stacked runs are classifiers"
     if trainer["devices"] * trainer["num_nodes"] > 1:
         return f"trainer.devices={trainer['devices']}: a stack is one process"
     for key, (plain, reason) in PLAIN.items():
@@ -50,6 +48,8 @@ def why_not(config: Mapping[str, Any]) -> str | None:
         return "augment: images are varied one run at a time; augment=none, or model=linear_probe on images"
     if "image_size" in config["data"] and "backbone" not in config["model"]:
         return f"data={config['data']['name']}: images are decoded one run at a time; model=linear_probe computes their features once"
+    if (task := task_of(config["data"])) != "classification":
+        return f"data={config['data']['name']}: its task is {task}, and stacked runs are classifiers"
     if not str(config["scheduler"]["_target_"]).startswith("lossbench.schedules.") or config["scheduler"]["_target_"].endswith(".Finetune"):
         return f"scheduler={config['scheduler'].get('name')}: it treats layers differently"
     return _why_not_optimizer(config["optimizer"]) or _why_not_logger(config["logger"])
