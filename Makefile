@@ -30,7 +30,7 @@ check: setup
 	$(BIN)/basedpyright --project pyproject.toml
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist worksteal
 
-# Interrupts 20 runs in every way, time limits included, on a SLURM that is there (scripts/dev_cluster.sh); takes half an hour.
+# Interrupts 20 runs in every way, time limits included, on a SLURM that is there (scripts/dev_cluster.sh); takes an hour.
 soak: setup
 	$(BIN)/python scripts/soak.py $(or $(N),20)
 

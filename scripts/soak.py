@@ -27,7 +27,7 @@ def main() -> None:
     """Parse, interrupt, compare, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("count", type=int, nargs="?", default=20, help="how many runs")
-    parser.add_argument("--epochs", type=int, default=400, help="of each run")
+    parser.add_argument("--epochs", type=int, default=1200, help="of each run")
     parser.add_argument("--seed", type=int, default=0, help="of the random mix")
     given = parser.parse_args()
     rng = random.Random(given.seed)
@@ -66,8 +66,9 @@ class Soaked:
             time.sleep(rng.uniform(0, 3))
             if self.run.result() is not None:
                 break
-            seen.append(way)
             self.interrupt(way)
+            if self.run.result() is None:
+                seen.append(way)
         self.until(lambda: False, 600)
         return seen
 

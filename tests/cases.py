@@ -78,11 +78,6 @@ def _squentropy(row: np.ndarray, y: int) -> float:
     return _cross_entropy(row, y) + float(sum(z**2 for c, z in enumerate(row) if c != y)) / (len(row) - 1)
 
 
-def _binary_cross_entropy(row: np.ndarray, y: int) -> float:
-    yes = 1 / (1 + np.exp(-row))
-    return -sum(math.log(p if c == y else 1 - p) for c, p in enumerate(yes))
-
-
 def _logit_adjusted(row: np.ndarray, y: int, tau: float = 1.0, class_counts: list[float] | None = None) -> float:
     counts = np.array(class_counts or [1.0] * len(row))
     weights = np.exp(row) * (counts / counts.sum()) ** tau
@@ -179,7 +174,6 @@ CASES = (
     ),
     Case("mae_prob", losses.MAEProb, losses.mae_prob, _mae_prob),
     Case("squentropy", losses.Squentropy, losses.squentropy, _squentropy, shift_invariant=False),
-    Case("binary_cross_entropy", losses.BinaryCrossEntropy, losses.binary_cross_entropy, _binary_cross_entropy, shift_invariant=False),
     Case(
         "logit_adjusted",
         losses.LogitAdjusted,
@@ -227,5 +221,30 @@ CASES = (
         {"kappa": [-0.3, 0.0, 4.0, 64.0], "scale": [0.5, 16.0, 64.0]},
         shift_invariant=False,
         output=torch.tanh,
+    ),
+)
+
+
+def _bce(row: np.ndarray, y: int, weight: list[float] | None = None) -> float:
+    sigmoid = 1 / (1 + np.exp(-row))
+    terms = [-w * math.log(s if k == y else 1 - s) for k, (s, w) in enumerate(zip(sigmoid, weight or [1] * len(row), strict=True))]
+    return sum(terms) / len(row)
+
+
+def _multi_margin(row: np.ndarray, y: int, margin: float = 1.0, p: int = 1) -> float:
+    return sum(max(0.0, margin - row[y] + z) ** p for k, z in enumerate(row) if k != y) / len(row)
+
+
+CASES += (
+    Case("nll", losses.NLL, losses.nll, _cross_entropy, ({}, {"weight": [1.0, 2.0, 0.5, 0.0, 3.0]})),
+    Case("softmax_mse", losses.SoftmaxMSE, losses.softmax_mse, lambda row, y: float(((_softmax(row) - np.eye(len(row))[y]) ** 2).mean())),
+    Case("bce", losses.BCE, losses.bce, _bce, ({}, {"weight": [1.0, 2.0, 0.5, 0.0, 3.0]}), shift_invariant=False),
+    Case(
+        "multi_margin",
+        losses.MultiMargin,
+        losses.multi_margin,
+        _multi_margin,
+        ({}, {"margin": 3.0}, {"p": 2}),
+        {"margin": [0.5, 1.0, 3.0], "p": [1, 2]},
     ),
 )

@@ -21,7 +21,7 @@ from lossbench.contract.directory import RunDirectory
 from lossbench.errors import UserError
 from lossbench.job import start
 from lossbench.losses import CosineProb
-from lossbench.task import ClassificationTask
+from lossbench.task import TrainingTask
 
 Plan = Callable[..., RunDirectory]
 SMALL = (
@@ -48,14 +48,14 @@ def plan(tmp_path: Path) -> Plan:
 
 
 def interrupt_at(step: int, part: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = ClassificationTask.on_train_batch_start
+    before = TrainingTask.on_train_batch_start
 
-    def stop(self: ClassificationTask, batch: Any, batch_idx: int) -> None:
+    def stop(self: TrainingTask, batch: Any, batch_idx: int) -> None:
         if (self.global_step, batch_idx % self._accumulate) == (step, part):
             raise KeyboardInterrupt
         before(self, batch, batch_idx)
 
-    monkeypatch.setattr(ClassificationTask, "on_train_batch_start", stop)
+    monkeypatch.setattr(TrainingTask, "on_train_batch_start", stop)
 
 
 def test_a_probe_mixes_features_and_refuses_crops(plan: Plan) -> None:

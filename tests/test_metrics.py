@@ -9,10 +9,10 @@ from sklearn import metrics as reference
 from torch import Tensor
 from torchmetrics.functional.classification import multiclass_accuracy, multiclass_calibration_error
 
-import lossbench.metrics as module
+import lossbench.metrics.classification as module
 from lossbench.metrics import Metric, classification_metrics, fit_scale, interval_of_mean
 
-ALWAYS = ["accuracy", "error_rate", "balanced_accuracy", "nll", "brier", "ece", "true_class_probability"]
+ALWAYS = ["accuracy", "error_rate", "balanced_accuracy", "macro_f1", "nll", "brier", "ece", "true_class_probability"]
 SCALED = ["nll_scaled", "brier_scaled", "ece_scaled"]
 
 
@@ -86,6 +86,7 @@ def test_small_example_by_hand() -> None:
         "accuracy": 0.75,
         "error_rate": 0.25,
         "balanced_accuracy": (1 + 0.5 + 1) / 3,
+        "macro_f1": (2 / 3 + 2 / 3 + 1) / 3,
         "nll": -(math.log(0.7) + math.log(0.6) + math.log(0.8) + math.log(0.3)) / 4,
         "brier": (0.14 + 0.26 + 0.06 + 0.78) / 4,
         "ece": (0.3 + 0.4 + 0.2 + 0.5) / 4,
@@ -114,7 +115,7 @@ def test_float32_agrees_with_float64() -> None:
 def test_does_not_depend_on_the_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
     logits, target = example()
     whole, scale = classification_metrics(logits, target, scale=0.7), fit_scale(logits, target)
-    monkeypatch.setattr("lossbench.metrics._CHUNK", 30)
+    monkeypatch.setattr("lossbench.metrics.classification._CHUNK", 30)
     pieces = classification_metrics(logits, target, scale=0.7)
     assert pieces == whole
     assert fit_scale(logits, target) == pytest.approx(scale, rel=1e-9)
@@ -189,7 +190,16 @@ def test_certainty_shares_the_last_bin() -> None:
 def test_certain_and_right_everywhere() -> None:
     target = torch.arange(30) % 3
     got = classification_metrics(1e4 * torch.nn.functional.one_hot(target).float(), target)
-    expected = {"accuracy": 1, "error_rate": 0, "balanced_accuracy": 1, "nll": 0, "brier": 0, "ece": 0, "true_class_probability": 1}
+    expected = {
+        "accuracy": 1,
+        "error_rate": 0,
+        "balanced_accuracy": 1,
+        "macro_f1": 1,
+        "nll": 0,
+        "brier": 0,
+        "ece": 0,
+        "true_class_probability": 1,
+    }
     assert {name: metric.value for name, metric in got.items()} == pytest.approx(expected, abs=1e-12)
     assert math.copysign(1, got["nll"].value) == 1
     # 30 of 30: Wilson's interval is 0.8865..1.

@@ -23,9 +23,11 @@ from lossbench.contract.directory import RunDirectory
 from lossbench.errors import UserError
 from lossbench.job import start
 from lossbench.losses.base import Loss
-from lossbench.task import ClassificationTask
+from lossbench.rules import TASKS, tasks_of
+from lossbench.task import TrainingTask
 
-LOSSES = sorted(path.stem for path in (ROOT / "conf" / "loss").glob("*.yaml") if path.stem != "custom")
+OTHERS = {name for task in TASKS.values() for target, name in task.items() if "classification" not in tasks_of(target)}
+LOSSES = sorted({path.stem for path in (ROOT / "conf" / "loss").glob("*.yaml")} - OTHERS - {"custom"})
 QUICK = ("data=digits", "trainer.max_epochs=2", "data.steps_per_epoch=5", "log_every_n_steps=1")
 # Few images and a high learning rate: the validation NLL rises again after a few epochs.
 OVERFITTING = ("data=digits", "data.images_per_class=5", "optimizer.lr=0.05", "monitor=val/nll")
@@ -78,13 +80,13 @@ def test_every_loss_reads_digits(planned: Plan, loss: str) -> None:
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[dict[str, Tensor], list[int]]]:
     """Weights before, and positions in, every training step that follows."""
     steps: list[tuple[dict[str, Tensor], list[int]]] = []
-    step = ClassificationTask.training_step
+    step = TrainingTask.training_step
 
-    def spy(self: ClassificationTask, batch: Any, batch_idx: int) -> Tensor:
+    def spy(self: TrainingTask, batch: Any, batch_idx: int) -> Tensor:
         steps.append(({name: value.clone() for name, value in self.model.state_dict().items()}, batch.position.tolist()))
         return step(self, batch, batch_idx)
 
-    monkeypatch.setattr(ClassificationTask, "training_step", spy)
+    monkeypatch.setattr(TrainingTask, "training_step", spy)
     return steps
 
 
@@ -317,7 +319,7 @@ def test_a_bug_is_recorded_with_its_traceback_and_not_printed(
     def broken(*args: object) -> None:
         raise ZeroDivisionError("as if by accident")
 
-    monkeypatch.setattr(ClassificationTask, "training_step", broken)
+    monkeypatch.setattr(TrainingTask, "training_step", broken)
     run = planned(*QUICK)
     with pytest.raises(ZeroDivisionError):
         start(run)

@@ -19,9 +19,11 @@ from lossbench.errors import UserError, one_line, suggest
 from lossbench.evaluation import Evaluation, Loss, measure, raw
 from lossbench.features import FeatureSource, features_of
 from lossbench.models.heads import ClassEmbeddings
+from lossbench.models.members import EachMember
 from lossbench.plan import LOADER, build_source
+from lossbench.rules import check_task
 from lossbench.seeds import derive
-from lossbench.task import ClassificationTask
+from lossbench.task import TrainingTask
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class Parts:
     @property
     def body(self) -> nn.Module:
         """The model without what the loss adds behind it."""
-        return self.model[0] if isinstance(self.model, nn.Sequential) else self.model
+        model = self.model.model if isinstance(self.model, EachMember) else self.model
+        return model[0] if isinstance(model, nn.Sequential) else model
 
 
 def assemble(config: Mapping[str, Any]) -> Parts:
@@ -53,12 +56,18 @@ def assemble(config: Mapping[str, Any]) -> Parts:
         data = build_data(config, features)
     seen = data.source
     weight = seen.initial_weight(config["seed"])
-    model = build_model(config, seen.input_shape, seen.num_classes, weight)
+    model = build_model(config, seen.input_shape, seen.num_outputs, weight)
+    if source.members > 1:
+        model = EachMember(model)
     loss = build_loss(config["seed"], config["loss"], data)
     yardsticks = {name: build_loss(config["seed"], node, data, f"yardsticks.{name}") for name, node in config["yardsticks"].items()}
-    measured = try_out(model, loss, yardsticks, data)
-    if config["monitor"].removeprefix("val/") not in measured:
-        raise UserError(f"monitor={config['monitor']} is not measured; {suggest(config['monitor'], (f'val/{name}' for name in measured))}")
+    for name, each in {f"loss={config['loss']['name']}": loss, **{f"yardsticks.{name}": item for name, item in yardsticks.items()}}.items():
+        require_task(name, each, config["data"]["name"], source.task)
+    measured = [f"val/{name}" for name in try_out(model, loss, yardsticks, data)]
+    watched = {f"callbacks.{name}.monitor": node.get("monitor") for name, node in (config["callbacks"] or {}).items()}
+    for key, name in {"monitor": config["monitor"], **watched}.items():
+        if str(name).startswith("val/") and name not in measured:
+            raise UserError(f"{key}={name} is not measured; {suggest(name, measured)}")
     steps_per_epoch = data.batches().steps_per_epoch
     epochs, steps = config["trainer"]["max_epochs"], config["trainer"]["max_steps"]
     total = min(epochs * steps_per_epoch, steps if steps > 0 else 2**62)
@@ -113,7 +122,7 @@ def build_model(config: Mapping[str, Any], input_shape: Sequence[int], num_class
     Args:
         config: the resolved configuration.
         input_shape: one example's shape.
-        num_classes: C.
+        num_classes: C; of other tasks how many numbers the model gives.
         weight: initial weights (C, D) that the data bring, for model.weight=data.
     """
     node, seed = {key: value for key, value in config["model"].items() if key != "backbone"}, config["seed"]
@@ -164,8 +173,20 @@ def seeded(seed: int, stream: str, node: Mapping[str, Any], where: str, **extra:
         torch.set_rng_state(before)
 
 
+def require_task(name: str, loss: Loss, data: str, task: str) -> None:
+    """Refuse a loss that says it is for another task; of a loss in a user's own file it is known only now.
+
+    Raises:
+        UserError: names the losses that fit.
+    """
+    try:
+        check_task(name, getattr(loss, "tasks", ("classification",)), data, task)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
 def try_out(model: nn.Module, loss: Loss, yardsticks: Mapping[str, Loss], data: DataModule) -> list[str]:
-    """Put two examples through everything, so that what does not fit together is said before training begins.
+    """Put a few examples through everything, so that what does not fit together is said before training begins.
 
     Returns:
         The names of what will be measured.
@@ -173,8 +194,10 @@ def try_out(model: nn.Module, loss: Loss, yardsticks: Mapping[str, Loss], data: 
     Raises:
         UserError: a loss refuses the model's output.
     """
-    inputs = torch.ones(2, *data.source.input_shape)
-    target = torch.from_numpy(data.split("train").targets[:2])
+    source, members = data.source, (data.source.members,) if data.source.members > 1 else ()
+    classifies = source.task == "classification"
+    target = torch.from_numpy(data.split("train").targets[: 2 if classifies else 64])
+    inputs = torch.ones(len(target), *members, *source.input_shape)
     if data.augment and data.augment.soft:
         name = data.augment.soft[0]
         if not getattr(loss, "soft_targets", False):
@@ -196,17 +219,18 @@ def try_out(model: nn.Module, loss: Loss, yardsticks: Mapping[str, Loss], data: 
             each.per_example(given, target)
         except (ValueError, AttributeError, TypeError) as error:
             raise UserError(f"{where} does not fit the model's output: {one_line(error)}") from error
-    return list(measure(loss, yardsticks, Evaluation(output, torch.zeros(len(inputs), dtype=torch.int64))))
+    evaluation = Evaluation(output, torch.zeros(len(inputs), dtype=torch.int64) if classifies else target)
+    return list(measure(loss, yardsticks, evaluation, task=source.task))
 
 
-def build_task(config: Mapping[str, Any], parts: Parts) -> ClassificationTask:
+def build_task(config: Mapping[str, Any], parts: Parts) -> TrainingTask:
     """Build the LightningModule.
 
     Raises:
         UserError: the schedule needs a model whose layers come in groups.
     """
     schedule = build(config["scheduler"], "scheduler")
-    return ClassificationTask(
+    return TrainingTask(
         parts.model,
         parts.loss,
         yardsticks=parts.yardsticks,
@@ -218,6 +242,7 @@ def build_task(config: Mapping[str, Any], parts: Parts) -> ClassificationTask:
         layer_groups=layer_groups(parts.model, config) if schedule.layered else None,
         accumulate=config["trainer"]["accumulate_grad_batches"],
         log_every_n_steps=config["log_every_n_steps"],
+        task=parts.source.task,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lossbench.errors import InvalidCellError, UserError, suggest
-from lossbench.rules import RegionError, check_loss
+from lossbench.rules import RegionError, check_loss, check_task, tasks_of
 
 Rule = Callable[[str, Any], None]
 
@@ -165,6 +165,36 @@ def check(config: Mapping[str, Any]) -> None:
         raise UserError(f"the configuration lacks {error.args[0]}") from error
     except ValueError as error:
         raise UserError(str(error)) from error
+
+
+def check_fit(config: Mapping[str, Any], task: str) -> None:
+    """Check that what a resolved configuration says is for the task of its data.
+
+    Args:
+        config: a checked configuration.
+        task: of the data set, such as "regression".
+
+    Raises:
+        UserError: one line that names the key and what fits.
+    """
+    data, named = config["data"]["name"], {f"loss={config['loss']['name']}": config["loss"]}
+    named |= {f"yardsticks.{name}": loss for name, loss in config["yardsticks"].items()}
+    for where, loss in named.items():
+        package, _, class_name = str(loss["_target_"]).rpartition(".")
+        if package.startswith("lossbench.losses"):  # what others are for is asked when they are built
+            try:
+                check_task(where, tasks_of(class_name), data, task)
+            except ValueError as error:
+                raise UserError(str(error)) from error
+    if task == "classification":
+        if "nll" in config["yardsticks"]:
+            raise UserError("yardsticks.nll has the name of a metric that is measured anyway; use cross_entropy, which is the same loss")
+        return
+    for name in ("mixup", "cutmix", "label_smoothing"):
+        if config["augment"].get(name):
+            raise UserError(f"augment.{name} mixes classes, and the task of data={data} is {task}; use augment=none")
+    if config["figures"] is True:
+        raise UserError(f"figures=true draws pictures of classifiers, and the task of data={data} is {task}; use figures=auto")
 
 
 def _check_loss(where: str, loss: Mapping[str, Any]) -> None:

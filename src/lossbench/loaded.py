@@ -92,14 +92,17 @@ class LoadedRun:
         whole = type(output)(*columns) if isinstance(output, tuple) else columns[0]  # pyright: ignore[reportPossiblyUnboundVariable] - a split has examples
         scale = self.result["scale"] if self.result else None
         target = torch.from_numpy(data.split(split).targets)
-        return measure(self.parts.loss, self.parts.yardsticks, Evaluation(whole, target), scale)
+        return measure(self.parts.loss, self.parts.yardsticks, Evaluation(whole, target), scale, data.source.task)
 
     def _require_fit(self, data: DataModule) -> None:
         ours, theirs = self.parts.data.source, data.source
-        if (ours.input_shape, ours.num_classes) != (theirs.input_shape, theirs.num_classes):
+        what = "classes" if ours.task == "classification" else "outputs"
+        if (ours.task, ours.members) != (theirs.task, theirs.members):
+            raise UserError(f"the model was trained for {ours.task}, and these data are for {theirs.task}; choose data of the same task")
+        if (ours.input_shape, ours.num_outputs) != (theirs.input_shape, theirs.num_outputs):
             raise UserError(
-                f"the model takes inputs {ours.input_shape} and {ours.num_classes} classes, "
-                f"the data have {theirs.input_shape} and {theirs.num_classes}; choose data of the same shape and classes"
+                f"the model takes inputs {ours.input_shape} and {ours.num_outputs} {what}, "
+                f"the data have {theirs.input_shape} and {theirs.num_outputs}; choose data of the same shape and {what}"
             )
 
 

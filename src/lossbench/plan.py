@@ -10,7 +10,7 @@ from typing import Any
 
 from lossbench import custom
 from lossbench.build import build, check_targets
-from lossbench.config import check
+from lossbench.config import check, check_fit
 from lossbench.contract.directory import RunDirectory, plan
 from lossbench.data.source import Source
 from lossbench.embeddings import embeddings_of
@@ -88,6 +88,7 @@ def resolve(config: Mapping[str, Any], load_yardstick: Callable[[str], Mapping[s
         check(whole)
     except InvalidCellError as error:
         invalid = error
+    check_fit(whole, ask(task_of, whole["data"]))
     if whole["augment"]:
         build({**whole["augment"], "transforms": []}, "augment")  # its other settings are checked; transforms would import torchvision
     whole["weights"] = ask(weights_of, whole["model"])
@@ -96,6 +97,11 @@ def resolve(config: Mapping[str, Any], load_yardstick: Callable[[str], Mapping[s
     if invalid is not None:
         raise InvalidCellError(str(invalid), whole)
     return whole
+
+
+def task_of(data: Mapping[str, Any]) -> str:
+    """Say what a data set is for, such as "classification" or "regression"."""
+    return build_source(data).task
 
 
 def fingerprint_of(data: Mapping[str, Any]) -> str:
@@ -186,3 +192,4 @@ def verify_config(run: RunDirectory) -> None:
     check_targets(run.config)
     run.verify()
     check(run.config)
+    check_fit(run.config, task_of(run.config["data"]))

@@ -11,7 +11,10 @@ from lossbench.hardware import peak_memory
 from lossbench.units import unit_of
 
 PACKAGES = ("lossbench", "torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core", "numpy")
-SHOWN = ("accuracy", "top5_accuracy", "balanced_accuracy", "loss", "nll_scaled", "ece_scaled", "true_class_probability")
+SHOWN = (
+    *("accuracy", "top5_accuracy", "balanced_accuracy", "macro_f1", "pair_accuracy", "angle", "angle_similar", "deviance", "kl"),
+    *("total_variation", "mae", "rmse", "r2", "loss", "nll_scaled", "ece_scaled", "true_class_probability"),
+)
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -7,6 +7,18 @@ from numbers import Real
 
 REDUCTIONS = ("none", "mean", "sum")
 
+TASKS: dict[str, dict[str, str]] = {
+    "regression": {"L1": "l1", "MSE": "mse", "Huber": "huber", "SmoothL1": "smooth_l1"},
+    "vectors": {"CosineDistance": "cosine_distance", "L1": "l1", "MSE": "mse", "Huber": "huber", "SmoothL1": "smooth_l1"},
+    "ranking": {"MarginRanking": "margin_ranking"},
+    "similarity": {"CosineEmbedding": "cosine_embedding"},
+    "triplets": {"TripletMargin": "triplet_margin"},
+    "distribution": {"KLDiv": "kl_div", "CrossEntropy": "cross_entropy", "NLL": "nll", "SoftmaxMSE": "softmax_mse"},
+    "count": {"PoissonNLL": "poisson_nll"},
+}
+"""Task -> class -> name of the losses for it. A loss that is not here is for classification, and so are these:"""
+CLASSIFIERS = ("CrossEntropy", "NLL", "SoftmaxMSE")
+
 
 class RegionError(ValueError):
     """Numbers, each of which is one, for which together a loss is not defined."""
@@ -28,6 +40,29 @@ def check_loss(class_name: str, values: Mapping[str, object]) -> None:
     for name, value in values.items():
         if name in _RULES:
             _RULES[name](name, value)
+
+
+def tasks_of(class_name: str) -> tuple[str, ...]:
+    """Give the tasks that a loss of this package is for; every loss that does not say otherwise is for classification."""
+    others = tuple(task for task, fitting in TASKS.items() if class_name in fitting)
+    return ("classification", *others) if class_name in CLASSIFIERS or not others else others
+
+
+def check_task(loss: str, tasks: Sequence[str], data: str, task: str) -> None:
+    """Refuse a loss that is not for the task of the data.
+
+    Args:
+        loss: how it is named in the message.
+        tasks: what it is for.
+        data: how the data set is named in the message.
+        task: of the data set.
+
+    Raises:
+        ValueError: names the losses that fit.
+    """
+    if task not in tasks:
+        fitting = ", ".join(TASKS[task].values()) if task in TASKS else "cross_entropy, cosine_xent, bce and all that are for no other task"
+        raise ValueError(f"{loss} is for {' and '.join(tasks)}, but the task of data={data} is {task}; losses for it: {fitting}")
 
 
 def _is_number(value: object) -> bool:
@@ -80,14 +115,20 @@ def _cosine_prob(values: Mapping[str, object]) -> None:
         raise RegionError(f"beta must be within 0 and pi * (1 - alpha / 2) = {limit:.4f} for alpha = {alpha:g}, got {beta:g}: {why}")
 
 
-def _cosface(values: Mapping[str, object]) -> None:
-    if "margin" in values:
-        _number(">= 0", lambda value: value >= 0)("margin", values["margin"])
+def _own(name: str, allowed: str, test: Callable[[float], bool]) -> Callable[[Mapping[str, object]], None]:
+    """The rule of one loss for a name that others use too."""
+    rule = _number(allowed, test)
+    return lambda values: rule(name, values[name]) if name in values else None
 
 
-def _arcface(values: Mapping[str, object]) -> None:
-    if "margin" in values:
-        _number("within 0 and pi / 2 (radians)", lambda value: 0 <= value <= math.pi / 2)("margin", values["margin"])
+def _p(name: str, value: object) -> None:
+    if isinstance(value, bool) or value not in (1, 2):
+        raise ValueError(f"{name} must be 1 or 2, got {value!r}")
+
+
+def _full(name: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} must be true or false, got {value!r}")
 
 
 _RULES: dict[str, Callable[[str, object], None]] = {
@@ -106,11 +147,19 @@ _RULES: dict[str, Callable[[str, object], None]] = {
     "kappa": _number("> -0.5", lambda value: value > -0.5),
     "tau": _number(">= 0", lambda value: value >= 0),
     "class_counts": _class_counts,
+    "delta": _number("> 0", lambda value: value > 0),
+    "p": _p,
+    "full": _full,
     "weight": _weight,
     "reduction": _reduction,
 }
 _JOINT_RULES: dict[str, Callable[[Mapping[str, object]], None]] = {
     "CosineProb": _cosine_prob,
-    "CosFace": _cosface,
-    "ArcFace": _arcface,
+    "CosFace": _own("margin", ">= 0", lambda value: value >= 0),
+    "ArcFace": _own("margin", "within 0 and pi / 2 (radians)", lambda value: 0 <= value <= math.pi / 2),
+    "SmoothL1": _own("beta", "> 0", lambda value: value > 0),
+    "MultiMargin": _own("margin", "> 0", lambda value: value > 0),
+    "TripletMargin": _own("margin", "> 0", lambda value: value > 0),
+    "MarginRanking": _own("margin", ">= 0", lambda value: value >= 0),
+    "CosineEmbedding": _own("margin", "within -1 and 1", lambda value: -1 <= value <= 1),
 }

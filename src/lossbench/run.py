@@ -23,7 +23,7 @@ from lossbench.predictions import save_predictions
 from lossbench.ranks import rank
 from lossbench.report import make_result
 from lossbench.stopping import Listener
-from lossbench.task import ClassificationTask
+from lossbench.task import TrainingTask
 from lossbench.trainer import make_trainer
 
 log = logging.getLogger(__name__)
@@ -107,14 +107,14 @@ def draw_training(run: RunDirectory, parts: Parts, trainer: Trainer) -> None:
     show_training(run, parts, trainer.loggers, trainer.strategy.root_device)
 
 
-def draw_test(run: RunDirectory, parts: Parts, task: ClassificationTask, trainer: Trainer, step: int) -> None:
+def draw_test(run: RunDirectory, parts: Parts, task: TrainingTask, trainer: Trainer, step: int) -> None:
     """Draw how the test went."""
     from lossbench.figures import show_test
 
     show_test(run, parts, task.evaluations["test"], task.scale, trainer.loggers, step)
 
 
-def fit(trainer: Trainer, task: ClassificationTask, parts: Parts, run: RunDirectory, resumed: dict[str, Any] | None) -> tuple[int, int]:
+def fit(trainer: Trainer, task: TrainingTask, parts: Parts, run: RunDirectory, resumed: dict[str, Any] | None) -> tuple[int, int]:
     """Train, or go on training; weights that are trained to the end are only loaded. Returns steps and epochs."""
     if resumed is not None:
         print(f"resuming at step {resumed['global_step']} of {parts.total_steps}", flush=True)
@@ -133,7 +133,7 @@ def fit(trainer: Trainer, task: ClassificationTask, parts: Parts, run: RunDirect
     return trainer.global_step, trainer.current_epoch
 
 
-def judge(trainer: Trainer, task: ClassificationTask, parts: Parts, run: RunDirectory, which: str) -> None:
+def judge(trainer: Trainer, task: TrainingTask, parts: Parts, run: RunDirectory, which: str) -> None:
     """Validate, then test the chosen weights; the test split is looked at once, after all choices are made."""
     if which == "best":
         task.load_state_dict(read_checkpoint(run.checkpoint("best"))["state_dict"])

@@ -10,7 +10,7 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
 from lossbench.errors import UserError
-from lossbench.evaluation import Evaluation, Loss, Output, measure, raw
+from lossbench.evaluation import Evaluation, Loss, Output, headline, measure, raw
 from lossbench.metrics import Metric, fit_scale
 from lossbench.seeds import derive
 
@@ -23,11 +23,11 @@ class Schedule(Protocol):
     def momentum(self, step: int, total_steps: int, steps_per_epoch: int) -> float | None: ...  # noqa: D102
 
 
-class ClassificationTask(LightningModule):
-    """Train a classifier with one loss and measure it with many.
+class TrainingTask(LightningModule):
+    """Train a model with one loss and measure it with many.
 
     Args:
-        model: maps inputs to logits (batch, C), or to a tuple whose last part is the logits.
+        model: maps inputs to outputs: logits (batch, C), or a tuple whose last part is the logits; of other tasks what their losses take.
         loss: the loss to train with.
         yardsticks: name -> loss evaluated on the same outputs.
         make_optimizer: parameters, or groups of them -> optimiser.
@@ -38,6 +38,7 @@ class ClassificationTask(LightningModule):
         layer_groups: the parameters in groups from the stem to the head, for schedules that treat them differently; None is one group.
         accumulate: parts in which a batch is worked on, one after another.
         log_every_n_steps: steps between two rows of training metrics.
+        task: of the data set: what is measured.
     """
 
     def __init__(
@@ -54,12 +55,14 @@ class ClassificationTask(LightningModule):
         layer_groups: list[list[nn.Parameter]] | None = None,
         accumulate: int = 1,
         log_every_n_steps: int = 50,
+        task: str = "classification",
     ) -> None:
         super().__init__()
         self.model, self.loss, self.yardsticks = model, loss, dict(yardsticks or {})
         self._make_optimizer, self._schedule = make_optimizer, schedule
         self._total_steps, self._steps_per_epoch = total_steps, steps_per_epoch
         self._seed, self._every, self._accumulate, self._layer_groups = seed, log_every_n_steps, accumulate, layer_groups
+        self.task, self.classifies = task, task == "classification"
         self.scale: float | None = None
         self.trained: tuple[int, int] | None = None  # steps and epochs, once training is over
         self.shown: dict[str, float] = {}
@@ -124,13 +127,16 @@ class ClassificationTask(LightningModule):
         with torch.no_grad():
             if logged or loss.device.type == "cpu":
                 self._require_finite(loss.item(), "loss")
-            hits = (raw(output).argmax(1) == (batch.target.argmax(1) if batch.target.is_floating_point() else batch.target)).sum()
+            hits = self._hits(output, batch.target) if self.classifies else loss.new_zeros(())
             self._totals += torch.stack((loss.detach() * len(batch.target), hits.to(loss.dtype)))
             self._seen += len(batch.target)
             if logged:
                 terms = {f"train/{name}": term.mean() for name, term in self.loss.terms(output, batch.target).items()}
                 self._note({"train/loss": loss.detach(), **terms})
         return loss
+
+    def _hits(self, output: Output, target: Tensor) -> Tensor:
+        return (raw(output).argmax(1) == (target.argmax(1) if target.is_floating_point() else target)).sum()
 
     def _note(self, values: Mapping[str, Tensor]) -> None:
         """Keep what is logged; the parts of a batch are averaged."""
@@ -166,7 +172,8 @@ class ClassificationTask(LightningModule):
         """Write the epoch's means over training examples, taken while the weights moved."""
         loss, hits, n = self._totals_of_ranks().sum(0).tolist()
         self._require_finite(loss, "loss")
-        self._record({"train/epoch_loss": loss / n, "train/epoch_accuracy": hits / n}, self.global_step)
+        accuracy = {"train/epoch_accuracy": hits / n} if self.classifies else {}
+        self._record({"train/epoch_loss": loss / n, **accuracy}, self.global_step)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the epoch's running sums, so that a resumed epoch has the same means; weights that an update has spoilt are not saved."""
@@ -214,13 +221,15 @@ class ClassificationTask(LightningModule):
         target, *parts = (column[order] for column in columns)
         output = parts[0] if issubclass(self._kind, Tensor) else self._kind(*parts)
         final = self.trainer.state.fn != "fit"
-        evaluation = Evaluation(output, target.long())
-        if final and stage == "val":
+        evaluation = Evaluation(output, target.long() if self.classifies else target)
+        if self.classifies and final and stage == "val":
             self.scale = fit_scale(self.loss.logits(output), evaluation.target)
-        metrics = {f"{stage}/{name}": metric for name, metric in measure(self.loss, self.yardsticks, evaluation, self.scale).items()}
+        measured = measure(self.loss, self.yardsticks, evaluation, self.scale, self.task)
+        metrics = {f"{stage}/{name}": metric for name, metric in measured.items()}
         values = {name: metric.value for name, metric in metrics.items()}
         self.log_dict(values, logger=False, sync_dist=self.trainer.world_size > 1)
-        self.shown[f"{stage} accuracy"] = values[f"{stage}/accuracy"]
+        shown = headline(measured)
+        self.shown[f"{stage} {shown}"] = values[f"{stage}/{shown}"]
         if final:
             self.results |= metrics
             self.evaluations[stage] = evaluation

@@ -2,16 +2,18 @@
 
 from typing import NamedTuple
 
-PERCENT = ("accuracy", "top5_accuracy", "balanced_accuracy", "error_rate")
-NATS = ("nll", "nll_scaled", "cross_entropy")
-HIGHER_IS_BETTER = ("accuracy", "top5_accuracy", "balanced_accuracy", "true_class_probability")
+PERCENT = ("accuracy", "top5_accuracy", "balanced_accuracy", "macro_f1", "error_rate", "pair_accuracy")
+NATS = ("nll", "nll_scaled", "cross_entropy", "kl", "kl_div")
+DEGREES = ("angle", "angle_similar")
+HIGHER_IS_BETTER = ("accuracy", "top5_accuracy", "balanced_accuracy", "macro_f1", "true_class_probability", "pair_accuracy", "r2")
+HEADLINES = ("accuracy", "pair_accuracy", "angle", "kl", "deviance", "mae")  # of each task one: the first of them that it measures
 POINT = 0.01  # of an accuracy: the margin below which a difference is taken not to matter
 
 
 class Unit(NamedTuple):
     """How a metric is shown."""
 
-    name: str  # "%", "nats" or "" where the metric is a plain number
+    name: str  # "%", "nats", "degrees" or "" where the metric is a plain number
     difference: str  # the unit of a difference: "points" of percent
     factor: float  # from the stored value to the shown one
     digits: int
@@ -32,5 +34,5 @@ def unit_of(metric: str) -> Unit:
     higher = name in HIGHER_IS_BETTER
     if name in PERCENT:
         return Unit("%", "points", 100, 2, higher, POINT)
-    unit = "nats" if name in NATS else ""
+    unit = "nats" if name in NATS else "degrees" if name in DEGREES else ""
     return Unit(unit, unit, 1, 4, higher, None)

@@ -11,6 +11,7 @@ from lossbench import losses
 from lossbench.case import examples
 from lossbench.laws import laws_of
 from tests.cases import ALIASES, CASES, TERMS, Case
+from tests.classic_cases import CLASSIC
 
 CONF = Path(__file__).parents[2] / "conf" / "loss"
 
@@ -29,14 +30,14 @@ def test_terms_have_these_names(case: Case) -> None:
 
 
 def test_every_loss_has_a_case_and_a_yaml() -> None:
-    names = {case.name for case in CASES}
+    names = {case.name for case in (*CASES, *CLASSIC)}
     public = {name: item for name, item in vars(losses).items() if getattr(item, "__module__", "").startswith("lossbench.losses.")}
     functions = {name for name, item in public.items() if inspect.isfunction(item)}
     modules = {name for name, item in public.items() if inspect.isclass(item)} - {"Loss"}
     assert names == functions
     assert names | set(ALIASES) == {path.stem for path in CONF.glob("*.yaml")} - {"custom"}
-    assert {case.module.__name__ for case in CASES} == modules
-    assert all(case.module.function is case.function is getattr(losses, case.name) for case in CASES)
+    assert {case.module.__name__ for case in (*CASES, *CLASSIC)} == modules
+    assert all(case.module.function is case.function is getattr(losses, case.name) for case in (*CASES, *CLASSIC))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -359,7 +359,7 @@ def test_reasons_name_the_key() -> None:
         checkpoint: {every_n_steps: null}
         callbacks: null
         augment: {}
-        data: {name: digits}
+        data: {name: digits, _target_: lossbench.data.digits.Digits}
         model: {name: mlp}
         scheduler: {name: constant, _target_: lossbench.schedules.Constant}
         optimizer: {name: adam, _target_: torch.optim.Adam, lr: 0.1, betas: [0.9, 0.999], eps: 1.0e-8, weight_decay: 0.0}
@@ -374,6 +374,7 @@ def test_reasons_name_the_key() -> None:
         "callbacks=early_stopping": (["callbacks"], {"early_stopping": {}}),
         "augment:": (["augment"], {"mixup": 0.2}),
         "data=pets: images": (["data"], {"name": "pets", "image_size": 224}),
+        "data=toy_counts: its task is count": (["data"], {"name": "toy_counts", "_target_": "lossbench.data.toys.ToyCounts"}),
         "scheduler=finetune": (["scheduler"], {"name": "finetune", "_target_": "lossbench.schedules.Finetune"}),
         "optimizer=rprop": (["optimizer"], {"name": "rprop", "_target_": "torch.optim.Rprop", "lr": 1}),
         "optimizer.amsgrad": (["optimizer", "amsgrad"], True),

@@ -21,7 +21,7 @@ class CompareSweeper(Sweeper):
     Args:
         params: what to sweep where the command line does not say it, e.g. {seed: range(5)}.
         report: whether to write the report and print the verdict at the end.
-        baseline: the loss that the others are compared with.
+        baseline: the loss that the others are compared with; mse where no run has the default.
         metric: what is compared, e.g. test/accuracy; None is the test value of what the runs monitor.
         margin: differences below it do not matter, in the unit of the metric; None is one point of an accuracy.
     """

@@ -15,9 +15,9 @@ from lossbench.contract.files import write_atomic
 from lossbench.contract.history import History
 from lossbench.errors import UserError, one_line
 from lossbench.stopping import Listener
+from lossbench.units import unit_of
 
 AGREE_EVERY = 8  # steps between two times that several processes ask each other whether to stop
-LOWER_IS_BETTER = ("loss", "nll", "brier", "ece", "error_rate")
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -77,7 +77,7 @@ class RunCheckpoint(Checkpoint):
         self.run, self.history, self.monitor = run, history, monitor
         self.every_n_epochs, self.every_n_steps = every_n_epochs, every_n_steps
         self.listener = listener or Listener()
-        self.sign = -1.0 if monitor.split("/")[-1].removesuffix("_scaled") in LOWER_IS_BETTER else 1.0
+        self.sign = 1.0 if unit_of(monitor).higher_is_better else -1.0
         self.best: float | None = None
         self.is_best = False
 

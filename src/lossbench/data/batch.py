@@ -10,7 +10,7 @@ from lossbench.data.source import Split
 
 
 class Batch(NamedTuple):
-    """Inputs (b, ...), targets (b,) or class probabilities (b, C), and positions in the split (b,)."""
+    """Inputs (b, ...), targets (b,), (b, ...) or class probabilities (b, C), and positions in the split (b,)."""
 
     inputs: Tensor
     target: Tensor

@@ -18,7 +18,7 @@ class Split:
 
     Args:
         inputs: float32, (n, ...); of image data sets what names each image, (n,).
-        targets: int64, (n,), class indices.
+        targets: int64, (n,), class indices; of other tasks float32, (n, ...): docs/configuration.md says which.
         ids: text, (n,), the same example has the same id in every run.
     """
 
@@ -37,13 +37,21 @@ class Split:
 class Source(ABC):
     """A data set's description; subclasses are frozen dataclasses whose fields are its settings, checked when built."""
 
-    class_names: ClassVar[tuple[str, ...]]
+    task: ClassVar[str] = "classification"
+    members: ClassVar[int] = 1  # 2 where inputs are pairs (n, 2, ...), 3 where they are triplets; input_shape is that of one member
+    outputs: ClassVar[int | None] = None  # of other tasks than classification: how many numbers the model gives
+    class_names: ClassVar[tuple[str, ...]] = ()
     input_shape: ClassVar[tuple[int, ...]]
 
     @property
     def num_classes(self) -> int:
         """The number of classes C."""
         return len(self.class_names)
+
+    @property
+    def num_outputs(self) -> int:
+        """How many numbers the model gives: one for each class, or what the data set says."""
+        return self.num_classes if self.outputs is None else self.outputs
 
     @abstractmethod
     def load(self) -> Mapping[str, Split]:
@@ -59,7 +67,11 @@ class Source(ABC):
         digest = sha256()
         for name in SPLITS:
             split = self.splits[name]
-            for array in (split.inputs, split.targets.astype("<i8"), np.char.encode(split.ids, "utf-8")):
+            for array in (
+                split.inputs,
+                split.targets.astype("<i8" if split.targets.dtype.kind == "i" else "<f4"),
+                np.char.encode(split.ids, "utf-8"),
+            ):
                 digest.update(f"{name}{array.dtype.str}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()[:16]
 

@@ -58,6 +58,53 @@ def softplus(u: Tensor) -> Tensor:
     return F.softplus(u, threshold=40.0)
 
 
+def alike(output: Tensor, target: Tensor, *, dimensions: int | None = None) -> tuple[Tensor, Tensor]:
+    """Check that output and target are real numbers of one shape, and give both in at least float32.
+
+    Args:
+        output: (batch, ...).
+        target: the same shape.
+        dimensions: how many they must have; None allows any number from 1.
+
+    Raises:
+        ValueError: they differ in shape, are no floating-point numbers, or have another number of dimensions.
+    """
+    ok = output.shape == target.shape and output.is_floating_point() and target.is_floating_point()
+    if not ok or output.ndim < 1 or dimensions not in (None, output.ndim):
+        wanted = "(batch, ...)" if dimensions is None else f"(batch, {', '.join('D' * (dimensions - 1))})"
+        found = f"{output.dtype} of shape {tuple(output.shape)} and {target.dtype} of shape {tuple(target.shape)}"
+        raise ValueError(f"output and target must be floating-point tensors of one shape {wanted}, got {found}")
+    wide = torch.promote_types(output.dtype, torch.float32)
+    return output.to(wide), target.to(wide)
+
+
+def smallest_norm(output: Tensor) -> float:
+    """The length below which a vector counts as so long: the gradient of its cosine must fit the output's dtype."""
+    return 1e-3 if output.dtype == torch.float16 else 1e-8
+
+
+def stacked(output: Tensor, target: Tensor, *, members: int, width: int | None = None) -> tuple[Tensor, Tensor]:
+    """Check the outputs of pairs or triplets and their targets, and give both in at least float32.
+
+    Args:
+        output: (batch, members, D).
+        target: (batch,) floats.
+        members: 2 of a pair, 3 of a triplet.
+        width: the D that is needed; None takes any.
+
+    Raises:
+        ValueError: another shape or dtype.
+    """
+    fits = output.ndim == 3 and output.shape[1] == members and width in (None, output.shape[-1])
+    if not fits or not output.is_floating_point():
+        wanted = f"(batch, {members}, {width or 'D'})"
+        raise ValueError(f"output must be a floating-point tensor {wanted}, got {output.dtype} of shape {tuple(output.shape)}")
+    if target.shape != output.shape[:1] or not target.is_floating_point():
+        raise ValueError(f"target must be floats ({len(output)},), +1 or -1, got {target.dtype} of shape {tuple(target.shape)}")
+    wide = torch.promote_types(output.dtype, torch.float32)
+    return output.to(wide), target.to(wide)
+
+
 @dataclass(eq=False)
 class Loss(nn.Module, ABC):
     """A loss function with its hyper-parameters fixed. Subclasses are final dataclasses around a pure function."""
@@ -65,6 +112,7 @@ class Loss(nn.Module, ABC):
     function: ClassVar[Callable[..., Tensor]]
     soft_targets: ClassVar[bool] = True
     takes_cosines: ClassVar[bool] = False
+    tasks: ClassVar[tuple[str, ...]] = ("classification",)
 
     reduction: str = field(default="mean", kw_only=True)
 

@@ -1,4 +1,4 @@
-"""The losses everybody compares with."""
+"""The classic losses of classification: what everybody compares with."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,15 +6,18 @@ from typing import Any, ClassVar, final
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from lossbench.losses.base import Loss, Number, negative, scores
+from lossbench.losses.base import Loss, Number, negative, pick, scores, softplus
+from lossbench.losses.written import sigmoids, written
 
-__all__ = ["CrossEntropy", "cross_entropy"]
+__all__ = ["BCE", "NLL", "CrossEntropy", "MultiMargin", "SoftmaxMSE", "bce", "cross_entropy", "multi_margin", "nll", "softmax_mse"]
+
+Weight = Sequence[float] | Tensor | None
+"""C numbers >= 0, one for each class; None weighs all by 1."""
 
 
-def cross_entropy(
-    logits: Tensor, target: Tensor, *, weight: Sequence[float] | Tensor | None = None, label_smoothing: Number = 0.0
-) -> Tensor:
+def cross_entropy(logits: Tensor, target: Tensor, *, weight: Weight = None, label_smoothing: Number = 0.0) -> Tensor:
     """Cross-entropy: how surprised the model is by the true class.
 
     L = -(1 - s) w_y log p_y - s / C sum_c w_c log p_c with p = softmax(logits), s = label_smoothing.
@@ -51,6 +54,151 @@ def cross_entropy(
     return (1 - label_smoothing) * value - label_smoothing * log_p.mean(-1)
 
 
+def nll(logits: Tensor, target: Tensor, *, weight: Weight = None) -> Tensor:
+    """Negative log-likelihood: torch's nll_loss behind a log-softmax, which is cross-entropy without smoothing.
+
+    L = -w_y log p_y with p = softmax(logits)
+
+    Args:
+        logits: (batch, C), any real values; log-probabilities are logits too, which the log-softmax leaves as they are.
+        target: (batch,) int64 class indices, or (batch, C) class probabilities.
+        weight: C numbers >= 0, one for each class; None weighs all by 1.
+
+    Returns:
+        (batch,) values >= 0 in nats. The mean of a weighted loss over indices is sum(-w_y log p_y) / sum(w_y).
+
+    Raises:
+        ValueError: a wrong shape or dtype, or not one weight for each class.
+
+    When to use:
+        Cross-entropy with a weight for each class that divides the mean too, as torch has it.
+
+    Pitfalls:
+        Weights change what a softmax of the outputs means: calibrate, or judge by balanced accuracy.
+
+    Reference:
+        torch.nn.NLLLoss.
+    """
+    return cross_entropy(logits, target, weight=weight)
+
+
+def softmax_mse(logits: Tensor, target: Tensor) -> Tensor:
+    """Squared distance between the probabilities and the one-hot target: bounded, with little slope where the model is badly wrong.
+
+    L = 1/C sum_c (p_c - [c = y])^2 with p = softmax(logits): the Brier score divided by C.
+
+    Args:
+        logits: (batch, C), any real values.
+        target: (batch,) int64 class indices, or (batch, C) class probabilities t: the expected loss, with the gradient of (p - t)^2.
+
+    Returns:
+        (batch,) values within [0, 2 / C], without unit.
+
+    Raises:
+        ValueError: a wrong shape or dtype.
+
+    When to use:
+        Labels of which some are wrong: the loss is bounded, as the Brier score is.
+
+    Pitfalls:
+        At chance with 1,000 classes the pull is 0.000002, that of cross-entropy 0.999: learning rates for cross-entropy do nothing. Sweep
+        the learning rate over powers of ten.
+
+    Reference:
+        Brier 1950, eq. 2; torch.nn.MSELoss on softmax and one-hot.
+    """
+    p = torch.softmax(scores(logits, target), -1)
+    if not target.is_floating_point():
+        index = target.unsqueeze(-1)
+        away = p.scatter_add(-1, index, torch.full_like(index, -1, dtype=p.dtype))  # mse_loss would need a one-hot matrix
+        with torch.autocast(p.device.type, enabled=False):  # which takes vecdot for a matrix product
+            return torch.linalg.vecdot(away, away) / p.shape[-1]
+    soft = target.to(p.dtype)
+    return (F.mse_loss(p, soft, reduction="none") + soft * (1 - soft)).mean(-1)
+
+
+def bce(logits: Tensor, target: Tensor, *, weight: Weight = None) -> Tensor:
+    """Binary cross-entropy with a sigmoid for each class: every class is a question of its own, so none, one or many may be true.
+
+    L = -1/C sum_c w_c (t_c log s_c + (1 - t_c) log(1 - s_c)) with s = sigmoid(logits), t the one-hot or multi-hot target
+
+    Args:
+        logits: (batch, C), any real values; 0 says one half.
+        target: (batch,) int64 class indices, or (batch, C) floats within [0, 1]: multi-hot, or the probability of each class.
+        weight: C numbers >= 0, one for each class; None weighs all by 1.
+
+    Returns:
+        (batch,) values >= 0 in nats, a mean over classes. As in torch, weights do not change what the mean divides by.
+
+    Raises:
+        ValueError: a wrong shape or dtype, or not one weight for each class.
+
+    When to use:
+        Classes that may hold together, or long training with mixup as in the paper.
+
+    Pitfalls:
+        Nearly all of it is the wrong classes': with 1,000 classes the true one is a thousandth of the mean, so start the head's bias low
+        or take a larger learning rate. Its outputs are C separate answers; accuracy takes the largest.
+
+    Reference:
+        torch.nn.BCEWithLogitsLoss; for single-label images Wightman et al. 2021, ResNet strikes back, arXiv 2110.00476, section 3.2.
+    """
+    z = scores(logits, target)
+    if weight is None and not target.is_floating_point():
+        return written(z, target, sigmoids(_sigmoids)) / z.shape[-1]
+    # -t log s - (1 - t) log(1 - s) = softplus(z) - t z, without the one-hot matrix that torch's loss needs
+    false = softplus(z)
+    if weight is not None:
+        weights = _class_weights(weight, z)
+        false, z = false * weights, z * weights
+    return (false.sum(-1) - pick(z, target)) / z.shape[-1]
+
+
+def _sigmoids(z: Tensor, target: Tensor) -> Tensor:
+    index = target.unsqueeze(-1)
+    return softplus(z.scatter(-1, index, -z.gather(-1, index))).sum(-1)
+
+
+def multi_margin(logits: Tensor, target: Tensor, *, margin: Number = 1.0, p: Number = 1) -> Tensor:
+    """Multi-class hinge loss: zero once the true class is ahead of every other by the margin.
+
+    L = 1/C sum_{c != y} max(0, margin - z_y + z_c)^p
+
+    Args:
+        logits: (batch, C), any real values.
+        target: (batch,) int64 class indices, or (batch, C) class probabilities, which take C times the memory.
+        margin: > 0; 1 in the paper.
+        p: 1 or 2.
+
+    Returns:
+        (batch,) values >= 0, in units of the logits to the power of p.
+
+    Raises:
+        ValueError: a wrong shape or dtype.
+
+    When to use:
+        Where only the order of classes counts and no probability is needed.
+
+    Pitfalls:
+        It is exactly 0 once the true class is ahead by the margin: such examples pull no more, and a softmax of the outputs means nothing
+        until it is calibrated.
+
+    Reference:
+        Crammer & Singer 2001 (they take the worst class, torch.nn.MultiMarginLoss the mean over C); Weston & Watkins 1999, section 3.
+    """
+    z = scores(logits, target)
+    if target.is_floating_point():
+        hinges = torch.relu(margin - z.unsqueeze(-1) + z.unsqueeze(-2)).pow(p).sum(-1)  # (batch, C): the loss if that class were true
+        return pick(hinges - _own(margin, p, z), target) / z.shape[-1]
+    hinges = torch.relu(margin - z.gather(-1, target.unsqueeze(-1)) + z).pow(p)
+    return (hinges.sum(-1) - _own(margin, p, z)) / z.shape[-1]
+
+
+def _own(margin: Number, p: Number, z: Tensor) -> Number:
+    """What the true class adds to a sum over all classes: its own margin."""
+    return torch.as_tensor(margin, dtype=z.dtype, device=z.device).pow(p)
+
+
 def _class_weights(weight: Sequence[float] | Tensor, log_p: Tensor) -> Tensor:
     weights = torch.as_tensor(weight, dtype=log_p.dtype, device=log_p.device)
     if weights.shape != log_p.shape[-1:]:
@@ -58,15 +206,11 @@ def _class_weights(weight: Sequence[float] | Tensor, log_p: Tensor) -> Tensor:
     return weights
 
 
-@final
 @dataclass(eq=False)
-class CrossEntropy(Loss):
-    """See `cross_entropy`."""
-
-    function: ClassVar[Callable[..., Tensor]] = staticmethod(cross_entropy)
+class ClassWeighted(Loss):
+    """A loss whose classes may count differently."""
 
     weight: Sequence[float] | None = None
-    label_smoothing: float = 0.0
 
     def __post_init__(self) -> None:
         """Check the hyper-parameters; keep the weights as a buffer, so that they are copied to a device once."""
@@ -78,10 +222,67 @@ class CrossEntropy(Loss):
     def per_example(self, output: Any, target: Tensor) -> Tensor:
         """Give one value per example: (batch,)."""
         weight = None if self.weight is None else self.get_buffer("class_weights")
-        return cross_entropy(output, target, weight=weight, label_smoothing=self.label_smoothing)
+        return self.function(output, target, **{**self.hyper_parameters(), "weight": weight})
+
+
+@dataclass(eq=False)
+class LogLikelihood(ClassWeighted):
+    """A class-weighted loss whose mean divides by the weights."""
 
     def reduce(self, values: Tensor, target: Tensor) -> Tensor:
         """Reduce as torch does: the mean of a weighted loss over class indices divides by the sum of their weights."""
         if self.reduction != "mean" or self.weight is None or target.is_floating_point():
             return super().reduce(values, target)
         return values.sum() / self.get_buffer("class_weights")[target].sum().to(values.dtype)
+
+
+@final
+@dataclass(eq=False)
+class CrossEntropy(LogLikelihood):
+    """See `cross_entropy`."""
+
+    function: ClassVar[Callable[..., Tensor]] = staticmethod(cross_entropy)
+    tasks: ClassVar[tuple[str, ...]] = ("classification", "distribution")
+
+    label_smoothing: float = 0.0
+
+
+@final
+@dataclass(eq=False)
+class NLL(LogLikelihood):
+    """See `nll`."""
+
+    function: ClassVar[Callable[..., Tensor]] = staticmethod(nll)
+    tasks: ClassVar[tuple[str, ...]] = ("classification", "distribution")
+
+
+@final
+@dataclass(eq=False)
+class SoftmaxMSE(Loss):
+    """See `softmax_mse`."""
+
+    function: ClassVar[Callable[..., Tensor]] = staticmethod(softmax_mse)
+    tasks: ClassVar[tuple[str, ...]] = ("classification", "distribution")
+
+
+@final
+@dataclass(eq=False)
+class BCE(ClassWeighted):
+    """See `bce`."""
+
+    function: ClassVar[Callable[..., Tensor]] = staticmethod(bce)
+
+    def logits(self, output: Tensor) -> Tensor:
+        """Give log sigmoid: a softmax of it divides each class's probability by their sum."""
+        return F.logsigmoid(output)
+
+
+@final
+@dataclass(eq=False)
+class MultiMargin(Loss):
+    """See `multi_margin`; its outputs are margins: probabilities of them mean something once their scale has been fitted."""
+
+    function: ClassVar[Callable[..., Tensor]] = staticmethod(multi_margin)
+
+    margin: float = 1.0
+    p: int = 1

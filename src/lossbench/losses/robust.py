@@ -7,17 +7,15 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from lossbench.losses.base import Loss, Number, expected, negative, scores, softplus
-from lossbench.losses.written import sigmoids, written, xent_and_squares
+from lossbench.losses.base import Loss, Number, expected, negative, scores
+from lossbench.losses.written import written, xent_and_squares
 
 __all__ = [
-    "BinaryCrossEntropy",
     "Focal",
     "MAEProb",
     "Poly1",
     "Squentropy",
     "SymmetricCrossEntropy",
-    "binary_cross_entropy",
     "focal",
     "mae_prob",
     "poly1",
@@ -183,47 +181,10 @@ def squentropy(logits: Tensor, target: Tensor) -> Tensor:
     return written(scores(logits, target), target, xent_and_squares(_squentropy))
 
 
-def binary_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
-    """One yes-or-no question for each class, answered by a sigmoid: the classes do not compete.
-
-    L = -log s(z_y) - sum_{c != y} log(1 - s(z_c)) with the sigmoid s
-
-    Args:
-        logits: (batch, C), any real values.
-        target: (batch,) int64 class indices, or (batch, C) class probabilities.
-
-    Returns:
-        (batch,) values >= 0 in nats: the sum over classes. Divided by C it is what timm and torch average.
-
-    Raises:
-        ValueError: a wrong shape or dtype.
-
-    When to use:
-        Classes that may hold together, or long training with mixup as in the paper.
-
-    Pitfalls:
-        With all logits 0 it is C log 2, 693 with 1,000 classes, and nearly all of it is the wrong classes': start the head's bias low or
-        warm the learning rate up. Its outputs are C separate answers; accuracy takes the largest.
-
-    Reference:
-        Wightman et al. 2021, ResNet strikes back, arXiv 2110.00476, section 2. Softmax of the logits is the probability of a class
-        given that exactly one answer is yes.
-    """
-    wide = scores(logits, target)
-    if target.is_floating_point():
-        return softplus(wide).sum(-1) + negative(wide, target)
-    return written(wide, target, sigmoids(_sigmoids))
-
-
 def _symmetric_terms(logits: Tensor, target: Tensor, xent_weight: Number, reverse_weight: Number, log_zero: Number) -> dict[str, Tensor]:
     log_p = torch.log_softmax(scores(logits, target), -1)
     reverse = expected(lambda v: reverse_weight * log_zero * torch.expm1(v), log_p, target)
     return {"xent": xent_weight * negative(log_p, target), "reverse": reverse}
-
-
-def _sigmoids(z: Tensor, target: Tensor) -> Tensor:
-    index = target.unsqueeze(-1)
-    return softplus(z.scatter(-1, index, -z.gather(-1, index))).sum(-1)
 
 
 def _squentropy(logits: Tensor, target: Tensor) -> Tensor:
@@ -294,11 +255,3 @@ class Squentropy(Loss):
     def terms(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Give the cross-entropy and the mean square of the wrong classes' logits, each (batch,)."""
         return _squentropy_terms(output, target)
-
-
-@final
-@dataclass(eq=False)
-class BinaryCrossEntropy(Loss):
-    """See `binary_cross_entropy`."""
-
-    function: ClassVar[Callable[..., Tensor]] = staticmethod(binary_cross_entropy)

@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from lossbench.plan import task_of
+
 # Settings that stacked runs may have of their own; everything else must be the same.
 OWN = ("seed", "loss", "study", "command")
 OWN_NUMBERS = {
@@ -46,6 +48,8 @@ def why_not(config: Mapping[str, Any]) -> str | None:
         return "augment: images are varied one run at a time; augment=none, or model=linear_probe on images"
     if "image_size" in config["data"] and "backbone" not in config["model"]:
         return f"data={config['data']['name']}: images are decoded one run at a time; model=linear_probe computes their features once"
+    if (task := task_of(config["data"])) != "classification":
+        return f"data={config['data']['name']}: its task is {task}, and stacked runs are classifiers"
     if not str(config["scheduler"]["_target_"]).startswith("lossbench.schedules.") or config["scheduler"]["_target_"].endswith(".Finetune"):
         return f"scheduler={config['scheduler'].get('name')}: it treats layers differently"
     return _why_not_optimizer(config["optimizer"]) or _why_not_logger(config["logger"])

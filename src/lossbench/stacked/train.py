@@ -9,13 +9,13 @@ from torch import Tensor, nn
 
 from lossbench.assemble import Parts, build_loss, build_model
 from lossbench.build import build
-from lossbench.callbacks.checkpoint import LOWER_IS_BETTER
 from lossbench.data.order import TrainBatches
 from lossbench.evaluation import Evaluation, raw
 from lossbench.stacked.rows import Rows
 from lossbench.sweep.losses import mean_of_each
 from lossbench.sweep.measures import classification_values
 from lossbench.sweep.stack import Batches, Member, Stack, Stepped, one_of
+from lossbench.units import unit_of
 
 EVALUATED_AT_ONCE = 256  # examples, as a single run evaluates them
 
@@ -48,7 +48,7 @@ class StackedRuns:
         self.stack = Stack(self.members, optimizer, batches, self.schedule, parts.total_steps, parts.steps_per_epoch)
         self.rows, self.every = Rows(), first["log_every_n_steps"]
         self.monitor = str(first["monitor"]).removeprefix("val/")
-        self.sign = -1.0 if self.monitor.removesuffix("_scaled") in LOWER_IS_BETTER else 1.0
+        self.sign = 1.0 if unit_of(self.monitor).higher_is_better else -1.0
         self.best = torch.full((len(configs),), -torch.inf, dtype=torch.float64)
         self.best_step = torch.zeros(len(configs), dtype=torch.int64)
         self.best_weights = {name: tensor.detach().clone() for name, tensor in self._weights().items()}

@@ -12,9 +12,10 @@ from lossbench.study.looks import Looks, name_of
 from lossbench.study.records import Record, require_comparable
 from lossbench.study.stats.summary import Summary, summarise
 from lossbench.study.stats.verdict import Comparison, compare
-from lossbench.units import Unit, unit_of
+from lossbench.units import HEADLINES, Unit, unit_of
 
 OPEN = ("planned", "running", "preempted", "cancelled")
+INSTEAD = "mse"  # of cross_entropy, where runs of other tasks have no such baseline
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Question:
     """What is asked of some runs.
 
     Args:
-        baseline: a loss, or the label of an arm, that the others are compared with.
+        baseline: a loss, or the label of an arm, that the others are compared with; the default gives way to mse where no run has it.
         metric: what is compared, e.g. test/accuracy; None is the test value of what the runs monitor.
         margin: differences below it do not matter, in the stored unit of the metric; None is what is customary (one point of accuracy).
     """
@@ -169,17 +170,18 @@ def _metric(arms: Sequence[Arm], wanted: str | None) -> tuple[str, str | None]:
     instead = None
     runs = [run for arm in arms for run in arm.runs.values()]
     shared = set.intersection(*({name for name, value in run.metrics.items() if value is not None} for run in runs))
+    fair = next((f"test/{name}" for name in HEADLINES if f"test/{name}" in shared), "test/accuracy")
     monitors = sorted({str(run.params.get("monitor")) for run in runs})
-    monitored = monitors[0].replace("val/", "test/", 1) if len(monitors) == 1 else "test/accuracy"
+    monitored = monitors[0].replace("val/", "test/", 1) if len(monitors) == 1 else fair
     metric = wanted or monitored
     own = len({arm.loss for arm in arms}) > 1 or any(key.startswith("loss.") for arm in arms for key in arm.settings)
     if metric.endswith("/loss") and own:
         if wanted is not None:
+            others = ", test/nll_scaled or a yardstick such as test/cross_entropy" if fair == "test/accuracy" else " or a yardstick"
             raise UserError(
-                f"metric={metric} is each run's own loss, a different formula in each: its values cannot be compared; use test/accuracy, "
-                "test/nll_scaled or a yardstick such as test/cross_entropy"
+                f"metric={metric} is each run's own loss, a different formula in each: its values cannot be compared; use {fair}{others}"
             )
-        metric, instead = "test/accuracy", metric
+        metric, instead = fair, metric
     if metric not in shared:
         measured = any(metric in run.metrics for run in runs)
         lacks = next(run for run in runs if run.metrics.get(metric) is None) if measured else None
@@ -193,6 +195,8 @@ def _baseline(arms: Sequence[Arm], name: str, metric: str) -> tuple[Arm | None, 
     # By label first: of two with the same validation score the test score is not to choose.
     named = sorted((arm for arm in arms if name in (arm.label, arm.loss)), key=lambda arm: (arm.label != name, arm.label))
     if not named:
+        if name == Question.baseline and any(arm.loss == INSTEAD for arm in arms):
+            return _baseline(arms, INSTEAD, metric)
         if name == Question.baseline:  # a sweep of one loss alone has none, and need not
             return None, False
         known = {name for arm in arms for name in (arm.loss, arm.label)}

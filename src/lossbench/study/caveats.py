@@ -13,8 +13,8 @@ from lossbench.study.words import amount
 MADE_WITH = {"versions": "versions of Python, torch or other packages", "device": "kinds of device", "engine": "engines"}
 
 NO_BASELINE = (
-    "There is no baseline among these runs: run the same seeds with loss=cross_entropy in the same study, then python scripts/report.py on "
-    "the study's folder; or name another baseline."
+    "There is no baseline among these runs: run the same seeds with loss=cross_entropy (regression: mse) in the same study, then python "
+    "scripts/report.py on the study's folder; or name another baseline."
 )
 RAW = ("nll", "brier", "ece", "true_class_probability")
 

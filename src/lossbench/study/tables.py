@@ -50,25 +50,30 @@ def verdict_table(answer: Answer, measures: Mapping[str, Measures]) -> Table:
 
 
 def more_table(answer: Answer, measures: Mapping[str, Measures], threshold: float | None) -> Table:
-    """Calibration, convergence and cost."""
+    """Calibration (of classifiers), convergence and cost."""
     unit = answer.unit
     goal = "" if threshold is None else f"{unit.factor * threshold:.{unit.digits}f} {unit.name}".rstrip()
     reach = [f"steps to {goal}", f"s to {goal}", "reached it"] if goal else []
-    columns = ["loss", "ECE raw (%)", "ECE scaled (%)", "NLL raw (nats)", "NLL scaled (nats)", f"mean of curve{_in(unit.name)}", *reach]
+    calibrated = any(found.calibration for found in measures.values())
+    calibration = ["ECE raw (%)", "ECE scaled (%)", "NLL raw (nats)", "NLL scaled (nats)"] if calibrated else []
+    columns = ["loss", *calibration, f"mean of curve{_in(unit.name)}", *reach]
     columns += ["s a run", "peak memory (MB)"]
     rows, numbers = [], []
     for arm in answer.arms:
         found = measures[arm.label]
         speed = found.convergence
-        cells = [_percent(found.calibration.get(f"test/{name}")) for name in ("ece", "ece_scaled")]
-        cells += [_plus_minus(found.calibration.get(f"test/{name}"), unit_of(name)) for name in ("nll", "nll_scaled")]
+        cells: list[str] = []
+        if calibrated:
+            cells += [_percent(found.calibration.get(f"test/{name}")) for name in ("ece", "ece_scaled")]
+            cells += [_plus_minus(found.calibration.get(f"test/{name}"), unit_of(name)) for name in ("nll", "nll_scaled")]
         cells.append(_plus_minus(speed.area if speed else None, unit))
         if goal:
             cells += [_number(speed.steps if speed else None, 0), _number(speed.seconds if speed else None, 1)]
             cells.append(f"{speed.reached} of {speed.n}" if speed else EMPTY)
         rows.append([arm.label, *cells, _plain(found.seconds, 1), _plain(found.memory, 0)])
         numbers.append(_more_numbers(arm, found))
-    title = "Calibration, validation curve, convergence and cost: mean ± half-width of the 95 % interval over seeds"
+    what = "Calibration, validation" if calibrated else "Validation"
+    title = f"{what} curve, convergence and cost: mean ± half-width of the 95 % interval over seeds"
     return Table("more", title, columns, rows, numbers)
 
 

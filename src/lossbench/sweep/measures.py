@@ -25,6 +25,7 @@ def classification_values(logits: Tensor, target: Tensor) -> dict[str, Tensor]:
     if logits.shape[-1] > 5:
         values["top5_accuracy"] = (rank < 5).double().mean(1)
     values |= {"error_rate": (~correct).double().mean(1), "balanced_accuracy": _balanced(correct, target)}
+    values["macro_f1"] = _macro_f1(logits.argmax(-1), correct, target, logits.shape[-1])
     log_p = logits.log_softmax(-1)
     p = log_p.exp()
     confidence, true_p = p.amax(-1), p.gather(-1, index).squeeze(-1)
@@ -42,6 +43,14 @@ def _balanced(correct: Tensor, target: Tensor) -> Tensor:
     hits = torch.zeros(len(correct), len(support), dtype=torch.float64, device=correct.device)
     hits.scatter_add_(1, target.expand(len(correct), -1), correct.double())
     return (hits[:, support > 0] / support[support > 0]).mean(1)
+
+
+def _macro_f1(predicted: Tensor, correct: Tensor, target: Tensor, classes: int) -> Tensor:
+    ones = torch.ones_like(correct, dtype=torch.float64)
+    zeros = torch.zeros(len(correct), classes, dtype=torch.float64, device=correct.device)
+    hits = zeros.scatter_add(1, predicted, correct.double())
+    seen = zeros.scatter_add(1, predicted, ones).scatter_add(1, target.expand(len(correct), -1), ones)
+    return (2 * hits / seen.clamp_min(1)).sum(1) / (seen > 0).sum(1)
 
 
 def _calibration_errors(confidence: Tensor, correct: Tensor) -> Tensor:

@@ -1,32 +1,20 @@
-"""Metrics of a whole evaluated split, each with how far chance alone may have moved it.
-
-Every function takes all logits of a split at once, so nothing here depends on the batch size. Intervals say how much the value would vary
-with other examples of the same kind; they do not cover the choice of seed.
-"""
+"""How often a classifier is right, and whether its probabilities can be believed."""
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torchmetrics.functional.classification import binary_calibration_error
 
-Z95 = 1.96  # half of a normal's central 95 %, in standard errors
+from lossbench.metrics.intervals import Z95, Metric, interval_of_mean, proportion, wilson_half_width
+
 ECE_BINS = 15
 ECE_RESAMPLES = 200
 ECE_SEED = 20_150_215
 SCALE_RANGE = (1e-3, 1e3)
 _CHUNK = 2**20  # logits worked on at a time: 2-3 times faster than whole tensors at 50,000 x 1,000, without large temporaries
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A number and the half-width of its 95 % interval, in the same unit (None where one example, or no finite value, tells nothing)."""
-
-    value: float
-    half_width: float | None
 
 
 class _Examples(NamedTuple):
@@ -46,14 +34,15 @@ def classification_metrics(logits: Tensor, target: Tensor, *, scale: float | Non
         accuracy, error_rate     mean [argmax p = y], and 1 minus it
         top5_accuracy            mean [y among the five largest], only for C > 5
         balanced_accuracy        mean over the classes that occur in target of their accuracy
+        macro_f1                 mean over the classes that occur in target or argmax p of 2 hits / (examples + predictions)
         nll                      mean -log p_y, nats
         brier                    mean sum_k (p_k - [k = y])^2, 0..2
         ece                      sum over 15 equal bins of max p: |sum of ([argmax p = y] - max p)| / n, 0..1
         true_class_probability   mean p_y
         nll_scaled, brier_scaled, ece_scaled    the same of softmax(scale * logits)
 
-    Among equal logits the lower class index ranks first, as in argmax. 95 % half-widths: Wilson's for accuracies (never 0), 1.96 standard
-    errors for means; 1.96 bootstrap standard errors for ece, whose value is itself biased upwards on small splits.
+    Among equal logits the lower class index ranks first, as in argmax. 95 % half-widths: Wilson's for accuracies (never 0) and, by the
+    delta method, macro_f1; 1.96 standard errors for means; 1.96 bootstrap standard errors for ece, itself biased upwards on small splits.
 
     Args:
         logits: (n, C), n >= 1, C >= 2, any real numbers; a NaN or an infinity anywhere makes every value NaN.
@@ -76,10 +65,11 @@ def classification_metrics(logits: Tensor, target: Tensor, *, scale: float | Non
         return dict.fromkeys(classification_metrics(torch.zeros_like(logits[:1]), target[:1], scale=scale), Metric(math.nan, None))
     rank = torch.cat([_rank(z, y) for z, y in _chunks(logits, target)])
     correct = rank == 0
-    metrics = {"accuracy": _proportion(correct)}
+    metrics = {"accuracy": proportion(correct)}
     if logits.shape[1] > 5:
-        metrics["top5_accuracy"] = _proportion(rank < 5)
-    metrics |= {"error_rate": _proportion(~correct), "balanced_accuracy": _balanced_accuracy(correct, target)}
+        metrics["top5_accuracy"] = proportion(rank < 5)
+    metrics |= {"error_rate": proportion(~correct), "balanced_accuracy": _balanced_accuracy(correct, target)}
+    metrics["macro_f1"] = _macro_f1(logits.argmax(1), target, logits.shape[1])
     metrics |= _probability_metrics(logits, target, correct, 1.0)
     if scale is not None:
         scaled = _probability_metrics(logits, target, correct, scale)
@@ -119,27 +109,6 @@ def fit_scale(logits: Tensor, target: Tensor) -> float:
     return _root(logits, target, low, high)
 
 
-def interval_of_mean(values: Tensor) -> Metric:
-    """Mean of per-example values, such as losses, with its 95 % interval.
-
-    mean +- 1.96 sd / sqrt(n), sd with n - 1.
-
-    Args:
-        values: (n,), n >= 1, any unit.
-
-    Returns:
-        The mean in the unit of values; half_width None for n = 1 or a mean that is not finite.
-
-    Raises:
-        ValueError: where values is empty or not one-dimensional.
-    """
-    if values.ndim != 1 or len(values) == 0:
-        raise ValueError(f"values must have shape (n,) with n >= 1, got {tuple(values.shape)}")
-    values = values.detach().double()
-    mean, n = values.mean().item(), len(values)
-    return Metric(mean, None if n == 1 or not math.isfinite(mean) else Z95 * values.std().item() / math.sqrt(n))
-
-
 def _checked(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     if logits.ndim != 2 or len(logits) == 0 or logits.shape[1] < 2:
         raise ValueError(f"logits must have shape (n, C) with n >= 1 and C >= 2, got {tuple(logits.shape)}")
@@ -169,16 +138,6 @@ def _rank(logits: Tensor, target: Tensor) -> Tensor:
     return ahead.count_nonzero(dim=1)
 
 
-def _wilson_half_width(variance: Tensor, n: Tensor) -> float:
-    """Wilson's half-width of a fraction from n examples, given the estimated variance of that fraction, p (1 - p) / n in the plain case."""
-    return (Z95 / (1 + Z95**2 / n) * (variance + (Z95 / (2 * n)) ** 2).sqrt()).item()
-
-
-def _proportion(hits: Tensor) -> Metric:
-    p, n = hits.double().mean(), torch.tensor(len(hits), dtype=torch.float64)
-    return Metric(p.item(), _wilson_half_width(p * (1 - p) / n, n) if len(hits) > 1 else None)
-
-
 def _balanced_accuracy(correct: Tensor, target: Tensor) -> Metric:
     # Not torchmetrics' macro average: it counts a class that is predicted but absent from target as recall 0, and under
     # torch.use_deterministic_algorithms(True) it allocates n * C^2 integers.
@@ -190,7 +149,19 @@ def _balanced_accuracy(correct: Tensor, target: Tensor) -> Metric:
     # n - 1, because classes are often small and many; a class of one example shows no spread of its own and gets the average's.
     variances = torch.where(support > 1, recall * (1 - recall) / (support - 1), mean * (1 - mean))
     effective = classes**2 / (1 / support).sum()
-    return Metric(mean.item(), _wilson_half_width(variances.sum() / classes**2, effective) if len(target) > 1 else None)
+    return Metric(mean.item(), wilson_half_width(variances.sum() / classes**2, effective) if len(target) > 1 else None)
+
+
+def _macro_f1(predicted: Tensor, target: Tensor, classes: int) -> Metric:
+    n, hits = len(target), torch.bincount(target[predicted == target], minlength=classes).double()
+    share = (torch.bincount(predicted, minlength=classes) + torch.bincount(target, minlength=classes)).double() / n
+    f1 = 2 * hits / n / share.clamp_min(1 / n)
+    k = int((share > 0).sum())
+    # How much each example moves the mean of the classes' F1 (its influence function); Takahashi et al. 2022, section 3.3.
+    slope = f1 / share.clamp_min(1 / n)
+    moved = 2 * (predicted == target) / share[target] - slope[target] - slope[predicted]
+    size = torch.tensor(n, dtype=torch.float64)
+    return Metric(f1.sum().item() / k, wilson_half_width(moved.double().var() / k**2 / size, size) if n > 1 else None)
 
 
 def _examples(logits: Tensor, target: Tensor) -> _Examples:

@@ -1,0 +1,201 @@
+"""One small data set for each task besides classification, drawn in memory, whose optimum is known.
+
+Where the inputs are groups, one-hot vectors that say to which of 8 groups an example belongs, a linear model has free numbers for every
+group, so that its optimum is each group's own: its median, mean, direction, distribution or rate.
+"""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from lossbench.config import integer
+from lossbench.data.source import SPLITS, Source, Split
+from lossbench.seeds import generator
+
+GROUPS = 8
+
+
+@dataclass(frozen=True)
+class Drawn(Source):
+    """Examples drawn from a known law.
+
+    Args:
+        n: examples of each split, >= 8.
+        draw_seed: decides the law and the examples, >= 0.
+
+    Raises:
+        ValueError: a setting is out of range.
+    """
+
+    n: int = 512
+    draw_seed: int = 0
+
+    def __post_init__(self) -> None:
+        integer("n", self.n, low=GROUPS)
+        integer("draw_seed", self.draw_seed, low=0)
+
+    def load(self) -> Mapping[str, Split]:
+        """Draw the three splits."""
+        return {name: self._split(name) for name in SPLITS}
+
+    def law(self) -> np.ndarray:
+        """What is to be learnt: one row for each group, or as the data set says."""
+        return self.draw_law(generator(self.draw_seed, f"{type(self).__name__}-law"))
+
+    def _split(self, name: str) -> Split:
+        inputs, targets = self.draw(generator(self.draw_seed, f"{type(self).__name__}-{name}"))
+        ids = np.array([f"{name}-{k}" for k in range(self.n)])
+        return Split(inputs.astype(np.float32), targets.astype(np.float32), ids)
+
+    @abstractmethod
+    def draw_law(self, rng: np.random.Generator) -> np.ndarray:
+        """Draw what is to be learnt."""
+
+    @abstractmethod
+    def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Draw inputs and targets of n examples."""
+
+    def groups(self) -> np.ndarray:
+        """The group of each example, all groups alike: (n,)."""
+        return np.arange(self.n) % GROUPS
+
+
+@dataclass(frozen=True)
+class ToyRegression(Drawn):
+    """Skewed noise: target = level of the group + an exponential variable of mean 1.
+
+    The conditional median is level + ln 2, the conditional mean level + 1. Each group's noise takes the quantiles of its law, shuffled,
+    so that its own median and mean hardly differ from those.
+    """
+
+    task: ClassVar[str] = "regression"
+    input_shape: ClassVar[tuple[int, ...]] = (GROUPS,)
+    outputs: ClassVar[int | None] = 1
+
+    def draw_law(self, rng: np.random.Generator) -> np.ndarray:
+        """Levels: (8, 1)."""
+        return rng.uniform(-2, 2, (GROUPS, 1))
+
+    def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Targets (n, 1)."""
+        group, noise = self.groups(), np.empty(self.n)
+        for k in range(GROUPS):
+            m = int((group == k).sum())
+            noise[group == k] = -np.log1p(-(rng.permutation(m) + 0.5) / m)
+        return np.eye(GROUPS)[group], self.law()[group] + noise[:, None]
+
+
+@dataclass(frozen=True)
+class ToyVectors(Drawn):
+    """Vectors of random length along the direction of their group: the angle can fall to 0."""
+
+    task: ClassVar[str] = "vectors"
+    input_shape: ClassVar[tuple[int, ...]] = (GROUPS,)
+    outputs: ClassVar[int | None] = 3
+
+    def draw_law(self, rng: np.random.Generator) -> np.ndarray:
+        """Directions: (8, 3) unit rows."""
+        rows = rng.normal(size=(GROUPS, 3))
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+    def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Targets (n, 3)."""
+        group = self.groups()
+        return np.eye(GROUPS)[group], self.law()[group] * rng.uniform(0.5, 2, (self.n, 1))
+
+
+@dataclass(frozen=True)
+class ToyDistribution(Drawn):
+    """The distribution over 4 outcomes that each group has: the divergence can fall to 0."""
+
+    task: ClassVar[str] = "distribution"
+    input_shape: ClassVar[tuple[int, ...]] = (GROUPS,)
+    outputs: ClassVar[int | None] = 4
+
+    def draw_law(self, rng: np.random.Generator) -> np.ndarray:
+        """Probabilities: (8, 4), rows sum to 1."""
+        return rng.dirichlet(np.ones(4), GROUPS)
+
+    def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Targets (n, 4): the distributions themselves."""
+        group = self.groups()
+        return np.eye(GROUPS)[group], self.law()[group]
+
+
+@dataclass(frozen=True)
+class ToyCounts(Drawn):
+    """Poisson counts with a rate for each group: the likeliest rate is the group's mean count."""
+
+    task: ClassVar[str] = "count"
+    input_shape: ClassVar[tuple[int, ...]] = (GROUPS,)
+    outputs: ClassVar[int | None] = 1
+
+    def draw_law(self, rng: np.random.Generator) -> np.ndarray:
+        """Rates: (8, 1), from 0.5 to 20."""
+        return np.exp(rng.uniform(np.log(0.5), np.log(20), (GROUPS, 1)))
+
+    def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Targets (n, 1)."""
+        group = self.groups()
+        return np.eye(GROUPS)[group], rng.poisson(self.law()[group])
+
+
+@dataclass(frozen=True)
+class ToyRanking(Drawn):
+    """Pairs of points in 4 dimensions, of which one lies further along a hidden direction: a linear score finds the direction."""
+
+    task: ClassVar[str] = "ranking"
+    members: ClassVar[int] = 2
+    input_shape: ClassVar[tuple[int, ...]] = (4,)
+    outputs: ClassVar[int | None] = 1
+
+    def draw_law(self, rng: np.random.Generator) -> np.ndarray:
+        """The direction: (4,), unit length."""
+        direction = rng.normal(size=4)
+        return direction / np.linalg.norm(direction)
+
+    def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Inputs (n, 2, 4), targets (n,): +1 where the first lies further, else -1."""
+        pairs = rng.normal(size=(self.n, 2, 4))
+        utility = pairs @ self.law()
+        return pairs, np.where(utility[:, 0] > utility[:, 1], 1, -1)
+
+
+@dataclass(frozen=True)
+class ToySimilarity(Drawn):
+    """Pairs of noisy points of three kinds: an embedding that keeps the kind alone has cosine 1 within a kind and 0 between kinds."""
+
+    task: ClassVar[str] = "similarity"
+    members: ClassVar[int] = 2
+    input_shape: ClassVar[tuple[int, ...]] = (6,)
+    outputs: ClassVar[int | None] = 3
+
+    def draw_law(self, rng: np.random.Generator) -> np.ndarray:
+        """How kind (3) and noise (3) become a point: (6, 6), orthogonal."""
+        return np.linalg.qr(rng.normal(size=(6, 6)))[0]
+
+    def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Inputs (n, 2, 6), targets (n,): +1 where both are of one kind, else -1."""
+        first, second = rng.integers(3, size=(2, self.n))
+        second = np.where(np.arange(self.n) % 2, first, second)
+        return self._points((first, second), rng), np.where(first == second, 1, -1)
+
+    def _points(self, kinds: tuple[np.ndarray, ...], rng: np.random.Generator) -> np.ndarray:
+        hidden = [np.hstack((np.eye(3)[kind], rng.normal(size=(self.n, 3)))) for kind in kinds]
+        return np.stack(hidden, axis=1) @ self.law()
+
+
+@dataclass(frozen=True)
+class ToyTriplets(ToySimilarity):
+    """Triplets of the points of `ToySimilarity`: an anchor, another point of its kind, a point of another kind."""
+
+    task: ClassVar[str] = "triplets"
+    members: ClassVar[int] = 3
+
+    def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Inputs (n, 3, 6), targets (n,) of ones, which tell nothing."""
+        kind = rng.integers(3, size=self.n)
+        return self._points((kind, kind, (kind + rng.integers(1, 3, self.n)) % 3), rng), np.ones(self.n)
