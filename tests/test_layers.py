@@ -41,7 +41,7 @@ ROOMS = {
     "embeddings": {"lossbench.errors"},
     "atlas": {
         *{"torch", "lossbench.atlas", "lossbench.losses", "lossbench.outputs", "lossbench.study", "lossbench.contract"},
-        *{"lossbench.build", "lossbench.custom", "lossbench.errors"},
+        *{"lossbench.build", "lossbench.custom", "lossbench.errors", "lossbench.laws", "lossbench.case"},
     },
     "custom": {"lossbench.errors", "lossbench.losses"},
     "multirun": {

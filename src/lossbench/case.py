@@ -26,6 +26,7 @@ class Case:
         sweep: values of one hyper-parameter that are to be computed at once.
         shift_invariant: whether adding a number to all logits changes nothing; None claims neither.
         output: makes of logits what the loss takes.
+        soft_targets: whether it takes class probabilities.
     """
 
     name: str
@@ -36,6 +37,11 @@ class Case:
     sweep: dict[str, list[float]] = field(default_factory=dict)
     shift_invariant: bool | None = True
     output: Callable[[Tensor], Any] = lambda logits: logits
+    soft_targets: bool = True
+
+    def targets(self, index: Tensor, soft: Tensor) -> tuple[Tensor, ...]:
+        """Those that the loss takes."""
+        return (index, soft) if self.soft_targets else (index,)
 
     def __call__(self, logits: Tensor, target: Tensor, setting: Setting) -> Tensor:
         """Compute the loss of logits."""

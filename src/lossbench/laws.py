@@ -31,7 +31,7 @@ def one_value_for_each_example(case: Case, setting: Setting) -> None:
     """The function gives (batch,) values for indices and soft targets; the module reduces them as it says."""
     logits, target, soft = examples(torch.float32)
     output = case.output(logits)
-    for t in (target, soft):
+    for t in case.targets(target, soft):
         values = case(logits, t, setting)
         assert values.shape == (BATCH,), f"{BATCH} examples gave values of shape {tuple(values.shape)}"
         assert_close(case.module(**setting, reduction="none")(output, t), values)
@@ -66,7 +66,7 @@ def a_one_hot_target_is_the_index(case: Case, setting: Setting) -> None:
 def the_gradient_is_the_slope(case: Case, setting: Setting) -> None:
     """Gradients agree with finite differences."""
     logits, target, soft = examples()
-    for t in (target, soft):
+    for t in case.targets(target, soft):
         assert torch.autograd.gradcheck(lambda z, t=t: case(z, t, setting), logits.requires_grad_())
 
 
@@ -95,7 +95,7 @@ def extremes_stay_finite(case: Case, setting: Setting) -> None:
         excused = dtype == torch.float16 and case.module(**setting).exceeds_fp16
         for name, row in EXTREMES.items():
             logits, target = torch.tensor([row] * 2, dtype=dtype), torch.tensor([0, 0])
-            for t in (target, F.one_hot(target, CLASSES).float(), torch.full((2, CLASSES), 0.2)):
+            for t in (target, *[F.one_hot(target, CLASSES).float(), torch.full((2, CLASSES), 0.2)] * case.soft_targets):
                 values, gradient = value_and_grad(case, logits, t, setting)
                 where = f"{name} logits in {dtype}"
                 assert values.dtype == torch.float32, f"{where}: computed in {values.dtype}"
@@ -141,9 +141,9 @@ def autocast_changes_nothing(case: Case, setting: Setting) -> None:
     """Under autocast float32 logits give the same values and gradients, bfloat16 ones are computed in float32."""
     logits, target, soft = examples(torch.float32)
     with torch.autocast("cpu", torch.bfloat16):
-        inside = [value_and_grad(case, logits, t, setting) for t in (target, soft)]
+        inside = [value_and_grad(case, logits, t, setting) for t in case.targets(target, soft)]
         half = case.function(case.output(logits.bfloat16()), target, **setting)
-    for t, found in zip((target, soft), inside, strict=True):
+    for t, found in zip(case.targets(target, soft), inside, strict=True):
         assert_close(found, value_and_grad(case, logits, t, setting), rtol=1e-6, atol=1e-6)
     assert_close(half, case.function(_wider(case.output(logits.bfloat16())), target, **setting), rtol=1e-2, atol=1e-2)
     assert half.dtype == torch.float32, f"bfloat16 logits gave {half.dtype}"
@@ -180,9 +180,11 @@ WRONG = (
 
 
 def wrong_shapes_and_dtypes_are_refused(case: Case) -> None:
-    """Logits and targets that do not fit raise ValueError in one line."""
+    """Logits and targets that do not fit raise ValueError in one line (lossbench.losses.base.scores checks them)."""
     made = case.output(torch.zeros(2, 5))
     for logits, target, message in WRONG:
+        if target.is_floating_point() and not case.soft_targets:
+            continue
         said = "nothing"
         try:
             case.function(type(made)(*[logits] * len(made)) if isinstance(made, tuple) else logits, target)
@@ -203,7 +205,7 @@ def logits_predict_as_the_output(case: Case) -> None:
 def many_runs_at_once_are_the_loop(case: Case, setting: Setting) -> None:
     """vmap over logits and targets gives the values and gradients of one batch after another."""
     logits, target, soft = examples()
-    for t in (target, soft):
+    for t in case.targets(target, soft):
         stacked, targets = torch.stack([logits, logits.flip(0), 2 * logits]), torch.stack([t, t.flip(0), t])
         leaf = stacked.clone().requires_grad_()
         values = vmap(lambda z, y: case(z, y, setting))(leaf, targets)
@@ -219,7 +221,7 @@ def many_settings_at_once_are_the_loop(case: Case, name: str, values: list[float
     def total(z: Tensor, h: Tensor | float, t: Tensor) -> Tensor:
         return case(z, t, {name: h}).sum()
 
-    for t in (target, soft):
+    for t in case.targets(target, soft):
         sweep = torch.tensor(values, dtype=torch.float64)
         totals, gradients = vmap(lambda h, t=t: (total(logits, h, t), grad(total)(logits, h, t)))(sweep)
         for h, loss, gradient in zip(values, totals, gradients, strict=True):
@@ -242,6 +244,7 @@ def _wider(output: Any) -> Any:
     return type(output)(*(part.float() for part in output)) if isinstance(output, tuple) else output.float()
 
 
+OF_SOFT_TARGETS = (a_soft_target_gives_the_expected_loss, a_one_hot_target_is_the_index)
 OF_SETTINGS = (
     values_match_the_naive_reference,
     one_value_for_each_example,
@@ -267,7 +270,7 @@ def laws_of(case: Case) -> Iterator[tuple[Callable[..., None], str, Callable[[],
     """List what must hold for a loss: the law, what it is tried on, and a function that raises where it does not hold."""
     for law in OF_CASES:
         yield law, "defaults", partial(law, case)
-    for law in OF_SETTINGS:
+    for law in (law for law in OF_SETTINGS if case.soft_targets or law not in OF_SOFT_TARGETS):
         for setting in case.settings:
             yield law, ",".join(f"{name}={value}" for name, value in setting.items()) or "defaults", partial(law, case, setting)
     for law in OF_SWEEPS:

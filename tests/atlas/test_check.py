@@ -83,16 +83,16 @@ class IndexOnly(Loss):
 
 
 FAULTS: list[tuple[type[Any], str]] = [
-    (WrongSign, "pulls the true class up"),
+    (WrongSign, "the true class should rise"),
     (MeanAlready, "one value for each example"),
-    (SumForMean, "reductions"),
+    (SumForMean, "one value for each example"),
     (Broadcast, "one value for each example"),
-    (MissingLogSumExp, "finite at extremes"),
-    (FloatOfSetting, "hyper-parameters at once"),
-    (OthersMatter, "order of examples"),
-    (FirstClassMatters, "order of classes"),
-    (Detached, "gradient"),
-    (IndexOnly, "soft targets"),
+    (MissingLogSumExp, "extremes stay finite"),
+    (FloatOfSetting, "many settings at once are the loop"),
+    (OthersMatter, "no example depends on the others"),
+    (FirstClassMatters, "classes may come in any order"),
+    (Detached, "the gradient is the slope"),
+    (IndexOnly, "a one hot target is the index"),
 ]
 
 
