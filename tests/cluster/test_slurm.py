@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from conftest import ROOT, plan_run
+from moods import CAT, moody
 from test_resume import assert_same
 from typed import TYPED, assert_one_line, command
 
@@ -25,26 +26,6 @@ TRAIN = str(ROOT / "train.py")
 SLURM = ("-m", "hydra/launcher=slurm", "hydra.launcher.memory_gb=1", "hydra.launcher.cpus=1", "hydra.launcher.poll_seconds=1")
 SMALL = ("trainer=cpu", "logger=none")
 LONG = ("data=digits", "trainer=cpu", "model.dropout=0.3", "trainer.max_epochs=120", "loss=cosine_xent_head")
-MOODY = """
-import os, signal, sys
-from lossbench.losses import CrossEntropy
-
-class Moody(CrossEntropy):
-    def __init__(self, mood=0, **settings):
-        super().__init__(**settings)
-        object.__setattr__(self, "mood", mood)
-
-    def per_example(self, logits, target):
-        if self.mood == 1:
-            raise RuntimeError("the cat sat on the keyboard")
-        if self.mood == 2:
-            sys.exit(7)
-        if self.mood == 3:
-            os.kill(os.getpid(), signal.SIGKILL)
-        if self.mood == 4 and os.environ["SLURM_PROCID"] == "1":
-            raise RuntimeError("only this node has a cat")
-        return super().per_example(logits, target)
-"""
 
 
 @pytest.fixture(autouse=True)
@@ -158,23 +139,18 @@ def test_two_nodes_that_are_interrupted_end_as_they_do_alone(tmp_path: Path) -> 
 
 
 def test_a_rank_that_fails_ends_the_job_and_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "moody.py").write_text(MOODY)
-    moody(monkeypatch, tmp_path)
-    words = ("loss=cross_entropy", "loss.name=moody", "loss._target_=moody.Moody", "+loss.mood=4")
-    run = plan_run(tmp_path / "runs", "data=digits", "trainer=cpu", "trainer.num_nodes=2", "trainer.strategy=ddp", *words)
+    for name, value in moody(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    words = ("data=digits", "trainer=cpu", "trainer.num_nodes=2", "trainer.strategy=ddp", *CAT, "+loss.mood=5")
+    run = plan_run(tmp_path / "runs", *words)
     began = time.monotonic()
     job = submit(run)
     until(lambda: slurm("scontrol", "show", "job", "-o", job).count("JobState=FAILED"), 90)
     assert time.monotonic() - began < 90  # start-up included
     assert run.status["status"] == "failed"
-    assert run.status["reason"] == "rank 1 on n2: RuntimeError: only this node has a cat"
-    assert "rank 1 on n2: RuntimeError: only this node has a cat" in (run.path / "slurm.log").read_text()
-
-
-def moody(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(folder))
-    monkeypatch.setenv("LOSSBENCH_ALLOW", "moody")
-    monkeypatch.syspath_prepend(str(folder))
+    assert run.status["reason"] == "rank 1 on n2: RuntimeError: only the second has a cat"
+    assert "rank 1 on n2: RuntimeError: only the second has a cat" in (run.path / "slurm.log").read_text()
 
 
 def test_what_is_cancelled_stays_cancelled_and_goes_on_by_hand(tmp_path: Path) -> None:
@@ -215,11 +191,8 @@ def test_a_launcher_that_is_killed_attaches_again_and_submits_nothing_twice(tmp_
     assert not list(tmp_path.rglob("runs.txt"))
 
 
-def test_every_way_to_fail_is_named_and_the_sweep_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "moody.py").write_text(MOODY)
-    moody(monkeypatch, tmp_path)
-    words = ("data=toy", "trainer.max_steps=4", "loss=cross_entropy", "loss.name=moody", "loss._target_=moody.Moody", *SMALL)
-    env = {"PYTHONPATH": str(tmp_path), "LOSSBENCH_ALLOW": "moody"}
+def test_every_way_to_fail_is_named_and_the_sweep_ends(tmp_path: Path) -> None:
+    words, env = ("data=toy", "trainer.max_steps=4", *CAT, *SMALL), moody(tmp_path)
     failing = command(TRAIN, *SLURM, *words, "+loss.mood=range(4)", runs=tmp_path / "runs", env=env)
     assert_one_line(failing.returncode, failing.stderr, "3 of 4 runs failed")
     for mood, reason in {

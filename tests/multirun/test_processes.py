@@ -6,55 +6,28 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import ROOT, plan_run
+from moods import CAT, moody
 from test_resume import assert_same
 from typed import TYPED, assert_one_line, command
 
 from lossbench.contract.directory import RunDirectory
+from lossbench.multirun import processes as module
 from lossbench.multirun.processes import last_lines
 
 TRAIN = str(ROOT / "train.py")
 PROCESS = ("-m", "hydra/launcher=process", "hydra.launcher.n_jobs=2", "hydra.sweeper.report=false", "logger=none", "trainer=cpu")
-MOODY = """
-import os, signal, sys
-from lossbench.losses import CrossEntropy
-
-class Moody(CrossEntropy):
-    def __init__(self, mood=0, **settings):
-        super().__init__(**settings)
-        object.__setattr__(self, "mood", mood)
-
-    def per_example(self, logits, target):
-        if self.mood == 1:
-            raise RuntimeError("the cat sat on the keyboard")
-        if self.mood == 2:
-            sys.exit(7)
-        if self.mood == 3:
-            os.kill(os.getpid(), signal.SIGKILL)
-        if self.mood == 4:
-            bytearray(1 << 60)
-        if self.mood == 5 and os.environ.get("LOCAL_RANK") == "1":
-            raise RuntimeError("only the second has a cat")
-        return super().per_example(logits, target)
-"""
-
-
-@pytest.fixture
-def moody(tmp_path: Path) -> dict[str, str]:
-    (tmp_path / "moody.py").write_text(MOODY)
-    return {"PYTHONPATH": str(tmp_path), "LOSSBENCH_ALLOW": "moody"}
-
-
-CAT = ("loss=cross_entropy", "loss.name=moody", "loss._target_=moody.Moody")
 
 
 @pytest.mark.slow
-def test_what_happens_to_one_run_happens_to_no_other(tmp_path: Path, moody: dict[str, str]) -> None:
+def test_what_happens_to_one_run_happens_to_no_other(tmp_path: Path) -> None:
     words = ("data=toy", "trainer.max_steps=4", *CAT, "+loss.mood=range(5)")
-    done = command(TRAIN, *PROCESS, *words, runs=tmp_path / "runs", env=moody)
+    done = command(TRAIN, *PROCESS, *words, runs=tmp_path / "runs", env=moody(tmp_path))
     assert_one_line(done.returncode, done.stderr, "4 of 5 runs failed")
     reasons = {
         1: "RuntimeError: the cat sat on the keyboard",
@@ -86,8 +59,8 @@ def test_distributed_runs_side_by_side_equal_each_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_process_that_fails_is_named_by_its_rank(tmp_path: Path, moody: dict[str, str]) -> None:
-    done = command(TRAIN, *PROCESS, "data=digits", "trainer=ddp_cpu", *CAT, "+loss.mood=5", runs=tmp_path / "runs", env=moody)
+def test_a_process_that_fails_is_named_by_its_rank(tmp_path: Path) -> None:
+    done = command(TRAIN, *PROCESS, "data=digits", "trainer=ddp_cpu", *CAT, "+loss.mood=5", runs=tmp_path / "runs", env=moody(tmp_path))
     assert_one_line(done.returncode, done.stderr, "1 of 1 runs failed")
     reason = done.stdout.split("failed: ")[1].splitlines()[0]
     assert reason.startswith("rank 1 on ")
@@ -143,3 +116,38 @@ def test_the_end_of_a_log_is_read_without_the_rest(tmp_path: Path) -> None:
     log.write_text("x" * 100_000 + "\none\n\ntwo\nthree\n")
     assert last_lines(log) == ["one", "two", "three"]
     assert os.path.getsize(log) > 100_000
+
+
+def test_no_two_runs_are_given_the_same_gpu(planned: Callable[..., RunDirectory], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three GPUs, which stand-ins for the jobs only name."""
+    pair, one, cpu, many = (
+        planned("data=digits", f"seed={seed}", *words)
+        for seed, words in enumerate(
+            (("trainer.devices=2", "trainer.strategy=ddp"), (), ("trainer=cpu",), ("trainer.devices=4", "trainer.strategy=ddp"))
+        )
+    )
+    monkeypatch.setattr(module, "visible_gpus", lambda: ["4", "6", "7"])
+    monkeypatch.setattr(module, "cores", lambda most: 8)
+    monkeypatch.setattr(module.sys, "executable", "/bin/true")
+    leased: list[tuple[str, str]] = []
+    popen = subprocess.Popen
+
+    def started(words: list[str], *, env: dict[str, str], **options: Any) -> subprocess.Popen[bytes]:
+        leased.append((env["CUDA_VISIBLE_DEVICES"], env["OMP_NUM_THREADS"]))
+        return popen(words, env=env, **options)
+
+    monkeypatch.setattr(module.subprocess, "Popen", started)
+    pool = module._Pool(4)
+    pool.start(pair)
+    assert not pool.has_room(many)
+    pool.start(one)
+    assert not pool.has_room(one)
+    assert pool.has_room(cpu)
+    pool.start(cpu)
+    while len(pool.gpus) < 3:
+        pool.ended()
+    pool.start(many)  # more than there are: all of them, and the run says so itself
+    assert [gpus for gpus, _ in leased] == ["4,6", "7", "", leased[3][0]]
+    assert set(leased[3][0].split(",")) == {"4", "6", "7"}
+    assert {threads for _, threads in leased} == {"2"}
+    pool.stop(signal.SIGTERM)
