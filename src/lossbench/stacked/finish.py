@@ -90,6 +90,7 @@ def write_run(
         epochs=stacked.epoch,
         seconds=seconds,
         command=run.status.get("command", []),
+        changed_on_resume=run.status.get("changed_on_resume", []),
         made_with=made_with,
         engine="vectorized",
         resumed_at=stacked.resumed_at,
