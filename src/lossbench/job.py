@@ -87,7 +87,7 @@ def bring_to_result(run: RunDirectory) -> dict[str, Any]:
                 result = _execute(run, listener)
                 write_json(run.result_path, result)
     except Stopped:
-        if run.status["status"] == "preempted":
+        if run.status.get("status") not in ("failed", "cancelled"):  # the signal may have come before the run began
             requeue()
         raise
     run.prune_checkpoints(run.config["keep_checkpoints"])
@@ -98,7 +98,11 @@ def hand_over(run: RunDirectory) -> int:
     """Run a directory in a process of its own: distributed runs restart the command line they were started with."""
     child = subprocess.Popen([sys.executable, "-m", "lossbench.job", str(run.path)])
     with passing_on(child.pid):
-        return child.wait()
+        try:
+            return child.wait()
+        except KeyboardInterrupt:  # the terminal has told the child too, which says how it ended
+            child.wait()
+            raise
 
 
 def _execute(run: RunDirectory, listener: Listener) -> dict[str, Any]:
