@@ -48,10 +48,9 @@ def compare(name: str, unit: str, ours: Callable[[], float], reference: Callable
 def bench_losses(given: argparse.Namespace) -> list[Figure]:
     """Forward and backward of every loss of classes at (256, 1000) in float32 against F.cross_entropy, in microseconds, on one thread."""
     import torch
-    import yaml
     from torch.nn import functional as F
 
-    from lossbench.build import build
+    from lossbench.atlas.catalog import registered
     from lossbench.hardware import keep_freed_memory
     from lossbench.outputs import HeadOutput
 
@@ -79,14 +78,13 @@ def bench_losses(given: argparse.Namespace) -> list[Figure]:
         return measure
 
     figures = []
-    for path in sorted((CONF / "loss").glob("*.yaml")):
-        node = yaml.safe_load(path.read_text())
-        loss = build(node.get("loss", node), "loss")
-        if "classification" not in loss.tasks:
+    for name, entry in registered(CONF / "loss").items():
+        if "classification" not in entry.tasks:
             continue
-        output = cosines if loss.takes_cosines else HeadOutput(second, logits) if "head" in node else logits
+        loss = entry.make()
+        output = cosines if loss.takes_cosines else HeadOutput(second, logits) if entry.head else logits
         ours, reference = timer(lambda loss=loss, output=output: loss(output, target)), timer(lambda: F.cross_entropy(logits, target))
-        figures.append(compare(f"losses.{path.stem}", "us", ours, reference, 40, cost=True))
+        figures.append(compare(f"losses.{name}", "us", ours, reference, 40, cost=True))
     return figures
 
 

@@ -2,12 +2,14 @@
 
 import json
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from photos import save_photo
 
+from lossbench.atlas.catalog import registered
 from lossbench.errors import UserError
 from scripts import bench
 
@@ -96,3 +98,18 @@ def test_the_real_toy_run_is_what_the_step_figure_times(tmp_path: Path) -> None:
     assert list(config.parent.glob("tensorboard/events.*"))
     rows = (config.parent / "metrics.csv").read_text().splitlines()
     assert sum(",train/loss," in row for row in rows) == 50
+
+
+@pytest.mark.slow
+def test_every_loss_of_classes_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def once(name: str, unit: str, ours: Callable[[], float], reference: Callable[[], float], n: int, *, cost: bool) -> bench.Figure:
+        assert ours() > 0
+        return bench.Figure(name, unit, 1.0, 1.0, 1.0, (1.0, 1.0), n)
+
+    monkeypatch.setattr(bench, "compare", once)
+    threads = torch.get_num_threads()
+    names = {figure.name for figure in bench.bench_losses(Namespace())}
+    torch.set_num_threads(threads)
+    known = registered(bench.CONF / "loss")
+    assert names == {f"losses.{name}" for name, entry in known.items() if "classification" in entry.tasks}
+    assert len(names) >= 25

@@ -49,13 +49,10 @@ def test_distributed_runs_side_by_side_equal_each_alone(tmp_path: Path) -> None:
     words = ("data=digits", "trainer=ddp_cpu", "trainer.max_epochs=2")
     done = command(TRAIN, *PROCESS, *words, "seed=0,1", runs=tmp_path / "runs")
     assert (done.returncode, done.stderr) == (0, "")
-    for seed in (0, 1):
-        alone = command(TRAIN, *words, "logger=none", f"seed={seed}", runs=tmp_path / "alone")
-        assert alone.returncode == 0, alone.stderr
-        (ours, theirs) = (
-            RunDirectory(next(iter((tmp_path / where).rglob(f"seed{seed}/result.json"))).parent) for where in ("runs", "alone")
-        )
-        assert_same(ours, theirs)
+    alone = command(TRAIN, *words, "logger=none", "seed=1", runs=tmp_path / "alone")
+    assert alone.returncode == 0, alone.stderr
+    ours, theirs = (RunDirectory(next(iter((tmp_path / where).rglob("seed1/result.json"))).parent) for where in ("runs", "alone"))
+    assert_same(ours, theirs)
 
 
 @pytest.mark.slow
