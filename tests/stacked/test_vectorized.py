@@ -288,7 +288,7 @@ def test_wrong_limits_are_one_line(tmp_path: Path, words: tuple[str, ...], menti
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_interrupted_stack_goes_on(tmp_path: Path, sign: signal.Signals) -> None:
     words = (
         "-m",
@@ -316,9 +316,8 @@ def test_an_interrupted_stack_goes_on(tmp_path: Path, sign: signal.Signals) -> N
     process.send_signal(sign)
     process.wait()
     assert not list((tmp_path / "runs").rglob("result.json"))
-    if sign == signal.SIGINT:
-        assert process.returncode == 130
-        assert {run.status["status"] for run in directories(tmp_path / "runs").values()} == {"cancelled"}
+    if sign in (said := {signal.SIGINT: (130, {"cancelled"}), signal.SIGTERM: (143, {"preempted"})}):
+        assert (process.returncode, {run.status["status"] for run in directories(tmp_path / "runs").values()}) == said[sign]
     again = command(TRAIN, *words, runs=tmp_path / "runs")
     assert (again.returncode, again.stderr) == (0, "")
     resumed = int(again.stdout.split("resuming at step ")[1].split(" ")[0])

@@ -14,7 +14,7 @@ from lossbench.assemble import Parts, assemble
 from lossbench.contract.claim import Claim, all_of
 from lossbench.contract.directory import RunDirectory
 from lossbench.contract.files import synced_together, write_json
-from lossbench.errors import OwnedError, UserError, one_line
+from lossbench.errors import OwnedError, Stopped, UserError, one_line
 from lossbench.hardware import keep_freed_memory
 from lossbench.machine import check_hardware
 from lossbench.multirun.local import run_here
@@ -26,6 +26,7 @@ from lossbench.stacked.finish import histories, write_run
 from lossbench.stacked.memory import budget, peak_of, runs_at_once
 from lossbench.stacked.saved import key_of, resume, save_stack, saved_stacks, tidy
 from lossbench.stacked.train import StackedRuns, in_order
+from lossbench.stopping import SIGNALS
 
 TRIED = 8  # runs that memory is measured on
 SAVED_EVERY = 20.0  # seconds between two savings of a stack
@@ -151,9 +152,10 @@ def _run_chunk(runs: Sequence[RunDirectory], parts: Parts, device: torch.device,
         try:
             if runs:
                 _train_and_write(runs, parts, device, watch)
-        except (KeyboardInterrupt, SystemExit):
+        except (KeyboardInterrupt, SystemExit) as error:
+            state = ("preempted", f"asked to stop: {error.why}") if isinstance(error, Stopped) else ("cancelled", "interrupted by the user")
             for run in _unfinished(runs, watch):
-                run.set_status("cancelled", reason="interrupted by the user")
+                run.set_status(state[0], reason=state[1])
             raise
         except Exception as error:  # a full disk, no memory: this stack fails, the next may not
             reason = one_line(error) if isinstance(error, UserError) else f"{type(error).__name__}: {one_line(error)[:300]}"
@@ -212,6 +214,8 @@ def _train_and_write(runs: Sequence[RunDirectory], parts: Parts, device: torch.d
             stacked.train(save, tell)
         except KeyboardInterrupt:
             save(now=True)
+            if (heard := stacked.interrupted) is not None and heard in SIGNALS:
+                raise Stopped(heard.name) from None
             raise
     trained = time.perf_counter() - began
     watch.say(f"trained in {trained:.1f} s, {left / trained:,.0f} run-steps/s; measuring and writing")
@@ -222,18 +226,20 @@ def _train_and_write(runs: Sequence[RunDirectory], parts: Parts, device: torch.d
 
 @contextmanager
 def stops_between_steps(stacked: StackedRuns) -> Iterator[None]:
-    """Let Ctrl-C wait for the end of a step, so that what is saved then is whole; the second one does not wait."""
-    before = signal.getsignal(signal.SIGINT)
+    """Let Ctrl-C and SIGTERM wait for the end of a step, so that what is saved then is whole; the second one does not wait."""
+    before: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGINT, *SIGNALS)}
 
     def ask(number: int, frame: Any) -> None:
-        stacked.interrupted = True
-        signal.signal(signal.SIGINT, before)
+        stacked.interrupted = signal.Signals(number)
+        signal.signal(number, before[number])
 
-    signal.signal(signal.SIGINT, ask)
+    for number in before:
+        signal.signal(number, ask)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _write_all(runs: Sequence[RunDirectory], stacked: StackedRuns, watch: Watch, began: float) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from signal import Signals
 from typing import Any
 
 import torch
@@ -55,7 +56,7 @@ class StackedRuns:
         self._totals = torch.zeros(len(configs), 2, dtype=torch.float64, device=device)
         self.spoilt = torch.full((len(configs),), -1, device=device)  # at or before which step a run's loss stopped being finite
         self._clock, self.resumed_at = (0.0, 0), 0
-        self.interrupted = False
+        self.interrupted: Signals | None = None  # by which signal
 
     @property
     def epoch(self) -> int:
@@ -82,7 +83,7 @@ class StackedRuns:
             if self.stack.step % 50 == 0 or self.stack.step == self.parts.total_steps:
                 after_steps(self.stack.step - told)
                 told = self.stack.step
-            if self.interrupted:
+            if self.interrupted is not None:
                 raise KeyboardInterrupt
 
     def _step(self) -> None:
