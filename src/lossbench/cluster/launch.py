@@ -19,6 +19,7 @@ from lossbench.multirun.watch import Watch
 FOLDER = ".slurm"  # of a study: one folder for each array, named as SLURM knows it
 LOOKS_BEFORE_LOST = 2  # a shared file system may show a result later than the queue shows its end
 SAY_SECONDS = 30.0
+AWAY_SECONDS = 1800.0  # that the queue may be out of reach
 
 
 def run_on_slurm(runs: Sequence[RunDirectory], watch: Watch, resources: Resources, wait: bool = True, poll_seconds: float = 5.0) -> None:
@@ -54,7 +55,7 @@ def run_on_slurm(runs: Sequence[RunDirectory], watch: Watch, resources: Resource
     waiting = [run for run in queue.runs if run not in refused]
     if not wait:
         jobs = ", ".join(sorted({task.job.partition("_")[0] for task in queue.tasks().values()}))
-        watch.say(f"{len(waiting)} runs are with SLURM: {jobs or 'no job any more'}; the same command goes on from there")
+        watch.say(f"{_runs(len(waiting))} with SLURM: {jobs or 'no job any more'}; the same command goes on from there")
         return
     try:
         _wait(queue, waiting, watch, poll_seconds)
@@ -104,7 +105,7 @@ class _Queue:
                         run.set_status("failed", reason=one_line(error))
                         refused[run] = one_line(error)
                 else:
-                    watch.say(f"submitted {len(chunk)} {'run' if len(chunk) == 1 else 'runs'} as job {job} ({script})")
+                    watch.say(f"submitted {_runs(len(chunk))} as job {job} ({script})")
                     self.jobs |= {run: f"{job}_{index}" for index, run in enumerate(chunk)}
         return refused
 
@@ -158,7 +159,7 @@ class _Queue:
 def _wait(queue: _Queue, waiting: list[RunDirectory], watch: Watch, poll_seconds: float) -> None:
     """Look at the queue until every run has ended."""
     started, gone = set[RunDirectory](), dict.fromkeys(waiting, 0)
-    said, when = "", -SAY_SECONDS
+    said, when, away = "", -SAY_SECONDS, 0
 
     def ended(run: RunDirectory, reason: str | None) -> None:
         if run not in started:
@@ -168,7 +169,16 @@ def _wait(queue: _Queue, waiting: list[RunDirectory], watch: Watch, poll_seconds
 
     while waiting:
         began = time.monotonic()
-        tasks = queue.tasks()
+        try:
+            tasks, away = queue.tasks(), 0
+        except UserError as error:  # a controller that is started anew takes minutes; the jobs go on
+            away += 1
+            if away == 1:
+                watch.say(f"{one_line(error)}; looking again")
+            if away * max(poll_seconds, 1.0) > AWAY_SECONDS:
+                raise
+            time.sleep(poll_seconds)
+            continue
         for run in list(waiting):
             task = tasks.get(run)
             if task is None:
@@ -223,15 +233,19 @@ def _ask_what_to_do(queue: _Queue) -> None:
         return
     answer = ""
     if sys.stdin.isatty() and sys.stderr.isatty():
-        answer = input(f"\n{len(tasks)} runs are queued or running. Enter leaves them, c and Enter cancels them: ")
+        answer = input(f"\n{_runs(len(tasks))} queued or running. Enter leaves them, c and Enter cancels them: ")
     if answer.strip().lower() == "c":
         cancel(*(task.job for task in tasks.values()))
         print(f"cancelled {len(tasks)} jobs; runs that had begun have saved what they had")
         return
     jobs = " ".join(sorted({task.job.partition("_")[0] for task in tasks.values()}))
-    print(f"\n{len(tasks)} runs go on without this command; it attaches to them again, scancel {jobs} ends them")
+    print(f"\n{_runs(len(tasks))} going on without this command; it attaches to them again, scancel {jobs} ends them")
 
 
 def _is_owned(run: RunDirectory) -> bool:
     claim = run.claim().path
     return claim.exists() and is_alive(read_owner(claim), claim)
+
+
+def _runs(n: int) -> str:
+    return f"{n} {'run' if n == 1 else 'runs'}"
