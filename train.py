@@ -5,7 +5,7 @@ import sys
 import hydra
 from omegaconf import DictConfig
 
-from lossbench.commandline import explain, run_composed
+from lossbench.cli.overrides import explain, run_composed
 from lossbench.errors import UserError, exit_on_user_error, fail, one_line
 
 

@@ -20,8 +20,12 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("losses", nargs="*", metavar="LOSS", help="loss=NAME[,NAME] or module:Class")
-    parser.add_argument("--out", type=Path, help="folder of the page and its figures; default: atlas in LOSSBENCH_RUNS or runs")
-    parser.add_argument("--check", action="store_true", help="hold the losses to the laws, a line each; exit code 1 if one is broken")
+    parser.add_argument(
+        "--out", type=Path, help="folder of the page and its figures; default: atlas in LOSSBENCH_RUNS or runs"
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="hold the losses to the laws, a line each; exit code 1 if one is broken"
+    )
     parser.add_argument("--docs", action="store_true", help="write docs/losses.md and docs/img/losses of all losses")
     given = parser.parse_args()
     if given.check + given.docs > 1 or (given.docs and (given.losses or given.out)) or (given.check and given.out):

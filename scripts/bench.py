@@ -36,7 +36,9 @@ class Figure:
     n: int
 
 
-def compare(name: str, unit: str, ours: Callable[[], float], reference: Callable[[], float], n: int, *, cost: bool) -> Figure:
+def compare(
+    name: str, unit: str, ours: Callable[[], float], reference: Callable[[], float], n: int, *, cost: bool
+) -> Figure:
     """Measure both alternately n times; the ratio is the median of the n ratios of neighbours."""
     pairs = [(ours(), reference()) for _ in range(n)]
     ratios = [theirs / mine if cost else mine / theirs for mine, theirs in pairs]
@@ -52,7 +54,7 @@ def bench_losses(given: argparse.Namespace) -> list[Figure]:
 
     from lossbench.atlas.catalog import registered
     from lossbench.hardware import keep_freed_memory
-    from lossbench.outputs import HeadOutput
+    from lossbench.losses.outputs import HeadOutput
 
     keep_freed_memory()  # as in every run; without it page faults are most of both times
     torch.set_num_threads(1)
@@ -83,7 +85,10 @@ def bench_losses(given: argparse.Namespace) -> list[Figure]:
             continue
         loss = entry.make()
         output = cosines if loss.takes_cosines else HeadOutput(second, logits) if entry.head else logits
-        ours, reference = timer(lambda loss=loss, output=output: loss(output, target)), timer(lambda: F.cross_entropy(logits, target))
+        ours, reference = (
+            timer(lambda loss=loss, output=output: loss(output, target)),
+            timer(lambda: F.cross_entropy(logits, target)),
+        )
         figures.append(compare(f"losses.{name}", "us", ours, reference, 40, cost=True))
     return figures
 
@@ -115,8 +120,14 @@ def bench_step(given: argparse.Namespace) -> list[Figure]:
             return torch.optim.Adam(self.parameters())
 
     def bare() -> float:
-        data = TensorDataset(torch.eye(4).repeat(steps // epochs, 1), torch.tensor([1, 2, 3, 0]).repeat(steps // epochs))
-        options: dict[str, Any] = {"enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
+        data = TensorDataset(
+            torch.eye(4).repeat(steps // epochs, 1), torch.tensor([1, 2, 3, 0]).repeat(steps // epochs)
+        )
+        options: dict[str, Any] = {
+            "enable_progress_bar": False,
+            "enable_model_summary": False,
+            "enable_checkpointing": False,
+        }
         trainer = pl.Trainer(accelerator="cpu", max_epochs=epochs, logger=False, **options)
         task, loader = Bare(), DataLoader(data, batch_size=4)
         start = time.perf_counter()
@@ -140,11 +151,18 @@ def bench_input(given: argparse.Namespace) -> list[Figure]:
     from lossbench.hardware import keep_freed_memory
 
     if given.data is None or not given.data.is_dir():
-        raise UserError(f"--data {given.data} must be a folder of class folders with images, such as an ImageNet train/")
+        raise UserError(
+            f"--data {given.data} must be a folder of class folders with images, such as an ImageNet train/"
+        )
     keep_freed_memory()  # as in every run
     torch.set_num_threads(1)
     batch = 50
-    steps = [T.RandomResizedCrop(224), T.RandomHorizontalFlip(), T.ToTensor(), T.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))]
+    steps = [
+        T.RandomResizedCrop(224),
+        T.RandomHorizontalFlip(),
+        T.ToTensor(),
+        T.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    ]
     usual = DataLoader(ImageFolder(str(given.data), T.Compose(steps)), batch_size=batch, shuffle=True, drop_last=True)
 
     def theirs() -> float:
@@ -229,7 +247,9 @@ def bench_sweep(given: argparse.Namespace) -> list[Figure]:
     return [
         compare("sweep.toy_training", "ms/run", lambda: 1e3 * work.toy_training(many), alone, 3, cost=True),
         compare("sweep.toy_all", "ms/run", silent(ours), silent(theirs), 3, cost=True),
-        compare("sweep.heads", "steps/s", lambda: work.heads(many // 5, steps), lambda: work.one_head(steps), 3, cost=False),
+        compare(
+            "sweep.heads", "steps/s", lambda: work.heads(many // 5, steps), lambda: work.one_head(steps), 3, cost=False
+        ),
     ]
 
 
@@ -241,7 +261,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", choices=sorted(BENCHES))
     parser.add_argument("--data", type=Path, help="input: a folder of class folders with images")
-    parser.add_argument("--tiny", action="store_true", help="train, sweep: the same code, small; its figures mean nothing")
+    parser.add_argument(
+        "--tiny", action="store_true", help="train, sweep: the same code, small; its figures mean nothing"
+    )
     parser.add_argument("--json", type=Path, help="also write {figure: {ours, reference, ratio}} to this file")
     given = parser.parse_args()
     if given.json and not given.json.absolute().parent.is_dir():

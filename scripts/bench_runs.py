@@ -12,8 +12,8 @@ def plan_words(words: list[str]) -> Any:
     from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
 
-    from lossbench.commandline import load_yardstick
-    from lossbench.plan import prepare
+    from lossbench.cli.overrides import load_yardstick
+    from lossbench.config.resolve import prepare
 
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config: Any = OmegaConf.to_container(compose("train", overrides=words), resolve=True)
@@ -22,10 +22,10 @@ def plan_words(words: list[str]) -> Any:
 
 def steps_per_second(run: Any, parts: Any, steps: int) -> float:
     """Fit a run as train.py does (metrics, TensorBoard, checkpoints) and give steps per second."""
-    from lossbench.assemble import build_task
-    from lossbench.machine import quiet
-    from lossbench.run import fit, history_of
-    from lossbench.trainer import make_trainer
+    from lossbench.training.assemble import build_task
+    from lossbench.training.fit import fit, history_of
+    from lossbench.training.machine import quiet
+    from lossbench.training.trainer import make_trainer
 
     with quiet(), history_of(run, None) as history:
         task = build_task(run.config, parts)
@@ -37,9 +37,11 @@ def steps_per_second(run: Any, parts: Any, steps: int) -> float:
 
 def toy_fit(folder: Path, epochs: int, steps: int) -> float:
     """Fit the toy run and give steps per second."""
-    from lossbench.assemble import assemble
+    from lossbench.training.assemble import assemble
 
-    run = plan_words([f"runs_dir={folder}", f"trainer.max_epochs={epochs}", "trainer=cpu", "progress_bar=false", "force=true"])
+    run = plan_words(
+        [f"runs_dir={folder}", f"trainer.max_epochs={epochs}", "trainer=cpu", "progress_bar=false", "force=true"]
+    )
     return steps_per_second(run, assemble(run.config), steps)
 
 

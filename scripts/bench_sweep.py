@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from bench_runs import CONF, hush, plan_words, steps_per_second
 
-from lossbench.contract.directory import RunDirectory
 from lossbench.hardware import cores
-from lossbench.multirun.watch import Watch
+from lossbench.launch.progress import SweepProgress
+from lossbench.rundir.directory import RunDirectory
 
 TOY = ("data=toy", "data.init=random", "trainer=cpu", "progress_bar=false")
 
@@ -27,8 +27,8 @@ def toy_training(runs: int) -> float:
     """Train so many toy runs of 5,000 steps as one stack; give seconds a run."""
     import torch
 
-    from lossbench.assemble import assemble
-    from lossbench.stacked.train import StackedRuns
+    from lossbench.training.assemble import assemble
+    from lossbench.vectorized.train import StackedRuns
 
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
@@ -46,11 +46,11 @@ def toy_sweep(runs: int, vectorized: bool) -> float:
     from hydra.core.global_hydra import GlobalHydra
     from hydra.types import RunMode
 
-    from lossbench.multirun.local import run_here
-    from lossbench.multirun.sweep import sweep
-    from lossbench.stacked.launch import run_stacked
+    from lossbench.launch.local import run_here
+    from lossbench.launch.plan import sweep
+    from lossbench.vectorized.launch import run_stacked
 
-    launch: Callable[[Sequence[RunDirectory], Watch], None] = run_stacked if vectorized else run_here
+    launch: Callable[[Sequence[RunDirectory], SweepProgress], None] = run_stacked if vectorized else run_here
     with tempfile.TemporaryDirectory() as folder, initialize_config_dir(str(CONF), version_base="1.3"):
         loader = GlobalHydra.instance().config_loader()
         master = loader.load_configuration("train", [], RunMode.MULTIRUN, from_shell=False)
@@ -64,11 +64,13 @@ def heads(runs: int, steps: int) -> float:
     """Train linear heads on 5,912 x 512 features, 37 classes, batches of 64, each run in its own order; give run-steps per second."""
     import torch
 
-    from lossbench.stacked.train import StackedRuns
+    from lossbench.vectorized.train import StackedRuns
 
     with tempfile.TemporaryDirectory() as folder:
         config, parts = head_parts(Path(folder), steps)
-    configs = [{**config, "seed": k, "optimizer": {**config["optimizer"], "lr": 1e-3 * (1 + k / runs)}} for k in range(runs)]
+    configs = [
+        {**config, "seed": k, "optimizer": {**config["optimizer"], "lr": 1e-3 * (1 + k / runs)}} for k in range(runs)
+    ]
     torch.set_num_threads(cores())  # as the launcher does where there is much to compute
     stacked = StackedRuns(configs, parts, torch.device("cpu"))
     stacked.stack.train_step()
@@ -92,15 +94,22 @@ def made_in(folder: str | Path) -> tuple[str, ...]:
 
 def head_words(steps: int) -> tuple[str, ...]:
     """A linear head on features, as far as words can say it."""
-    return "data=digits", "model=linear", "loss=cross_entropy", f"trainer.max_steps={steps}", "trainer.max_epochs=1000", "trainer=cpu"
+    return (
+        "data=digits",
+        "model=linear",
+        "loss=cross_entropy",
+        f"trainer.max_steps={steps}",
+        "trainer.max_epochs=1000",
+        "trainer=cpu",
+    )
 
 
 def head_parts(folder: Path, steps: int) -> tuple[dict[str, Any], Any]:
     """The configuration and the objects of a linear head on random features."""
-    from lossbench.assemble import assemble, build_model
     from lossbench.data.module import DataModule
     from lossbench.data.source import Split
-    from lossbench.features import FeatureSource
+    from lossbench.training.assemble import assemble, build_model
+    from lossbench.training.features import FeatureSource
 
     config = plan_words([*head_words(steps), *made_in(folder)]).config
     rng = np.random.default_rng(0)
@@ -113,7 +122,12 @@ def head_parts(folder: Path, steps: int) -> tuple[dict[str, Any], Any]:
     model = build_model(config, source.input_shape, source.num_classes)
     data = DataModule(source, config["seed"], batch_size=64)
     return config, replace(
-        assemble(config), model=model, source=source, data=data, steps_per_epoch=data.batches().steps_per_epoch, total_steps=steps
+        assemble(config),
+        model=model,
+        source=source,
+        data=data,
+        steps_per_epoch=data.batches().steps_per_epoch,
+        total_steps=steps,
     )
 
 
@@ -121,7 +135,7 @@ def draw(path: Path, counts: Sequence[int] = (1, 3, 10, 30, 100, 300, 1000), alo
     """Measure sweeps of toy runs and draw seconds against runs; one run after another is measured up to three and extrapolated."""
     from matplotlib.figure import Figure
 
-    from lossbench.study.plots.curves import save_figure
+    from lossbench.plots.curves import save_figure
 
     with contextlib.redirect_stdout(io.StringIO()):
         together = [n * toy_sweep(n, vectorized=True) for n in counts]
@@ -133,9 +147,15 @@ def draw(path: Path, counts: Sequence[int] = (1, 3, 10, 30, 100, 300, 1000), alo
     axis.loglog(counts, together, "o-", color="#0072b2", label="hydra/launcher=vectorized")
     axis.loglog(alone, single, "s-", color="#d55e00", label="hydra/launcher=basic")
     axis.loglog(
-        [alone[-1], counts[-1]], [single[-1], single[-1] * counts[-1] / alone[-1]], ":", color="#d55e00", label="basic, extrapolated"
+        [alone[-1], counts[-1]],
+        [single[-1], single[-1] * counts[-1] / alone[-1]],
+        ":",
+        color="#d55e00",
+        label="basic, extrapolated",
     )
-    axis.set(xlabel="runs in the sweep", ylabel="time (s)", title="Toy runs of 5,000 steps: plan, train, measure, write")
+    axis.set(
+        xlabel="runs in the sweep", ylabel="time (s)", title="Toy runs of 5,000 steps: plan, train, measure, write"
+    )
     axis.grid(alpha=0.25, which="both")
     axis.legend(frameon=False)
     save_figure(figure, path)

@@ -52,18 +52,41 @@ def image_fit(folder: Path, cache: str, tiny: bool) -> float:
     """Images a second of the second half of an ordinary run on made-up images, logging and all."""
     from pytorch_lightning.callbacks import Callback
 
-    from lossbench.assemble import assemble, build_task
-    from lossbench.machine import quiet
-    from lossbench.run import fit, history_of, prepare_model
-    from lossbench.trainer import make_trainer
+    from lossbench.training.assemble import assemble, build_task
+    from lossbench.training.fit import fit, history_of, prepare_model
+    from lossbench.training.machine import quiet
+    from lossbench.training.trainer import make_trainer
 
     name, size, batch, steps = train_shape(tiny)
     words = [
-        *("data=fake_images", f"model={name}", "model.stem=imagenet", "optimizer=sgd", "optimizer.weight_decay=1e-4", "loss=cross_entropy"),
+        *(
+            "data=fake_images",
+            f"model={name}",
+            "model.stem=imagenet",
+            "optimizer=sgd",
+            "optimizer.weight_decay=1e-4",
+            "loss=cross_entropy",
+        ),
         *(f"data.cache={cache}", f"data.cache_dir={folder}/cache"),
-        *("data.classes=1000", f"data.n_train={4 * batch}", f"data.n_val={batch}", f"data.n_test={batch}", f"data.image_size={size}"),
-        *(f"data.batch_size={batch}", f"data.steps_per_epoch={2 * steps}", "trainer.max_epochs=1", "trainer.channels_last=true"),
-        *("trainer.precision=bf16-mixed", f"trainer.compile={str(not tiny).lower()}", f"trainer={'cpu' if tiny else 'gpu'}", "force=true"),
+        *(
+            "data.classes=1000",
+            f"data.n_train={4 * batch}",
+            f"data.n_val={batch}",
+            f"data.n_test={batch}",
+            f"data.image_size={size}",
+        ),
+        *(
+            f"data.batch_size={batch}",
+            f"data.steps_per_epoch={2 * steps}",
+            "trainer.max_epochs=1",
+            "trainer.channels_last=true",
+        ),
+        *(
+            "trainer.precision=bf16-mixed",
+            f"trainer.compile={str(not tiny).lower()}",
+            f"trainer={'cpu' if tiny else 'gpu'}",
+            "force=true",
+        ),
         *("progress_bar=false", "figures=false", f"runs_dir={folder}/runs"),
         *(("data.height=40", "data.width=48", "data.num_workers=0") if tiny else ()),
     ]

@@ -24,8 +24,8 @@ def build(overrides: list[str]) -> Any:
     from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
 
+    from lossbench.config.resolve import build_source
     from lossbench.data.images.source import FileSource
-    from lossbench.plan import build_source
 
     with initialize_config_dir(str(CONF), version_base="1.3"):
         data: Any = OmegaConf.to_container(compose("train", overrides=overrides)["data"], resolve=True)
@@ -39,7 +39,9 @@ def rows_of(source: Any) -> list[Row]:
     """Every image that is worth a word: split, path, what (unreadable or unusual), why."""
     rows = []
     for split, found in source.inspections.items():
-        for name, reason, note in zip(source.listed.files[split], found.reason.tolist(), found.note.tolist(), strict=True):
+        for name, reason, note in zip(
+            source.listed.files[split], found.reason.tolist(), found.note.tolist(), strict=True
+        ):
             if reason or note:
                 rows.append((split, str(source.folder / name), "unreadable" if reason else "unusual", reason or note))
     return rows
@@ -65,13 +67,15 @@ def describe(source: Any) -> str:
         lines.append(f"  {split:5} {good.sum():7,} images, {facts}{(~good).sum()} unreadable")
     for split, n in source.learnt().items():
         if n:
-            lines.append(f"warning: {n} {split} images have the content of a training image; a score on them says nothing about new images")
+            lines.append(
+                f"warning: {n} {split} images have the content of a training image; a score on them says nothing about new images"
+            )
     return "\n".join(lines)
 
 
 def write_csv(rows: list[Row], path: Path) -> None:
     """Write all rows to a new file."""
-    from lossbench.contract.files import write_atomic
+    from lossbench.rundir.files import write_atomic
 
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -107,6 +111,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from lossbench.commandline import explain
+    from lossbench.cli.overrides import explain
 
     exit_on_user_error(main, explain)

@@ -49,7 +49,9 @@ def main() -> None:
     digest = sha256(data).hexdigest()
     known = KNOWN.get(digest[:16])
     if known is None and not given.unknown:
-        raise UserError(f"{given.source} is none of the published lists (sha256 {digest}); --unknown converts it all the same")
+        raise UserError(
+            f"{given.source} is none of the published lists (sha256 {digest}); --unknown converts it all the same"
+        )
     try:
         lines = to_lines(entries(load_plain(data)))
     except ValueError as error:
@@ -74,12 +76,18 @@ def load_plain(data: bytes) -> Any:
     try:
         for opcode, argument, _ in pickletools.genops(data):
             if opcode.name not in harmless:
-                raise ValueError(f"refused, nothing was run: {opcode.name} {str(argument or '')[:60]} is not needed for a list of images")
-            if "PUT" in opcode.name and int(argument or 0) > len(data):  # it would take memory for all the numbers below
+                raise ValueError(
+                    f"refused, nothing was run: {opcode.name} {str(argument or '')[:60]} is not needed for a list of images"
+                )
+            if "PUT" in opcode.name and int(argument or 0) > len(
+                data
+            ):  # it would take memory for all the numbers below
                 raise ValueError(f"refused: {opcode.name} {argument}")
         return PlainUnpickler(io.BytesIO(data), encoding="utf-8").load()
     except Exception as error:  # pickle raises some ten kinds of errors on what is no pickle
-        raise ValueError(one_line(error) if "refused" in str(error) else f"not a pickled list ({one_line(error)[:100]})") from error
+        raise ValueError(
+            one_line(error) if "refused" in str(error) else f"not a pickled list ({one_line(error)[:100]})"
+        ) from error
 
 
 def entries(value: Any) -> list[Entry]:
@@ -95,10 +103,16 @@ def entries(value: Any) -> list[Entry]:
         ValueError: it is none of these.
     """
     if not isinstance(value, list | tuple) or not value:
-        raise ValueError(f"expected a list of images, found {'an empty ' * (value in ([], (), {}))}{type(value).__name__}")
+        raise ValueError(
+            f"expected a list of images, found {'an empty ' * (value in ([], (), {}))}{type(value).__name__}"
+        )
     if len(value) == 2 and all(isinstance(part, list | tuple) for part in value):
         names, labels = value
-        if len(names) == len(labels) and all(type(name) is str for name in names) and all(type(label) is int for label in labels):
+        if (
+            len(names) == len(labels)
+            and all(type(name) is str for name in names)
+            and all(type(label) is int for label in labels)
+        ):
             return list(zip(names, labels, strict=True))
     return [_entry(number, item) for number, item in enumerate(value, 1)]
 
@@ -126,7 +140,11 @@ def to_lines(found: list[Entry]) -> list[str]:
         line = name if label is None else f"{name} {label}"
         if reason := unsafe(name):
             raise ValueError(f"entry {number}: {name!r} {reason}")
-        if len(line.splitlines()) != 1 or line.startswith("#") or split_line(line) != (name, None if label is None else str(label)):
+        if (
+            len(line.splitlines()) != 1
+            or line.startswith("#")
+            or split_line(line) != (name, None if label is None else str(label))
+        ):
             raise ValueError(f"entry {number}: {name!r} cannot be written as a line")
     twice = next((name for name, count in Counter(name for name, _ in found).items() if count > 1), None)
     if twice is not None:

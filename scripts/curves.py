@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from lossbench.contract.directory import RunDirectory
 from lossbench.errors import UserError, exit_on_user_error
+from lossbench.rundir.directory import RunDirectory
 
 
 def main() -> None:
@@ -17,7 +17,7 @@ def main() -> None:
     if given.out.suffix not in (".png", ".svg", ".pdf"):
         raise UserError(f"--out {given.out}: the ending must be .png, .svg or .pdf")
 
-    from lossbench.study.plots.curves import PANELS, draw_curves, save_figure
+    from lossbench.plots.curves import PANELS, draw_curves, save_figure
 
     save_figure(draw_curves([RunDirectory(path) for path in given.run_dirs], tuple(given.metrics or PANELS)), given.out)
     print(given.out)

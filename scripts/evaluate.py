@@ -18,8 +18,8 @@ def other_data(overrides: list[str], own: str) -> Any:
     from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
 
+    from lossbench.config.resolve import build_source
     from lossbench.data.module import DataModule
-    from lossbench.plan import build_source
 
     if not any(word.startswith("data=") for word in overrides):
         overrides = [f"data={own}", *overrides]
@@ -57,7 +57,9 @@ def main() -> None:
     n = len((data or run.parts.data).split(given.split))
     seen = trained_on(run, data, given.split) if data else 0
     if seen:
-        print(f"warning: the run was trained on {seen} of these {n} examples; its score on them says nothing about new data")
+        print(
+            f"warning: the run was trained on {seen} of these {n} examples; its score on them says nothing about new data"
+        )
     print(f"{given.run_dir}, {given.split} split, n = {n}; ± is the half-width of the 95 % interval")
     for name, metric in metrics.items():
         print(f"  {name:24}{metric.value:12.5g}" + ("" if metric.half_width is None else f" ± {metric.half_width:.3g}"))
@@ -66,6 +68,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    from lossbench.commandline import explain
+    from lossbench.cli.overrides import explain
 
     exit_on_user_error(main, explain)

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from bench_runs import plan_words
 
-from lossbench.callbacks.checkpoint import read_checkpoint
-from lossbench.cluster.script import Resources, job_script
 from lossbench.errors import UserError, exit_on_user_error
+from lossbench.launch.slurm.script import Resources, job_script
+from lossbench.training.callbacks.checkpoint import read_checkpoint
 
 WORDS = ("data=digits", "trainer=cpu", "model.dropout=0.3", "loss=cosine_xent_head", "logger=none")
 WAYS = ("requeue", "signal", "preemption", "kill", "time limit")
@@ -41,7 +41,9 @@ def main() -> None:
             same = soaked.fingerprint() == whole.fingerprint()
             good += same
             what = f"last resumed at step {(soaked.run.result() or {})['resumed_at']}, {time.monotonic() - began:.0f} s"
-            print(f"{k + 1}/{given.count} {', '.join(seen)}: {'identical' if same else 'DIFFERENT'}, {what}", flush=True)
+            print(
+                f"{k + 1}/{given.count} {', '.join(seen)}: {'identical' if same else 'DIFFERENT'}, {what}", flush=True
+            )
     print(f"{good} of {given.count} bit-identical")
     if good < given.count:
         raise UserError(f"{given.count - good} interrupted runs differ from the one that was left alone")
@@ -74,7 +76,7 @@ class Soaked:
 
     def submit(self) -> None:
         """Start it, or go on with it."""
-        self.job = ask("sbatch", "--parsable", str(self.run.path / "job.sh"))
+        self.job = cache("sbatch", "--parsable", str(self.run.path / "job.sh"))
 
     def interrupt(self, way: str) -> None:
         """Interrupt it and see that it goes on."""
@@ -84,17 +86,24 @@ class Soaked:
             self.submit()
             return
         if way == "preemption":
-            node = ask("squeue", "-h", "-j", self.job, "-o", "%N")
-            ask("sbatch", "--partition=high", f"--nodelist={node}", "--cpus-per-task=4", "--output=/dev/null", "--wrap=sleep 1")
+            node = cache("squeue", "-h", "-j", self.job, "-o", "%N")
+            cache(
+                "sbatch",
+                "--partition=high",
+                f"--nodelist={node}",
+                "--cpus-per-task=4",
+                "--output=/dev/null",
+                "--wrap=sleep 1",
+            )
         commands = {
             "requeue": ("scontrol", "requeue", self.job),
             "signal": ("scancel", "--signal=USR1", self.job),
             "time limit": ("scontrol", "update", f"JobId={self.job}", "TimeLimit=1"),
         }
         if way in commands:
-            ask(*commands[way])
+            cache(*commands[way])
         self.until(lambda: self.state() != "RUNNING", 240)
-        ask("scontrol", "update", f"JobId={self.job}", "TimeLimit=10")
+        cache("scontrol", "update", f"JobId={self.job}", "TimeLimit=10")
 
     def rows(self) -> int:
         """Rows of the history, which grow while it trains."""
@@ -102,24 +111,30 @@ class Soaked:
 
     def state(self) -> str:
         """What the queue says of the job; nothing once it is over."""
-        return ask("squeue", "-h", "-j", self.job, "-o", "%T")
+        return cache("squeue", "-h", "-j", self.job, "-o", "%T")
 
     def until(self, happened: Callable[[], bool], seconds: float) -> None:
         """Wait for something, or for the end of the run."""
         end = time.monotonic() + seconds
         while self.run.result() is None and not happened():
             if time.monotonic() > end:
-                raise UserError(f"nothing happened to job {self.job} within {seconds:.0f} s; {self.run.path}/slurm.log says more")
+                raise UserError(
+                    f"nothing happened to job {self.job} within {seconds:.0f} s; {self.run.path}/slurm.log says more"
+                )
             time.sleep(0.2)
 
     def fingerprint(self) -> tuple[object, ...]:
         """Weights, history without the clock, and metrics, bit for bit."""
         weights = read_checkpoint(self.run.checkpoint("last"))["state_dict"]
         rows = [row for row in self.run.metrics_path.read_text().splitlines() if "steps_per_second" not in row]
-        return {name: tensor.numpy().tobytes() for name, tensor in weights.items()}, rows, (self.run.result() or {})["metrics"]
+        return (
+            {name: tensor.numpy().tobytes() for name, tensor in weights.items()},
+            rows,
+            (self.run.result() or {})["metrics"],
+        )
 
 
-def ask(*words: str) -> str:
+def cache(*words: str) -> str:
     """Run a command of SLURM."""
     try:
         return subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()

@@ -5,8 +5,8 @@ import os
 from pathlib import Path
 
 from lossbench.errors import UserError, exit_on_user_error
-from lossbench.study.records import find_runs
-from lossbench.study.survey import survey
+from lossbench.report.records import find_runs
+from lossbench.report.survey import survey
 
 
 def main() -> None:
@@ -14,7 +14,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     default = Path(os.environ.get("LOSSBENCH_RUNS") or "runs")
     parser.add_argument(
-        "folders", nargs="*", type=Path, metavar="DIR", help="run directories or folders of them; default: LOSSBENCH_RUNS or runs"
+        "folders",
+        nargs="*",
+        type=Path,
+        metavar="DIR",
+        help="run directories or folders of them; default: LOSSBENCH_RUNS or runs",
     )
     parser.add_argument("--most", type=int, default=20, help="runs listed of each state")
     given = parser.parse_args()

@@ -49,7 +49,9 @@ class Page:
         self._to, self._back, self._buffer, self._count = to, back, b"", 0
         self.events: list[dict[str, Any]] = []
         target = self.send("Target.createTarget", {"url": "about:blank"}, session=None)["targetId"]
-        self._session = self.send("Target.attachToTarget", {"targetId": target, "flatten": True}, session=None)["sessionId"]
+        self._session = self.send("Target.attachToTarget", {"targetId": target, "flatten": True}, session=None)[
+            "sessionId"
+        ]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.send(f"{domain}.enable")
 
@@ -70,7 +72,10 @@ class Page:
     def open(self, url: str, width: int, height: int = 900, dark: bool = False) -> None:
         """Show a page at a width in CSS pixels and wait until it has loaded."""
         self.events.clear()
-        self.send("Emulation.setDeviceMetricsOverride", {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600})
+        self.send(
+            "Emulation.setDeviceMetricsOverride",
+            {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600},
+        )
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self.send("Emulation.setEmulatedMedia", {"features": scheme})
         self.send("Page.navigate", {"url": url})
@@ -105,7 +110,9 @@ class Page:
 
     def fetched(self) -> list[str]:
         """The addresses that were asked for."""
-        return [event["params"]["request"]["url"] for event in self.events if event["method"] == "Network.requestWillBeSent"]
+        return [
+            event["params"]["request"]["url"] for event in self.events if event["method"] == "Network.requestWillBeSent"
+        ]
 
     def screenshot(self, path: Path) -> None:
         """Save a picture of the whole page."""
@@ -138,3 +145,24 @@ def browse(program: str) -> Iterator[Page]:
             process.wait()
             os.close(to)
             os.close(back)
+
+
+# JavaScript: the boxes of all figures; the least contrast of any text with the page.
+BOXES = """[...document.querySelectorAll('figure svg')].map(svg => {
+  const box = svg.getBoundingClientRect();
+  const scale = box.width / svg.viewBox.baseVal.width;
+  const sizes = [...svg.querySelectorAll('text')].map(text => parseFloat(getComputedStyle(text).fontSize) * scale);
+  return {name: svg.closest('figure').id, left: box.left, right: box.right, height: box.height, smallest: Math.min(...sizes),
+          marks: svg.querySelectorAll('path, use').length};
+})"""
+
+CONTRAST = """(() => {
+  const linear = v => v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4;
+  const light = colour => { const [r, g, b] = colour.match(/\\d+/g).map(Number).map(linear);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+  const paper = light(getComputedStyle(document.body).backgroundColor);
+  const ratio = colour => { const value = light(colour); return (Math.max(value, paper) + 0.05) / (Math.min(value, paper) + 0.05); };
+  const shown = [...document.querySelectorAll('p, li, td, th, figcaption, dt, dd, svg text')].filter(node => node.textContent.trim() &&
+    (!node.closest('svg') || (node.getAttribute('style') + node.getAttribute('fill')).includes('var(')));
+  return Math.min(...shown.map(node => ratio(node.closest('svg') ? getComputedStyle(node).fill : getComputedStyle(node).color)));
+})()"""

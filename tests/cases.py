@@ -7,8 +7,8 @@ import numpy as np
 import torch
 
 from lossbench import losses
-from lossbench.case import Case
-from lossbench.outputs import HeadOutput
+from lossbench.losses.case import Case
+from lossbench.losses.outputs import HeadOutput
 
 LOGIT_SHARE = 0.5  # stands in for the head: its logits are half the embedding
 
@@ -32,7 +32,9 @@ def _softmax(row: np.ndarray) -> np.ndarray:
 
 def _cross_entropy(row: np.ndarray, y: int, weight: list[float] | None = None, label_smoothing: float = 0.0) -> float:
     target = np.eye(len(row))[y] * (1 - label_smoothing) + label_smoothing / len(row)
-    return -float(sum(t * w * math.log(p) for t, w, p in zip(target, weight or [1] * len(row), _softmax(row), strict=True)))
+    return -float(
+        sum(t * w * math.log(p) for t, w, p in zip(target, weight or [1] * len(row), _softmax(row), strict=True))
+    )
 
 
 def _cosine_prob(row: np.ndarray, y: int, alpha: float = 0.9, beta: float = 1.0) -> float:
@@ -65,7 +67,9 @@ def _poly1(row: np.ndarray, y: int, epsilon: float = 2.0) -> float:
     return -math.log(p) + epsilon * (1 - p)
 
 
-def _symmetric(row: np.ndarray, y: int, xent_weight: float = 0.1, reverse_weight: float = 1.0, log_zero: float = -4.0) -> float:
+def _symmetric(
+    row: np.ndarray, y: int, xent_weight: float = 0.1, reverse_weight: float = 1.0, log_zero: float = -4.0
+) -> float:
     p, log_target = _softmax(row), [0.0 if c == y else log_zero for c in range(len(row))]
     return -xent_weight * math.log(p[y]) - reverse_weight * float(sum(p * log_target))
 
@@ -113,7 +117,12 @@ CASES = (
         losses.CrossEntropy,
         losses.cross_entropy,
         _cross_entropy,
-        ({}, {"label_smoothing": 0.1}, {"weight": [1.0, 2.0, 0.5, 0.0, 3.0]}, {"weight": [1, 2, 0.5, 0, 3], "label_smoothing": 0.3}),
+        (
+            {},
+            {"label_smoothing": 0.1},
+            {"weight": [1.0, 2.0, 0.5, 0.0, 3.0]},
+            {"weight": [1, 2, 0.5, 0, 3], "label_smoothing": 0.3},
+        ),
         {"label_smoothing": [0.0, 0.1, 0.9]},
     ),
     Case(
@@ -162,8 +171,17 @@ CASES = (
         shift_invariant=False,
         output=lambda logits: HeadOutput(logits, LOGIT_SHARE * logits),
     ),
-    Case("focal", losses.Focal, losses.focal, _focal, ({}, {"gamma": 0}, {"gamma": 0.5}), {"gamma": [0.0, 0.5, 2.0, 5.0]}),
-    Case("poly1", losses.Poly1, losses.poly1, _poly1, ({}, {"epsilon": -1.0}, {"epsilon": 0.0}), {"epsilon": [-1.0, 0.0, 2.0]}),
+    Case(
+        "focal", losses.Focal, losses.focal, _focal, ({}, {"gamma": 0}, {"gamma": 0.5}), {"gamma": [0.0, 0.5, 2.0, 5.0]}
+    ),
+    Case(
+        "poly1",
+        losses.Poly1,
+        losses.poly1,
+        _poly1,
+        ({}, {"epsilon": -1.0}, {"epsilon": 0.0}),
+        {"epsilon": [-1.0, 0.0, 2.0]},
+    ),
     Case(
         "symmetric_cross_entropy",
         losses.SymmetricCrossEntropy,
@@ -227,7 +245,10 @@ CASES = (
 
 def _bce(row: np.ndarray, y: int, weight: list[float] | None = None) -> float:
     sigmoid = 1 / (1 + np.exp(-row))
-    terms = [-w * math.log(s if k == y else 1 - s) for k, (s, w) in enumerate(zip(sigmoid, weight or [1] * len(row), strict=True))]
+    terms = [
+        -w * math.log(s if k == y else 1 - s)
+        for k, (s, w) in enumerate(zip(sigmoid, weight or [1] * len(row), strict=True))
+    ]
     return sum(terms) / len(row)
 
 
@@ -237,7 +258,12 @@ def _multi_margin(row: np.ndarray, y: int, margin: float = 1.0, p: int = 1) -> f
 
 CASES += (
     Case("nll", losses.NLL, losses.nll, _cross_entropy, ({}, {"weight": [1.0, 2.0, 0.5, 0.0, 3.0]})),
-    Case("softmax_mse", losses.SoftmaxMSE, losses.softmax_mse, lambda row, y: float(((_softmax(row) - np.eye(len(row))[y]) ** 2).mean())),
+    Case(
+        "softmax_mse",
+        losses.SoftmaxMSE,
+        losses.softmax_mse,
+        lambda row, y: float(((_softmax(row) - np.eye(len(row))[y]) ** 2).mean()),
+    ),
     Case("bce", losses.BCE, losses.bce, _bce, ({}, {"weight": [1.0, 2.0, 0.5, 0.0, 3.0]}), shift_invariant=False),
     Case(
         "multi_margin",

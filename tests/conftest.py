@@ -7,9 +7,9 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from lossbench.commandline import load_yardstick
-from lossbench.contract.directory import RunDirectory
-from lossbench.plan import prepare
+from lossbench.cli.overrides import load_yardstick
+from lossbench.config.resolve import prepare
+from lossbench.rundir.directory import RunDirectory
 
 ROOT = Path(__file__).parents[1]
 

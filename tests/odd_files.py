@@ -46,12 +46,18 @@ def _header_only(width: int, height: int) -> bytes:
 _CUT = "truncated: the file ends before the image does"
 BAD = {
     "empty.jpg": (b"", "empty file"),
-    "page.jpg": (b"<html>404</html>", "not an image (begins with b'<html>40'); JPEG, PNG, GIF, WebP, BMP and TIFF are read"),
+    "page.jpg": (
+        b"<html>404</html>",
+        "not an image (begins with b'<html>40'); JPEG, PNG, GIF, WebP, BMP and TIFF are read",
+    ),
     "script.jpg": (
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
         "not an image (begins with b'%!PS-Ado'); JPEG, PNG, GIF, WebP, BMP and TIFF are read",
     ),
-    "old.heic": (b"P6\n1 1\n255\nabc", "not an image (begins with b'P6\\n1 1\\n2'); JPEG, PNG, GIF, WebP, BMP and TIFF are read"),
+    "old.heic": (
+        b"P6\n1 1\n255\nabc",
+        "not an image (begins with b'P6\\n1 1\\n2'); JPEG, PNG, GIF, WebP, BMP and TIFF are read",
+    ),
     "half.jpg": (encode(NOISE, "JPEG")[:2000], _CUT),
     "half_progressive.jpg": (encode(NOISE, "JPEG", progressive=True)[:2000], _CUT),
     "half.png": (encode(NOISE, "PNG")[:5000], _CUT),
@@ -92,5 +98,9 @@ def write_bad(folder: Path) -> dict[str, str]:
     (folder / "gone.jpg").symlink_to(folder / "nothing.jpg")
     (folder / "folder.jpg").mkdir()
     os.mkfifo(folder / "pipe.jpg")
-    special = {"gone.jpg": "does not exist (a broken link)", "folder.jpg": "is a directory", "pipe.jpg": "is not a regular file"}
+    special = {
+        "gone.jpg": "does not exist (a broken link)",
+        "folder.jpg": "is a directory",
+        "pipe.jpg": "is not a regular file",
+    }
     return {name: reason for name, (_, reason) in BAD.items()} | special

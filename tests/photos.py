@@ -24,13 +24,17 @@ def make_imagenet(root: Path, classes: int = 3, train: int = 10, val: int = 2) -
     return root
 
 
-def make_pets(root: Path, breeds: tuple[str, ...] = ("Abyssinian", "american_bulldog", "Bengal"), trainval: int = 6, test: int = 3) -> Path:
+def make_pets(
+    root: Path, breeds: tuple[str, ...] = ("Abyssinian", "american_bulldog", "Bengal"), trainval: int = 6, test: int = 3
+) -> Path:
     """images/ and annotations/ as the official download has them."""
     lines: dict[str, list[str]] = {"trainval": [], "test": []}
     for label, breed in enumerate(breeds, 1):
         for i in range(trainval + test):
             save_photo(root / "images" / f"{breed}_{i}.jpg", 100 * label + i)
-            lines["trainval" if i < trainval else "test"].append(f"{breed}_{i} {label} {1 if breed[0].isupper() else 2} 1")
+            lines["trainval" if i < trainval else "test"].append(
+                f"{breed}_{i} {label} {1 if breed[0].isupper() else 2} 1"
+            )
     (root / "annotations").mkdir()
     for name, rows in lines.items():
         (root / "annotations" / f"{name}.txt").write_text("\n".join(rows) + "\n")

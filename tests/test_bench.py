@@ -38,7 +38,9 @@ def test_both_are_measured_alternately_and_compared_with_their_neighbour() -> No
     assert (figure.ours, figure.reference) == (4, 8)
 
 
-def test_the_table_and_the_json_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_table_and_the_json_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     figures = [
         bench.Figure("losses.a", "us", 5.0, 10.0, 2.0, (1.9, 2.1), 40),
         bench.Figure("losses.b", "us", 8.0, 4.0, 0.5, (0.4, 0.6), 40),
@@ -68,7 +70,9 @@ def test_a_mistake_measures_nothing(words: list[str], monkeypatch: pytest.Monkey
 def test_the_input_figures_come_from_real_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for i in range(52):
         save_photo(tmp_path / "photos" / f"class{i % 3}" / f"{i}.jpg", i)
-    monkeypatch.setattr(bench, "compare", lambda name, unit, ours, theirs, n, *, cost: (name, unit, ours() > 0, theirs() > 0, cost))
+    monkeypatch.setattr(
+        bench, "compare", lambda name, unit, ours, theirs, n, *, cost: (name, unit, ours() > 0, theirs() > 0, cost)
+    )
     figures = bench.bench_input(Namespace(data=tmp_path / "photos"))
     assert figures == [("input.none", "images/s", True, True, False), ("input.disk", "images/s", True, True, False)]
     with pytest.raises(UserError, match=r"--data None must be a folder of class folders"):
@@ -102,7 +106,9 @@ def test_the_real_toy_run_is_what_the_step_figure_times(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_every_loss_of_classes_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
-    def once(name: str, unit: str, ours: Callable[[], float], reference: Callable[[], float], n: int, *, cost: bool) -> bench.Figure:
+    def once(
+        name: str, unit: str, ours: Callable[[], float], reference: Callable[[], float], n: int, *, cost: bool
+    ) -> bench.Figure:
         assert ours() > 0
         return bench.Figure(name, unit, 1.0, 1.0, 1.0, (1.0, 1.0), n)
 

@@ -30,7 +30,9 @@ def test_suggest(name: str, options: list[str], clause: str) -> None:
     assert suggest(name, iter(options)) == clause
 
 
-@pytest.mark.parametrize(("error", "line"), [(ValueError("a\n  b\tc "), "a b c"), (KeyError(), "KeyError"), (OSError(" \n"), "OSError")])
+@pytest.mark.parametrize(
+    ("error", "line"), [(ValueError("a\n  b\tc "), "a b c"), (KeyError(), "KeyError"), (OSError(" \n"), "OSError")]
+)
 def test_one_line(error: Exception, line: str) -> None:
     assert one_line(error) == line
 
@@ -46,7 +48,9 @@ def test_one_line(error: Exception, line: str) -> None:
 )
 def test_exit_codes(error: BaseException, code: int, printed: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        exit_on_user_error(raiser(error), lambda error: f"explained {error}" if isinstance(error, LookupError) else None)
+        exit_on_user_error(
+            raiser(error), lambda error: f"explained {error}" if isinstance(error, LookupError) else None
+        )
     assert caught.value.code == code
     assert capsys.readouterr().err == printed
 

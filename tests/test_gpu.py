@@ -6,7 +6,7 @@ import pytest
 import torch
 from conftest import plan_run
 
-from lossbench.job import start
+from lossbench.job.start import start
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")]
 SMALL = (
@@ -19,15 +19,34 @@ SMALL = (
         "data.image_size=32",
         "data.batch_size=16",
     ),
-    *("data.height=40", "data.width=50", "model=resnet18", "model.stem=imagenet", "trainer=gpu", "trainer.max_epochs=2"),
+    *(
+        "data.height=40",
+        "data.width=50",
+        "model=resnet18",
+        "model.stem=imagenet",
+        "trainer=gpu",
+        "trainer.max_epochs=2",
+    ),
 )
 
 
 @pytest.mark.parametrize("cache", ["none", "disk", "gpu"])
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "16-mixed"])
 def test_everything_at_once(tmp_path: Path, cache: str, precision: str) -> None:
-    words = ("augment.mixup=0.2", "augment.cutmix=1.0", "augment.erasing=0.5", "callbacks=ema", "scheduler=finetune", "optimizer=adamw")
-    more = (f"data.cache={cache}", f"trainer.precision={precision}", "trainer.channels_last=true", "trainer.accumulate_grad_batches=2")
+    words = (
+        "augment.mixup=0.2",
+        "augment.cutmix=1.0",
+        "augment.erasing=0.5",
+        "callbacks=ema",
+        "scheduler=finetune",
+        "optimizer=adamw",
+    )
+    more = (
+        f"data.cache={cache}",
+        f"trainer.precision={precision}",
+        "trainer.channels_last=true",
+        "trainer.accumulate_grad_batches=2",
+    )
     result = start(plan_run(tmp_path / "runs", *SMALL, *words, *more, f"data.cache_dir={tmp_path / 'cache'}"))
     assert (result["steps"], result["device"]) == (8, "cuda:0")
     assert result["n"] == {"val": 13, "test": 15}
@@ -41,5 +60,11 @@ def test_crops_on_the_device_are_those_on_the_cpu(tmp_path: Path) -> None:
 
 
 def test_a_compiled_model_with_batchnorm_over_all_processes(tmp_path: Path) -> None:
-    words = ("trainer=ddp", "trainer.devices=1", "trainer.sync_batchnorm=true", "trainer.compile=true", "trainer.precision=bf16-mixed")
+    words = (
+        "trainer=ddp",
+        "trainer.devices=1",
+        "trainer.sync_batchnorm=true",
+        "trainer.compile=true",
+        "trainer.precision=bf16-mixed",
+    )
     assert start(plan_run(tmp_path / "runs", *SMALL, *words, f"data.cache_dir={tmp_path / 'cache'}"))["steps"] == 8

@@ -25,7 +25,11 @@ class Driver:
 
 
 def play(
-    monkeypatch: pytest.MonkeyPatch, driver: Driver | None, platform: str = "linux", kfd: bool = False, machine: str = "x86_64"
+    monkeypatch: pytest.MonkeyPatch,
+    driver: Driver | None,
+    platform: str = "linux",
+    kfd: bool = False,
+    machine: str = "x86_64",
 ) -> None:
     def load(name: str) -> Driver:
         if driver is None or name != {"linux": "libcuda.so.1", "win32": "nvcuda.dll"}[platform]:

@@ -10,49 +10,65 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 SRC = ROOT / "src"
-MODULES = {".".join(path.relative_to(SRC).with_suffix("").parts).removesuffix(".__init__"): path for path in SRC.rglob("*.py")}
+MODULES = {
+    ".".join(path.relative_to(SRC).with_suffix("").parts).removesuffix(".__init__"): path for path in SRC.rglob("*.py")
+}
 HEAVY = {"torch", "torchvision", "pytorch_lightning", "lightning", "torchmetrics"}
 LIGHT = [
-    "config", "rules", "errors", "seeds", "plan", "build", "job", "report", "commandline", "hardware", "schedules", "predictions", "custom",
-    "states", "stopping", "ranks", "cluster.allocation", "cluster.launch", "cluster.queue", "cluster.script",
-    "contract.claim", "contract.directory", "contract.files", "contract.history", "contract.identity",
-    "units", "stacked.eligible", "data.source", "data.toy", "data.toys", "data.digits", "data.order", "data.augment",
-    "predict", "embeddings",
-    *(f"data.images.{name}" for name in ("source", "drawn", "imagenet", "pets", "folder", "fake")),
+    "errors", "seeds", "hardware", "metrics.units", "training.schedules", "training.predictions", "data.embeddings",
+    "data.source", "data.toy", "data.toys", "data.digits", "data.order", "data.augment", "vectorized.eligible",
+    *(f"data.images.{name}" for name in ("source", "random_split", "imagenet", "pets", "folder", "fake")),
     *(f"data.images.{name}" for name in ("subset", "lists", "inspection", "decode")),
-    *(name.removeprefix("lossbench.") for name in MODULES if name.startswith(("lossbench.study.", "lossbench.multirun."))),
+    *(
+        name.removeprefix("lossbench.")
+        for name in MODULES
+        if name.startswith(tuple(f"lossbench.{room}." for room in ("cli", "config", "rundir", "job", "launch", "report", "plots")))
+    ),
 ]  # fmt: skip
 # Of our own modules and of HEAVY, what a room may name anywhere, also inside functions.
 ROOMS = {
-    "losses": {"torch", "lossbench.losses", "lossbench.outputs", "lossbench.rules"},
-    "case": {"torch", "lossbench.losses"},
-    "laws": {"torch", "lossbench.case"},
-    "models": {"torch", "torchvision", "lossbench.models", "lossbench.outputs", "lossbench.rules"},
-    "outputs": {"torch"},
-    "contract": {"lossbench.contract", "lossbench.errors"},
-    "data": {
-        *{"torch", "torchvision", "pytorch_lightning", "lossbench.data", "lossbench.contract"},
-        *{"lossbench.errors", "lossbench.seeds", "lossbench.config", "lossbench.hardware"},
-    },
+    "losses": {"torch", "lossbench.losses", "lossbench.config.rules"},
+    "models": {"torch", "torchvision", "lossbench.models", "lossbench.losses.outputs", "lossbench.config.rules"},
     "metrics": {"torch", "torchmetrics", "lossbench.metrics", "lossbench.errors", "lossbench.seeds"},
-    "task": {"torch", "pytorch_lightning", "lossbench.evaluation", "lossbench.metrics", "lossbench.errors", "lossbench.seeds"},
-    "evaluation": {"torch", "lossbench.metrics", "lossbench.units"},
-    "study": {"lossbench.study", "lossbench.contract", "lossbench.errors", "lossbench.seeds", "lossbench.units"},
-    "embeddings": {"lossbench.errors"},
+    "data": {
+        *{"torch", "torchvision", "pytorch_lightning", "lossbench.data", "lossbench.rundir"},
+        *{"lossbench.errors", "lossbench.seeds", "lossbench.config.schema", "lossbench.hardware"},
+    },
+    "rundir": {"lossbench.rundir", "lossbench.errors", "lossbench.hardware", "lossbench.metrics.units"},
+    "config": {
+        *{"lossbench.config", "lossbench.errors", "lossbench.rundir", "lossbench.losses"},
+        *{"lossbench.data.source", "lossbench.data.embeddings", "lossbench.training.schedules"},
+    },
+    "training": {
+        *{"torch", "torchvision", "pytorch_lightning", "torchmetrics", "lossbench.training", "lossbench.losses"},
+        *{"lossbench.models", "lossbench.data", "lossbench.metrics", "lossbench.config", "lossbench.rundir"},
+        *{"lossbench.errors", "lossbench.seeds", "lossbench.hardware", "lossbench.plots"},
+        *{"lossbench.job.signals", "lossbench.job.distributed"},
+    },
+    "training.task": {
+        *{"torch", "pytorch_lightning", "lossbench.training.evaluation", "lossbench.training.schedules"},
+        *{"lossbench.metrics", "lossbench.errors", "lossbench.seeds"},
+    },
+    "training.schedules": {"lossbench.errors", "lossbench.config.schema"},
+    "job": {"lossbench.job", "lossbench.config", "lossbench.rundir", "lossbench.errors", "lossbench.training.fit"},
+    "launch": {
+        *{"lossbench.launch", "lossbench.job", "lossbench.config", "lossbench.rundir", "lossbench.report"},
+        *{"lossbench.cli.overrides", "lossbench.errors", "lossbench.hardware"},
+    },
+    "vectorized.engine": {"torch", "lossbench.vectorized.engine", "lossbench.metrics"},
+    "report": {
+        "lossbench.report",
+        "lossbench.plots",
+        "lossbench.rundir",
+        "lossbench.metrics.units",
+        "lossbench.errors",
+        "lossbench.seeds",
+    },
+    "plots": {"lossbench.plots", "lossbench.rundir", "lossbench.errors"},
     "atlas": {
-        *{"torch", "lossbench.atlas", "lossbench.losses", "lossbench.outputs", "lossbench.study", "lossbench.contract"},
-        *{"lossbench.build", "lossbench.custom", "lossbench.errors", "lossbench.laws", "lossbench.case"},
+        *{"torch", "lossbench.atlas", "lossbench.losses", "lossbench.plots", "lossbench.rundir.files"},
+        *{"lossbench.config", "lossbench.errors", "lossbench.report"},
     },
-    "custom": {"lossbench.errors", "lossbench.losses"},
-    "multirun": {
-        *{"lossbench.multirun", "lossbench.commandline", "lossbench.plan", "lossbench.job", "lossbench.report", "lossbench.study"},
-        *{"lossbench.contract", "lossbench.errors", "lossbench.hardware", "lossbench.stopping"},
-    },
-    "cluster": {"lossbench.cluster", "lossbench.contract", "lossbench.errors", "lossbench.ranks", "lossbench.multirun"},
-    "sweep": {"torch", "lossbench.sweep", "lossbench.metrics"},
-    "schedules": {"lossbench.errors", "lossbench.config"},
-    "units": set(),
-    "report": {"lossbench.errors", "lossbench.contract", "lossbench.units", "lossbench.hardware"},
 }
 
 
@@ -75,7 +91,9 @@ def at_top(module: str) -> set[str]:
 
 
 def anywhere(module: str) -> set[str]:
-    return set(imported([node for node in ast.walk(ast.parse(MODULES[module].read_text())) if isinstance(node, ast.stmt)]))
+    return set(
+        imported([node for node in ast.walk(ast.parse(MODULES[module].read_text())) if isinstance(node, ast.stmt)])
+    )
 
 
 @pytest.mark.parametrize("room", ROOMS)
@@ -101,8 +119,8 @@ def test_what_must_start_fast_reaches_nothing_heavy(module: str) -> None:
 
 def test_planning_the_toy_run_imports_nothing_heavy(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from conftest import plan_run; import lossbench.commandline\n"
-        "from lossbench.plan import verify; run = plan_run(Path(sys.argv[1])); verify(run); print(run.path)\n"
+        "import sys; from pathlib import Path; from conftest import plan_run; import lossbench.cli.overrides\n"
+        "from lossbench.config.resolve import verify; run = plan_run(Path(sys.argv[1])); verify(run); print(run.path)\n"
         f"sys.exit(', '.join({HEAVY} & set(sys.modules)) or None)"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]

@@ -10,7 +10,7 @@ from typing import Any
 
 from conftest import ROOT
 
-from lossbench.contract.directory import RunDirectory
+from lossbench.rundir.directory import RunDirectory
 
 TYPED = {**os.environ, "OMP_NUM_THREADS": "1"}
 for inherited in ("HYDRA_FULL_ERROR", "LOSSBENCH_WORDS_ERRORS"):
@@ -18,11 +18,17 @@ for inherited in ("HYDRA_FULL_ERROR", "LOSSBENCH_WORDS_ERRORS"):
 
 
 def command(
-    *words: str, runs: Path, cwd: Path = ROOT, limit: Callable[[], object] | None = None, env: Mapping[str, str] | None = None
+    *words: str,
+    runs: Path,
+    cwd: Path = ROOT,
+    limit: Callable[[], object] | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run python with these words and wait."""
     env = {**TYPED, "LOSSBENCH_RUNS": str(runs), **(env or {})}
-    return subprocess.run([sys.executable, *words], cwd=cwd, env=env, capture_output=True, text=True, preexec_fn=limit, check=False)
+    return subprocess.run(
+        [sys.executable, *words], cwd=cwd, env=env, capture_output=True, text=True, preexec_fn=limit, check=False
+    )
 
 
 def train(*words: str, runs: Path, **options: Any) -> RunDirectory:

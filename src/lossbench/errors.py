@@ -67,7 +67,9 @@ def fail(line: str) -> NoReturn:
     sys.exit(1)
 
 
-def exit_on_user_error(main: Callable[[], object], explain: Callable[[Exception], str | None] = lambda error: None) -> NoReturn:
+def exit_on_user_error(
+    main: Callable[[], object], explain: Callable[[Exception], str | None] = lambda error: None
+) -> NoReturn:
     """Run a command; a user's mistake prints one line on standard error and exits with 1.
 
     Args:

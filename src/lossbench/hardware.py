@@ -10,7 +10,9 @@ from pathlib import Path
 
 from lossbench.errors import UserError
 
-NO_GPU = "trainer.accelerator=gpu: this machine has no usable GPU; use trainer=cpu, or trainer=auto to take what there is"
+NO_GPU = (
+    "trainer.accelerator=gpu: this machine has no usable GPU; use trainer=cpu, or trainer=auto to take what there is"
+)
 
 
 def cores(most: int = 16) -> int:

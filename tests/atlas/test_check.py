@@ -51,7 +51,9 @@ class Broadcast(Loss):
 class MissingLogSumExp(Loss):
     def per_example(self, output: Tensor, target: Tensor) -> Tensor:
         z = scores(output, target)
-        return z.exp().sum(-1).log() - (z * (target if target.is_floating_point() else torch.eye(z.shape[-1])[target])).sum(-1)
+        return z.exp().sum(-1).log() - (
+            z * (target if target.is_floating_point() else torch.eye(z.shape[-1])[target])
+        ).sum(-1)
 
 
 @dataclass(eq=False)
@@ -69,7 +71,10 @@ class OthersMatter(Loss):
 
 class FirstClassMatters(Loss):
     def per_example(self, output: Tensor, target: Tensor) -> Tensor:
-        return losses.cross_entropy(output, target) + output[:, 0].to(output.dtype if output.dtype.itemsize > 2 else torch.float32) ** 2
+        return (
+            losses.cross_entropy(output, target)
+            + output[:, 0].to(output.dtype if output.dtype.itemsize > 2 else torch.float32) ** 2
+        )
 
 
 class Detached(Loss):

@@ -12,12 +12,12 @@ from conftest import ROOT
 from torch import Tensor
 
 from lossbench import losses
-from lossbench.atlas import verdict
+from lossbench.atlas import sentences as sentences
 from lossbench.atlas.catalog import Entry, registered
 from lossbench.atlas.finite import gap_up_to
 from lossbench.atlas.measure import Measured, along, calls, measure
+from lossbench.config.rules import RegionError
 from lossbench.losses import Loss
-from lossbench.rules import RegionError
 
 KNOWN = registered(ROOT / "conf" / "loss")
 
@@ -43,7 +43,7 @@ def own(kind: type[Any], **given: Any) -> Entry:
     ],
 )
 def test_gradient_at_chance_with_1000_classes(name: str, gradient: float, rtol: float) -> None:
-    start = verdict.at_chance(found(KNOWN[name]).chance, 1000)
+    start = sentences.at_chance(found(KNOWN[name]).chance, 1000)
     assert start is not None
     assert -start[1] == pytest.approx(gradient, rel=rtol)
 
@@ -79,13 +79,15 @@ class AnyCosineProb(Loss):
         return losses.cosine_prob(output, target, alpha=self.a, beta=self.b)
 
 
-@pytest.mark.parametrize(("a", "b", "least", "at"), [(2.0, 1.0, -0.460, 0.682), (1.9, 1.0, -0.335, 0.718), (0.9, 2.0, -0.037, 0.808)])
+@pytest.mark.parametrize(
+    ("a", "b", "least", "at"), [(2.0, 1.0, -0.460, 0.682), (1.9, 1.0, -0.335, 0.718), (0.9, 2.0, -0.037, 0.808)]
+)
 def test_an_invalid_region_does_not_fall_all_the_way(a: float, b: float, least: float, at: float) -> None:
     measured = found(own(AnyCosineProb, a=a, b=b))
     assert not measured.falls
     assert measured.minimum == (pytest.approx(at, abs=1e-3), pytest.approx(least, abs=1e-3))
-    assert f"at p = {at:.3g}, and rises from there" in verdict.falls(measured)
-    assert "DOES NOT FALL" in verdict.line("x", measured)
+    assert f"at p = {at:.3g}, and rises from there" in sentences.falls(measured)
+    assert "DOES NOT FALL" in sentences.line("x", measured)
 
 
 def test_valid_losses_fall_all_the_way() -> None:

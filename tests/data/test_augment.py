@@ -23,7 +23,9 @@ def splitmix(seed: int, epoch: int, position: int, i: int) -> float:
     return ((z ^ (z >> 31)) >> 11) / 2**53
 
 
-def get_params(draws: list[float], height: int, width: int, scale: tuple[float, float], ratio: tuple[float, float]) -> tuple[int, ...]:
+def get_params(
+    draws: list[float], height: int, width: int, scale: tuple[float, float], ratio: tuple[float, float]
+) -> tuple[int, ...]:
     """torchvision's RandomResizedCrop.get_params, line by line, with numbers that are given."""
     areas, shapes, (down, right) = draws[:TRIES], draws[TRIES : 2 * TRIES], draws[2 * TRIES :]
     low, high = math.log(ratio[0]), math.log(ratio[1])
@@ -53,9 +55,13 @@ def shapes_of(n: int, seed: int = 1) -> np.ndarray:
 # -- random numbers
 
 
-@pytest.mark.parametrize(("seed", "epoch", "position"), [(0, 0, 0), (7, 3, 1), (2**31, 89, 1_281_166), (1, 10**6, 2**31)])
+@pytest.mark.parametrize(
+    ("seed", "epoch", "position"), [(0, 0, 0), (7, 3, 1), (2**31, 89, 1_281_166), (1, 10**6, 2**31)]
+)
 def test_numbers_are_splitmix64(seed: int, epoch: int, position: int) -> None:
-    assert uniforms(seed, epoch, np.array([position]), 46).tolist() == [[splitmix(seed, epoch, position, i) for i in range(46)]]
+    assert uniforms(seed, epoch, np.array([position]), 46).tolist() == [
+        [splitmix(seed, epoch, position, i) for i in range(46)]
+    ]
 
 
 def test_numbers_do_not_depend_on_the_company_or_their_count() -> None:
@@ -94,7 +100,9 @@ def test_numbers_are_uniform_and_uncorrelated(axis: str) -> None:
 # -- crops
 
 
-@pytest.mark.parametrize("limits", [(SCALE, RATIO), ((0.9, 1.0), (0.2, 5.0)), ((0.001, 0.01), (1.0, 1.0)), ((1.0, 1.0), RATIO)])
+@pytest.mark.parametrize(
+    "limits", [(SCALE, RATIO), ((0.9, 1.0), (0.2, 5.0)), ((0.001, 0.01), (1.0, 1.0)), ((1.0, 1.0), RATIO)]
+)
 def test_crops_are_those_of_torchvision_from_the_same_numbers(limits: tuple[Any, Any]) -> None:
     draws, sizes = draw(2000), shapes_of(2000)
     boxes = random_boxes(draws, sizes, *limits)
@@ -119,7 +127,9 @@ def test_the_twin_is_torchvision(monkeypatch: pytest.MonkeyPatch) -> None:
         corner = iter(numbers[-2:])
         with monkeypatch.context() as patch:
             patch.setattr(torch, "empty", lambda *shape, supply=supply: Empty(supply))
-            patch.setattr(torch, "randint", lambda low, high, size, corner=corner: torch.tensor(int(next(corner) * high)))
+            patch.setattr(
+                torch, "randint", lambda low, high, size, corner=corner: torch.tensor(int(next(corner) * high))
+            )
             theirs = RandomResizedCrop.get_params(torch.zeros(3, height, width), [*SCALE], [*RATIO])
         assert get_params(numbers, height, width, SCALE, RATIO) == theirs
 
@@ -153,7 +163,9 @@ def test_crops_agree_with_torchvision_in_distribution() -> None:
 
     def figures(boxes: np.ndarray) -> np.ndarray:
         top, left, h, w = boxes.T
-        return np.stack((h * w / (height * width), np.log(w / h), (h * w / (height * width)) ** 2, np.log(w / h) ** 2, top, left))
+        return np.stack(
+            (h * w / (height * width), np.log(w / h), (h * w / (height * width)) ** 2, np.log(w / h) ** 2, top, left)
+        )
 
     a, b = figures(ours), figures(theirs)
     error = np.sqrt((a.var(1) + b.var(1)) / n)
@@ -181,7 +193,9 @@ def test_a_crop_of_no_pixel_is_drawn_again() -> None:
     assert boxes[:, 2:].min() == 1
 
 
-@pytest.mark.parametrize(("size", "side", "corner"), [((256, 341), 224, (16, 58)), ((9, 12), 8, (0, 2)), ((11, 8), 8, (2, 0))])
+@pytest.mark.parametrize(
+    ("size", "side", "corner"), [((256, 341), 224, (16, 58)), ((9, 12), 8, (0, 2)), ((11, 8), 8, (2, 0))]
+)
 def test_the_centre_is_where_torchvision_takes_it(size: tuple[int, int], side: int, corner: tuple[int, int]) -> None:
     """Halves are rounded to even, as Python does."""
     assert centre_boxes(np.array([size]), side).tolist() == [[*corner, side, side]]
@@ -216,7 +230,17 @@ def test_erasing_never_and_always(probability: float, share: float) -> None:
 # -- settings
 
 REFUSED = {
-    "scale": [(0.0, 1.0), (0.5, 0.2), (0.5, 1.1), (0.5,), 0.5, "ab", (True, True), (0.1, float("nan")), (0.1, 0.2, 0.3)],
+    "scale": [
+        (0.0, 1.0),
+        (0.5, 0.2),
+        (0.5, 1.1),
+        (0.5,),
+        0.5,
+        "ab",
+        (True, True),
+        (0.1, float("nan")),
+        (0.1, 0.2, 0.3),
+    ],
     "ratio": [(0.0, 1.0), (2.0, 1.0), (1.0, float("inf")), None, (-1, 1)],
     "flip": [-0.1, 1.1, "0.5", None, True, float("nan")],
     "erasing": [-0.1, 1.1],

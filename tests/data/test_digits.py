@@ -64,5 +64,7 @@ def test_settings_are_checked(make: Callable[[object], Digits], value: object) -
 
 
 def test_more_than_there_are() -> None:
-    with pytest.raises(ValueError, match=r"images_per_class must be <= \d+ \(class \d has no more training images\), got 1000"):
+    with pytest.raises(
+        ValueError, match=r"images_per_class must be <= \d+ \(class \d has no more training images\), got 1000"
+    ):
         _ = Digits(images_per_class=1000).splits

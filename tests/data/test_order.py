@@ -111,7 +111,8 @@ def test_resuming_anywhere_gives_the_rest_of_the_epoch(steps: int | None) -> Non
 
 
 @pytest.mark.parametrize(
-    ("n", "size", "world"), [(10, 4, 1), (10, 4, 2), (11, 4, 3), (1, 256, 4), (7, 1, 2), (2, 8, 5), (0, 4, 1), (0, 4, 2)]
+    ("n", "size", "world"),
+    [(10, 4, 1), (10, 4, 2), (11, 4, 3), (1, 256, 4), (7, 1, 2), (2, 8, 5), (0, 4, 1), (0, 4, 2)],
 )
 def test_evaluation_covers_everything_in_step(n: int, size: int, world: int) -> None:
     ranks = [evaluation_batches(n, size, rank, world) for rank in range(world)]

@@ -28,7 +28,11 @@ class Tiny(Source):
     input_shape: ClassVar[tuple[int, ...]] = (2,)
 
     def load(self) -> Mapping[str, Split]:
-        inputs, targets, ids = np.arange(6, dtype=np.float32).reshape(3, 2), np.array([0, 1, 0]), np.array(["ü", "b", "c"])
+        inputs, targets, ids = (
+            np.arange(6, dtype=np.float32).reshape(3, 2),
+            np.array([0, 1, 0]),
+            np.array(["ü", "b", "c"]),
+        )
         if self.change == "pixel":
             inputs[1, 1] += np.spacing(inputs[1, 1])
         if self.change == "target":
@@ -41,7 +45,11 @@ class Tiny(Source):
             inputs = inputs.astype(np.float64)
         if self.change == "layout":
             inputs, targets, ids = np.asfortranarray(inputs), targets.astype(np.int32), ids.astype("U20")
-        parts = [Split(inputs, targets, ids), Split(inputs[:2], targets[:2], ids[:2]), Split(inputs[:1], targets[:1], ids[:1])]
+        parts = [
+            Split(inputs, targets, ids),
+            Split(inputs[:2], targets[:2], ids[:2]),
+            Split(inputs[:1], targets[:1], ids[:1]),
+        ]
         if self.change == "swap":
             parts[1:] = parts[:0:-1]
         return dict(zip(SPLITS, parts, strict=True))
@@ -67,7 +75,9 @@ def test_smaller_subsets_are_nested_and_leave_val_and_test_alone() -> None:
 
 
 def test_too_many_for_the_smallest_class() -> None:
-    with pytest.raises(ValueError, match=r"images_per_class must be <= 2 \(class 3 has no more training images\), got 3"):
+    with pytest.raises(
+        ValueError, match=r"images_per_class must be <= 2 \(class 3 has no more training images\), got 3"
+    ):
         split(per_class=3)
 
 
@@ -99,4 +109,9 @@ def test_settings_are_the_fields() -> None:
 
 def test_taking_keeps_rows_together() -> None:
     taken = Tiny().splits["train"].take(np.array([2, 0]))
-    assert (taken.inputs.tolist(), taken.targets.tolist(), taken.ids.tolist(), len(taken)) == ([[4, 5], [0, 1]], [0, 0], ["c", "ü"], 2)
+    assert (taken.inputs.tolist(), taken.targets.tolist(), taken.ids.tolist(), len(taken)) == (
+        [[4, 5], [0, 1]],
+        [0, 0],
+        ["c", "ü"],
+        2,
+    )

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from lossbench.data.source import Source
-from lossbench.data.toys import GROUPS, ToyCounts, ToyDistribution, ToyRanking, ToyRegression, ToySimilarity, ToyTriplets, ToyVectors
+from lossbench.data.toys import (
+    GROUPS,
+    ToyCounts,
+    ToyDistribution,
+    ToyRanking,
+    ToyRegression,
+    ToySimilarity,
+    ToyTriplets,
+    ToyVectors,
+)
 
 ALL = (ToyRegression, ToyVectors, ToyDistribution, ToyCounts, ToyRanking, ToySimilarity, ToyTriplets)
 every_toy = pytest.mark.parametrize("make", ALL, ids=lambda make: make.__name__)

@@ -10,13 +10,15 @@ from torch import Tensor
 from torch.func import grad, vmap
 
 from lossbench import losses
-from lossbench.rules import TASKS, tasks_of
+from lossbench.config.rules import TASKS, tasks_of
 from tests.classic_cases import CLASSIC, ClassicCase
 from tests.losses.test_laws import CONF
 
 BATCH = 7
 every_case = pytest.mark.parametrize("case", CLASSIC, ids=lambda case: case.name)
-every_setting = pytest.mark.parametrize(("case", "setting"), [pytest.param(c, s, id=f"{c.name}-{s}") for c in CLASSIC for s in c.settings])
+every_setting = pytest.mark.parametrize(
+    ("case", "setting"), [pytest.param(c, s, id=f"{c.name}-{s}") for c in CLASSIC for s in c.settings]
+)
 
 
 def examples(case: ClassicCase, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
@@ -83,8 +85,12 @@ def test_nll_is_weighted_by_class() -> None:
     w = torch.tensor(weight)[CLASSES]
     loss = losses.NLL(weight=weight)
     assert loss(LOGITS, CLASSES).item() == pytest.approx((-(w * picked).sum() / w.sum()).item(), rel=1e-6)
-    torch.testing.assert_close(loss(LOGITS, CLASSES), torch.nn.NLLLoss(torch.tensor(weight))(LOGITS.log_softmax(1), CLASSES))
-    assert losses.NLL(weight=weight, reduction="sum")(LOGITS, CLASSES).item() == pytest.approx(-(w * picked).sum().item(), rel=1e-6)
+    torch.testing.assert_close(
+        loss(LOGITS, CLASSES), torch.nn.NLLLoss(torch.tensor(weight))(LOGITS.log_softmax(1), CLASSES)
+    )
+    assert losses.NLL(weight=weight, reduction="sum")(LOGITS, CLASSES).item() == pytest.approx(
+        -(w * picked).sum().item(), rel=1e-6
+    )
 
 
 @pytest.mark.parametrize(
@@ -99,7 +105,9 @@ def test_nll_is_weighted_by_class() -> None:
     ids=["bce-multi-hot", "bce-weights", "multi_margin", "multi_margin-2", "nll-soft"],
 )
 def test_torch_computes_the_same_of_classes(ours: losses.Loss, theirs: torch.nn.Module, target: Tensor) -> None:
-    for one, other in zip(mean_and_gradient(ours, LOGITS, target), mean_and_gradient(theirs, LOGITS, target), strict=True):  # pyright: ignore[reportArgumentType]
+    for one, other in zip(
+        mean_and_gradient(ours, LOGITS, target), mean_and_gradient(theirs, LOGITS, target), strict=True
+    ):  # pyright: ignore[reportArgumentType]
         torch.testing.assert_close(one, other)
 
 
@@ -173,7 +181,9 @@ def test_a_step_downhill_lowers_it(case: ClassicCase, setting: dict) -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
 @pytest.mark.parametrize("pattern", [(1e4, -1e4), (-1e4, 1e4), (1e4, 1e4), (0.0, 0.0), (60.0, 61.0)], ids=str)
 @every_setting
-def test_large_outputs_stay_finite(case: ClassicCase, setting: dict, pattern: tuple[float, float], dtype: torch.dtype) -> None:
+def test_large_outputs_stay_finite(
+    case: ClassicCase, setting: dict, pattern: tuple[float, float], dtype: torch.dtype
+) -> None:
     target = examples(case, dtype)[1]
     output = torch.tensor(pattern, dtype=dtype).repeat(math.prod(case.shape))[: math.prod(case.shape)].view(case.shape)
     values, gradient = value_and_grad(case, output.expand(BATCH, *case.shape), target, **setting)
@@ -187,7 +197,9 @@ def test_large_outputs_stay_finite(case: ClassicCase, setting: dict, pattern: tu
 def test_the_order_of_examples_does_not_matter(case: ClassicCase, setting: dict) -> None:
     output, target = examples(case)
     order = torch.randperm(BATCH, generator=torch.Generator().manual_seed(2))
-    torch.testing.assert_close(case.function(output[order], target[order], **setting), case.function(output, target, **setting)[order])
+    torch.testing.assert_close(
+        case.function(output[order], target[order], **setting), case.function(output, target, **setting)[order]
+    )
 
 
 @pytest.mark.parametrize(
@@ -216,7 +228,12 @@ def test_autocast_computes_in_float32(case: ClassicCase, setting: dict) -> None:
 @every_case
 def test_wrong_shapes_and_dtypes_are_one_line(case: ClassicCase) -> None:
     output, target = examples(case)
-    for o, t in ((output, target[:-1]), (output.long(), target), (output, target.long()), (output.unsqueeze(1), target)):
+    for o, t in (
+        (output, target[:-1]),
+        (output.long(), target),
+        (output, target.long()),
+        (output.unsqueeze(1), target),
+    ):
         with pytest.raises(ValueError, match=r"must be (a )?(floats|floating-point)") as caught:
             case.function(o, t)
         assert "\n" not in str(caught.value)
@@ -224,7 +241,9 @@ def test_wrong_shapes_and_dtypes_are_one_line(case: ClassicCase) -> None:
 
 
 def test_a_column_is_not_broadcast() -> None:
-    with pytest.raises(ValueError, match=r"of one shape \(batch, ...\), got torch.float32 of shape \(3, 1\) and .* \(3,\)"):
+    with pytest.raises(
+        ValueError, match=r"of one shape \(batch, ...\), got torch.float32 of shape \(3, 1\) and .* \(3,\)"
+    ):
         losses.mse(torch.zeros(3, 1), torch.zeros(3))
 
 
@@ -234,11 +253,20 @@ def test_a_column_is_not_broadcast() -> None:
 @every_case
 def test_yaml_has_the_defaults(case: ClassicCase) -> None:
     config = yaml.safe_load((CONF / f"{case.name}.yaml").read_text())
-    assert config == {"name": case.name, "_target_": f"lossbench.losses.{case.module.__name__}", **case.module().hyper_parameters()}
+    assert config == {
+        "name": case.name,
+        "_target_": f"lossbench.losses.{case.module.__name__}",
+        **case.module().hyper_parameters(),
+    }
 
 
 def test_the_rules_know_which_loss_is_for_which_task() -> None:
     public = {name: item for name, item in vars(losses).items() if isinstance(item, type) and name != "Loss"}
-    assert {name: sorted(tasks_of(name)) for name in public} == {name: sorted(item.tasks) for name, item in public.items()}
+    assert {name: sorted(tasks_of(name)) for name in public} == {
+        name: sorted(item.tasks) for name, item in public.items()
+    }
     named = {(cls, name) for fitting in TASKS.values() for cls, name in fitting.items()}
-    assert all(yaml.safe_load((CONF / f"{name}.yaml").read_text())["_target_"] == f"lossbench.losses.{cls}" for cls, name in named)
+    assert all(
+        yaml.safe_load((CONF / f"{name}.yaml").read_text())["_target_"] == f"lossbench.losses.{cls}"
+        for cls, name in named
+    )

@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lossbench import losses
-from lossbench.case import Case, case_of
-from lossbench.laws import broken_laws
 from lossbench.losses.base import Number, expected, pick, scores
+from lossbench.losses.case import Case, case_of
+from lossbench.losses.laws import broken_laws
 from tests.cases import CASES
 
 POWER, XENT = (next(case for case in CASES if case.name == name) for name in ("power", "cross_entropy"))
@@ -116,7 +116,9 @@ def faulty(function: Callable[..., Tensor], case: Case) -> Case:
     return replace(case, module=module, function=function, settings=({},), sweep=case.sweep if case is POWER else {})
 
 
-@pytest.mark.parametrize(("function", "case", "law"), FAULTS, ids=[f"{fault[0].__name__}-{fault[2]}" for fault in FAULTS])
+@pytest.mark.parametrize(
+    ("function", "case", "law"), FAULTS, ids=[f"{fault[0].__name__}-{fault[2]}" for fault in FAULTS]
+)
 def test_a_law_catches_the_fault(function: Callable[..., Tensor], case: Case, law: str) -> None:
     assert law in broken_laws(faulty(function, case))
 

@@ -55,7 +55,9 @@ def train(loss: losses.Loss) -> tuple[list[float], Tensor]:
     ],
     ids=["cosine_prob", "cross_entropy"],
 )
-def test_toy_run(loss: losses.Loss, history: list[float], row: list[float], other: losses.Loss, of_other: float) -> None:
+def test_toy_run(
+    loss: losses.Loss, history: list[float], row: list[float], other: losses.Loss, of_other: float
+) -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -67,7 +69,9 @@ def test_toy_run(loss: losses.Loss, history: list[float], row: list[float], othe
     assert other(logits, TARGET).item() == pytest.approx(of_other, abs=1e-4)
 
 
-@pytest.mark.parametrize(("alpha", "beta", "p", "minimum"), [(2, 1, 0.682, -0.460), (1.9, 1, 0.718, -0.335), (0.9, 2, 0.808, -0.037)])
+@pytest.mark.parametrize(
+    ("alpha", "beta", "p", "minimum"), [(2, 1, 0.682, -0.460), (1.9, 1, 0.718, -0.335), (0.9, 2, 0.808, -0.037)]
+)
 def test_cosine_prob_outside_its_region_is_negative_inside(alpha: float, beta: float, p: float, minimum: float) -> None:
     grid = torch.linspace(1e-4, 1 - 1e-4, 9999, dtype=torch.float64)
     logits = torch.stack([grid.log(), (1 - grid).log()], -1)
@@ -81,7 +85,9 @@ def test_cosine_prob_outside_its_region_is_negative_inside(alpha: float, beta: f
 def test_cosine_prob_inside_its_region_falls_to_zero(alpha: float, share: float) -> None:
     gaps = torch.linspace(-30, 30, 2001)
     logits = torch.stack([gaps, torch.zeros_like(gaps)], -1)
-    values = losses.cosine_prob(logits, torch.zeros(2001, dtype=torch.int64), alpha=alpha, beta=share * math.pi * (1 - alpha / 2))
+    values = losses.cosine_prob(
+        logits, torch.zeros(2001, dtype=torch.int64), alpha=alpha, beta=share * math.pi * (1 - alpha / 2)
+    )
     assert (values >= 0).all()
     assert (values.diff() <= 1e-6).all()
     assert values[-1] < 1e-6
@@ -111,7 +117,9 @@ def test_gradient_of_the_true_logit_at_chance(function: Callable[..., Tensor], s
 
 
 @pytest.mark.parametrize(("classes", "floor", "scale"), [(1000, 5.909, 11.5), (37, 2.643, 8.1)])
-def test_cross_entropy_of_unit_vectors_has_a_floor_that_a_scale_removes(classes: int, floor: float, scale: float) -> None:
+def test_cross_entropy_of_unit_vectors_has_a_floor_that_a_scale_removes(
+    classes: int, floor: float, scale: float
+) -> None:
     best = torch.full((1, classes), -1 / (classes - 1), dtype=torch.float64)
     best[0, 0] = 1
     target = torch.tensor([0])
@@ -159,13 +167,23 @@ def identities() -> list:
     power, tuned = losses.power, losses.inverse_tuned
     return [
         pytest.param(lambda z, y: power(z, y, q=0), losses.cross_entropy, id="q=0 is cross-entropy"),
-        pytest.param(lambda z, y: power(z, y, q=torch.tensor(0.0)), losses.cross_entropy, id="tensor q=0 is cross-entropy"),
+        pytest.param(
+            lambda z, y: power(z, y, q=torch.tensor(0.0)), losses.cross_entropy, id="tensor q=0 is cross-entropy"
+        ),
         pytest.param(lambda z, y: power(z, y, q=1e-9), losses.cross_entropy, id="q->0 is cross-entropy"),
-        pytest.param(lambda z, y: power(z, y, q=1), lambda z, y: 1 + losses.dot_product(z, y), id="q=1 is 1 + dot_product"),
+        pytest.param(
+            lambda z, y: power(z, y, q=1), lambda z, y: 1 + losses.dot_product(z, y), id="q=1 is 1 + dot_product"
+        ),
         pytest.param(lambda z, y: power(z, y, q=-1), lambda z, y: losses.inverse(z, y) - 1, id="q=-1 is inverse - 1"),
-        pytest.param(lambda z, y: power(z, y, q=-0.2), lambda z, y: (tuned(z, y) - 1) / 0.2, id="q=-0.2 is inverse_tuned"),
-        pytest.param(lambda z, y: losses.cosine_xent(z, y, xent_weight=0), losses.cosine, id="cosine_xent without xent"),
-        pytest.param(losses.cross_entropy, lambda z, y: F.cross_entropy(z, y, reduction="none"), id="torch's cross-entropy"),
+        pytest.param(
+            lambda z, y: power(z, y, q=-0.2), lambda z, y: (tuned(z, y) - 1) / 0.2, id="q=-0.2 is inverse_tuned"
+        ),
+        pytest.param(
+            lambda z, y: losses.cosine_xent(z, y, xent_weight=0), losses.cosine, id="cosine_xent without xent"
+        ),
+        pytest.param(
+            losses.cross_entropy, lambda z, y: F.cross_entropy(z, y, reduction="none"), id="torch's cross-entropy"
+        ),
     ]
 
 
@@ -175,7 +193,9 @@ def test_identities(ours: Callable[..., Tensor], same: Callable[..., Tensor]) ->
     target = torch.tensor([0, 1, 2, 3, 0, 1])
     a, b = logits.clone().requires_grad_(), logits.clone().requires_grad_()
     torch.testing.assert_close(ours(a, target), same(b, target))
-    torch.testing.assert_close(torch.autograd.grad(ours(a, target).sum(), a), torch.autograd.grad(same(b, target).sum(), b))
+    torch.testing.assert_close(
+        torch.autograd.grad(ours(a, target).sum(), a), torch.autograd.grad(same(b, target).sum(), b)
+    )
 
 
 @pytest.mark.parametrize("reduction", ["none", "mean", "sum"])

@@ -1,4 +1,4 @@
-"""What holds for every loss (lossbench.laws), over the table of cases."""
+"""What holds for every loss (lossbench.losses.laws), over the table of cases."""
 
 import inspect
 from collections.abc import Callable
@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from lossbench import losses
-from lossbench.case import examples
-from lossbench.laws import laws_of
+from lossbench.losses.case import examples
+from lossbench.losses.laws import laws_of
 from tests.cases import ALIASES, CASES, TERMS, Case
 from tests.classic_cases import CLASSIC
 
@@ -17,7 +17,12 @@ CONF = Path(__file__).parents[2] / "conf" / "loss"
 
 
 @pytest.mark.parametrize(
-    "check", [pytest.param(check, id=f"{case.name}-{law.__name__}-{tried}") for case in CASES for law, tried, check in laws_of(case)]
+    "check",
+    [
+        pytest.param(check, id=f"{case.name}-{law.__name__}-{tried}")
+        for case in CASES
+        for law, tried, check in laws_of(case)
+    ],
 )
 def test_law_holds(check: Callable[[], None]) -> None:
     check()
@@ -31,7 +36,11 @@ def test_terms_have_these_names(case: Case) -> None:
 
 def test_every_loss_has_a_case_and_a_yaml() -> None:
     names = {case.name for case in (*CASES, *CLASSIC)}
-    public = {name: item for name, item in vars(losses).items() if getattr(item, "__module__", "").startswith("lossbench.losses.")}
+    public = {
+        name: item
+        for name, item in vars(losses).items()
+        if getattr(item, "__module__", "").startswith("lossbench.losses.")
+    }
     functions = {name for name, item in public.items() if inspect.isfunction(item)}
     modules = {name for name, item in public.items() if inspect.isclass(item)} - {"Loss"}
     assert names == functions
@@ -44,11 +53,19 @@ def test_every_loss_has_a_case_and_a_yaml() -> None:
 def test_yaml_equals_the_defaults(case: Case) -> None:
     config = yaml.safe_load((CONF / f"{case.name}.yaml").read_text())
     config = config.get("loss", config)
-    assert config == {"name": case.name, "_target_": f"lossbench.losses.{case.module.__name__}", **case.module().hyper_parameters()}
+    assert config == {
+        "name": case.name,
+        "_target_": f"lossbench.losses.{case.module.__name__}",
+        **case.module().hyper_parameters(),
+    }
 
 
 @pytest.mark.parametrize("name", ALIASES)
 def test_an_alias_is_another_loss_with_settings(name: str) -> None:
     module, settings = ALIASES[name]
     config = yaml.safe_load((CONF / f"{name}.yaml").read_text())
-    assert config == {"name": name, "_target_": f"lossbench.losses.{module.__name__}", **module(**settings).hyper_parameters()}
+    assert config == {
+        "name": name,
+        "_target_": f"lossbench.losses.{module.__name__}",
+        **module(**settings).hyper_parameters(),
+    }

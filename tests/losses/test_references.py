@@ -22,14 +22,18 @@ def numbers() -> Tensor:
 
 def cosines() -> Tensor:
     generator = torch.Generator().manual_seed(4)
-    features, classes = (F.normalize(torch.randn(n, 3, generator=generator, dtype=torch.float64), dim=-1) for n in (6, 4))
+    features, classes = (
+        F.normalize(torch.randn(n, 3, generator=generator, dtype=torch.float64), dim=-1) for n in (6, 4)
+    )
     return features @ classes.T
 
 
 def arc(cos: Tensor) -> Tensor:
     one_hot = F.one_hot(TARGET, 4).bool()
     angle = cos.acos()
-    return F.cross_entropy(64 * torch.where(one_hot & (angle < math.pi - 0.5), (angle + 0.5).cos(), cos), TARGET, reduction="none")
+    return F.cross_entropy(
+        64 * torch.where(one_hot & (angle < math.pi - 0.5), (angle + 0.5).cos(), cos), TARGET, reduction="none"
+    )
 
 
 def xent(z: Tensor) -> Tensor:
@@ -65,13 +69,21 @@ PAIRS: dict[str, tuple[Callable[..., Tensor], Callable[[Tensor], Tensor], Callab
         lambda z: F.l1_loss(z.softmax(-1), F.one_hot(TARGET, 4).double(), reduction="none").sum(-1),
         numbers,
     ),
-    "logit_adjusted, torch": (lambda z, y: losses.logit_adjusted(z, y, class_counts=COUNTS), lambda z: xent(z + prior()), numbers),
+    "logit_adjusted, torch": (
+        lambda z, y: losses.logit_adjusted(z, y, class_counts=COUNTS),
+        lambda z: xent(z + prior()),
+        numbers,
+    ),
     "normalized_softmax, torch": (losses.normalized_softmax, lambda z: xent(z / 0.05), cosines),
     "cosface, torch": (losses.cosface, lambda z: xent(64 * (z - 0.35 * F.one_hot(TARGET, 4))), cosines),
     "arcface, by angles": (losses.arcface, arc, cosines),
     "focal gamma=0": (lambda z, y: losses.focal(z, y, gamma=0), xent, numbers),
     "poly1 epsilon=0": (lambda z, y: losses.poly1(z, y, epsilon=0), xent, numbers),
-    "symmetric, xent alone": (lambda z, y: losses.symmetric_cross_entropy(z, y, xent_weight=1, reverse_weight=0), xent, numbers),
+    "symmetric, xent alone": (
+        lambda z, y: losses.symmetric_cross_entropy(z, y, xent_weight=1, reverse_weight=0),
+        xent,
+        numbers,
+    ),
     "symmetric, reverse alone": (
         lambda z, y: losses.symmetric_cross_entropy(z, y, xent_weight=0, log_zero=-2),
         lambda z: losses.mae_prob(z, TARGET),
@@ -121,7 +133,9 @@ def test_arcface_has_a_finite_gradient_at_the_ends(cos: float) -> None:
 
 def test_arcface_falls_with_the_true_class_s_cosine_all_the_way() -> None:
     cos = torch.linspace(-1, 1, 2001, dtype=torch.float64)
-    values = losses.arcface(torch.stack([cos, torch.zeros_like(cos)], -1), torch.zeros(2001, dtype=torch.int64), margin=1.0, scale=4.0)
+    values = losses.arcface(
+        torch.stack([cos, torch.zeros_like(cos)], -1), torch.zeros(2001, dtype=torch.int64), margin=1.0, scale=4.0
+    )
     assert (values.diff() < 0).all()
 
 

@@ -27,7 +27,9 @@ def test_loss_reaches_embedding_and_head_and_predicts_with_the_head() -> None:
     head, x, target = CosineXentHead(4), torch.randn(6, 4, requires_grad=True), torch.tensor([0, 1, 2, 3, 0, 1])
     output, loss = head(x), CosineXentHeadLoss(0.1)
     value = loss(output, target)
-    expected = (1 - F.cosine_similarity(x, F.one_hot(target, 4).float())).mean() + 0.1 * F.cross_entropy(output.logits, target)
+    expected = (1 - F.cosine_similarity(x, F.one_hot(target, 4).float())).mean() + 0.1 * F.cross_entropy(
+        output.logits, target
+    )
     torch.testing.assert_close(value, expected)
     value.backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in [x, head.linear.weight, head.norm.weight])
@@ -71,7 +73,8 @@ def test_concat_pool_head_equals_a_naive_twin() -> None:
 
 def test_concat_pool_head_refuses_features_without_positions() -> None:
     with pytest.raises(
-        ValueError, match=r"^head=concat_pool needs feature maps \(batch, D, h, w\), got shape \(2, 3\); use head=linear or cosine$"
+        ValueError,
+        match=r"^head=concat_pool needs feature maps \(batch, D, h, w\), got shape \(2, 3\); use head=linear or cosine$",
     ):
         ConcatPoolHead(3, 4)(torch.randn(2, 3))
 
@@ -120,7 +123,10 @@ def test_cosine_head_computes_in_float32_under_autocast_and_in_float64_on_its_ow
     ("settings", "message"),
     [
         ({"name": "linaer"}, "^head=linaer is not allowed; choose one of linear, concat_pool, cosine$"),
-        ({"name": "linear", "scale": 2.0}, "^scale belongs to head=cosine, got scale=2.0 with head=linear; use scale=null$"),
+        (
+            {"name": "linear", "scale": 2.0},
+            "^scale belongs to head=cosine, got scale=2.0 with head=linear; use scale=null$",
+        ),
         ({"name": "cosine", "scale": 0.0}, "^scale must be > 0, got 0.0$"),
         ({"name": "cosine", "scale": "big"}, "^scale must be > 0, got 'big'$"),
     ],

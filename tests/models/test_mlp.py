@@ -7,7 +7,9 @@ from torch import nn
 from lossbench.models.mlp import MLP
 
 
-@pytest.mark.parametrize(("hidden", "shapes"), [([], [(3, 8)]), ([5], [(5, 8), (3, 5)]), ((6, 4), [(6, 8), (4, 6), (3, 4)])])
+@pytest.mark.parametrize(
+    ("hidden", "shapes"), [([], [(3, 8)]), ([5], [(5, 8), (3, 5)]), ((6, 4), [(6, 8), (4, 6), (3, 4)])]
+)
 def test_widths(hidden: list[int], shapes: list[tuple[int, int]]) -> None:
     model = MLP((2, 2, 2), 3, hidden)
     assert [tuple(p.shape) for p in model.parameters() if p.ndim == 2] == shapes

@@ -8,7 +8,7 @@ import torchvision
 import yaml
 from torch import Tensor, nn
 
-from lossbench.build import build
+from lossbench.config.build import build
 from lossbench.errors import UserError
 from lossbench.models.resnet import ResNet
 
@@ -67,7 +67,9 @@ def test_groups_hold_every_parameter_once_from_the_stem_to_the_head(head: str) -
     order = [names[id(p)] for group in groups for p in group]
     assert sorted(order) == sorted(names.values())
     prefixes = [("backbone.conv1", "backbone.bn1"), *(f"backbone.layer{i}" for i in range(1, 5)), "head"]
-    assert [all(names[id(p)].startswith(prefix) for p in group) for group, prefix in zip(groups, prefixes, strict=True)] == [True] * 6
+    assert [
+        all(names[id(p)].startswith(prefix) for p in group) for group, prefix in zip(groups, prefixes, strict=True)
+    ] == [True] * 6
 
 
 @pytest.mark.parametrize("head", ["linear", "concat_pool", "cosine"])
@@ -100,10 +102,16 @@ def test_the_configuration_builds_what_it_names(name: str) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"architecture": "resnet19"}, "architecture=resnet19 is not allowed; choose one of resnet18, resnet34, resnet50"),
+        (
+            {"architecture": "resnet19"},
+            "architecture=resnet19 is not allowed; choose one of resnet18, resnet34, resnet50",
+        ),
         ({"stem": "tiny"}, "stem=tiny is not allowed; choose one of auto, imagenet, small"),
         ({"head": "mlp"}, "head=mlp is not allowed; choose one of linear, concat_pool, cosine"),
-        ({"stem": "small", "pretrained": True}, "stem=small has no pretrained weights; use stem=auto, or pretrained=false"),
+        (
+            {"stem": "small", "pretrained": True},
+            "stem=small has no pretrained weights; use stem=auto, or pretrained=false",
+        ),
         ({"pretrained": 1}, "pretrained must be false, true or a file of weights, got 1"),
         ({"pretrained": ""}, "pretrained must be false, true or a file of weights, got ''"),
         (
@@ -120,5 +128,7 @@ def test_other_settings_are_refused(settings: dict, message: str) -> None:
 
 def test_a_missing_file_is_reported_with_its_key() -> None:
     node = {"_target_": "lossbench.models.resnet.ResNet", "pretrained": "nowhere.pt"}
-    with pytest.raises(UserError, match=r"^model\.pretrained file nowhere\.pt cannot be read: No such file or directory$"):
+    with pytest.raises(
+        UserError, match=r"^model\.pretrained file nowhere\.pt cannot be read: No such file or directory$"
+    ):
         build(node, "model", input_shape=(3, 32, 32), num_classes=5)

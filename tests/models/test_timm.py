@@ -11,7 +11,7 @@ import torch
 import yaml
 from torch import nn
 
-from lossbench.build import build
+from lossbench.config.build import build
 from lossbench.models import timm as module
 from lossbench.models.timm import Timm
 
@@ -74,11 +74,17 @@ def test_other_channels_and_sizes(timm: ModuleType, name: str, shape: tuple[int,
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"name": "test_resnett"}, r"name=test_resnett is not allowed; did you mean test_resnet\? timm\.list_models\(\) has all names$"),
+        (
+            {"name": "test_resnett"},
+            r"name=test_resnett is not allowed; did you mean test_resnet\? timm\.list_models\(\) has all names$",
+        ),
         ({"name": "hf-hub:somebody/model"}, "name=hf-hub:somebody/model is not allowed"),
         ({"name": "resnet18.nobody"}, r"name=resnet18\.nobody is not allowed; Invalid pretrained tag"),
         ({"head": "mlp"}, "head=mlp is not allowed; choose one of linear, concat_pool, cosine$"),
-        ({"head": "concat_pool"}, r"head=concat_pool needs feature maps \(batch, D, h, w\), which test_vit does not give; use head=linear"),
+        (
+            {"head": "concat_pool"},
+            r"head=concat_pool needs feature maps \(batch, D, h, w\), which test_vit does not give; use head=linear",
+        ),
         ({"name": "swin_tiny_patch4_window7_224", "head": "concat_pool"}, "head=concat_pool needs feature maps"),
         ({"pretrained": 2}, "pretrained must be false, true or a file of weights, got 2$"),
         ({"input_shape": (4,)}, r"inputs must be images \(channels, height, width\), got \(4,\)"),
@@ -116,15 +122,21 @@ def test_published_weights_come_from_the_cache_and_fit_other_images(
     assert model.weights_sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def test_without_a_network_the_file_and_the_way_out_are_named(timm: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_network_the_file_and_the_way_out_are_named(
+    timm: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(url: str) -> None:
         raise URLError("no route")
 
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda **where: None)
     monkeypatch.setattr(module, "knock", fail)
-    with pytest.raises(ValueError, match=r"^pretrained weights model\.safetensors of timm/test_vit\S* is not in ") as caught:
+    with pytest.raises(
+        ValueError, match=r"^pretrained weights model\.safetensors of timm/test_vit\S* is not in "
+    ) as caught:
         Timm((3, 64, 64), 5, "test_vit", pretrained=True)
-    assert str(caught.value).endswith("cannot be downloaded (<urlopen error no route>); give the file with model.pretrained=FILE")
+    assert str(caught.value).endswith(
+        "cannot be downloaded (<urlopen error no route>); give the file with model.pretrained=FILE"
+    )
 
 
 def test_the_configuration_builds_what_it_names(timm: ModuleType) -> None:

@@ -17,7 +17,15 @@ from lossbench.models import weights
 from lossbench.models.resnet import ResNet
 from lossbench.models.weights import fetch, imagenet_file, load_pretrained
 
-WRAPPERS = ["", "model.backbone.", "module.", "_orig_mod.", "model._orig_mod.backbone.", "model.0.backbone.", "module.model.backbone."]
+WRAPPERS = [
+    "",
+    "model.backbone.",
+    "module.",
+    "_orig_mod.",
+    "model._orig_mod.backbone.",
+    "model.0.backbone.",
+    "module.model.backbone.",
+]
 
 
 def backbone(width: int = 4) -> nn.Module:
@@ -63,7 +71,9 @@ def test_a_head_with_a_name_of_the_backbone_is_not_mixed_up_with_it(file: Path) 
 def test_a_resnet_loads_torchvisions_file_and_its_own_checkpoint(tmp_path: Path) -> None:
     theirs, own = torchvision.models.resnet18(weights=None), ResNet((3, 32, 32), 5, stem="imagenet", head="concat_pool")
     torch.save(theirs.state_dict(), tmp_path / "theirs.pth")
-    torch.save({"state_dict": {f"model.{key}": value for key, value in own.state_dict().items()}}, tmp_path / "own.ckpt")
+    torch.save(
+        {"state_dict": {f"model.{key}": value for key, value in own.state_dict().items()}}, tmp_path / "own.ckpt"
+    )
     for name, source in (("theirs.pth", nn.Sequential(*list(theirs.children())[:-2])), ("own.ckpt", own.backbone)):
         model = ResNet((3, 32, 32), 7, pretrained=str(tmp_path / name))
         assert [*map(torch.equal, model.backbone.state_dict().values(), source.state_dict().values())] == [True] * 120
@@ -116,7 +126,9 @@ class Evil:
 def test_a_file_that_would_execute_code_is_refused_unexecuted(file: Path, tmp_path: Path, nested: bool) -> None:
     evil = Evil(tmp_path / "executed")
     torch.save({"state_dict": backbone().state_dict(), "callbacks": evil} if nested else evil, file)
-    with pytest.raises(ValueError, match=f"^pretrained file {re.escape(str(file))} is refused: it is damaged or holds more than") as caught:
+    with pytest.raises(
+        ValueError, match=f"^pretrained file {re.escape(str(file))} is refused: it is damaged or holds more than"
+    ) as caught:
         load_pretrained(backbone(), str(file))
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "executed").exists()
@@ -178,7 +190,10 @@ def test_the_cached_file_is_used_and_its_name_checked(cache: Path, monkeypatch: 
     (cache / f"net-{prefix}.pth").write_bytes(b"weights")
     assert fetch(f"somewhere/net-{prefix}.pth") == cache / f"net-{prefix}.pth"
     (cache / "resnet18-f37072fd.pth").write_bytes(b"weights")
-    with pytest.raises(ValueError, match=r"^pretrained file .*resnet18-f37072fd\.pth is damaged: its SHA-256 does not begin with f37072fd"):
+    with pytest.raises(
+        ValueError,
+        match=r"^pretrained file .*resnet18-f37072fd\.pth is damaged: its SHA-256 does not begin with f37072fd",
+    ):
         imagenet_file("resnet18")
 
 

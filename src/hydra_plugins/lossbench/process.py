@@ -7,10 +7,10 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from lossbench.contract.directory import RunDirectory
 from lossbench.errors import UserError
 from lossbench.hardware import require_gpu
-from lossbench.multirun.watch import Watch
+from lossbench.launch.progress import SweepProgress
+from lossbench.rundir.directory import RunDirectory
 
 
 class ProcessLauncher(Launcher):
@@ -38,8 +38,8 @@ class ProcessLauncher(Launcher):
                 f"trainer.num_nodes={config['trainer']['num_nodes']}: hydra/launcher=process is one machine; use hydra/launcher=slurm"
             )
 
-    def run_directories(self, runs: Sequence[RunDirectory], watch: Watch) -> None:
+    def run_directories(self, runs: Sequence[RunDirectory], progress: SweepProgress) -> None:
         """Bring planned directories to their results."""
-        from lossbench.multirun.processes import run_in_processes
+        from lossbench.launch.processes import run_in_processes
 
-        run_in_processes(runs, watch, self.n_jobs)
+        run_in_processes(runs, progress, self.n_jobs)

@@ -7,9 +7,9 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from lossbench.contract.directory import RunDirectory
 from lossbench.errors import UserError
-from lossbench.multirun.watch import Watch
+from lossbench.launch.progress import SweepProgress
+from lossbench.rundir.directory import RunDirectory
 
 
 class SlurmLauncher(Launcher):
@@ -18,7 +18,7 @@ class SlurmLauncher(Launcher):
     Args:
         wait: whether to wait; otherwise the jobs are named, and the same command attaches to them later.
         poll_seconds: between two looks at the queue.
-        resources: what a run asks for: `lossbench.cluster.script.Resources`.
+        resources: what a run asks for: `lossbench.launch.slurm.script.Resources`.
     """
 
     def __init__(self, wait: bool = True, poll_seconds: float = 5.0, **resources: Any) -> None:
@@ -34,11 +34,11 @@ class SlurmLauncher(Launcher):
     def suits(self, config: Mapping[str, Any]) -> None:
         """Everything may run on a cluster: what a node lacks is said there."""
 
-    def run_directories(self, runs: Sequence[RunDirectory], watch: Watch) -> None:
+    def run_directories(self, runs: Sequence[RunDirectory], progress: SweepProgress) -> None:
         """Bring planned directories to their results."""
-        from lossbench.cluster.launch import run_on_slurm
-        from lossbench.cluster.script import Resources
+        from lossbench.launch.slurm.launch import run_on_slurm
+        from lossbench.launch.slurm.script import Resources
 
         if not isinstance(self.wait, bool):
             raise UserError(f"hydra.launcher.wait must be true or false, got {self.wait!r}")
-        run_on_slurm(runs, watch, Resources(**self.resources), self.wait, self.poll_seconds)
+        run_on_slurm(runs, progress, Resources(**self.resources), self.wait, self.poll_seconds)

@@ -42,17 +42,23 @@ class CompareSweeper(Sweeper):
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Remember what Hydra gives; the launcher is made from the same configuration."""
         self.context, self.master = hydra_context, config
-        self.launcher = Plugins.instance().instantiate_launcher(hydra_context=hydra_context, task_function=task_function, config=config)
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
 
     def sweep(self, arguments: list[str]) -> None:
         """Expand, compose, plan, run what is missing, report."""
-        from lossbench.multirun.local import run_here, suits_one_process
-        from lossbench.multirun.sweep import sweep
+        from lossbench.launch.local import check_one_process, run_here
+        from lossbench.launch.plan import sweep
 
         # Hydra's own launcher composes every job anew and stops at the first that fails; in its place run_here does what it promises.
-        launch = run_here if isinstance(self.launcher, BasicLauncher) else getattr(self.launcher, "run_directories", None)
+        launch = (
+            run_here if isinstance(self.launcher, BasicLauncher) else getattr(self.launcher, "run_directories", None)
+        )
         if launch is None:
-            raise UserError(f"hydra/launcher={type(self.launcher).__name__} does not know run directories; Available: {LAUNCHERS}")
+            raise UserError(
+                f"hydra/launcher={type(self.launcher).__name__} does not know run directories; Available: {LAUNCHERS}"
+            )
         given = [f"{key}={value}" for key, value in self.params.items()] + arguments
-        suits = getattr(self.launcher, "suits", suits_one_process)
+        suits = getattr(self.launcher, "suits", check_one_process)
         sweep(given, self.context.config_loader, self.master, launch, self.question, sys.argv, suits)

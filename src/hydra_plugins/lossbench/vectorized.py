@@ -7,9 +7,9 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from lossbench.contract.directory import RunDirectory
 from lossbench.errors import UserError
-from lossbench.multirun.watch import Watch
+from lossbench.launch.progress import SweepProgress
+from lossbench.rundir.directory import RunDirectory
 
 
 class VectorizedLauncher(Launcher):
@@ -30,8 +30,8 @@ class VectorizedLauncher(Launcher):
         """Refuse Hydra's own way of launching, which knows overrides and no run directories."""
         raise UserError("hydra/launcher=vectorized needs hydra/sweeper=compare, the default; leave hydra/sweeper out")
 
-    def run_directories(self, runs: Sequence[RunDirectory], watch: Watch) -> None:
+    def run_directories(self, runs: Sequence[RunDirectory], progress: SweepProgress) -> None:
         """Bring planned directories to their results."""
-        from lossbench.stacked.launch import run_stacked  # imports torch
+        from lossbench.vectorized.launch import run_stacked  # imports torch
 
-        run_stacked(runs, watch, self.memory_gb, self.max_runs)
+        run_stacked(runs, progress, self.memory_gb, self.max_runs)

@@ -6,11 +6,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from lossbench import custom
-from lossbench.atlas.words import Words, words_of
-from lossbench.build import build
-from lossbench.contract.files import read_yaml
+from lossbench.atlas.docstrings import Words, words_of
+from lossbench.config import custom
+from lossbench.config.build import build
 from lossbench.errors import UserError, one_line, suggest
+from lossbench.rundir.files import read_yaml
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,9 @@ def of_user(target: str) -> Entry:
         kind()
     except Exception as error:  # whatever the user's own code raises
         reason = f"{type(error).__name__}: {one_line(error)}"
-        raise UserError(f"{target} cannot be built with its defaults ({reason}); give every setting a default") from error
+        raise UserError(
+            f"{target} cannot be built with its defaults ({reason}); give every setting a default"
+        ) from error
     return Entry(target, kind, kind)
 
 

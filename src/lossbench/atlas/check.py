@@ -1,4 +1,4 @@
-"""The laws of `lossbench.laws`, tried on a loss from outside; each says what it found."""
+"""The laws of `lossbench.losses.laws`, tried on a loss from outside; each says what it found."""
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from lossbench.atlas.catalog import Entry
-from lossbench.case import Case, examples
 from lossbench.errors import UserError, one_line
-from lossbench.laws import laws_of, values_match_the_naive_reference
 from lossbench.losses import Loss
-from lossbench.outputs import HeadOutput
+from lossbench.losses.case import Case, examples
+from lossbench.losses.laws import laws_of, values_match_the_naive_reference
+from lossbench.losses.outputs import HeadOutput
 
 LONGEST = 300  # characters of a reason
 NEAR = (0.9, 1.0, 0.95)  # values of a hyper-parameter, times its default; upper ends of ranges stay inside
@@ -64,7 +64,9 @@ def check(entry: Entry) -> Iterator[Finding]:
         try:
             attempt()
         except Exception as error:  # the user's own code may raise anything: it is what was found
-            found[name] = Finding(name, False, f"{says} With {tried}: {type(error).__name__}: {one_line(error)[:LONGEST]}")
+            found[name] = Finding(
+                name, False, f"{says} With {tried}: {type(error).__name__}: {one_line(error)[:LONGEST]}"
+            )
         else:
             found[name] = Finding(name, True, says)
     yield from (finding for name, finding in found.items() if "shift" not in name)
@@ -103,5 +105,9 @@ def _shift(case: Case) -> Finding:
     logits, target, _ = examples()
     setting = case.settings[0]
     change = float((case(logits + 3, target, setting) - case(logits, target, setting)).abs().max())
-    told = "it sees differences of logits alone" if change < 1e-9 else f"3 added to all logits changes values by up to {change:.3g}"
+    told = (
+        "it sees differences of logits alone"
+        if change < 1e-9
+        else f"3 added to all logits changes values by up to {change:.3g}"
+    )
     return Finding("shift of all logits", None, told)

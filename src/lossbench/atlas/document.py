@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lossbench.atlas import gallery, verdict
+from lossbench.atlas import gallery, sentences
 from lossbench.atlas.catalog import Entry
 from lossbench.atlas.measure import Measured, calls, measure
-from lossbench.atlas.page import LEGEND, SHOWN, sentences
+from lossbench.atlas.page import LEGEND, SHOWN, described
 from lossbench.atlas.publish import make_folder, standalone, write_text
-from lossbench.study.pictures import Picture
-from lossbench.study.plots.theme import to_svg
+from lossbench.plots.theme import to_svg
+from lossbench.report.figures import Picture
 
 FOLDER = "img/losses"
 HEAD = """# Losses
@@ -30,8 +30,8 @@ def text_of(entries: Sequence[Entry], found: Mapping[str, Measured | str]) -> st
         found: name -> what was measured, or why there is no picture.
     """
     inside = {name: each for name, each in found.items() if not isinstance(each, str) and each.path != "error"}
-    names = verdict.columns(inside)
-    table = [names, ["---"] * len(names), *(_linked(verdict.row(name, each)) for name, each in inside.items())]
+    names = sentences.columns(inside)
+    table = [names, ["---"] * len(names), *(_linked(sentences.row(name, each)) for name, each in inside.items())]
     rows = "\n".join(f"| {' | '.join(row)} |" for row in table)
     family = f"![{' '.join(gallery.FAMILY)}]({FOLDER}/family.svg)\n" if set(gallery.FAMILY) <= set(found) else ""
     return "\n".join([HEAD, rows, "", LEGEND, "", family, *(_section(entry, found[entry.name]) for entry in entries)])
@@ -57,7 +57,9 @@ def write_docs(entries: Sequence[Entry], folder: Path) -> Path:
         if path.stem not in {picture.name for picture in pictures}:
             path.unlink()
     for picture in pictures:
-        write_text(folder / FOLDER / f"{picture.name}.svg", standalone(to_svg(picture.figure, picture.name, picture.title)))
+        write_text(
+            folder / FOLDER / f"{picture.name}.svg", standalone(to_svg(picture.figure, picture.name, picture.title))
+        )
     write_text(folder / "losses.md", text_of(entries, found))
     return folder / "losses.md"
 
@@ -66,12 +68,22 @@ def _pictures(entries: Sequence[Entry], found: Mapping[str, Measured | str]) -> 
     beside = found.get(gallery.BESIDE)
     other = None if isinstance(beside, str) else beside
     drawn = [
-        Picture(name, f"{name} along its path", "", gallery.curve(name, each, None if name == gallery.BESIDE else other))
+        Picture(
+            name, f"{name} along its path", "", gallery.curve(name, each, None if name == gallery.BESIDE else other)
+        )
         for name, each in found.items()
         if not isinstance(each, str)
     ]
-    family = {entry.name: call for entry in entries if entry.name in gallery.FAMILY and not isinstance(call := calls(entry.make()), str)}
-    return [*drawn, Picture("family", ", ".join(family), "", gallery.family(family))] if len(family) == len(gallery.FAMILY) else drawn
+    family = {
+        entry.name: call
+        for entry in entries
+        if entry.name in gallery.FAMILY and not isinstance(call := calls(entry.make()), str)
+    }
+    return (
+        [*drawn, Picture("family", ", ".join(family), "", gallery.family(family))]
+        if len(family) == len(gallery.FAMILY)
+        else drawn
+    )
 
 
 def _linked(row: Sequence[str]) -> list[str]:
@@ -83,10 +95,10 @@ def _section(entry: Entry, found: Measured | str) -> str:
     if entry.words.formula:
         parts.append("\n".join(f"    {line}" for line in entry.words.formula.splitlines()))
     if isinstance(found, str):
-        parts += sentences(found)
+        parts += described(found)
         parts.append(f"**It needs** {entry.words.said('Args')}" if entry.words.said("Args") else "")
     else:
-        parts += [f"![{entry.name}]({FOLDER}/{entry.name}.svg)", " ".join(sentences(found)), gallery.about_path(found)]
+        parts += [f"![{entry.name}]({FOLDER}/{entry.name}.svg)", " ".join(described(found)), gallery.about_path(found)]
     parts += [f"**{name}.** {_escaped(text)}" for name in SHOWN if (text := entry.words.said(name))]
     return "\n\n".join(part for part in parts if part) + "\n"
 

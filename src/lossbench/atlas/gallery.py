@@ -8,12 +8,16 @@ from matplotlib.figure import Figure
 from lossbench.atlas.finite import Call
 from lossbench.atlas.measure import CLASSES, Curve, Measured, Swept, along
 from lossbench.atlas.plots import REFERENCE, Line, Panel, draw_contour, draw_panels, style
-from lossbench.study.pictures import Picture
-from lossbench.study.plots.key import Entry as KeyEntry
+from lossbench.plots.key import Entry as KeyEntry
+from lossbench.report.figures import Picture
 
 FAMILY = ("cross_entropy", "dot_product", "inverse", "inverse_tuned")
 BESIDE = "cross_entropy"
-XLABEL = {"probability": "probability of the true class p", "cosine": "cosine of the true class", "error": "output − target"}
+XLABEL = {
+    "probability": "probability of the true class p",
+    "cosine": "cosine of the true class",
+    "error": "output − target",
+}
 SLOPE = {"probability": "dL/dp", "cosine": "dL/d cosine", "error": "dL/d output"}
 GRADIENT = "∂L/∂z of the true class's logit"
 ENDS = {"probability": (0.0, 1.0), "cosine": (-1.0, 1.0), "error": (-4.0, 4.0)}
@@ -34,7 +38,10 @@ def curve(name: str, found: Measured, beside: Measured | None = None) -> Figure:
     def lines(pick: Callable[[Curve], np.ndarray]) -> list[Line]:
         return [Line(each.x, pick(each), look, rules=look is not REFERENCE) for _, each, look in drawn]
 
-    panels = [Panel("L", lines(lambda c: c.value), cut=True), Panel(SLOPE[found.path], lines(lambda c: c.slope), cut=True)]
+    panels = [
+        Panel("L", lines(lambda c: c.value), cut=True),
+        Panel(SLOPE[found.path], lines(lambda c: c.slope), cut=True),
+    ]
     if found.path == "probability":
         panels.append(Panel(GRADIENT, lines(lambda c: c.gradient), cut=True))
     keys = [KeyEntry(label, line=look) for label, _, look in reversed(drawn)] if len(drawn) > 1 else []
@@ -57,7 +64,11 @@ def setting(name: str, swept: Swept, path: str) -> Figure:
     drawn = [(f"{name} = {value:g}", each, style(k)) for k, (value, each) in enumerate(swept.curves.items())]
     panels = [
         Panel("L", [Line(each.x, each.value, look) for _, each, look in drawn], cut=True),
-        Panel(GRADIENT if path == "probability" else SLOPE[path], [Line(each.x, each.gradient, look) for _, each, look in drawn], cut=True),
+        Panel(
+            GRADIENT if path == "probability" else SLOPE[path],
+            [Line(each.x, each.gradient, look) for _, each, look in drawn],
+            cut=True,
+        ),
     ]
     return draw_panels(panels, XLABEL[path], [KeyEntry(label, line=look) for label, _, look in drawn], ends=ENDS[path])
 
@@ -86,7 +97,11 @@ def pictures(name: str, found: Measured, beside: Measured | None) -> list[Pictur
     drawn = [Picture(f"{stem}-curve", "Along its path", about_path(found), curve(name, found, beside))]
     for each, swept in found.swept.items():
         left_out = f" Not defined for {', '.join(f'{value:g}' for value in swept.refused)}." if swept.refused else ""
-        rising = [f"{value:g}" for value, one in swept.curves.items() if found.path != "error" and (np.diff(one.value) > 1e-9).any()]
+        rising = [
+            f"{value:g}"
+            for value, one in swept.curves.items()
+            if found.path != "error" and (np.diff(one.value) > 1e-9).any()
+        ]
         rises = f" It rises again before the right answer for {each} = {', '.join(rising)}." if rising else ""
         caption = f"The other settings are at their defaults.{left_out}{rises}"
         drawn.append(Picture(f"{stem}-{each}", f"Sensitivity to {each}", caption, setting(each, swept, found.path)))
@@ -96,7 +111,9 @@ def pictures(name: str, found: Measured, beside: Measured | None) -> list[Pictur
     if found.contour is not None:
         what = "logit" if found.path == "probability" else "cosine"
         figure = draw_contour(*found.contour, f"true class's {what}", f"another class's {what}")
-        drawn.append(Picture(f"{stem}-contour", "‖∂L/∂z‖ over two logits", f"Three classes; the third {what} is 0.", figure))
+        drawn.append(
+            Picture(f"{stem}-contour", "‖∂L/∂z‖ over two logits", f"Three classes; the third {what} is 0.", figure)
+        )
     return drawn
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from lossbench.atlas.catalog import Entry
 from lossbench.atlas.finite import DTYPES, LARGEST, Call, error_up_to, gap_up_to
 from lossbench.errors import UserError, one_line
-from lossbench.outputs import HeadOutput
+from lossbench.losses.outputs import HeadOutput
 
 CLASSES = 10  # of the curves
 CHANCE = (2, 3, 5, 10, 20, 37, 50, 100, 200, 500, 1000)
@@ -127,7 +127,9 @@ def places(path: str) -> tuple[np.ndarray, np.ndarray]:
     """Where a path is drawn, and where its minimum is looked for."""
     if path == "probability":
         odds = np.linspace(-13, 13, 521)
-        return np.linspace(0.005, 0.995, 100), np.unique(np.concatenate([1 / (1 + np.exp(-odds)), np.linspace(0.001, 0.999, 999)]))
+        return np.linspace(0.005, 0.995, 100), np.unique(
+            np.concatenate([1 / (1 + np.exp(-odds)), np.linspace(0.001, 0.999, 999)])
+        )
     end = 0.999 if path == "cosine" else 4.0
     return np.linspace(-end, end, 101), np.linspace(-end, end, 2001)
 
@@ -182,7 +184,15 @@ def _regression(entry: Entry) -> Measured | str:
     half = len(rises) // 2
     falls = bool((rises[:half] <= 1e-12).all() and (rises[half:] >= -1e-12).all())
     finite = {name: error_up_to(call, dtype) for name, dtype in DTYPES.items()}
-    return Measured("error", False, curve, (float(dense[k]), float(looked.value[k])), falls, finite, swept=_sweep(entry, "error", drawn))
+    return Measured(
+        "error",
+        False,
+        curve,
+        (float(dense[k]), float(looked.value[k])),
+        falls,
+        finite,
+        swept=_sweep(entry, "error", drawn),
+    )
 
 
 def _takes_plain(loss: Any) -> bool:
@@ -222,7 +232,11 @@ def _at_chance(call: Call) -> Chance | None:
 
 
 def _sweep(entry: Entry, path: str, x: np.ndarray) -> dict[str, Swept]:
-    numbers = {n: v for n, v in entry.make().hyper_parameters().items() if isinstance(v, int | float) and not isinstance(v, bool)}
+    numbers = {
+        n: v
+        for n, v in entry.make().hyper_parameters().items()
+        if isinstance(v, int | float) and not isinstance(v, bool)
+    }
     swept = {name: _variants(entry, name, default, path, x) for name, default in numbers.items()}
     return {name: found for name, found in swept.items() if len(found.curves) > 1}
 
@@ -254,7 +268,9 @@ def _variant(entry: Entry, setting: dict[str, float], path: str, x: np.ndarray) 
 def _contour(call: Call, end: float) -> tuple[np.ndarray, np.ndarray]:
     axis = torch.linspace(-end, end, 49, dtype=torch.float64)
     other, true = torch.meshgrid(axis, axis, indexing="ij")
-    leaf = torch.stack([true.flatten(), other.flatten(), torch.zeros(true.numel(), dtype=torch.float64)], -1).requires_grad_()
+    leaf = torch.stack(
+        [true.flatten(), other.flatten(), torch.zeros(true.numel(), dtype=torch.float64)], -1
+    ).requires_grad_()
     value = call(leaf, torch.zeros(len(leaf), dtype=torch.int64))
     (gradient,) = torch.autograd.grad(value.sum(), leaf)
     return axis.numpy(), gradient.norm(dim=-1).reshape(true.shape).numpy()

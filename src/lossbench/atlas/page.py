@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lossbench.atlas import verdict
+from lossbench.atlas import sentences
 from lossbench.atlas.catalog import Entry
+from lossbench.atlas.docstrings import as_html
 from lossbench.atlas.measure import Measured
-from lossbench.atlas.words import as_html
-from lossbench.study.page import page_template, style_sheet
-from lossbench.study.pictures import Picture
+from lossbench.report.figures import Picture
+from lossbench.report.page import page_template, style_sheet
 
 SHOWN = ("When to use", "Pitfalls", "Reference")
 SUBTITLE = (
@@ -45,19 +45,19 @@ def render(
         style=style_sheet(),
         subtitle=SUBTITLE,
         losses=[_loss(entry, found[entry.name], drawn.get(entry.name, [])) for entry in entries],
-        table=[verdict.row(name, each) for name, each in inside.items()],
-        columns=verdict.columns(inside),
+        table=[sentences.row(name, each) for name, each in inside.items()],
+        columns=sentences.columns(inside),
         legend=LEGEND,
         family=_shown(*family) if family else None,
         made=made,
     )
 
 
-def sentences(found: Measured | str) -> list[str]:
+def described(found: Measured | str) -> list[str]:
     """What was measured, in words."""
     if isinstance(found, str):
         return [f"No picture: it is {found}."]
-    return [said for said in (verdict.falls(found), verdict.starts(found), verdict.safe(found)) if said]
+    return [said for said in (sentences.falls(found), sentences.starts(found), sentences.safe(found)) if said]
 
 
 def _loss(entry: Entry, found: Measured | str, drawn: Sequence[Drawn]) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def _loss(entry: Entry, found: Measured | str, drawn: Sequence[Drawn]) -> dict[s
         "name": entry.name,
         "words": entry.words,
         "formula": as_html(entry.words.formula),
-        "sentences": sentences(found),
+        "sentences": described(found),
         "facts": facts,
         "pictures": [_shown(*each) for each in drawn],
     }

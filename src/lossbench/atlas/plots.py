@@ -9,12 +9,12 @@ import numpy as np
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from lossbench.study.plots.cells import MAP
-from lossbench.study.plots.key import Entry, Key
-from lossbench.study.plots.labels import fit_text
-from lossbench.study.plots.scales import limits, set_scale, spell_one
-from lossbench.study.plots.sheet import EDGE, ROOM, SMALL, WIDTH, Sheet, text_height
-from lossbench.study.plots.theme import DASHES, FAINT, QUIET, colour
+from lossbench.plots.cells import MAP
+from lossbench.plots.key import Entry, Key
+from lossbench.plots.labels import fit_text
+from lossbench.plots.scales import limits, set_scale, spell_one
+from lossbench.plots.sheet import EDGE, ROOM, SMALL, WIDTH, Sheet, text_height
+from lossbench.plots.theme import DASHES, FAINT, QUIET, colour
 
 HEIGHT = 92.0  # points of a panel
 GAP = 6.0

@@ -6,13 +6,13 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from lossbench.atlas import gallery, verdict
+from lossbench.atlas import gallery, sentences
 from lossbench.atlas.catalog import Entry
 from lossbench.atlas.measure import Measured, calls, measure
 from lossbench.atlas.page import Drawn, render
-from lossbench.contract.files import cannot_write, write_atomic
-from lossbench.study.pictures import Picture
-from lossbench.study.plots.theme import FAINT, GRID, INK, QUIET, to_svg
+from lossbench.plots.theme import FAINT, GRID, INK, QUIET, to_svg
+from lossbench.report.figures import Picture
+from lossbench.rundir.files import cannot_write, write_atomic
 
 # The colours of a picture outside a page; it brings its own paper, as the page around it may be of either kind.
 ALONE = (
@@ -52,7 +52,7 @@ def publish(entries: Sequence[Entry], known: Mapping[str, Entry], folder: Path, 
     page = folder / "atlas.html"
     write_text(page, render(entries, found, drawn, family, made))
     for name, each in found.items():
-        print(verdict.line(name, each))
+        print(sentences.line(name, each))
     return page
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lossbench.config import number
+from lossbench.config.schema import number
 from lossbench.seeds import derive
 
 TRIES = 10
@@ -49,14 +49,18 @@ class Augment:
     def __post_init__(self) -> None:
         for name, pair, top in (("scale", self.scale, 1.0), ("ratio", self.ratio, math.inf)):
             if not (_limits(pair, top) or (pair is None and name == "scale")):
-                raise ValueError(f"{name} must be two numbers, 0 < smallest <= largest{' <= 1' if top == 1 else ''}, got {pair!r}")
+                raise ValueError(
+                    f"{name} must be two numbers, 0 < smallest <= largest{' <= 1' if top == 1 else ''}, got {pair!r}"
+                )
         for name in ("flip", "erasing"):
             number(name, getattr(self, name), 0, top=1)
         for name in ("mixup", "cutmix"):
             number(name, getattr(self, name), 0)
         number("label_smoothing", self.label_smoothing, 0, below=1)
         if not (isinstance(self.transforms or (), Sequence) and all(map(callable, self.transforms or ()))):
-            raise ValueError(f"transforms must be a list of torchvision transforms, each with its _target_, got {self.transforms!r}")
+            raise ValueError(
+                f"transforms must be a list of torchvision transforms, each with its _target_, got {self.transforms!r}"
+            )
 
     @property
     def soft(self) -> tuple[str, ...]:
@@ -148,6 +152,8 @@ def _largest(sizes: np.ndarray, ratio: Sequence[float]) -> tuple[np.ndarray, np.
 
 
 def _limits(value: object, top: float) -> bool:
-    numbers = isinstance(value, Sequence) and all(isinstance(part, int | float) and not isinstance(part, bool) for part in value)
+    numbers = isinstance(value, Sequence) and all(
+        isinstance(part, int | float) and not isinstance(part, bool) for part in value
+    )
     pair = tuple(value) if numbers else ()  # pyright: ignore[reportArgumentType]
     return len(pair) == 2 and 0 < pair[0] <= pair[1] <= top and pair[1] < math.inf

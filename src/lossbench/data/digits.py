@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from lossbench.config import integer
+from lossbench.config.schema import integer
 from lossbench.data.source import Source, Split, stratified_split
 from lossbench.seeds import generator
 
@@ -42,5 +42,7 @@ class Digits(Source):
         images = (bunch.images[:, None] / 16).astype(np.float32)  # pyright: ignore[reportAttributeAccessIssue] - a Bunch
         targets = bunch.target.astype(np.int64)  # pyright: ignore[reportAttributeAccessIssue] - a Bunch
         whole = Split(images, targets, np.arange(len(targets)).astype(str))
-        index = stratified_split(targets, generator(self.split_seed, "split"), val=0.2, test=0.2, per_class=self.images_per_class)
+        index = stratified_split(
+            targets, generator(self.split_seed, "split"), val=0.2, test=0.2, per_class=self.images_per_class
+        )
         return {name: whole.take(positions) for name, positions in index.items()}

@@ -10,10 +10,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from lossbench.data.augment import Augment
 from lossbench.data.batch import ArrayDataset, Batch, as_is
-from lossbench.data.finish import Normalise, soften
-from lossbench.data.images.cache import CachedPictures, cached
-from lossbench.data.images.device import DevicePictures, require_room
-from lossbench.data.images.pictures import Pictures, pictures_of
+from lossbench.data.device_transforms import Normalise, soften
+from lossbench.data.images.cache import CachedReader, cached
+from lossbench.data.images.device import DeviceReader, require_room
+from lossbench.data.images.reader import Reader, reader_of
 from lossbench.data.images.source import ImageSource
 from lossbench.data.images.views import ImageDataset, ViewDataset, Views
 from lossbench.data.order import TrainBatches, evaluation_batches
@@ -79,15 +79,19 @@ class DataModule(LightningDataModule):
     ) -> None:
         super().__init__()
         self.source, self.seed, self.batch_size, self.num_workers = source, seed, batch_size, num_workers
-        self.steps_per_epoch, self.overfit_batches, self.limit_eval_batches = steps_per_epoch, overfit_batches, limit_eval_batches
+        self.steps_per_epoch, self.overfit_batches, self.limit_eval_batches = (
+            steps_per_epoch,
+            overfit_batches,
+            limit_eval_batches,
+        )
         self.augment, self.cache, self.accumulate = augment, cache, accumulate
         self.normalise: Normalise | None = None
         if isinstance(source, ImageSource):
             self.normalise = Normalise(torch.tensor(source.mean), torch.tensor(source.std), channels_last=channels_last)
         self.done = 0
         self._loader: ResumableLoader | None = None
-        self._pictures: dict[str, Pictures] = {}
-        self._on_device: dict[tuple[str, torch.device], DevicePictures] = {}
+        self._pictures: dict[str, Reader] = {}
+        self._on_device: dict[tuple[str, torch.device], DeviceReader] = {}
 
     def split(self, stage: str) -> Split:
         """The examples a stage (train, val or test) really uses."""
@@ -105,17 +109,19 @@ class DataModule(LightningDataModule):
         if not isinstance(source, ImageSource):
             return ArrayDataset(split)
         pictures = self.pictures(stage)
-        views = Views(pictures.sizes, source.image_size, source.shorter_side, self.seed, self.augment if training else None)
+        views = Views(
+            pictures.sizes, source.image_size, source.shorter_side, self.seed, self.augment if training else None
+        )
         if self.cache == "gpu":
             return ViewDataset(split.targets, views)
         return ImageDataset(pictures, split.targets, views, self._fill())
 
-    def pictures(self, stage: str) -> Pictures:
+    def pictures(self, stage: str) -> Reader:
         """The images of a stage, from the cache where there is to be one (it is built when it is first asked for)."""
         if stage not in self._pictures:
             assert isinstance(self.source, ImageSource)
             split = self.split(stage)
-            pictures = pictures_of(self.source, split)
+            pictures = reader_of(self.source, split)
             if self.cache != "none":
                 folder = self.source.cache / "images"
                 pictures = cached(pictures, self.source.digests(split), self.source.shorter_side, folder, name=stage)
@@ -144,7 +150,9 @@ class DataModule(LightningDataModule):
 
     def train_dataloader(self) -> ResumableLoader:
         """The training batches, from where the run stands."""
-        self._loader = ResumableLoader(self.dataset("train", training=True), self.batches(*self._place()), **self._options())
+        self._loader = ResumableLoader(
+            self.dataset("train", training=True), self.batches(*self._place()), **self._options()
+        )
         return self._loader
 
     def val_dataloader(self) -> DataLoader[Batch]:
@@ -197,12 +205,17 @@ class DataModule(LightningDataModule):
     def _cropped(self, batch: Batch, stage: str) -> torch.Tensor:
         device, source = batch.inputs.device, self.source
         if not self._on_device:
-            require_room(device, sum(pictures.bytes for name in SPLITS if isinstance(pictures := self.pictures(name), CachedPictures)))
+            require_room(
+                device,
+                sum(pictures.bytes for name in SPLITS if isinstance(pictures := self.pictures(name), CachedReader)),
+            )
         if (stage, device) not in self._on_device:
             pictures = self.pictures(stage)
-            assert isinstance(pictures, CachedPictures)
+            assert isinstance(pictures, CachedReader)
             assert isinstance(source, ImageSource)
-            self._on_device[stage, device] = DevicePictures(pictures, source.image_size, torch.from_numpy(self._fill()), device)
+            self._on_device[stage, device] = DeviceReader(
+                pictures, source.image_size, torch.from_numpy(self._fill()), device
+            )
         return self._on_device[stage, device](batch.position, batch.inputs)
 
     def _fill(self) -> np.ndarray:

@@ -38,7 +38,9 @@ class Source(ABC):
     """A data set's description; subclasses are frozen dataclasses whose fields are its settings, checked when built."""
 
     task: ClassVar[str] = "classification"
-    members: ClassVar[int] = 1  # 2 where inputs are pairs (n, 2, ...), 3 where they are triplets; input_shape is that of one member
+    members: ClassVar[int] = (
+        1  # 2 where inputs are pairs (n, 2, ...), 3 where they are triplets; input_shape is that of one member
+    )
     outputs: ClassVar[int | None] = None  # of other tasks than classification: how many numbers the model gives
     class_names: ClassVar[tuple[str, ...]] = ()
     input_shape: ClassVar[tuple[int, ...]]
@@ -113,7 +115,9 @@ def stratified_split(
         n_test, n_val = round(len(members) * test), round(len(members) * val)
         train = members[n_test + n_val :]
         if per_class is not None and per_class > len(train):
-            raise ValueError(f"images_per_class must be <= {len(train)} (class {label} has no more training images), got {per_class}")
+            raise ValueError(
+                f"images_per_class must be <= {len(train)} (class {label} has no more training images), got {per_class}"
+            )
         parts["test"].append(members[:n_test])
         parts["val"].append(members[n_test : n_test + n_val])
         parts["train"].append(train[:per_class])

@@ -39,7 +39,9 @@ class Toy(Source):
 
     def __post_init__(self) -> None:
         if self.init not in ("published", "random"):
-            raise ValueError(f"init must be published or random, got {self.init!r}; {suggest(str(self.init), ('published', 'random'))}")
+            raise ValueError(
+                f"init must be published or random, got {self.init!r}; {suggest(str(self.init), ('published', 'random'))}"
+            )
 
     def load(self) -> Mapping[str, Split]:
         """Make the four examples."""
@@ -48,5 +50,7 @@ class Toy(Source):
 
     def initial_weight(self, seed: int) -> np.ndarray:
         """The initial logits, transposed to a linear layer's weight (5, 4)."""
-        logits = np.array(PUBLISHED_LOGITS) if self.init == "published" else generator(seed, "toy-logits").random((4, 5))
+        logits = (
+            np.array(PUBLISHED_LOGITS) if self.init == "published" else generator(seed, "toy-logits").random((4, 5))
+        )
         return logits.T.astype(np.float32)

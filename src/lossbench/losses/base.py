@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lossbench.rules import check_loss
+from lossbench.config.rules import check_loss
 
 NO_LABEL = -(2**62)
 
@@ -24,12 +24,16 @@ def scores(logits: Tensor, target: Tensor) -> Tensor:
         ValueError: the logits are not a floating (batch, classes) tensor, or the target fits neither form.
     """
     if logits.ndim != 2 or not logits.is_floating_point():
-        raise ValueError(f"logits must be a floating-point tensor (batch, classes), got {logits.dtype} of shape {tuple(logits.shape)}")
+        raise ValueError(
+            f"logits must be a floating-point tensor (batch, classes), got {logits.dtype} of shape {tuple(logits.shape)}"
+        )
     soft = target.is_floating_point()
     if target.shape != (logits.shape if soft else logits.shape[:1]) or not (soft or target.dtype == torch.int64):
         batch, classes = logits.shape
         found = f"{target.dtype} of shape {tuple(target.shape)}"
-        raise ValueError(f"target must be class indices, int64 ({batch},), or class probabilities, float ({batch}, {classes}), got {found}")
+        raise ValueError(
+            f"target must be class indices, int64 ({batch},), or class probabilities, float ({batch}, {classes}), got {found}"
+        )
     return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 
@@ -98,9 +102,13 @@ def stacked(output: Tensor, target: Tensor, *, members: int, width: int | None =
     fits = output.ndim == 3 and output.shape[1] == members and width in (None, output.shape[-1])
     if not fits or not output.is_floating_point():
         wanted = f"(batch, {members}, {width or 'D'})"
-        raise ValueError(f"output must be a floating-point tensor {wanted}, got {output.dtype} of shape {tuple(output.shape)}")
+        raise ValueError(
+            f"output must be a floating-point tensor {wanted}, got {output.dtype} of shape {tuple(output.shape)}"
+        )
     if target.shape != output.shape[:1] or not target.is_floating_point():
-        raise ValueError(f"target must be floats ({len(output)},), +1 or -1, got {target.dtype} of shape {tuple(target.shape)}")
+        raise ValueError(
+            f"target must be floats ({len(output)},), +1 or -1, got {target.dtype} of shape {tuple(target.shape)}"
+        )
     wide = torch.promote_types(output.dtype, torch.float32)
     return output.to(wide), target.to(wide)
 

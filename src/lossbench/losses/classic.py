@@ -11,7 +11,18 @@ from torch.nn import functional as F
 from lossbench.losses.base import Loss, Number, negative, pick, scores, softplus
 from lossbench.losses.written import sigmoids, written
 
-__all__ = ["BCE", "NLL", "CrossEntropy", "MultiMargin", "SoftmaxMSE", "bce", "cross_entropy", "multi_margin", "nll", "softmax_mse"]
+__all__ = [
+    "BCE",
+    "NLL",
+    "CrossEntropy",
+    "MultiMargin",
+    "SoftmaxMSE",
+    "bce",
+    "cross_entropy",
+    "multi_margin",
+    "nll",
+    "softmax_mse",
+]
 
 Weight = Sequence[float] | Tensor | None
 """C numbers >= 0, one for each class; None weighs all by 1."""
@@ -110,7 +121,9 @@ def softmax_mse(logits: Tensor, target: Tensor) -> Tensor:
     p = torch.softmax(scores(logits, target), -1)
     if not target.is_floating_point():
         index = target.unsqueeze(-1)
-        away = p.scatter_add(-1, index, torch.full_like(index, -1, dtype=p.dtype))  # mse_loss would need a one-hot matrix
+        away = p.scatter_add(
+            -1, index, torch.full_like(index, -1, dtype=p.dtype)
+        )  # mse_loss would need a one-hot matrix
         with torch.autocast(p.device.type, enabled=False):  # which takes vecdot for a matrix product
             return torch.linalg.vecdot(away, away) / p.shape[-1]
     soft = target.to(p.dtype)
@@ -188,7 +201,9 @@ def multi_margin(logits: Tensor, target: Tensor, *, margin: Number = 1.0, p: Num
     """
     z = scores(logits, target)
     if target.is_floating_point():
-        hinges = torch.relu(margin - z.unsqueeze(-1) + z.unsqueeze(-2)).pow(p).sum(-1)  # (batch, C): the loss if that class were true
+        hinges = (
+            torch.relu(margin - z.unsqueeze(-1) + z.unsqueeze(-2)).pow(p).sum(-1)
+        )  # (batch, C): the loss if that class were true
         return pick(hinges - _own(margin, p, z), target) / z.shape[-1]
     hinges = torch.relu(margin - z.gather(-1, target.unsqueeze(-1)) + z).pow(p)
     return (hinges.sum(-1) - _own(margin, p, z)) / z.shape[-1]
@@ -202,7 +217,9 @@ def _own(margin: Number, p: Number, z: Tensor) -> Number:
 def _class_weights(weight: Sequence[float] | Tensor, log_p: Tensor) -> Tensor:
     weights = torch.as_tensor(weight, dtype=log_p.dtype, device=log_p.device)
     if weights.shape != log_p.shape[-1:]:
-        raise ValueError(f"weight must have one number for each of the {log_p.shape[-1]} classes, got {tuple(weights.shape)}")
+        raise ValueError(
+            f"weight must have one number for each of the {log_p.shape[-1]} classes, got {tuple(weights.shape)}"
+        )
     return weights
 
 
@@ -217,7 +234,9 @@ class ClassWeighted(Loss):
         super().__post_init__()
         if self.weight is not None:
             self.weight = list(self.weight)
-            self.register_buffer("class_weights", torch.tensor(self.weight, dtype=torch.float64).float(), persistent=False)
+            self.register_buffer(
+                "class_weights", torch.tensor(self.weight, dtype=torch.float64).float(), persistent=False
+            )
 
     def per_example(self, output: Any, target: Tensor) -> Tensor:
         """Give one value per example: (batch,)."""

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lossbench.losses.base import Loss, Number, negative, pick, scores
 from lossbench.losses.fused import fused_cosine_distance, fused_cosine_xent, inverse_norm
-from lossbench.outputs import ClassCosines, HeadOutput
+from lossbench.losses.outputs import ClassCosines, HeadOutput
 
 __all__ = ["Cosine", "CosineXent", "CosineXentHead", "cosine", "cosine_xent", "cosine_xent_head"]
 
@@ -49,7 +49,9 @@ def cosine(logits: Tensor | ClassCosines, target: Tensor) -> Tensor:
     return 1 - inverse_norm(wide, _floor(logits)).squeeze(-1) * pick(wide, target)
 
 
-def cosine_xent(logits: Tensor | ClassCosines, target: Tensor, *, xent_weight: Number = 0.1, scale: Number = 1.0) -> Tensor:
+def cosine_xent(
+    logits: Tensor | ClassCosines, target: Tensor, *, xent_weight: Number = 0.1, scale: Number = 1.0
+) -> Tensor:
     """Cosine distance plus a little cross-entropy of the normalised output.
 
     L = 1 - z_y / ||z|| + xent_weight CE(scale z / ||z||, y), with class embeddings their cosines in place of z / ||z||
@@ -125,16 +127,24 @@ def _unit(logits: Tensor | ClassCosines) -> Tensor:
     return wide * inverse_norm(wide, _floor(logits))
 
 
-def _cosine_xent_terms(logits: Tensor | ClassCosines, target: Tensor, xent_weight: Number, scale: Number) -> dict[str, Tensor]:
+def _cosine_xent_terms(
+    logits: Tensor | ClassCosines, target: Tensor, xent_weight: Number, scale: Number
+) -> dict[str, Tensor]:
     if isinstance(logits, ClassCosines):
         cos = scores(logits.cosines, target)
-        return {"cosine": 1 - pick(cos, target), "xent": xent_weight * negative(torch.log_softmax(cos * scale, -1), target)}
+        return {
+            "cosine": 1 - pick(cos, target),
+            "xent": xent_weight * negative(torch.log_softmax(cos * scale, -1), target),
+        }
     wide = scores(logits, target)
     if not (target.is_floating_point() or isinstance(scale, Tensor) or isinstance(xent_weight, Tensor)):
         distance, xent = fused_cosine_xent(wide, target, xent_weight, scale, _floor(logits))
         return {"cosine": distance, "xent": xent}
     scaled = wide * (inverse_norm(wide, _floor(logits)) * scale)
-    return {"cosine": 1 - pick(scaled, target) / scale, "xent": xent_weight * negative(torch.log_softmax(scaled, -1), target)}
+    return {
+        "cosine": 1 - pick(scaled, target) / scale,
+        "xent": xent_weight * negative(torch.log_softmax(scaled, -1), target),
+    }
 
 
 def _head_terms(output: HeadOutput, target: Tensor, xent_weight: Number) -> dict[str, Tensor]:

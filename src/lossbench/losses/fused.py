@@ -112,6 +112,8 @@ def fused_cosine_distance(z: Tensor, target: Tensor, floor: float) -> Tensor:
     return _CosineDistance.apply(z, target, floor)[0]  # pyright: ignore[reportIndexIssue]
 
 
-def fused_cosine_xent(z: Tensor, target: Tensor, xent_weight: float, scale: float, floor: float) -> tuple[Tensor, Tensor]:
+def fused_cosine_xent(
+    z: Tensor, target: Tensor, xent_weight: float, scale: float, floor: float
+) -> tuple[Tensor, Tensor]:
     """`cosine_xent_at` with three temporaries; differentiable once."""
     return _CosineXent.apply(z, target, xent_weight, scale, floor)[:2]  # pyright: ignore[reportIndexIssue]

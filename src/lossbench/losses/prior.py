@@ -12,7 +12,9 @@ from lossbench.losses.base import Loss, Number, negative, scores
 __all__ = ["LogitAdjusted", "logit_adjusted"]
 
 
-def logit_adjusted(logits: Tensor, target: Tensor, *, tau: Number = 1.0, class_counts: Sequence[float] | Tensor | None = None) -> Tensor:
+def logit_adjusted(
+    logits: Tensor, target: Tensor, *, tau: Number = 1.0, class_counts: Sequence[float] | Tensor | None = None
+) -> Tensor:
     """Cross-entropy with the classes' frequencies added while training, so that the logits alone treat rare classes as frequent ones.
 
     L = -log softmax(z + tau log pi)_y with pi_c = class_counts_c / sum(class_counts)
@@ -44,7 +46,9 @@ def logit_adjusted(logits: Tensor, target: Tensor, *, tau: Number = 1.0, class_c
     if class_counts is not None:
         counts = torch.as_tensor(class_counts, dtype=wide.dtype, device=wide.device)
         if counts.shape != wide.shape[-1:]:
-            raise ValueError(f"class_counts must have one number for each of the {wide.shape[-1]} classes, got {tuple(counts.shape)}")
+            raise ValueError(
+                f"class_counts must have one number for each of the {wide.shape[-1]} classes, got {tuple(counts.shape)}"
+            )
         wide = wide + tau * (counts / counts.sum()).log()
     return negative(torch.log_softmax(wide, -1), target)
 
@@ -64,7 +68,9 @@ class LogitAdjusted(Loss):
         super().__post_init__()
         if self.class_counts is not None:
             self.class_counts = list(self.class_counts)
-            self.register_buffer("counts", torch.tensor(self.class_counts, dtype=torch.float64).float(), persistent=False)
+            self.register_buffer(
+                "counts", torch.tensor(self.class_counts, dtype=torch.float64).float(), persistent=False
+            )
 
     def per_example(self, output: Any, target: Tensor) -> Tensor:
         """Give one value per example: (batch,)."""

@@ -188,7 +188,9 @@ def inverse_tuned(logits: Tensor, target: Tensor, *, exponent: Number = 0.2) -> 
 
 
 def _expm1(u: Tensor) -> Tensor:
-    capped = torch.where(u > EXPONENT_LIMIT, EXPONENT_LIMIT, u)  # not clamp_max and relu, which both have gradient 0 at the limit itself
+    capped = torch.where(
+        u > EXPONENT_LIMIT, EXPONENT_LIMIT, u
+    )  # not clamp_max and relu, which both have gradient 0 at the limit itself
     return torch.expm1(capped) + math.exp(EXPONENT_LIMIT) * torch.relu(u - EXPONENT_LIMIT)
 
 

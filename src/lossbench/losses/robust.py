@@ -54,7 +54,9 @@ def focal(logits: Tensor, target: Tensor, *, gamma: Number = 2.0) -> Tensor:
 
     def of_log_p(log_p: Tensor) -> Tensor:
         right = log_p == 0
-        away = torch.where(right, -1.0, log_p)  # a second where: below gamma = 1 the slope of (1 - p)^gamma is infinite at p = 1
+        away = torch.where(
+            right, -1.0, log_p
+        )  # a second where: below gamma = 1 the slope of (1 - p)^gamma is infinite at p = 1
         return torch.where(right, 0.0, -away * (-torch.expm1(away)) ** gamma)
 
     return expected(of_log_p, torch.log_softmax(scores(logits, target), -1), target)
@@ -181,7 +183,9 @@ def squentropy(logits: Tensor, target: Tensor) -> Tensor:
     return written(scores(logits, target), target, xent_and_squares(_squentropy))
 
 
-def _symmetric_terms(logits: Tensor, target: Tensor, xent_weight: Number, reverse_weight: Number, log_zero: Number) -> dict[str, Tensor]:
+def _symmetric_terms(
+    logits: Tensor, target: Tensor, xent_weight: Number, reverse_weight: Number, log_zero: Number
+) -> dict[str, Tensor]:
     log_p = torch.log_softmax(scores(logits, target), -1)
     reverse = expected(lambda v: reverse_weight * log_zero * torch.expm1(v), log_p, target)
     return {"xent": xent_weight * negative(log_p, target), "reverse": reverse}

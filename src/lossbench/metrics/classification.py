@@ -14,7 +14,9 @@ ECE_BINS = 15
 ECE_RESAMPLES = 200
 ECE_SEED = 20_150_215
 SCALE_RANGE = (1e-3, 1e3)
-_CHUNK = 2**20  # logits worked on at a time: 2-3 times faster than whole tensors at 50,000 x 1,000, without large temporaries
+_CHUNK = (
+    2**20
+)  # logits worked on at a time: 2-3 times faster than whole tensors at 50,000 x 1,000, without large temporaries
 
 
 class _Examples(NamedTuple):
@@ -62,7 +64,9 @@ def classification_metrics(logits: Tensor, target: Tensor, *, scale: float | Non
     if scale is not None and not 0 < scale < math.inf:
         raise ValueError(f"scale must be > 0, got {scale}")
     if not _finite(logits):
-        return dict.fromkeys(classification_metrics(torch.zeros_like(logits[:1]), target[:1], scale=scale), Metric(math.nan, None))
+        return dict.fromkeys(
+            classification_metrics(torch.zeros_like(logits[:1]), target[:1], scale=scale), Metric(math.nan, None)
+        )
     rank = torch.cat([_rank(z, y) for z, y in _chunks(logits, target)])
     correct = rank == 0
     metrics = {"accuracy": proportion(correct)}
@@ -122,7 +126,9 @@ def _checked(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _finite(logits: Tensor) -> bool:
-    return all(math.isfinite(end.item()) for end in logits.aminmax())  # aminmax passes NaN on, and needs no mask of n * C
+    return all(
+        math.isfinite(end.item()) for end in logits.aminmax()
+    )  # aminmax passes NaN on, and needs no mask of n * C
 
 
 def _chunks(logits: Tensor, target: Tensor) -> Iterator[tuple[Tensor, Tensor]]:

@@ -68,7 +68,9 @@ def triplet_metrics(output: Tensor, target: Tensor) -> dict[str, Metric]:
 def _stacked(output: Tensor, target: Tensor, members: int) -> tuple[Tensor, Tensor]:
     if output.ndim != 3 or output.shape[1] != members or target.shape != output.shape[:1]:
         expected = f"(n, {members}, D) and (n,)"
-        raise ValueError(f"output and target must have shapes {expected}, got {tuple(output.shape)} and {tuple(target.shape)}")
+        raise ValueError(
+            f"output and target must have shapes {expected}, got {tuple(output.shape)} and {tuple(target.shape)}"
+        )
     y = target.detach().cpu().double()
     if not (y.abs() == 1).all():
         raise ValueError(f"target must be +1 or -1, got {y[y.abs() != 1][0].item():g}")

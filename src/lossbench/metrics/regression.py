@@ -105,6 +105,8 @@ def count_metrics(output: Tensor, target: Tensor) -> dict[str, Metric]:
 def _columns(output: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """Both as float64 (n, K) on the CPU."""
     if output.shape != target.shape or output.ndim < 1 or math.prod(output.shape) == 0:
-        raise ValueError(f"output and target must have one shape (n, ...) with n >= 1, got {tuple(output.shape)} and {tuple(target.shape)}")
+        raise ValueError(
+            f"output and target must have one shape (n, ...) with n >= 1, got {tuple(output.shape)} and {tuple(target.shape)}"
+        )
     n = len(output)
     return output.detach().cpu().double().reshape(n, -1), target.detach().cpu().double().reshape(n, -1)

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lossbench.outputs import ClassCosines, HeadOutput
-from lossbench.rules import check_loss
+from lossbench.config.rules import check_loss
+from lossbench.losses.outputs import ClassCosines, HeadOutput
 
 
 class CosineXentHead(nn.Module):
@@ -82,7 +82,9 @@ class ConcatPoolHead(nn.Module):
             ValueError: x is no map, so that there is nothing to pool.
         """
         if x.ndim != 4:
-            raise ValueError(f"head=concat_pool needs feature maps (batch, D, h, w), got shape {tuple(x.shape)}; use head=linear or cosine")
+            raise ValueError(
+                f"head=concat_pool needs feature maps (batch, D, h, w), got shape {tuple(x.shape)}; use head=linear or cosine"
+            )
         # Not adaptive_max_pool2d: on a GPU its gradient is not deterministic.
         return self.layers(torch.cat([pooled(x), x.amax((-2, -1))], dim=1))
 

@@ -83,7 +83,9 @@ def _check(input_shape: Sequence[int], architecture: str, pretrained: bool | str
     if stem == "small" and pretrained:
         raise ValueError("stem=small has no pretrained weights; use stem=auto, or pretrained=false")
     if len(input_shape) != 3 or input_shape[0] != 3:
-        raise ValueError(f"inputs must be images (3, height, width), got {tuple(input_shape)}; use other data, or model=mlp or linear")
+        raise ValueError(
+            f"inputs must be images (3, height, width), got {tuple(input_shape)}; use other data, or model=mlp or linear"
+        )
 
 
 def _backbone(architecture: str, small: bool) -> tuple[nn.Sequential, int]:

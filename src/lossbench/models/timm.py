@@ -95,7 +95,9 @@ def _check_name(timm: ModuleType, name: str) -> None:
         raise ValueError(f"name={name} is not allowed; {error}") from error
 
 
-def _backbone(timm: ModuleType, name: str, input_shape: Sequence[int], head: str, file: Path | None) -> tuple[nn.Module, int]:
+def _backbone(
+    timm: ModuleType, name: str, input_shape: Sequence[int], head: str, file: Path | None
+) -> tuple[nn.Module, int]:
     """Build the model without its classifier, and try it on one image: only its output says how many features it has."""
     options: dict[str, Any] = {"num_classes": 0, "in_chans": input_shape[0]}
     if head == "concat_pool":
@@ -110,9 +112,13 @@ def _backbone(timm: ModuleType, name: str, input_shape: Sequence[int], head: str
         with torch.no_grad():
             output = backbone(torch.zeros(1, *input_shape))
     except Exception as error:
-        raise ValueError(f"name={name} does not take images of shape {tuple(input_shape)} with head={head}: {error}") from error
+        raise ValueError(
+            f"name={name} does not take images of shape {tuple(input_shape)} with head={head}: {error}"
+        ) from error
     if head == "concat_pool" and (output.ndim != 4 or getattr(backbone, "output_fmt", "NCHW") != "NCHW"):
-        raise ValueError(f"head=concat_pool needs feature maps (batch, D, h, w), which {name} does not give; use head=linear or cosine")
+        raise ValueError(
+            f"head=concat_pool needs feature maps (batch, D, h, w), which {name} does not give; use head=linear or cosine"
+        )
     return backbone.train(), output.shape[1]
 
 

@@ -70,11 +70,15 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], str]:
     try:
         found = _parse(data, path)
         state = found.get("state_dict", found)
-        return {key: value for key, value in state.items() if isinstance(value, Tensor)}, hashlib.sha256(data).hexdigest()
+        return {key: value for key, value in state.items() if isinstance(value, Tensor)}, hashlib.sha256(
+            data
+        ).hexdigest()
     except ImportError as error:
         raise ValueError(f"pretrained file {path} needs the package safetensors: pip install safetensors") from error
     except Exception as error:
-        raise ValueError(f"pretrained file {path} is refused: it is damaged or holds more than tensors and plain values") from error
+        raise ValueError(
+            f"pretrained file {path} is refused: it is damaged or holds more than tensors and plain values"
+        ) from error
 
 
 def load_backbone(backbone: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
@@ -99,9 +103,15 @@ def load_backbone(backbone: nn.Module, state: Mapping[str, Tensor], path: Path) 
     # The weights of a smaller model are all found in a larger one's file: what is left over tells them apart.
     parts = {key.split(".")[0] for key in wanted}.difference(CLASSIFIERS)
     unused = [key for key in given if key not in wanted and key.split(".")[0] in parts]
-    for fault, keys in (("lacks", missing), ("has other shapes of", reshaped), ("is of a larger model and has also", unused)):
+    for fault, keys in (
+        ("lacks", missing),
+        ("has other shapes of", reshaped),
+        ("is of a larger model and has also", unused),
+    ):
         if keys:
-            raise ValueError(f"pretrained file {path} does not fit the model: it {fault} {', '.join(keys[:3])}{', ...' * (len(keys) > 3)}")
+            raise ValueError(
+                f"pretrained file {path} does not fit the model: it {fault} {', '.join(keys[:3])}{', ...' * (len(keys) > 3)}"
+            )
     backbone.load_state_dict(found, strict=False)
 
 
@@ -131,7 +141,9 @@ def fetch(url: str) -> Path:
             torch.hub.download_url_to_file(url, str(path), prefix)
         except (OSError, RuntimeError, HTTPException) as error:
             todo = "put it there or give model.pretrained=FILE"
-            raise ValueError(f"pretrained file {path} does not exist and cannot be downloaded ({error}); {todo}") from error
+            raise ValueError(
+                f"pretrained file {path} does not exist and cannot be downloaded ({error}); {todo}"
+            ) from error
     if not sha256(path).startswith(prefix):
         raise ValueError(f"pretrained file {path} is damaged: its SHA-256 does not begin with {prefix}; delete it")
     return path

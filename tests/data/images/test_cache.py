@@ -22,10 +22,10 @@ from PIL import Image
 from lossbench.data.augment import Augment
 from lossbench.data.batch import Batch
 from lossbench.data.images import cache
-from lossbench.data.images.cache import CachedPictures, cached, offsets_of
+from lossbench.data.images.cache import CachedReader, cached, offsets_of
 from lossbench.data.images.fake import FakeImages
 from lossbench.data.images.folder import ImageFolder
-from lossbench.data.images.pictures import MadePictures, resize, shrunk
+from lossbench.data.images.reader import GeneratedReader, resize, shrunk
 from lossbench.data.images.views import ImageDataset, Views
 from lossbench.data.module import DataModule, ResumableLoader
 from lossbench.data.order import Draw, TrainBatches
@@ -41,18 +41,20 @@ def paint(position: int) -> np.ndarray:
     return np.random.default_rng(position).integers(0, 256, (*SIZES[position], 3), dtype=np.uint8)
 
 
-def build(folder: Path, make: Callable[[int], np.ndarray] = paint, digests: np.ndarray = DIGESTS) -> CachedPictures:
-    return cached(MadePictures(make, SIZES), digests, SHORTER, folder, name="train")
+def build(folder: Path, make: Callable[[int], np.ndarray] = paint, digests: np.ndarray = DIGESTS) -> CachedReader:
+    return cached(GeneratedReader(make, SIZES), digests, SHORTER, folder, name="train")
 
 
 def never(position: int) -> NoReturn:
     raise AssertionError(f"image {position} is read again")
 
 
-def is_right(pictures: CachedPictures) -> bool:
+def is_right(pictures: CachedReader) -> bool:
     sizes = shrunk(SIZES, SHORTER)
     expected = [resize(torch.from_numpy(paint(i)).permute(2, 0, 1), *sizes[i].tolist()) for i in range(len(SIZES))]
-    return np.array_equal(pictures.sizes, sizes) and all(torch.equal(pictures.read(i), image) for i, image in enumerate(expected))
+    return np.array_equal(pictures.sizes, sizes) and all(
+        torch.equal(pictures.read(i), image) for i, image in enumerate(expected)
+    )
 
 
 # -- the same pixels
@@ -72,8 +74,12 @@ def photos(tmp_path: Path) -> ImageFolder:
     for label in ("cat", "dog"):
         (tmp_path / "images" / label).mkdir(parents=True)
         for i in range(12):
-            pixels = np.kron(rng.integers(0, 256, (4, 5, 3)), np.ones((int(rng.integers(3, 9)), int(rng.integers(3, 9)), 1)))
-            Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / "images" / label / (f"{i}.png" if i % 3 else f"{i}.jpg"))
+            pixels = np.kron(
+                rng.integers(0, 256, (4, 5, 3)), np.ones((int(rng.integers(3, 9)), int(rng.integers(3, 9)), 1))
+            )
+            Image.fromarray(pixels.astype(np.uint8)).save(
+                tmp_path / "images" / label / (f"{i}.png" if i % 3 else f"{i}.jpg")
+            )
     return folder_of(tmp_path)
 
 
@@ -82,14 +88,26 @@ def folder_of(tmp_path: Path) -> ImageFolder:
 
 
 @pytest.mark.parametrize("kind", ["files", "fake"])
-def test_evaluation_sees_the_same_bits_with_and_without_the_cache(kind: str, photos: ImageFolder, tmp_path: Path) -> None:
+def test_evaluation_sees_the_same_bits_with_and_without_the_cache(
+    kind: str, photos: ImageFolder, tmp_path: Path
+) -> None:
     fake = FakeImages(
-        cache_dir=str(tmp_path / "cache"), classes=2, n_train=3, n_val=9, n_test=7, height=23, width=41, image_size=20, resize=21
+        cache_dir=str(tmp_path / "cache"),
+        classes=2,
+        n_train=3,
+        n_val=9,
+        n_test=7,
+        height=23,
+        width=41,
+        image_size=20,
+        resize=21,
     )
     source = photos if kind == "files" else fake
-    decoded, kept = (DataModule(source, 0, 4, cache=name, augment=Augment(scale=(0.5, 1.0))) for name in ("none", "disk"))
+    decoded, kept = (
+        DataModule(source, 0, 4, cache=name, augment=Augment(scale=(0.5, 1.0))) for name in ("none", "disk")
+    )
     kept.prepare()
-    assert all(isinstance(kept.pictures(stage), CachedPictures) for stage in ("train", "val", "test"))
+    assert all(isinstance(kept.pictures(stage), CachedReader) for stage in ("train", "val", "test"))
     for stage in ("val", "test"):
         for a, b in zip(decoded.evaluation_loader(stage), kept.evaluation_loader(stage), strict=True):
             assert all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
@@ -99,7 +117,7 @@ def test_another_content_is_another_cache(photos: ImageFolder, tmp_path: Path) -
     def paths() -> dict[str, Path]:
         data = DataModule(folder_of(tmp_path), 0, 4, cache="disk")
         found = {stage: data.pictures(stage) for stage in ("train", "val", "test")}
-        return {stage: pictures.path for stage, pictures in found.items() if isinstance(pictures, CachedPictures)}
+        return {stage: pictures.path for stage, pictures in found.items() if isinstance(pictures, CachedReader)}
 
     before = paths()
     assert len(set(before.values())) == 3
@@ -116,7 +134,7 @@ def test_another_content_is_another_cache(photos: ImageFolder, tmp_path: Path) -
 
 
 def test_order_and_size_are_part_of_the_name(tmp_path: Path) -> None:
-    pictures = MadePictures(paint, SIZES)
+    pictures = GeneratedReader(paint, SIZES)
     paths = {
         cached(pictures, DIGESTS, 8, tmp_path, name="").path,
         cached(pictures, DIGESTS, 9, tmp_path, name="").path,
@@ -228,13 +246,17 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
         path / "index.npz", (path / "index.npz").read_bytes().index(bytes([12, 0, 0, 0, 0, 0, 0, 0]))
     ),
     "index of something else": lambda path: np.savez(path / "index.npz", a=np.zeros(3)),
-    "index of two arrays that do not fit": lambda path: np.savez(path / "index.npz", sizes=shrunk(SIZES, SHORTER), sums=np.zeros(2)),
+    "index of two arrays that do not fit": lambda path: np.savez(
+        path / "index.npz", sizes=shrunk(SIZES, SHORTER), sums=np.zeros(2)
+    ),
     "an empty folder": lambda path: [file.unlink() for file in path.iterdir()],
 }
 
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
-def test_a_damaged_cache_is_built_again(damage: Callable[[Path], object], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_cache_is_built_again(
+    damage: Callable[[Path], object], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     path = build(tmp_path).path
     damage(path)
     caplog.set_level(logging.WARNING)
@@ -247,7 +269,9 @@ def test_a_damaged_cache_is_built_again(damage: Callable[[Path], object], tmp_pa
     assert is_right(build(tmp_path, never))
 
 
-def test_no_damage_of_the_index_ends_in_a_traceback_or_wrong_sizes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_damage_of_the_index_ends_in_a_traceback_or_wrong_sizes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     path = build(tmp_path).path
     caplog.set_level(logging.CRITICAL)
     index = path / "index.npz"
@@ -258,7 +282,7 @@ def test_no_damage_of_the_index_ends_in_a_traceback_or_wrong_sizes(tmp_path: Pat
         os.utime(path / "pixels.bin", ns=(at, at))  # so that the sums are used
         whole_again = cache.is_whole(path)
         refused += not whole_again
-        assert not whole_again or np.array_equal(CachedPictures(path).sizes, shrunk(SIZES, SHORTER))
+        assert not whole_again or np.array_equal(CachedReader(path).sizes, shrunk(SIZES, SHORTER))
     assert refused > len(whole) / 2
 
 
@@ -312,13 +336,17 @@ def test_a_killed_builders_place_is_taken(tmp_path: Path, monkeypatch: pytest.Mo
     left = {path.name.split(".")[-1] for path in folder.iterdir()}
     assert left == {"claim", "tmp"}
     free = shutil.disk_usage
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: free(path) if not list(folder.glob("*.tmp")) else SimpleNamespace(free=0))
+    monkeypatch.setattr(
+        shutil, "disk_usage", lambda path: free(path) if not list(folder.glob("*.tmp")) else SimpleNamespace(free=0)
+    )
     pictures = build(folder)
     assert is_right(pictures)
     assert list(folder.iterdir()) == [pictures.path]
 
 
-def test_who_waited_in_vain_for_a_builder_that_failed_builds_itself(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_who_waited_in_vain_for_a_builder_that_failed_builds_itself(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     def fail(position: int) -> NoReturn:
         time.sleep(0.3)
         raise ValueError("a.jpg has vanished")
@@ -346,14 +374,14 @@ def test_a_builder_that_finishes_just_now_is_no_error(tmp_path: Path, monkeypatc
     """Its claim is gone by the time one asks who it was."""
     tries: list[int] = []
 
-    class Busy(cache.Claim):
+    class Busy(cache.Lock):
         def __enter__(self) -> Any:
             tries.append(1)
             if len(tries) == 1:
                 raise UserError("is being run by process 1")
             return super().__enter__()
 
-    monkeypatch.setattr(cache, "Claim", Busy)
+    monkeypatch.setattr(cache, "Lock", Busy)
     assert is_right(build(tmp_path))
     assert len(tries) == 2
 
@@ -366,13 +394,17 @@ def empty(folder: Path) -> bool:
 
 
 @pytest.mark.parametrize("missing", [0, 1])
-def test_too_little_space_is_said_before_anything_is_decoded(missing: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_space_is_said_before_anything_is_decoded(
+    missing: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     free = int(offsets_of(shrunk(SIZES, SHORTER))[-1]) + cache.SPARE - missing
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
     if not missing:
         assert is_right(build(tmp_path))
         return
-    with pytest.raises(UserError, match=r"^data.cache needs 0.00 GB in .* 0.07 GB free; .*data.cache_dir or LOSSBENCH_CACHE") as caught:
+    with pytest.raises(
+        UserError, match=r"^data.cache needs 0.00 GB in .* 0.07 GB free; .*data.cache_dir or LOSSBENCH_CACHE"
+    ) as caught:
         build(tmp_path, never)
     assert "\n" not in str(caught.value)
     assert empty(tmp_path)
@@ -383,17 +415,23 @@ def _full(*_: object) -> NoReturn:
 
 
 @pytest.mark.parametrize("where", ["posix_fallocate", "rename"])
-def test_a_disk_that_fills_up_meanwhile_is_one_line(where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_fills_up_meanwhile_is_one_line(
+    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The space is taken before it is mapped: a full disk under a mapping kills the process."""
     monkeypatch.setattr(os, where, _full)
-    with pytest.raises(UserError, match=r"^cannot write .* \(No space left on device\); .* data.cache_dir or LOSSBENCH_CACHE$"):
+    with pytest.raises(
+        UserError, match=r"^cannot write .* \(No space left on device\); .* data.cache_dir or LOSSBENCH_CACHE$"
+    ):
         build(tmp_path)
     assert empty(tmp_path)
 
 
 def test_a_folder_that_cannot_be_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match=r"^cannot write .* \(Not a directory\); choose another place with data.cache_dir") as caught:
+    with pytest.raises(
+        UserError, match=r"^cannot write .* \(Not a directory\); choose another place with data.cache_dir"
+    ) as caught:
         build(tmp_path / "file" / "images", never)
     assert "\n" not in str(caught.value)
 
@@ -409,7 +447,9 @@ def test_a_folder_that_may_not_be_written_is_one_line(tmp_path: Path, monkeypatc
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "open", refuse)
-        with pytest.raises(UserError, match=r"^cannot write .* \(Permission denied\); choose another place with data.cache_dir") as caught:
+        with pytest.raises(
+            UserError, match=r"^cannot write .* \(Permission denied\); choose another place with data.cache_dir"
+        ) as caught:
             build(tmp_path, never)
     assert "runs_dir" not in str(caught.value)
     assert empty(tmp_path)
@@ -457,7 +497,9 @@ class Measured(ImageDataset):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs Linux")
-def test_workers_read_a_large_cache_without_memory_of_their_own(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
+def test_workers_read_a_large_cache_without_memory_of_their_own(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     """50,000 images of 256 x 256 (9.8 GB, holes on disk), 5,120 random crops."""
     n, side, workers, steps, batch_size = 50_000, 256, 2, 40, 128
     sizes = np.full((n, 2), side)
@@ -467,9 +509,11 @@ def test_workers_read_a_large_cache_without_memory_of_their_own(tmp_path: Path, 
         file.truncate(int(offsets_of(sizes)[-1]))
     np.savez(path / "index.npz", sizes=sizes, sums=np.zeros(n, dtype=np.uint32))
     stat = (path / "pixels.bin").stat()
-    (path / "manifest.json").write_text(json.dumps({"version": 1, "images": n, "seen": [stat.st_mtime_ns, stat.st_ino]}))
+    (path / "manifest.json").write_text(
+        json.dumps({"version": 1, "images": n, "seen": [stat.st_mtime_ns, stat.st_ino]})
+    )
     assert cache.is_whole(path)
-    pictures = CachedPictures(path)
+    pictures = CachedReader(path)
     views = Views(pictures.sizes, 224, side, 0, Augment(scale=(0.08, 1.0), flip=0.5, erasing=0.25))
     data = Measured(pictures, np.zeros(n, dtype=np.int64), views, np.full(3, 100, dtype=np.uint8))
     data.log = tmp_path / "log"
@@ -483,5 +527,7 @@ def test_workers_read_a_large_cache_without_memory_of_their_own(tmp_path: Path, 
     assert [len(log) for log in logs] == [1 + steps // workers // 5] * workers
     growth = [(max(log) - log[0]) / 1e6 for log in logs]
     record_property("private_growth_mb", growth)
-    print(f"{read} crops in {seconds:.1f} s; private memory before {[log[0] / 1e6 for log in logs]} MB, growth {growth} MB")
+    print(
+        f"{read} crops in {seconds:.1f} s; private memory before {[log[0] / 1e6 for log in logs]} MB, growth {growth} MB"
+    )
     assert max(growth) < 300

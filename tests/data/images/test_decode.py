@@ -67,10 +67,20 @@ def ycck() -> bytes:
 
 ODD = {
     "greyscale": (encode(flat("L", 100), "JPEG"), "a.jpg", (100, 100, 100), "greyscale"),
-    "grey and alpha": (encode(flat("LA", (100, 7)), "PNG"), "a.png", (100, 100, 100), "greyscale, alpha channel dropped"),
+    "grey and alpha": (
+        encode(flat("LA", (100, 7)), "PNG"),
+        "a.png",
+        (100, 100, 100),
+        "greyscale, alpha channel dropped",
+    ),
     "alpha": (encode(flat("RGBA", (*RED, 0)), "PNG"), "a.png", RED, "alpha channel dropped"),
     "palette": (encode(palette(), "PNG"), "a.png", RED, "palette"),
-    "transparent palette": (encode(palette(), "PNG", transparency=b"\0\x80"), "a.png", RED, "palette, alpha channel dropped"),
+    "transparent palette": (
+        encode(palette(), "PNG", transparency=b"\0\x80"),
+        "a.png",
+        RED,
+        "palette, alpha channel dropped",
+    ),
     "CMYK": (encode(flat("CMYK", (0, 255, 255, 0)), "JPEG", quality=100), "a.jpeg", RED, "CMYK"),
     "1-bit": (encode(flat("1", 1), "PNG"), "a.png", (255, 255, 255), "1-bit"),
     "16-bit grey": (encode(grey_16(), "PNG"), "a.png", (128, 128, 128), "greyscale, 16-bit"),
@@ -120,7 +130,12 @@ def test_exif_turns_the_picture(kind: str, orientation: int) -> None:
     ][orientation - 1]  # fmt: skip
     exif = Image.Exif()
     exif[0x0112] = orientation
-    data = encode(gradient(), kind, exif=exif, **{"WEBP": {"lossless": True}, "JPEG": {"quality": 100, "subsampling": 0}}.get(kind, {}))
+    data = encode(
+        gradient(),
+        kind,
+        exif=exif,
+        **{"WEBP": {"lossless": True}, "JPEG": {"quality": 100, "subsampling": 0}}.get(kind, {}),
+    )
     expected = turned(np.asarray(gradient()).astype(int))
     assert np.abs(pixels(data) - expected).max() <= 6
     note = "rotated by EXIF" if orientation > 1 else ""

@@ -12,10 +12,10 @@ from torch.nn import functional as F
 
 from lossbench.data.augment import Augment
 from lossbench.data.images import device
-from lossbench.data.images.cache import CachedPictures, cached
-from lossbench.data.images.device import DevicePictures
+from lossbench.data.images.cache import CachedReader, cached
+from lossbench.data.images.device import DeviceReader
 from lossbench.data.images.fake import FakeImages
-from lossbench.data.images.pictures import MadePictures
+from lossbench.data.images.reader import GeneratedReader
 from lossbench.data.images.views import Views
 from lossbench.data.module import DataModule
 
@@ -30,22 +30,22 @@ def paint(position: int) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> CachedPictures:
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> CachedReader:
     """Small noise images of many shapes."""
     digests = np.array([str(i) for i in range(N)])
-    return cached(MadePictures(paint, SIZES), digests, SHORTER, tmp_path_factory.mktemp("cache"), name="train")
+    return cached(GeneratedReader(paint, SIZES), digests, SHORTER, tmp_path_factory.mktemp("cache"), name="train")
 
 
 @pytest.fixture
-def crop(pictures: CachedPictures) -> DevicePictures:
-    return DevicePictures(pictures, SIDE, FILL, torch.device("cpu"))
+def crop(pictures: CachedReader) -> DeviceReader:
+    return DeviceReader(pictures, SIDE, FILL, torch.device("cpu"))
 
 
 def view(*box: int, flip: int = 0, erase: tuple[int, int, int, int] = (0, 0, 0, 0)) -> list[int]:
     return [*box, flip, *erase]
 
 
-def chosen(pictures: CachedPictures, epoch: int = 0, **settings: Any) -> Tensor:
+def chosen(pictures: CachedReader, epoch: int = 0, **settings: Any) -> Tensor:
     views = Views(pictures.sizes, SIDE, SHORTER, 0, Augment(**{"scale": (0.1, 1.0), **settings}))
     return torch.from_numpy(views.choose(list(range(N)), epoch))
 
@@ -76,9 +76,20 @@ def naive(image: Tensor, view: list[int]) -> np.ndarray:
 @pytest.mark.parametrize("stage", ["val", "test"])
 def test_evaluation_is_that_of_the_disk_cache_bit_for_bit(stage: str, tmp_path: Path) -> None:
     source = FakeImages(
-        cache_dir=str(tmp_path), classes=2, n_train=3, n_val=9, n_test=7, height=23, width=41, image_size=20, resize=21, split_seed=1
+        cache_dir=str(tmp_path),
+        classes=2,
+        n_train=3,
+        n_val=9,
+        n_test=7,
+        height=23,
+        width=41,
+        image_size=20,
+        resize=21,
+        split_seed=1,
     )
-    disk, gpu = (DataModule(source, 0, 4, cache=name, augment=Augment(scale=(0.5, 1.0), flip=1.0)) for name in ("disk", "gpu"))
+    disk, gpu = (
+        DataModule(source, 0, 4, cache=name, augment=Augment(scale=(0.5, 1.0), flip=1.0)) for name in ("disk", "gpu")
+    )
     for a, b in zip(disk.evaluation_loader(stage), gpu.evaluation_loader(stage), strict=True):
         images = gpu._cropped(b, stage)
         assert images.dtype == torch.float32
@@ -87,7 +98,7 @@ def test_evaluation_is_that_of_the_disk_cache_bit_for_bit(stage: str, tmp_path: 
         assert torch.equal(a.target, b.target)
 
 
-def test_a_crop_of_its_own_size_is_copied(pictures: CachedPictures, crop: DevicePictures) -> None:
+def test_a_crop_of_its_own_size_is_copied(pictures: CachedReader, crop: DeviceReader) -> None:
     views = torch.tensor([view(2, 1, SIDE, SIDE) for _ in range(N)])
     images = crop(torch.arange(N), views)
     for i in range(N):
@@ -98,7 +109,7 @@ def test_a_crop_of_its_own_size_is_copied(pictures: CachedPictures, crop: Device
 
 
 @pytest.mark.parametrize("epoch", range(5))
-def test_training_crops_are_those_of_a_loop_over_pixels(epoch: int, pictures: CachedPictures, crop: DevicePictures) -> None:
+def test_training_crops_are_those_of_a_loop_over_pixels(epoch: int, pictures: CachedReader, crop: DeviceReader) -> None:
     views = chosen(pictures, epoch, flip=0.5, erasing=0.5)
     images = crop(torch.arange(N), views).numpy()
     for i in range(N):
@@ -106,7 +117,7 @@ def test_training_crops_are_those_of_a_loop_over_pixels(epoch: int, pictures: Ca
 
 
 @pytest.mark.parametrize("epoch", range(3))
-def test_training_crops_are_those_of_torch(epoch: int, pictures: CachedPictures, crop: DevicePictures) -> None:
+def test_training_crops_are_those_of_torch(epoch: int, pictures: CachedReader, crop: DeviceReader) -> None:
     views = chosen(pictures, epoch)
     images = crop(torch.arange(N), views)
     for i in range(N):
@@ -126,15 +137,18 @@ def test_no_pixel_outside_the_crop_is_seen(tmp_path: Path) -> None:
             image[2:6, 2:6] = 100
         return image
 
-    crop = DevicePictures(
-        cached(MadePictures(one, sizes), np.array(["a", "b", "c"]), 8, tmp_path, name=""), SIDE, FILL, torch.device("cpu")
+    crop = DeviceReader(
+        cached(GeneratedReader(one, sizes), np.array(["a", "b", "c"]), 8, tmp_path, name=""),
+        SIDE,
+        FILL,
+        torch.device("cpu"),
     )
     for box, value in (((2, 2, 4, 4), {100.0}), ((2, 2, 1, 1), {100.0}), ((0, 0, 8, 2), {0.0})):
         assert set(crop(torch.tensor([1]), torch.tensor([view(*box)])).unique().tolist()) == value
     assert crop(torch.tensor([1]), torch.tensor([view(0, 0, 8, 8)])).max() <= 100
 
 
-def test_extreme_crops(pictures: CachedPictures, crop: DevicePictures) -> None:
+def test_extreme_crops(pictures: CachedReader, crop: DeviceReader) -> None:
     """One pixel, one row, one column, the last corner, and everything."""
     position = 3
     height, width = pictures.sizes[position].tolist()
@@ -148,7 +162,7 @@ def test_extreme_crops(pictures: CachedPictures, crop: DevicePictures) -> None:
         assert np.abs(found.numpy() - naive(image, row)).max() < 1e-3
 
 
-def test_flips_mirror_the_crop_and_not_what_is_erased(pictures: CachedPictures, crop: DevicePictures) -> None:
+def test_flips_mirror_the_crop_and_not_what_is_erased(pictures: CachedReader, crop: DeviceReader) -> None:
     plain, erased = chosen(pictures), chosen(pictures, erasing=1.0)
     mirrored = plain.clone()
     mirrored[:, 4] = 1
@@ -166,7 +180,7 @@ def test_flips_mirror_the_crop_and_not_what_is_erased(pictures: CachedPictures, 
         assert torch.equal(images[i], expected)
 
 
-def test_every_image_has_its_own_view(pictures: CachedPictures, crop: DevicePictures) -> None:
+def test_every_image_has_its_own_view(pictures: CachedReader, crop: DeviceReader) -> None:
     """A batch is each of its images alone, in any order and with repeats."""
     views = chosen(pictures, flip=0.5, erasing=0.5)
     order = torch.tensor([3, 3, 0, 6, 5])
@@ -175,20 +189,20 @@ def test_every_image_has_its_own_view(pictures: CachedPictures, crop: DevicePict
         assert torch.equal(crop(torch.tensor([position]), views[position : position + 1])[0], row)
 
 
-def test_pixels_are_copied_in_pieces(pictures: CachedPictures, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pixels_are_copied_in_pieces(pictures: CachedReader, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "CHUNK", 1000)
     assert 2000 < pictures.bytes < 3000
-    crop = DevicePictures(pictures, SIDE, FILL, torch.device("cpu"))
+    crop = DeviceReader(pictures, SIDE, FILL, torch.device("cpu"))
     assert crop.pixels.numpy().tobytes() == (pictures.path / "pixels.bin").read_bytes()
 
 
 def test_offsets_go_beyond_2_to_the_31() -> None:
     """Without the memory: the place of a byte is computed in 64 bits."""
     sizes = np.full((12_000, 2), 256)
-    pictures = CachedPictures.__new__(CachedPictures)
+    pictures = CachedReader.__new__(CachedReader)
     pictures.sizes, pictures.offsets = sizes, np.arange(12_001) * 256 * 256 * 3
     pictures.chunks = lambda size: iter(())  # pyright: ignore[reportAttributeAccessIssue]
-    crop = DevicePictures(pictures, 4, FILL, torch.device("cpu"))
+    crop = DeviceReader(pictures, 4, FILL, torch.device("cpu"))
     asked: list[Tensor] = []
 
     class Pixels:

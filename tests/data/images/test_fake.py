@@ -6,13 +6,21 @@ import numpy as np
 import pytest
 
 from lossbench.data.images.fake import FakeImages
-from lossbench.data.images.pictures import pictures_of
+from lossbench.data.images.reader import reader_of
 
-SMALL: dict[str, Any] = {"classes": 3, "n_train": 30, "n_val": 7, "n_test": 5, "height": 24, "width": 40, "image_size": 16}
+SMALL: dict[str, Any] = {
+    "classes": 3,
+    "n_train": 30,
+    "n_val": 7,
+    "n_test": 5,
+    "height": 24,
+    "width": 40,
+    "image_size": 16,
+}
 
 
 def made(source: FakeImages, split: str) -> np.ndarray:
-    pictures = pictures_of(source, source.splits[split])
+    pictures = reader_of(source, source.splits[split])
     return np.stack([pictures.read(i).numpy() for i in range(len(source.splits[split]))]).astype(float)
 
 
@@ -71,7 +79,8 @@ def test_the_fingerprint_changes_with_what_decides_the_images(change: dict[str, 
 
 
 @pytest.mark.parametrize(
-    ("name", "low"), [("classes", 2), ("n_train", 1), ("n_val", 1), ("n_test", 1), ("height", 8), ("width", 8), ("split_seed", 0)]
+    ("name", "low"),
+    [("classes", 2), ("n_train", 1), ("n_val", 1), ("n_test", 1), ("height", 8), ("width", 8), ("split_seed", 0)],
 )
 def test_settings_are_checked(name: str, low: int) -> None:
     with pytest.raises(ValueError, match=rf"^{name} must be a whole number >= {low}, got {low - 1}$"):

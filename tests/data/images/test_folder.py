@@ -46,7 +46,9 @@ def test_every_image_once_and_the_same_share_of_every_class(source: Callable[...
     assert per_class(splits["val"].ids.tolist()) == {"Bee": 3, "ant": 2, "cat ä": 2}
     assert found.class_names == ("Bee", "ant", "cat ä")
     for split in splits.values():
-        assert [found.class_names[target] for target in split.targets] == [name.split("/")[0] for name in split.ids.tolist()]
+        assert [found.class_names[target] for target in split.targets] == [
+            name.split("/")[0] for name in split.ids.tolist()
+        ]
 
 
 def test_seeds_draw_other_splits_of_the_same_images(source: Callable[..., ImageFolder]) -> None:
@@ -63,12 +65,19 @@ def test_few_images_are_nested_and_tested_on_the_same(source: Callable[..., Imag
         assert {*small["train"]} < {*large["train"]}
         assert {*small["val"]} <= {*large["val"]}
         assert small["test"] == large["test"] == source().listed.files["test"]
-    assert [per_class([*part["train"], *part["val"]]) for part in drawn] == [dict.fromkeys(("Bee", "ant", "cat ä"), n) for n in (3, 5, 8)]
+    assert [per_class([*part["train"], *part["val"]]) for part in drawn] == [
+        dict.fromkeys(("Bee", "ant", "cat ä"), n) for n in (3, 5, 8)
+    ]
 
 
 def test_a_new_image_moves_none_of_another_class(source: Callable[..., ImageFolder], root: Path) -> None:
     def others() -> dict[str, str]:
-        return {name: split for split, names in source().listed.files.items() for name in names if not name.startswith("ant/")}
+        return {
+            name: split
+            for split, names in source().listed.files.items()
+            for name in names
+            if not name.startswith("ant/")
+        }
 
     before = others()
     photos(root, ["ant/new.jpg"])
@@ -97,7 +106,9 @@ def test_lists_say_all_of_the_split(source: Callable[..., ImageFolder], lists: C
         split: sorted(Path(given[f"{split}_list"]).read_text().splitlines()) for split in SPLITS
     }
     assert found.class_names == ("Bee", "cat ä")
-    assert found.splits["test"].targets.tolist() == [int(name.startswith("cat")) for name in found.splits["test"].ids.tolist()]
+    assert found.splits["test"].targets.tolist() == [
+        int(name.startswith("cat")) for name in found.splits["test"].ids.tolist()
+    ]
     hashes = [found.facts()["lists"][split]["sha256"] for split in SPLITS]
     assert len({*hashes}) == 3
     shorter = Path(given["train_list"]).read_text().splitlines()[:-1]
@@ -106,16 +117,26 @@ def test_lists_say_all_of_the_split(source: Callable[..., ImageFolder], lists: C
 
 
 @pytest.mark.parametrize("leave_out", SPLITS)
-def test_two_lists_are_not_enough(source: Callable[..., ImageFolder], lists: Callable[..., dict[str, str]], leave_out: str) -> None:
+def test_two_lists_are_not_enough(
+    source: Callable[..., ImageFolder], lists: Callable[..., dict[str, str]], leave_out: str
+) -> None:
     given = {name: path for name, path in lists().items() if name != f"{leave_out}_list"}
-    assert refusal(lambda: source(**given)) == f"{next(iter(given))} needs {leave_out}_list too: lists say all of the split"
+    assert (
+        refusal(lambda: source(**given))
+        == f"{next(iter(given))} needs {leave_out}_list too: lists say all of the split"
+    )
 
 
 @pytest.mark.parametrize(("first", "second"), [("train", "val"), ("train", "test"), ("val", "test")])
-def test_lists_that_overlap(source: Callable[..., ImageFolder], lists: Callable[..., dict[str, str]], first: str, second: str) -> None:
+def test_lists_that_overlap(
+    source: Callable[..., ImageFolder], lists: Callable[..., dict[str, str]], first: str, second: str
+) -> None:
     shared = {"train": "Bee/0.jpg", "val": "Bee/1.jpg", "test": "Bee/10.jpg", first: "Bee/2.jpg", second: "Bee/2.jpg"}
     given = lists(**{split: [name] for split, name in shared.items()})
-    assert refusal(lambda: source(**given).splits) == f"{second}_list and {first}_list share 1 images, for instance Bee/2.jpg"
+    assert (
+        refusal(lambda: source(**given).splits)
+        == f"{second}_list and {first}_list share 1 images, for instance Bee/2.jpg"
+    )
 
 
 def test_a_class_that_is_never_learnt(source: Callable[..., ImageFolder], lists: Callable[..., dict[str, str]]) -> None:
@@ -124,7 +145,9 @@ def test_a_class_that_is_never_learnt(source: Callable[..., ImageFolder], lists:
     assert refusal(lambda: source(**given).splits) == line
 
 
-def test_lists_and_images_per_class_exclude_each_other(source: Callable[..., ImageFolder], lists: Callable[..., dict[str, str]]) -> None:
+def test_lists_and_images_per_class_exclude_each_other(
+    source: Callable[..., ImageFolder], lists: Callable[..., dict[str, str]]
+) -> None:
     line = refusal(lambda: source(images_per_class=4, **lists()))
     assert line == "images_per_class=4 draws a subset, but train_list says all of the split; leave one out"
 
@@ -132,7 +155,10 @@ def test_lists_and_images_per_class_exclude_each_other(source: Callable[..., Ima
 def test_train_and_val_folders_are_another_kind_of_data(source: Callable[..., ImageFolder], root: Path) -> None:
     (root / "train").mkdir()
     line = refusal(lambda: source().splits)
-    assert line == f"root={root} has a folder train: use data=imagenet_subset for train/ and val/ folders, or name one of them"
+    assert (
+        line
+        == f"root={root} has a folder train: use data=imagenet_subset for train/ and val/ folders, or name one of them"
+    )
 
 
 def test_what_is_no_image_in_a_class_folder_is_passed_by(source: Callable[..., ImageFolder], root: Path) -> None:
@@ -148,9 +174,15 @@ def test_what_is_no_image_in_a_class_folder_is_passed_by(source: Callable[..., I
 
 WRONG = {
     "no folder": ({"root": "/nonexistent"}, "root=/nonexistent is not a folder"),
-    "too many": ({"images_per_class": 9}, "images_per_class must be <= 8 (class ant has no more), got 9; images_per_class=null takes all"),
+    "too many": (
+        {"images_per_class": 9},
+        "images_per_class must be <= 8 (class ant has no more), got 9; images_per_class=null takes all",
+    ),
     "no validation": ({"val_fraction": 0.01}, "val_fraction leaves no val images in classes of this size"),
-    "no training": ({"images_per_class": 2, "val_fraction": 0.9}, "val_fraction leaves no train images in classes of this size"),
+    "no training": (
+        {"images_per_class": 2, "val_fraction": 0.9},
+        "val_fraction leaves no train images in classes of this size",
+    ),
     "no test": ({"test_fraction": 0.01}, "test_fraction leaves no test images in classes of this size"),
     "fraction": ({"test_fraction": 0}, "test_fraction must be a number > 0 and < 1, got 0"),
     "one image": ({"images_per_class": 1}, "images_per_class must be a whole number >= 2, got 1"),
@@ -169,5 +201,15 @@ def test_a_folder_without_class_folders(source: Callable[..., ImageFolder], root
 
 
 def test_its_settings() -> None:
-    own = {"root", "on_bad_image", "images_per_class", "split_seed", "val_fraction", "test_fraction", "train_list", "val_list", "test_list"}
+    own = {
+        "root",
+        "on_bad_image",
+        "images_per_class",
+        "split_seed",
+        "val_fraction",
+        "test_fraction",
+        "train_list",
+        "val_list",
+        "test_list",
+    }
     assert settings(ImageFolder) == own | {"image_size", "resize", "mean", "std", "cache_dir"}

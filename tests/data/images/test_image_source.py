@@ -10,13 +10,13 @@ import pytest
 from odd_files import photos, write_bad, write_odd
 from PIL import Image
 
-from lossbench.contract.directory import RunDirectory
 from lossbench.data.images.fake import FakeImages
 from lossbench.data.images.folder import ImageFolder
 from lossbench.data.images.source import FileSource, Listing
 from lossbench.data.module import DataModule
 from lossbench.data.source import SPLITS
 from lossbench.errors import UserError
+from lossbench.rundir.directory import RunDirectory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,15 +48,21 @@ def source(root: Path, tmp_path: Path) -> Callable[..., Mixed]:
     return lambda **given: Mixed(**{"root": str(root), "cache_dir": str(tmp_path / "cache"), **given})
 
 
-def test_every_unreadable_file_is_known_with_its_reason(source: Callable[..., Mixed], bad: dict[str, str], root: Path) -> None:
+def test_every_unreadable_file_is_known_with_its_reason(
+    source: Callable[..., Mixed], bad: dict[str, str], root: Path
+) -> None:
     found = source()
     assert len(bad) == 28
-    assert {path: reason for _, path, reason in found.bad()} == {f"{root}/{name}": reason for name, reason in bad.items()}
+    assert {path: reason for _, path, reason in found.bad()} == {
+        f"{root}/{name}": reason for name, reason in bad.items()
+    }
     split_of = {name: split for split, names in found.listed.files.items() for name in names}
     assert all(split == split_of[path.removeprefix(f"{root}/")] for split, path, _ in found.bad())
 
 
-def test_training_is_refused_in_one_line_that_says_what_to_do(source: Callable[..., Mixed], bad: dict[str, str], root: Path) -> None:
+def test_training_is_refused_in_one_line_that_says_what_to_do(
+    source: Callable[..., Mixed], bad: dict[str, str], root: Path
+) -> None:
     found = source()
     first = next(name for name in found.listed.files["train"] if name in bad)
     with pytest.raises(UserError) as caught:
@@ -79,7 +85,9 @@ def test_skipping_leaves_out_these_and_no_others(source: Callable[..., Mixed], b
     assert min(left_out.values()) > 0
 
 
-def test_sizes_stay_with_their_images_when_others_are_left_out(source: Callable[..., Mixed], bad: dict[str, str], root: Path) -> None:
+def test_sizes_stay_with_their_images_when_others_are_left_out(
+    source: Callable[..., Mixed], bad: dict[str, str], root: Path
+) -> None:
     for i in range(9):
         photos(root, [f"b/{i}.jpg"], size=(20 + i, 40 - i))
     found = source(on_bad_image="skip")
@@ -92,7 +100,9 @@ def test_sizes_stay_with_their_images_when_others_are_left_out(source: Callable[
         assert found.digests(split.take(order)).tolist() == found.digests(split).tolist()[::-1]
 
 
-def test_what_is_left_out_does_not_count_in_the_fingerprint(source: Callable[..., Mixed], bad: dict[str, str], root: Path) -> None:
+def test_what_is_left_out_does_not_count_in_the_fingerprint(
+    source: Callable[..., Mixed], bad: dict[str, str], root: Path
+) -> None:
     before = source(on_bad_image="skip").fingerprint()
     (root / next(iter(bad))).write_bytes(b"still no image")
     assert source(on_bad_image="skip").fingerprint() == before
@@ -121,7 +131,9 @@ def test_a_run_is_planned_on_what_is_left(planned: Callable[..., RunDirectory], 
     where = ("data=image_folder", f"data.root={root}", f"data.cache_dir={tmp_path / 'cache'}")
     whole = planned(*where)
     (root / "a" / "3.jpg").write_bytes(b"")
-    with pytest.raises(UserError, match=rf"^1 of 20 images cannot be read, the first is {root}/a/3.jpg \(empty file\); "):
+    with pytest.raises(
+        UserError, match=rf"^1 of 20 images cannot be read, the first is {root}/a/3.jpg \(empty file\); "
+    ):
         planned(*where)
     less = planned(*where, "data.on_bad_image=skip")
     assert less.config["fingerprint"] != whole.config["fingerprint"]

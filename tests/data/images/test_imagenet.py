@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from odd_files import photos
 
-from lossbench.contract.directory import RunDirectory
 from lossbench.data.images.imagenet import ImageNetSubset
 from lossbench.data.source import SPLITS
 from lossbench.errors import UserError
+from lossbench.rundir.directory import RunDirectory
 
 CLASSES = ("n01", "n02", "n03")
 TRAIN = [f"train/{name}/{name}_{i}.JPEG" for name in CLASSES for i in range(20)]
@@ -36,7 +36,9 @@ def source(root: Path, tmp_path: Path) -> Callable[..., ImageNetSubset]:
                 path = tmp_path / f"{name}.txt"
                 path.write_text("".join(f"{line}\n" for line in settings[name]))
                 settings[name] = str(path)
-        return ImageNetSubset(**{"root": str(root), "cache_dir": str(tmp_path / "cache"), "images_per_class": None, **settings})
+        return ImageNetSubset(
+            **{"root": str(root), "cache_dir": str(tmp_path / "cache"), "images_per_class": None, **settings}
+        )
 
     return make
 
@@ -71,7 +73,9 @@ def test_the_same_in_whatever_order_the_file_system_lists_them(
     photos(tmp_path / "again", [*TRAIN, *VAL][::-1])
     listdir, scandir = os.listdir, os.scandir
     with monkeypatch.context() as patch:
-        patch.setattr(os, "listdir", lambda path: sorted(listdir(path), key=lambda name: sha256(name.encode()).digest()))
+        patch.setattr(
+            os, "listdir", lambda path: sorted(listdir(path), key=lambda name: sha256(name.encode()).digest())
+        )
         patch.setattr(os, "scandir", lambda path: sorted(scandir(path), key=lambda entry: entry.name, reverse=True))
         found = source(root=str(tmp_path / "again"), images_per_class=8)
         assert found.listed == expected.listed
@@ -99,7 +103,9 @@ def below(folder: str, names: Iterable[str]) -> list[str]:
 
 
 def test_lists_say_what_is_learnt_validated_and_tested(source: Callable[..., ImageNetSubset]) -> None:
-    found = source(train_list=below("train", TRAIN[::2]), val_list=below("train", TRAIN[1::4]), test_list=below("val", VAL[::3]))
+    found = source(
+        train_list=below("train", TRAIN[::2]), val_list=below("train", TRAIN[1::4]), test_list=below("val", VAL[::3])
+    )
     assert files(found) == {"train": sorted(TRAIN[::2]), "val": sorted(TRAIN[1::4]), "test": sorted(VAL[::3])}
     assert found.class_names == CLASSES
     assert found.facts()["lists"] == {
@@ -111,7 +117,9 @@ def test_lists_say_what_is_learnt_validated_and_tested(source: Callable[..., Ima
 
 
 def test_a_training_list_alone_is_divided_and_tested_on_val(source: Callable[..., ImageNetSubset]) -> None:
-    found = source(train_list=below("train", TRAIN[:40]), test_list=below("val", VAL[:5]), images_per_class=10, val_fraction=0.3)
+    found = source(
+        train_list=below("train", TRAIN[:40]), test_list=below("val", VAL[:5]), images_per_class=10, val_fraction=0.3
+    )
     parts = files(found)
     assert [len(parts[name]) for name in SPLITS] == [14, 6, 5]
     assert {*parts["train"], *parts["val"]} < {*TRAIN[:40]}
@@ -119,7 +127,9 @@ def test_a_training_list_alone_is_divided_and_tested_on_val(source: Callable[...
 
 
 @pytest.mark.parametrize("shuffled", [False, True])
-def test_labels_in_a_list_decide_the_order_of_the_classes(source: Callable[..., ImageNetSubset], shuffled: bool) -> None:
+def test_labels_in_a_list_decide_the_order_of_the_classes(
+    source: Callable[..., ImageNetSubset], shuffled: bool
+) -> None:
     order = {"n01": 2, "n02": 0, "n03": 1}
     lines = [f"{name} {order[name.split('/')[0]]}" for name in below("train", TRAIN)]
     found = source(train_list=lines[:: -1 if shuffled else 1])
@@ -128,7 +138,9 @@ def test_labels_in_a_list_decide_the_order_of_the_classes(source: Callable[..., 
         assert [order[name.split("/")[1]] for name in split.ids.tolist()] == split.targets.tolist()
 
 
-def test_labels_of_the_test_list_count_where_the_training_images_are_drawn(source: Callable[..., ImageNetSubset]) -> None:
+def test_labels_of_the_test_list_count_where_the_training_images_are_drawn(
+    source: Callable[..., ImageNetSubset],
+) -> None:
     assert source(test_list=[f"{name} {3 - int(name[2])}" for name in below("val", VAL)]).class_names == CLASSES[::-1]
 
 
@@ -137,13 +149,19 @@ WRONG = {
         {"train_list": ["n01/n01_0.JPEG", "n01/n01_1.JPEG"], "val_list": ["n01/n01_1.JPEG"]},
         "val_list and train_list share 1 images, for instance train/n01/n01_1.JPEG; a validation image must not be learnt",
     ),
-    "validation list alone": ({"val_list": "v.txt"}, "val_list=v.txt needs train_list: a drawn training subset could contain its images"),
+    "validation list alone": (
+        {"val_list": "v.txt"},
+        "val_list=v.txt needs train_list: a drawn training subset could contain its images",
+    ),
     "class to validate only": (
         {"train_list": ["n01/n01_0.JPEG"], "val_list": ["n02/n02_1.JPEG"]},
         "root: the val split has 1 classes that the training split lacks, for instance n02",
     ),
     "class to test only, with a label": (
-        {"train_list": ["n01/n01_0.JPEG 0", "n01/n01_2.JPEG 0", "n01/n01_4.JPEG 0"], "test_list": [f"{below('val', VAL)[4]} 1"]},
+        {
+            "train_list": ["n01/n01_0.JPEG 0", "n01/n01_2.JPEG 0", "n01/n01_4.JPEG 0"],
+            "test_list": [f"{below('val', VAL)[4]} 1"],
+        },
         "root: the test split has 1 classes that the training split lacks, for instance n02",
     ),
     "labels of two lists": (
@@ -182,8 +200,12 @@ def test_what_cannot_be_drawn_is_one_line(source: Callable[..., ImageNetSubset],
     assert refusal(lambda: source(**settings).splits) == line
 
 
-@pytest.mark.parametrize("name", ["../val/n01/a.JPEG", "/etc/n01/a.JPEG", "n01/../../a.JPEG", "~/a.JPEG", "n01\\..\\a.JPEG"])
-def test_a_list_may_not_leave_the_root(planned: Callable[..., RunDirectory], root: Path, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["../val/n01/a.JPEG", "/etc/n01/a.JPEG", "n01/../../a.JPEG", "~/a.JPEG", "n01\\..\\a.JPEG"]
+)
+def test_a_list_may_not_leave_the_root(
+    planned: Callable[..., RunDirectory], root: Path, tmp_path: Path, name: str
+) -> None:
     path = tmp_path / "list.txt"
     path.write_text(f"n01/n01_0.JPEG\n{name}\n")
     where = (f"data.root={root}", f"data.cache_dir={tmp_path / 'cache'}", f"data.train_list={path}")
@@ -217,7 +239,9 @@ def test_a_home_directory_is_understood_in_root_and_lists(
         ("train/n02", "data.root: the test split has 1 classes that the training split lacks, for instance n02"),
     ],
 )
-def test_a_missing_folder_is_named(planned: Callable[..., RunDirectory], tmp_path: Path, missing: str, line: str) -> None:
+def test_a_missing_folder_is_named(
+    planned: Callable[..., RunDirectory], tmp_path: Path, missing: str, line: str
+) -> None:
     root = tmp_path / "imagenet"
     cut = missing.removesuffix("/*")
     photos(root, [] if not missing else [name for name in [*TRAIN, *VAL] if not name.startswith(f"{cut}/")])
@@ -238,7 +262,9 @@ def test_a_folder_that_may_not_be_listed_is_named(
         assert refusal(lambda: source().listed) == f"root={root}: {root}/train/n01 cannot be listed: Permission denied"
 
 
-def test_the_fingerprint_is_of_the_content_wherever_it_lies(source: Callable[..., ImageNetSubset], root: Path, tmp_path: Path) -> None:
+def test_the_fingerprint_is_of_the_content_wherever_it_lies(
+    source: Callable[..., ImageNetSubset], root: Path, tmp_path: Path
+) -> None:
     before = source().fingerprint()
     moved = root.rename(tmp_path / "elsewhere")
     assert source(root=str(moved)).fingerprint() == before
@@ -260,7 +286,9 @@ def test_the_fingerprint_changes_with_one_image(
     assert source(cache_dir=str(tmp_path / "new cache")).fingerprint() == after
 
 
-def test_classes_have_their_names_where_the_folder_brings_them(source: Callable[..., ImageNetSubset], root: Path) -> None:
+def test_classes_have_their_names_where_the_folder_brings_them(
+    source: Callable[..., ImageNetSubset], root: Path
+) -> None:
     wnids = source().class_names
     lines = [f"{wnids[0]} crane, a bird", f"{wnids[1]} crane", "n99999999 somebody else"]
     (root / "LOC_synset_mapping.txt").write_text("\n".join(lines) + "\n")

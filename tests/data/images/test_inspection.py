@@ -33,7 +33,9 @@ NAMES = ["cat/a.jpg", "cat/b é.jpg", "cat/broken.jpg", "cat/empty.jpg", "cat/go
 
 
 def rows(found: Inspection) -> list[tuple[object, ...]]:
-    return list(zip(*(getattr(found, name).tolist() for name in ("digest", "height", "width", "reason", "note")), strict=True))
+    return list(
+        zip(*(getattr(found, name).tolist() for name in ("digest", "height", "width", "reason", "note")), strict=True)
+    )
 
 
 def digest(root: Path, name: str) -> str:
@@ -68,13 +70,17 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     assert inspect(tmp_path, ["a.jpg"], tmp_path / "cache").reason.tolist() == ["is not a regular file"]
 
 
-def test_a_file_that_may_not_be_read_is_read_next_time(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_may_not_be_read_is_read_next_time(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: object) -> object:
         raise PermissionError(13, "Permission denied")
 
     with monkeypatch.context() as patch:
         patch.setattr(inspection, "open", refuse, raising=False)
-        assert rows(inspect(root, NAMES[:1], tmp_path / "cache")) == [("", 0, 0, "cannot be read: Permission denied", "")]
+        assert rows(inspect(root, NAMES[:1], tmp_path / "cache")) == [
+            ("", 0, 0, "cannot be read: Permission denied", "")
+        ]
     assert inspect(root, NAMES[:1], tmp_path / "cache").reason.tolist() == [""]
 
 
@@ -93,7 +99,9 @@ def test_remembered_until_size_or_time_change(root: Path, tmp_path: Path, monkey
     assert rows(after)[1:] == rows(before)[1:]
 
 
-def test_what_is_remembered_grows_and_roots_keep_apart(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_remembered_grows_and_roots_keep_apart(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cache = tmp_path / "cache"
     one = rows(inspect(root, NAMES[:1], cache)) + rows(inspect(root, NAMES[1:], cache))
     inspect(root / "cat", ["a.jpg"], cache)
@@ -103,7 +111,9 @@ def test_what_is_remembered_grows_and_roots_keep_apart(root: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK nonsense", None, "flip"])
-def test_a_damaged_memo_is_thrown_away_and_said_so(root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: object) -> None:
+def test_a_damaged_memo_is_thrown_away_and_said_so(
+    root: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: object
+) -> None:
     cache = tmp_path / "cache"
     good = rows(inspect(root, NAMES, cache))
     (memo,) = (cache / "inspected").iterdir()
@@ -133,7 +143,9 @@ def test_a_memo_that_would_run_code_is_not_run(root: Path, tmp_path: Path, caplo
     assert "Object arrays cannot be loaded" in caplog.text
 
 
-def test_what_was_read_before_an_interruption_is_kept(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_read_before_an_interruption_is_kept(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     read, seen = inspection._read, []
 
     def interrupted(path: str, found: tuple[int, int]) -> inspection.Row:
@@ -153,7 +165,9 @@ def test_what_was_read_before_an_interruption_is_kept(root: Path, tmp_path: Path
     assert seen[3:] == [f"{root}/{name}" for name in NAMES[2:4]]
 
 
-def test_threads_and_processes_share_a_memo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_threads_and_processes_share_a_memo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     root, cache = tmp_path / "images", tmp_path / "cache"
     root.mkdir()
     names = [f"{i}.jpg" for i in range(150)]
@@ -161,7 +175,10 @@ def test_threads_and_processes_share_a_memo(tmp_path: Path, monkeypatch: pytest.
         (root / name).write_bytes(jpeg((i + 1, 5)))
     code = "import sys; from pathlib import Path; from lossbench.data.images.inspection import inspect\n"
     code += "for n in range(10, 151, 20): inspect(Path(sys.argv[1]), [f'{i}.jpg' for i in range(n)], Path(sys.argv[2]))"
-    others = [subprocess.Popen([sys.executable, "-W", "error", "-c", code, root, cache], stderr=subprocess.PIPE) for _ in range(2)]
+    others = [
+        subprocess.Popen([sys.executable, "-W", "error", "-c", code, root, cache], stderr=subprocess.PIPE)
+        for _ in range(2)
+    ]
     threads = [Thread(target=inspect, args=(root, names[start::3], cache)) for start in range(3)]
     for thread in threads:
         thread.start()
@@ -173,14 +190,18 @@ def test_threads_and_processes_share_a_memo(tmp_path: Path, monkeypatch: pytest.
     assert len(list((cache / "inspected").iterdir())) == 1  # no temporary files either
 
 
-def test_a_cache_that_cannot_be_written_is_said_before_reading(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_that_cannot_be_written_is_said_before_reading(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "cache").write_text("a file")
     monkeypatch.setattr(inspection, "_read", lambda *_: pytest.fail("read"))
     with pytest.raises(UserError, match=r"^cannot write .*cache/inspected: .*data\.cache_dir=PATH or LOSSBENCH_CACHE$"):
         inspect(root, NAMES, tmp_path / "cache")
 
 
-def test_a_disk_that_is_full_in_the_end_names_the_cache_too(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_is_full_in_the_end_names_the_cache_too(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
@@ -192,7 +213,13 @@ def test_a_disk_that_is_full_in_the_end_names_the_cache_too(root: Path, tmp_path
 
 @pytest.mark.parametrize(("terminal", "count", "shown"), [(True, 201, True), (True, 200, False), (False, 201, False)])
 def test_a_bar_only_on_a_terminal_and_for_many(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], terminal: bool, count: int, shown: bool
+    root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    terminal: bool,
+    count: int,
+    shown: bool,
 ) -> None:
     names = [f"cat/{i}.jpg" for i in range(count)]
     for name in names:

@@ -29,7 +29,11 @@ def test_names_labels_and_hash_in_the_lists_order(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    ["n1/é.jpg\nn2/b.jpg", "\ufeffn1/é.jpg\r\nn2/b.jpg\r\n", "# a comment\n\n  n1/é.jpg  \n \t\n  # another 3\nn2/b.jpg\n\n"],
+    [
+        "n1/é.jpg\nn2/b.jpg",
+        "\ufeffn1/é.jpg\r\nn2/b.jpg\r\n",
+        "# a comment\n\n  n1/é.jpg  \n \t\n  # another 3\nn2/b.jpg\n\n",
+    ],
     ids=["plain", "BOM and CRLF", "comments and blanks"],
 )
 def test_without_labels_and_however_it_was_saved(tmp_path: Path, content: str) -> None:
@@ -51,7 +55,10 @@ def test_without_labels_and_however_it_was_saved(tmp_path: Path, content: str) -
 )
 def test_names_with_spaces_and_names_without_an_ending(tmp_path: Path, line: str, name: str, label: int | None) -> None:
     found = read(tmp_path, line)
-    assert (found.names, None if found.labels is None else found.labels.tolist()) == ([name], None if label is None else [label])
+    assert (found.names, None if found.labels is None else found.labels.tolist()) == (
+        [name],
+        None if label is None else [label],
+    )
 
 
 WRONG = {
@@ -91,7 +98,9 @@ def test_what_is_wrong_is_one_line_with_file_and_line(tmp_path: Path, content: s
 def test_files_that_are_no_text_or_not_there(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"line 2: not UTF-8 text$"):
         read(tmp_path, "n1/a.jpg\nn1/é.jpg".encode("latin-1"))
-    with pytest.raises(UserError, match=r"line 1: not UTF-8 text; a pickled list is made text by scripts/convert_lists\.py"):
+    with pytest.raises(
+        UserError, match=r"line 1: not UTF-8 text; a pickled list is made text by scripts/convert_lists\.py"
+    ):
         read(tmp_path, b"\x80\x03]q\x00.")
     for path, reason in ((tmp_path / "none.txt", "No such file"), (tmp_path, "Is a directory")):
         with pytest.raises(UserError, match=f"^{path} cannot be read: {reason}"):
@@ -108,7 +117,10 @@ def test_published_lists_are_known_by_their_bytes(tmp_path: Path, monkeypatch: p
     assert read(tmp_path, content).known is None
     monkeypatch.setitem(lists.KNOWN, sha256(content).hexdigest()[:16], "DEIC val")
     found = read(tmp_path, content)
-    assert (found.known, found.names) == ("DEIC val", ["n01440764/n01440764_6169.JPEG", "n01443537/n01443537_9703.JPEG"])
+    assert (found.known, found.names) == (
+        "DEIC val",
+        ["n01440764/n01440764_6169.JPEG", "n01443537/n01443537_9703.JPEG"],
+    )
     assert read(tmp_path, content, ending=".png").names[0] == "n01440764/n01440764_6169.png"
     assert read(tmp_path, content + b"\n").known is None
 
@@ -123,6 +135,7 @@ def test_a_converted_list_is_known_until_it_is_edited(tmp_path: Path) -> None:
 
 def test_every_published_list_has_a_hash_of_its_own() -> None:
     assert sorted(lists.KNOWN.values()) == sorted(
-        [f"VIPriors {split}" for split in ("train", "val", "test")] + [f"DEIC {split}" for split in ("train", "val", "trainval", "test")]
+        [f"VIPriors {split}" for split in ("train", "val", "test")]
+        + [f"DEIC {split}" for split in ("train", "val", "trainval", "test")]
     )
     assert all(len(prefix) == 16 and int(prefix, 16) for prefix in lists.KNOWN)

@@ -10,10 +10,10 @@ from odd_files import photos
 from torchvision.datasets import OxfordIIITPet
 from torchvision.datasets import oxford_iiit_pet as torchvisions
 
-from lossbench.contract.directory import RunDirectory
 from lossbench.data.images.pets import FOLDER, Pets
 from lossbench.data.source import SPLITS
 from lossbench.errors import UserError
+from lossbench.rundir.directory import RunDirectory
 
 # As in the annotations: class ids follow the alphabet without regard to capitals; cats have capitals.
 BREEDS = {"Abyssinian": 1, "american_bulldog": 2, "american_pit_bull_terrier": 3, "Bengal": 4, "yorkshire_terrier": 5}
@@ -24,8 +24,13 @@ EXTRA = ["Bengal_999", "yorkshire_terrier_777"]  # as in the real archive: image
 def root(tmp_path: Path) -> Path:
     """A miniature in the official layout: 6 images to learn from and 4 to test on of each breed, and two more."""
     base = tmp_path / "data" / FOLDER
-    annotated = {part: [(f"{breed}_{i}", breed) for breed in BREEDS for i in numbers] for part, numbers in PARTS.items()}
-    photos(base / "images", [*(f"{name}.jpg" for part in annotated.values() for name, _ in part), *(f"{name}.jpg" for name in EXTRA)])
+    annotated = {
+        part: [(f"{breed}_{i}", breed) for breed in BREEDS for i in numbers] for part, numbers in PARTS.items()
+    }
+    photos(
+        base / "images",
+        [*(f"{name}.jpg" for part in annotated.values() for name, _ in part), *(f"{name}.jpg" for name in EXTRA)],
+    )
     (base / "images" / "Abyssinian_100.mat").write_text("not an image")
     (base / "annotations").mkdir()
     for part, rows in annotated.items():
@@ -57,7 +62,9 @@ def images_of(data: OxfordIIITPet) -> dict[str, int]:
 def test_the_official_split_is_torchvisions(source: Callable[..., Pets], root: Path) -> None:
     found = source()
     theirs = {part: OxfordIIITPet(str(root), split=part) for part in ("trainval", "test")}
-    ours = {name: dict(zip(split.ids.tolist(), split.targets.tolist(), strict=True)) for name, split in found.splits.items()}
+    ours = {
+        name: dict(zip(split.ids.tolist(), split.targets.tolist(), strict=True)) for name, split in found.splits.items()
+    }
     assert list(found.class_names) == theirs["trainval"].classes == theirs["test"].classes
     assert found.class_names[2] == "American Pit Bull Terrier"
     assert not {*ours["train"]} & {*ours["val"]}
@@ -106,12 +113,18 @@ def test_the_random_split_needs_no_annotations(source: Callable[..., Pets], root
 def test_an_annotated_image_that_is_not_there_is_said(source: Callable[..., Pets], root: Path) -> None:
     (root / FOLDER / "images" / "Bengal_2.jpg").unlink()
     line = refusal(lambda: source().splits)
-    assert line.startswith(f"1 of 50 images cannot be read, the first is {root / FOLDER / 'images' / 'Bengal_2.jpg'} (does not exist); ")
+    assert line.startswith(
+        f"1 of 50 images cannot be read, the first is {root / FOLDER / 'images' / 'Bengal_2.jpg'} (does not exist); "
+    )
 
 
-def test_missing_data_say_where_they_are_looked_for_and_how_to_get_them(planned: Callable[..., RunDirectory], tmp_path: Path) -> None:
+def test_missing_data_say_where_they_are_looked_for_and_how_to_get_them(
+    planned: Callable[..., RunDirectory], tmp_path: Path
+) -> None:
     line = refusal(lambda: planned("data=pets", f"data.root={tmp_path}", f"data.cache_dir={tmp_path / 'cache'}"))
-    assert line.startswith(f"data.root={tmp_path}: there is no {tmp_path / 'images'} and no {tmp_path / FOLDER / 'images'}; ")
+    assert line.startswith(
+        f"data.root={tmp_path}: there is no {tmp_path / 'images'} and no {tmp_path / FOLDER / 'images'}; "
+    )
     assert "data.download=true" in line
     assert list(tmp_path.iterdir()) == []
 
@@ -132,7 +145,9 @@ def test_a_download_that_fails_is_one_line(
     assert line.endswith(f"unpack them in {tmp_path / FOLDER}")
 
 
-def test_a_download_goes_where_it_is_then_found(source: Callable[..., Pets], root: Path, tmp_path: Path, monkeypatch: Any) -> None:
+def test_a_download_goes_where_it_is_then_found(
+    source: Callable[..., Pets], root: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
     def fetch(url: str, download_root: str, md5: str) -> None:
         name = url.rpartition("/")[2].removesuffix(".tar.gz")
         Path(download_root).mkdir(parents=True, exist_ok=True)

@@ -30,7 +30,9 @@ def test_the_seed_decides_the_rank() -> None:
 
 
 def test_a_rank_once_published_stays() -> None:
-    assert ranked([f"n01440764/{i}.JPEG" for i in range(8)], 0) == [f"n01440764/{i}.JPEG" for i in (3, 0, 2, 5, 6, 4, 7, 1)]
+    assert ranked([f"n01440764/{i}.JPEG" for i in range(8)], 0) == [
+        f"n01440764/{i}.JPEG" for i in (3, 0, 2, 5, 6, 4, 7, 1)
+    ]
 
 
 def test_leaving_a_name_out_moves_no_other() -> None:
@@ -40,7 +42,9 @@ def test_leaving_a_name_out_moves_no_other() -> None:
 def test_pythons_hash_seed_plays_no_part() -> None:
     code = "from lossbench.data.images.subset import ranked; print(ranked({f'n/{i}.jpg' for i in range(50)}, 3))"
     answers = {
-        subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True).stdout
+        subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
         for seed in ("1", "2")
     }
     assert answers == {f"{ranked([f'n/{i}.jpg' for i in range(50)], 3)}\n".encode()}
@@ -87,12 +91,19 @@ def test_the_first_of_each_class() -> None:
 def test_more_than_a_class_has_says_which_and_what_to_do() -> None:
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - compared whole
         first_of_each({"b": ("4", "1", "3"), "a": ("9", "8")}, 3)
-    assert str(caught.value) == "images_per_class must be <= 2 (class a has no more), got 3; images_per_class=null takes all"
+    assert (
+        str(caught.value)
+        == "images_per_class must be <= 2 (class a has no more), got 3; images_per_class=null takes all"
+    )
 
 
 def test_classes_are_the_folders_that_hold_the_files_in_alphabetical_order() -> None:
     names = ["train/b/2.jpg", "train/a/1.jpg", "other/b/1.jpg", "train/B/9.jpg"]
-    assert list(by_class(names).items()) == [("B", ["train/B/9.jpg"]), ("a", ["train/a/1.jpg"]), ("b", ["train/b/2.jpg", "other/b/1.jpg"])]
+    assert list(by_class(names).items()) == [
+        ("B", ["train/B/9.jpg"]),
+        ("a", ["train/a/1.jpg"]),
+        ("b", ["train/b/2.jpg", "other/b/1.jpg"]),
+    ]
 
 
 def test_every_kind_that_can_be_read_is_looked_for() -> None:

@@ -49,7 +49,9 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> ImageFolder:
     for label in ("cat", "dog", "é"):
         (root / "images" / label).mkdir(parents=True)
         for i in range(12):
-            pixels = np.kron(rng.integers(0, 256, (4, 5, 3)), np.ones((int(rng.integers(3, 9)), int(rng.integers(3, 9)), 1)))
+            pixels = np.kron(
+                rng.integers(0, 256, (4, 5, 3)), np.ones((int(rng.integers(3, 9)), int(rng.integers(3, 9)), 1))
+            )
             image = Image.fromarray(pixels.astype(np.uint8)).convert({3: "L", 4: "CMYK"}.get(i, "RGB"))
             exif = Image.Exif()
             exif[0x0112] = 6 if i == 5 else 1
@@ -82,7 +84,9 @@ def training(source: ImageSource, augment: Augment | None, **settings: Any) -> I
 
 def same(ours: Any, theirs: Any) -> bool:
     ours, theirs = list(ours), list(theirs)
-    return len(ours) == len(theirs) and all(torch.equal(a, b) for x, y in zip(ours, theirs, strict=True) for a, b in zip(x, y, strict=True))
+    return len(ours) == len(theirs) and all(
+        torch.equal(a, b) for x, y in zip(ours, theirs, strict=True) for a, b in zip(x, y, strict=True)
+    )
 
 
 def share_that_differs(ours: Tensor, theirs: Tensor) -> float:
@@ -135,13 +139,19 @@ def test_parts_of_a_batch_have_the_pixels_of_the_whole(photos: ImageFolder) -> N
     parts = list(module(photos, augment, accumulate=2).train_dataloader())
     assert len(parts) == 2 * len(whole)
     for i, batch in enumerate(whole):
-        theirs = {int(p): image for part in parts[2 * i : 2 * i + 2] for p, image in zip(part.position, part.inputs, strict=True)}
+        theirs = {
+            int(p): image
+            for part in parts[2 * i : 2 * i + 2]
+            for p, image in zip(part.position, part.inputs, strict=True)
+        }
         assert all(torch.equal(theirs[int(p)], image) for p, image in zip(batch.position, batch.inputs, strict=True))
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("done", [2, 5, 9])
-def test_a_resumed_run_sees_the_pixels_it_would_have_seen(source: ImageSource, augment: Augment, done: int, workers: int) -> None:
+def test_a_resumed_run_sees_the_pixels_it_would_have_seen(
+    source: ImageSource, augment: Augment, done: int, workers: int
+) -> None:
     """Stopped in the first pass over the data, in the second, and in the second epoch."""
     loader = module(source, augment).train_dataloader()
     whole = [*loader, *loader]
@@ -171,7 +181,9 @@ def test_the_loss_plays_no_part(photos: ImageFolder) -> None:
 
 @pytest.mark.parametrize("change", ["epoch", "seed"])
 @pytest.mark.parametrize(
-    "settings", [EVERYTHING, {"scale": (0.2, 0.9)}, {"flip": 0.5}, {"erasing": 0.5}, {"transforms": [Dice()]}], ids="-".join
+    "settings",
+    [EVERYTHING, {"scale": (0.2, 0.9)}, {"flip": 0.5}, {"erasing": 0.5}, {"transforms": [Dice()]}],
+    ids="-".join,
 )
 def test_another_epoch_or_seed_gives_other_pixels(settings: dict[str, Any], change: str, tmp_path: Path) -> None:
     source, augment = fake(tmp_path), Augment(**settings)
@@ -235,9 +247,13 @@ def test_every_image_has_its_own_random_numbers_for_transforms(tmp_path: Path) -
 
 
 @pytest.mark.usefixtures("generators")
-@pytest.mark.parametrize("wrong", [v2.ToDtype(torch.float32), v2.Grayscale(1), v2.CenterCrop(5)], ids=["dtype", "channels", "size"])
+@pytest.mark.parametrize(
+    "wrong", [v2.ToDtype(torch.float32), v2.Grayscale(1), v2.CenterCrop(5)], ids=["dtype", "channels", "size"]
+)
 def test_a_transform_that_makes_something_else_is_refused(wrong: Any, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"^augment.transforms must keep uint8 images of shape \(3, 12, 12\), got .*\)$"):
+    with pytest.raises(
+        ValueError, match=r"^augment.transforms must keep uint8 images of shape \(3, 12, 12\), got .*\)$"
+    ):
         training(fake(tmp_path), Augment(transforms=[wrong])).__getitems__([0])
 
 
@@ -253,7 +269,8 @@ def test_a_transform_that_fails_leaves_the_generators_alone(tmp_path: Path) -> N
 def test_transforms_come_after_crop_and_flip_and_before_erasing(tmp_path: Path) -> None:
     source, seen = fake(tmp_path), []
     recorder = training(
-        source, Augment(scale=(0.2, 1.0), flip=0.5, erasing=1.0, transforms=[lambda image: seen.append(image) or image * 0])
+        source,
+        Augment(scale=(0.2, 1.0), flip=0.5, erasing=1.0, transforms=[lambda image: seen.append(image) or image * 0]),
     )
     black = recorder.__getitems__(Draw(range(22), 0)).inputs
     plain = training(source, Augment(scale=(0.2, 1.0), flip=0.5)).__getitems__(Draw(range(22), 0)).inputs
@@ -271,7 +288,9 @@ class Reference:
     image: Tensor
 
     def evaluated(self, shorter: int, side: int) -> Tensor:
-        return v2.functional.center_crop(v2.functional.resize(self.image, [shorter], antialias=True), [side, side]).permute(1, 2, 0)
+        return v2.functional.center_crop(
+            v2.functional.resize(self.image, [shorter], antialias=True), [side, side]
+        ).permute(1, 2, 0)
 
     def cropped(self, box: list[int], side: int) -> Tensor:
         return v2.functional.resized_crop(self.image, *box, [side, side], antialias=True).permute(1, 2, 0)
@@ -282,14 +301,26 @@ def references(source: ImageSource, stage: str) -> list[Reference]:
     return [Reference(pictures.read(i).contiguous()) for i in range(len(pictures.sizes))]
 
 
-@pytest.mark.parametrize("sizes", [(20, 27, 15, 12), (27, 20, 15, 12), (16, 16, 13, 8), (9, 31, 8, 8), (40, 61, 21, 20)], ids=str)
+@pytest.mark.parametrize(
+    "sizes", [(20, 27, 15, 12), (27, 20, 15, 12), (16, 16, 13, 8), (9, 31, 8, 8), (40, 61, 21, 20)], ids=str
+)
 def test_evaluation_sees_what_torchvision_would_show(sizes: tuple[int, int, int, int], tmp_path: Path) -> None:
     height, width, resize, side = sizes
     source = FakeImages(
-        cache_dir=str(tmp_path), classes=2, n_train=2, n_val=5, n_test=2, height=height, width=width, resize=resize, image_size=side
+        cache_dir=str(tmp_path),
+        classes=2,
+        n_train=2,
+        n_val=5,
+        n_test=2,
+        height=height,
+        width=width,
+        resize=resize,
+        image_size=side,
     )
     (batch,) = module(source).val_dataloader()
-    assert torch.equal(batch.inputs, torch.stack([image.evaluated(resize, side) for image in references(source, "val")]))
+    assert torch.equal(
+        batch.inputs, torch.stack([image.evaluated(resize, side) for image in references(source, "val")])
+    )
     assert batch.inputs.dtype == torch.uint8
 
 
@@ -302,13 +333,17 @@ def test_evaluation_of_files_sees_what_torchvision_would_show(photos: ImageFolde
 def test_training_without_random_crops_sees_what_evaluation_sees(photos: ImageFolder) -> None:
     for augment in (None, Augment()):
         images = training(photos, augment).__getitems__(Draw(range(16), 5)).inputs
-        assert torch.equal(images, torch.stack([image.evaluated(15, SIDE) for image in references(photos, "train")[:16]]))
+        assert torch.equal(
+            images, torch.stack([image.evaluated(15, SIDE) for image in references(photos, "train")[:16]])
+        )
 
 
 def test_a_random_crop_is_torchvisions_resized_crop(source: ImageSource) -> None:
     data = training(source, Augment(scale=(0.05, 1.0)))
     views = data.views.choose(list(range(16)), 6)
-    expected = [image.cropped(box, SIDE) for image, box in zip(references(source, "train"), views[:, :4].tolist(), strict=False)]
+    expected = [
+        image.cropped(box, SIDE) for image, box in zip(references(source, "train"), views[:, :4].tolist(), strict=False)
+    ]
     assert torch.equal(data.__getitems__(Draw(range(16), 6)).inputs, torch.stack(expected))
     assert len(np.unique(views[:, 2:4], axis=0)) > 8
 

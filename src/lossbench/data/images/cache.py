@@ -24,11 +24,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lossbench.contract.claim import Claim
-from lossbench.contract.files import write_json
-from lossbench.data.images.pictures import Pictures, resize, shrunk
+from lossbench.data.images.reader import Reader, resize, shrunk
 from lossbench.errors import UserError
 from lossbench.hardware import cores
+from lossbench.rundir.files import write_json
+from lossbench.rundir.lock import Lock
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ SPARE = 64 * 2**20
 """Bytes that must stay free on the disk beside the cache."""
 
 
-class CachedPictures:
+class CachedReader:
     """The images of a split, decoded, shorter side resized, in one memory-mapped file.
 
     Args:
@@ -65,7 +65,9 @@ class CachedPictures:
         height, width = self.sizes[position].tolist()
         at, length = int(self.offsets[position]), height * width * 3
         _announce(self._map, at, length)
-        return torch.from_numpy(np.frombuffer(self._map, np.uint8, length, at).reshape(height, width, 3)).permute(2, 0, 1)
+        return torch.from_numpy(np.frombuffer(self._map, np.uint8, length, at).reshape(height, width, 3)).permute(
+            2, 0, 1
+        )
 
     def chunks(self, size: int) -> Iterator[tuple[int, np.ndarray]]:
         """Read all pixels from the first to the last: where each chunk starts, and its bytes, uint8 (at most size,)."""
@@ -103,7 +105,7 @@ def offsets_of(sizes: np.ndarray) -> np.ndarray:
     return np.concatenate(([0], np.cumsum(sizes.prod(1) * 3)))
 
 
-def cached(pictures: Pictures, digests: np.ndarray, shorter: int, folder: Path, *, name: str) -> CachedPictures:
+def cached(pictures: Reader, digests: np.ndarray, shorter: int, folder: Path, *, name: str) -> CachedReader:
     """Give the decoded images of a split, building the cache where there is none or a damaged one.
 
     Args:
@@ -128,7 +130,7 @@ def cached(pictures: Pictures, digests: np.ndarray, shorter: int, folder: Path, 
         raise UserError(
             f"cannot write {path} ({error.strerror or error}); choose another place with data.cache_dir or LOSSBENCH_CACHE"
         ) from error
-    return CachedPictures(path)
+    return CachedReader(path)
 
 
 def is_whole(path: Path) -> bool:
@@ -168,7 +170,7 @@ def _alone(claim: Path, path: Path) -> Iterator[None]:
         said = False
         while True:
             try:
-                stack.enter_context(Claim(claim))
+                stack.enter_context(Lock(claim))
                 break
             except UserError as error:
                 if isinstance(error.__cause__, OSError):  # nobody owns it: it cannot be written
@@ -180,9 +182,12 @@ def _alone(claim: Path, path: Path) -> Iterator[None]:
         yield
 
 
-def _build(pictures: Pictures, sizes: np.ndarray, path: Path, name: str) -> None:
+def _build(pictures: Reader, sizes: np.ndarray, path: Path, name: str) -> None:
     offsets = offsets_of(sizes)
-    for left in (path, *path.parent.glob(f".{path.name}.*.tmp")):  # damaged, or of a builder that was killed: this process alone builds
+    for left in (
+        path,
+        *path.parent.glob(f".{path.name}.*.tmp"),
+    ):  # damaged, or of a builder that was killed: this process alone builds
         shutil.rmtree(left, ignore_errors=True)
     _require_room(path.parent, int(offsets[-1]))
     beside = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
@@ -192,18 +197,23 @@ def _build(pictures: Pictures, sizes: np.ndarray, path: Path, name: str) -> None
         with open(beside / "index.npz", "wb") as file:
             np.savez(file, allow_pickle=False, sizes=sizes, sums=sums)
         stat = (beside / "pixels.bin").stat()
-        write_json(beside / "manifest.json", {"version": VERSION, "images": len(sizes), "seen": [stat.st_mtime_ns, stat.st_ino]})
+        write_json(
+            beside / "manifest.json",
+            {"version": VERSION, "images": len(sizes), "seen": [stat.st_mtime_ns, stat.st_ino]},
+        )
         os.rename(beside, path)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def _decode_all(pictures: Pictures, sizes: np.ndarray, offsets: np.ndarray, path: Path, name: str) -> np.ndarray:
+def _decode_all(pictures: Reader, sizes: np.ndarray, offsets: np.ndarray, path: Path, name: str) -> np.ndarray:
     """Write all pixels, in threads (decoding releases Python's lock), and return the checksum of each image."""
     from tqdm import tqdm
 
     with open(path, "wb") as file:
-        if hasattr(os, "posix_fallocate"):  # a disk or quota that is too small is an error here; later it would kill this process
+        if hasattr(
+            os, "posix_fallocate"
+        ):  # a disk or quota that is too small is an error here; later it would kill this process
             os.posix_fallocate(file.fileno(), 0, int(offsets[-1]))
         else:
             file.truncate(int(offsets[-1]))
@@ -218,7 +228,13 @@ def _decode_all(pictures: Pictures, sizes: np.ndarray, offsets: np.ndarray, path
     torch.set_num_threads(1)
     try:
         with ThreadPoolExecutor(cores()) as pool:
-            done = tqdm(pool.map(one, range(len(sizes)), chunksize=16), f"decoding {name} images", len(sizes), disable=None, unit="image")
+            done = tqdm(
+                pool.map(one, range(len(sizes)), chunksize=16),
+                f"decoding {name} images",
+                len(sizes),
+                disable=None,
+                unit="image",
+            )
             sums = np.array(list(done), dtype=np.uint32)
     finally:
         torch.set_num_threads(threads)

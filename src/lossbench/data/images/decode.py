@@ -109,7 +109,9 @@ def _open(data: bytes) -> ImageFile:
             image.getexif()  # now, while warnings of damaged tags are quiet
     if image.width * image.height > MAX_PIXELS:
         raise ValueError(f"too large: {image.width} x {image.height} pixels, at most {MAX_PIXELS:,} are read")
-    if max(image.size) > MAX_RATIO * min(image.size):  # brought to 256 pixels on its shorter side it would fill the memory
+    if max(image.size) > MAX_RATIO * min(
+        image.size
+    ):  # brought to 256 pixels on its shorter side it would fill the memory
         raise ValueError(f"too thin: {image.width} x {image.height} pixels, at most {MAX_RATIO} to 1 is read")
     if image.mode not in _MODES and not _old_grey_16(image):
         raise ValueError(f"pixel mode {image.mode} is not supported")
@@ -195,7 +197,9 @@ def _pixels(image: ImageFile) -> Iterator[str]:
     names = {"1": "1-bit", "P": "palette", "PA": "palette", "CMYK": "CMYK"}
     if mode in names:
         yield names[mode]
-    raw = [tile[3] if isinstance(tile[3], str) else (tile[3] or ("",))[0] for tile in image.tile]  # how the file packs its pixels
+    raw = [
+        tile[3] if isinstance(tile[3], str) else (tile[3] or ("",))[0] for tile in image.tile
+    ]  # how the file packs its pixels
     if any(";16" in str(packing) for packing in raw):
         yield "16-bit"
     if mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:

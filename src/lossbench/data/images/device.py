@@ -3,14 +3,14 @@
 import torch
 from torch import Tensor
 
-from lossbench.data.images.cache import CachedPictures
+from lossbench.data.images.cache import CachedReader
 from lossbench.errors import UserError
 
 CHUNK = 256 * 2**20
 """Bytes copied to the device at a time."""
 
 
-class DevicePictures:
+class DeviceReader:
     """The pixels of a split's cache on a device.
 
     Args:
@@ -20,7 +20,7 @@ class DevicePictures:
         device: where the pixels go.
     """
 
-    def __init__(self, pictures: CachedPictures, side: int, fill: Tensor, device: torch.device) -> None:
+    def __init__(self, pictures: CachedReader, side: int, fill: Tensor, device: torch.device) -> None:
         self.side = side
         pixels = torch.empty(pictures.bytes, dtype=torch.uint8, device=device)
         for start, part in pictures.chunks(CHUNK):
@@ -52,7 +52,9 @@ class DevicePictures:
         """Where the output's pixel centres fall along one axis of the image: (b, side)."""
         return first + (self.grid + 0.5) * (length / self.side) - 0.5
 
-    def _bilinear(self, position: Tensor, y: Tensor, x: Tensor, rows: tuple[Tensor, Tensor], columns: tuple[Tensor, Tensor]) -> Tensor:
+    def _bilinear(
+        self, position: Tensor, y: Tensor, x: Tensor, rows: tuple[Tensor, Tensor], columns: tuple[Tensor, Tensor]
+    ) -> Tensor:
         base, width = self.first[position][:, None, None], self.sizes[position, 1][:, None, None]
         (y0, y1, fy), (x0, x1, fx) = _neighbours(y, *rows), _neighbours(x, *columns)
 
@@ -89,4 +91,6 @@ def require_room(device: torch.device, needed: int) -> None:
         return
     free = torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     if needed > free:
-        raise UserError(f"data.cache=gpu needs {needed / 1e9:.2f} GB of device memory, {free / 1e9:.2f} GB are free; use data.cache=disk")
+        raise UserError(
+            f"data.cache=gpu needs {needed / 1e9:.2f} GB of device memory, {free / 1e9:.2f} GB are free; use data.cache=disk"
+        )

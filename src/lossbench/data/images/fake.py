@@ -7,7 +7,7 @@ from hashlib import sha256
 
 import numpy as np
 
-from lossbench.config import integer
+from lossbench.config.schema import integer
 from lossbench.data.images.source import ImageSource
 from lossbench.data.source import Split
 from lossbench.seeds import generator
@@ -42,7 +42,15 @@ class FakeImages(ImageSource):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, low in (("classes", 2), ("n_train", 1), ("n_val", 1), ("n_test", 1), ("height", 8), ("width", 8), ("split_seed", 0)):
+        for name, low in (
+            ("classes", 2),
+            ("n_train", 1),
+            ("n_val", 1),
+            ("n_test", 1),
+            ("height", 8),
+            ("width", 8),
+            ("split_seed", 0),
+        ):
             integer(name, getattr(self, name), low=low)
 
     @cached_property

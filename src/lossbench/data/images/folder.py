@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from lossbench.config import number
-from lossbench.data.images.drawn import DrawnSource
+from lossbench.config.schema import number
+from lossbench.data.images.random_split import RandomSplitSource
 from lossbench.data.images.source import Listing, image_files, label, require_learnt
 from lossbench.data.images.subset import by_class, first_of_each, hold_out, ranked
 
@@ -11,7 +11,7 @@ LISTS = ("train_list", "val_list", "test_list")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageFolder(DrawnSource):
+class ImageFolder(RandomSplitSource):
     """Your own images: <root>/<class>/*, split class by class with a seed, or by lists.
 
     Args:
@@ -34,7 +34,9 @@ class ImageFolder(DrawnSource):
         number("test_fraction", self.test_fraction, 0, above=True, below=1)
         given = [name for name in LISTS if getattr(self, name)]
         if given and len(given) < len(LISTS):
-            raise ValueError(f"{given[0]} needs {', '.join(name for name in LISTS if name not in given)} too: lists say all of the split")
+            raise ValueError(
+                f"{given[0]} needs {', '.join(name for name in LISTS if name not in given)} too: lists say all of the split"
+            )
         if given and self.images_per_class is not None:
             raise ValueError(
                 f"images_per_class={self.images_per_class} draws a subset, but {given[0]} says all of the split; leave one out"
@@ -50,7 +52,9 @@ class ImageFolder(DrawnSource):
                 f"root={self.root} has a folder train: use data=imagenet_subset for train/ and val/ folders, or name one of them"
             )
         files: dict[str, list[str]] = {"train": [], "val": [], "test": []}
-        groups = {name: ranked(members, self.split_seed) for name, members in by_class(image_files(self.folder, "")).items()}
+        groups = {
+            name: ranked(members, self.split_seed) for name, members in by_class(image_files(self.folder, "")).items()
+        }
         learn = {}
         for name, members in groups.items():
             learn[name], test = hold_out(members, self.test_fraction)
@@ -61,7 +65,9 @@ class ImageFolder(DrawnSource):
             files["val"] += val
         for split, names in files.items():
             if not names:
-                raise ValueError(f"{'test' if split == 'test' else 'val'}_fraction leaves no {split} images in classes of this size")
+                raise ValueError(
+                    f"{'test' if split == 'test' else 'val'}_fraction leaves no {split} images in classes of this size"
+                )
         files = {split: sorted(names) for split, names in files.items()}
         require_learnt(files)
         return Listing(tuple(groups), files, label(files, tuple(groups)), {})

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lossbench.data.images.drawn import DrawnSource
 from lossbench.data.images.lists import FileList
+from lossbench.data.images.random_split import RandomSplitSource
 from lossbench.data.images.source import Listing, image_files, label, require_learnt
 from lossbench.data.images.subset import by_class, first_of_each, hold_out, ranked
 
@@ -14,7 +14,7 @@ NAMES = "LOC_synset_mapping.txt"
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageNetSubset(DrawnSource):
+class ImageNetSubset(RandomSplitSource):
     """Few images of each class: train/<class>/* to learn and to choose from, val/<class>/* to test on.
 
     The folder val/ (for ImageNet the ILSVRC validation images) is the test split and nothing else; the validation split is held out of
@@ -37,20 +37,29 @@ class ImageNetSubset(DrawnSource):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.val_list and not self.train_list:
-            raise ValueError(f"val_list={self.val_list} needs train_list: a drawn training subset could contain its images")
+            raise ValueError(
+                f"val_list={self.val_list} needs train_list: a drawn training subset could contain its images"
+            )
 
     def listing(self) -> Listing:
         """Draw or read the splits."""
         lists = self.lists()
         files = {"train": _listed(lists["train"], "train") if "train" in lists else image_files(self.folder, "train")}
         groups = first_of_each(
-            {name: ranked(members, self.split_seed) for name, members in by_class(files["train"]).items()}, self.images_per_class
+            {name: ranked(members, self.split_seed) for name, members in by_class(files["train"]).items()},
+            self.images_per_class,
         )
         if "val" in lists:
-            files |= {"train": [name for group in groups.values() for name in group], "val": _listed(lists["val"], "train")}
+            files |= {
+                "train": [name for group in groups.values() for name in group],
+                "val": _listed(lists["val"], "train"),
+            }
         else:
             parts = [hold_out(group, self.val_fraction) for group in groups.values()]
-            files |= {"train": [name for kept, _ in parts for name in kept], "val": [name for _, taken in parts for name in taken]}
+            files |= {
+                "train": [name for kept, _ in parts for name in kept],
+                "val": [name for _, taken in parts for name in taken],
+            }
         files["test"] = _listed(lists["test"], "val") if "test" in lists else image_files(self.folder, "val")
         classes = _classes(lists) or tuple(groups)
         _check(files, classes)
@@ -70,7 +79,9 @@ def readable(path: Path, classes: Sequence[str]) -> tuple[str, ...]:
     lines = (line.partition(" ") for line in path.read_text(encoding="utf-8", errors="replace").splitlines())
     known = {wnid: rest.split(",")[0].strip() for wnid, _, rest in lines}
     names = [known.get(wnid) or wnid for wnid in classes]
-    return tuple(name if names.count(name) == 1 else f"{name} ({wnid})" for wnid, name in zip(classes, names, strict=True))
+    return tuple(
+        name if names.count(name) == 1 else f"{name} ({wnid})" for wnid, name in zip(classes, names, strict=True)
+    )
 
 
 def _listed(found: FileList, folder: str) -> list[str]:
@@ -83,7 +94,9 @@ def _classes(lists: Mapping[str, FileList]) -> tuple[str, ...] | None:
     for split, found in lists.items():
         for name, index in zip(found.names, [] if found.labels is None else found.labels.tolist(), strict=False):
             if labels.setdefault(name.split("/")[0], index) != index:
-                raise ValueError(f"{split}_list gives {name} the label {index}, another list {labels[name.split('/')[0]]}")
+                raise ValueError(
+                    f"{split}_list gives {name} the label {index}, another list {labels[name.split('/')[0]]}"
+                )
     if labels and sorted(labels.values()) != list(range(len(labels))):
         raise ValueError(f"train_list: {len(labels)} classes must have the labels 0 to {len(labels) - 1}, each once")
     return tuple(sorted(labels, key=labels.__getitem__)) or None
@@ -99,4 +112,6 @@ def _check(files: Mapping[str, Sequence[str]], classes: Sequence[str]) -> None:
         )
     require_learnt(files)
     if lacking := {name.split("/")[-2] for name in files["train"]} - {*classes}:
-        raise ValueError(f"train_list gives no label to {len(lacking)} classes, for instance {min(lacking)}, but other lists have labels")
+        raise ValueError(
+            f"train_list gives no label to {len(lacking)} classes, for instance {min(lacking)}, but other lists have labels"
+        )

@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import PIL
 
-from lossbench.contract.files import write_atomic
 from lossbench.data.images.decode import describe
 from lossbench.errors import UserError, one_line
 from lossbench.hardware import cores
+from lossbench.rundir.files import write_atomic
 
 CHUNK = 64  # files a task: few enough for a smooth bar, many enough that a task's own cost does not count
 SHOWN_FROM = 200  # with fewer files a bar would only flash
@@ -170,7 +170,9 @@ def _recall(memo: Path) -> dict[str, Row]:
             columns = [_unpack(kept[key]) if key in _TEXTS else kept[key].tolist() for key in _COLUMNS]
             return dict(zip(_unpack(kept["name"]), zip(*columns, strict=True), strict=True))  # pyright: ignore[reportReturnType]
     except Exception as error:  # damaged bytes raise errors of numpy, zipfile, zlib and struct
-        logging.getLogger(__name__).warning("%s is damaged (%s): it is thrown away, the images are read again", memo, one_line(error))
+        logging.getLogger(__name__).warning(
+            "%s is damaged (%s): it is thrown away, the images are read again", memo, one_line(error)
+        )
         with suppress(OSError):
             memo.unlink()
         return {}

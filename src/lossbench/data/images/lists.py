@@ -28,7 +28,9 @@ KNOWN = {
 }
 _IMAGE = tuple(ending for endings in ENDINGS.values() for ending in endings)
 _WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
-_CONVERTED = re.compile(rb"# [^\n]*: converted from sha256 ([0-9a-f]{64}), the lines below have sha256 ([0-9a-f]{64})\r?\n")
+_CONVERTED = re.compile(
+    rb"# [^\n]*: converted from sha256 ([0-9a-f]{64}), the lines below have sha256 ([0-9a-f]{64})\r?\n"
+)
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,9 @@ def read_list(path: Path, root_name: str = "data.root", *, ending: str | None = 
     data = _bytes(path)
     digest = sha256(data).hexdigest()
     known = KNOWN.get(_origin(data, digest)[:16])
-    lines = [(number, *split_line(line)) for number, line in enumerate(_text(path, data).split("\n"), 1) if _counts(line)]
+    lines = [
+        (number, *split_line(line)) for number, line in enumerate(_text(path, data).split("\n"), 1) if _counts(line)
+    ]
     if not lines:
         raise UserError(f"{path} lists no images; a line is CLASS/FILE or CLASS/FILE LABEL")
     ending = ending if ending is not None else ".JPEG" * (known or "").startswith("DEIC")
@@ -78,7 +82,9 @@ def read_list(path: Path, root_name: str = "data.root", *, ending: str | None = 
         names = _names(lines, root_name, ending)
         return FileList(names, _labels(lines), digest, known)
     except ValueError as error:
-        hint = "; it lists all validation images of ImageNet: leave it out to test on them" if known == "DEIC test" else ""
+        hint = (
+            "; it lists all validation images of ImageNet: leave it out to test on them" if known == "DEIC test" else ""
+        )
         raise UserError(f"{path}, {error}{hint}") from error
 
 
@@ -107,7 +113,10 @@ def unsafe(name: str) -> str | None:
 
 def converted(name: str, source: str, body: bytes) -> bytes:
     """Put a first line above a converted list by which it is still known: its name and the SHA-256 of the list it was made from."""
-    return f"# {name}: converted from sha256 {source}, the lines below have sha256 {sha256(body).hexdigest()}\n".encode() + body
+    return (
+        f"# {name}: converted from sha256 {source}, the lines below have sha256 {sha256(body).hexdigest()}\n".encode()
+        + body
+    )
 
 
 def _origin(data: bytes, digest: str) -> str:
@@ -146,7 +155,9 @@ def _names(lines: Sequence[tuple[int, str, str | None]], root_name: str, ending:
         if reason := unsafe(name):
             raise ValueError(f"line {number}: {given!r} {reason}; names are CLASS/FILE below {root_name}")
         if name.count("/") != 1:
-            raise ValueError(f"line {number}: {given!r} has {name.count('/') or 'no'} class folder{'s' * ('/' in name)}; write CLASS/FILE")
+            raise ValueError(
+                f"line {number}: {given!r} has {name.count('/') or 'no'} class folder{'s' * ('/' in name)}; write CLASS/FILE"
+            )
         if (first := seen.setdefault(name, number)) != number:
             raise ValueError(f"line {number}: {given!r} is listed twice, first in line {first}")
     return list(seen)
@@ -163,9 +174,13 @@ def _labels(lines: Sequence[tuple[int, str, str | None]]) -> np.ndarray | None:
     for number, name, word in lines:
         folder, value = name.split("/")[0], _label(number, str(word))
         if (known := of_folder.setdefault(folder, (value, number)))[0] != value:
-            raise ValueError(f"line {number}: class folder {folder} has label {value} but {known[0]} in line {known[1]}")
+            raise ValueError(
+                f"line {number}: class folder {folder} has label {value} but {known[0]} in line {known[1]}"
+            )
         if (owner := of_label.setdefault(value, (folder, number)))[0] != folder:
-            raise ValueError(f"line {number}: label {value} is of class folder {folder} but of {owner[0]} in line {owner[1]}")
+            raise ValueError(
+                f"line {number}: label {value} is of class folder {folder} but of {owner[0]} in line {owner[1]}"
+            )
     return np.array([int(str(word)) for _, _, word in lines], np.int64)
 
 

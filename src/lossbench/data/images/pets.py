@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lossbench.config import choice, integer, number
+from lossbench.config.schema import choice, integer, number
 from lossbench.data.images.source import FileSource, Listing
 from lossbench.data.images.subset import hold_out, ranked
 
@@ -60,11 +60,15 @@ class Pets(FileSource):
         }
         for split, names in files.items():
             if not names:
-                raise ValueError(f"root={self.root} leaves no {split} images (split={self.split}, val_fraction={self.val_fraction})")
+                raise ValueError(
+                    f"root={self.root} leaves no {split} images (split={self.split}, val_fraction={self.val_fraction})"
+                )
         breeds = sorted({*learn, *test}, key=str.lower)
         index = {breed: i for i, breed in enumerate(breeds)}
         targets = {split: [index[_breed(name)] for name in names] for split, names in files.items()}
-        return Listing(tuple(breed.replace("_", " ").title() for breed in breeds), files, targets, {"split": self.split})
+        return Listing(
+            tuple(breed.replace("_", " ").title() for breed in breeds), files, targets, {"split": self.split}
+        )
 
     def _official(self) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
         groups = []
@@ -72,7 +76,9 @@ class Pets(FileSource):
             path = self.folder / "annotations" / f"{part}.txt"
             if not path.is_file():
                 raise ValueError(f"root={self.root}: {path} is missing; split=random needs no annotations")
-            groups.append(_by_breed(f"images/{line.split()[0]}.jpg" for line in path.read_text().splitlines() if line.strip()))
+            groups.append(
+                _by_breed(f"images/{line.split()[0]}.jpg" for line in path.read_text().splitlines() if line.strip())
+            )
         return groups[0], groups[1]
 
     def _random(self) -> tuple[dict[str, list[str]], dict[str, list[str]]]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lossbench.config import choice, integer, number
+from lossbench.config.schema import choice, integer, number
 from lossbench.data.images.inspection import Inspection, inspect
 from lossbench.data.images.lists import unsafe
 from lossbench.data.images.subset import SUFFIXES
@@ -138,10 +138,14 @@ class FileSource(ImageSource):
         for split, names in listing.files.items():
             for name in names:
                 if reason := unsafe(name):
-                    raise ValueError(f"root={self.root}: {name!r} of the {split} split {reason}; names must stay in the folder")
+                    raise ValueError(
+                        f"root={self.root}: {name!r} of the {split} split {reason}; names must stay in the folder"
+                    )
         for first, second in combinations(SPLITS, 2):
             if both := {*listing.files[first]} & {*listing.files[second]}:
-                raise ValueError(f"root={self.root}: the {first} and {second} splits share {len(both)} images, for instance {min(both)}")
+                raise ValueError(
+                    f"root={self.root}: the {first} and {second} splits share {len(both)} images, for instance {min(both)}"
+                )
         return listing
 
     @cached_property
@@ -152,7 +156,10 @@ class FileSource(ImageSource):
     @cached_property
     def inspections(self) -> dict[str, Inspection]:
         """Every listed file of each split, opened once (and never again while it does not change)."""
-        return {name: inspect(self.folder, self.listed.files[name], self.cache, progress=f"checking {name} images") for name in SPLITS}
+        return {
+            name: inspect(self.folder, self.listed.files[name], self.cache, progress=f"checking {name} images")
+            for name in SPLITS
+        }
 
     def bad(self) -> list[tuple[str, str, str]]:
         """The images that cannot be read: split, path and reason."""
@@ -180,13 +187,18 @@ class FileSource(ImageSource):
         for name in SPLITS:
             if not (self.inspections[name].reason == "").any():
                 raise ValueError(f"root={self.root} has no readable {name} image")
-            names, targets = np.array(self.listed.files[name], dtype=np.str_), np.array(self.listed.targets[name], dtype=np.int64)
+            names, targets = (
+                np.array(self.listed.files[name], dtype=np.str_),
+                np.array(self.listed.targets[name], dtype=np.int64),
+            )
             splits[name] = Split(names, targets, names).take(np.flatnonzero(self.inspections[name].reason == ""))
         learnt = {*splits["train"].targets.tolist()}
         for name in ("val", "test"):
             if lost := {*splits[name].targets.tolist()} - learnt:
                 what = self.class_names[min(lost)]
-                raise ValueError(f"root={self.root}: no training image of {what} can be read, but the {name} split has some")
+                raise ValueError(
+                    f"root={self.root}: no training image of {what} can be read, but the {name} split has some"
+                )
         return splits
 
     @cached_property
@@ -232,7 +244,9 @@ def image_files(root: Path, folder: str) -> list[str]:
         for entry in sorted(os.scandir(base), key=lambda entry: entry.name):
             if entry.is_dir() and not entry.name.startswith("."):
                 prefix = f"{folder}/{entry.name}" if folder else entry.name
-                names += sorted(f"{prefix}/{name}" for name in os.listdir(entry.path) if name.lower().endswith(SUFFIXES))
+                names += sorted(
+                    f"{prefix}/{name}" for name in os.listdir(entry.path) if name.lower().endswith(SUFFIXES)
+                )
     except OSError as error:
         raise ValueError(f"root={root}: {error.filename} cannot be listed: {error.strerror}") from error
     if not names:

@@ -4,7 +4,22 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 
-SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".avif", ".heic", ".heif")
+SUFFIXES = (
+    ".jpg",
+    ".jpeg",
+    ".jpe",
+    ".jfif",
+    ".png",
+    ".gif",
+    ".bmp",
+    ".dib",
+    ".webp",
+    ".tif",
+    ".tiff",
+    ".avif",
+    ".heic",
+    ".heif",
+)
 
 
 def ranked(names: Iterable[str], seed: int) -> list[str]:
@@ -28,7 +43,9 @@ def hold_out(names: Sequence[str], fraction: float) -> tuple[list[str], list[str
         Kept and taken out; round(fraction * len(names)) are taken, up to one.
     """
     taken = [math.floor((rank + 1) * fraction + 0.5) > math.floor(rank * fraction + 0.5) for rank in range(len(names))]
-    return [n for n, out in zip(names, taken, strict=True) if not out], [n for n, out in zip(names, taken, strict=True) if out]
+    return [n for n, out in zip(names, taken, strict=True) if not out], [
+        n for n, out in zip(names, taken, strict=True) if out
+    ]
 
 
 def first_of_each(groups: Mapping[str, Sequence[str]], per_class: int | None) -> dict[str, list[str]]:

@@ -9,7 +9,7 @@ from torch.utils.data import Dataset
 
 from lossbench.data.augment import TRIES, Augment, centre_boxes, erase_boxes, random_boxes, uniforms
 from lossbench.data.batch import Batch
-from lossbench.data.images.pictures import Pictures, resize, shrunk
+from lossbench.data.images.reader import Reader, resize, shrunk
 from lossbench.data.order import Draw
 from lossbench.seeds import derive
 
@@ -93,7 +93,7 @@ class ImageDataset(ViewDataset):
         fill: the colour that replaces what is erased, uint8 (3,).
     """
 
-    def __init__(self, pictures: Pictures, targets: np.ndarray, views: Views, fill: np.ndarray) -> None:
+    def __init__(self, pictures: Reader, targets: np.ndarray, views: Views, fill: np.ndarray) -> None:
         super().__init__(targets, views)
         self.pictures, self.fill = pictures, torch.from_numpy(fill)
 

@@ -1,0 +1,156 @@
+"""Configuration -> objects: the one place that instantiates, and the allow-list that keeps it safe."""
+
+import functools
+import inspect
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+from lossbench.config import custom
+from lossbench.errors import UserError, one_line, suggest
+
+CLASSES = (
+    "lossbench.losses",
+    "lossbench.models",
+    "lossbench.data",
+    "lossbench.training.schedules",
+    "lossbench.training.callbacks.averaging",
+    "torch.nn",
+    "torch.optim",
+    "torchvision.models",
+    "torchvision.transforms",
+    "pytorch_lightning.callbacks",
+    "pytorch_lightning.loggers",
+    "pytorch_lightning.plugins",
+    "pytorch_lightning.profilers",
+    "pytorch_lightning.strategies",
+)
+FUNCTIONS = ("torchvision.models",)
+# How the configuration names a thing; passed on only to what takes it.
+LABEL = "name"
+# Hydra's words: what to build, its positional arguments, and whether to wait for more of them.
+TARGET, ARGS, PARTIAL = HYDRAS = ("_target_", "_args_", "_partial_")
+SPECIAL = (*HYDRAS, custom.SOURCE)
+
+
+def allowed_by_user() -> tuple[str, ...]:
+    """The modules a user allows by name in LOSSBENCH_ALLOW=my_module,other.module (a file cannot allow itself)."""
+    return tuple(part.strip() for part in os.environ.get("LOSSBENCH_ALLOW", "").split(",") if part.strip())
+
+
+def check_targets(config: object, where: str = "") -> None:
+    """Refuse every `_target_` in a configuration that is not on the allow-list, without importing anything.
+
+    Raises:
+        UserError: names the key and the target.
+    """
+    if isinstance(config, list | tuple):
+        for i, item in enumerate(config):
+            check_targets(item, f"{where}[{i}]")
+    if not isinstance(config, Mapping):
+        return
+    if "_target_" in config and not (
+        _is_own_loss(config, where) or _is_allowed(config["_target_"], (*CLASSES, *allowed_by_user()))
+    ):
+        raise _refusal(where, config["_target_"])
+    for key, item in config.items():
+        check_targets(item, f"{where}.{key}".lstrip("."))
+
+
+def build(node: Mapping[str, Any], where: str, *args: object, partial: bool = False, **extra: object) -> Any:
+    """Instantiate one node of a configuration.
+
+    Args:
+        node: a mapping with `_target_` and settings.
+        where: its key, for messages.
+        args: positional arguments that the configuration cannot hold.
+        partial: give a callable that takes the missing arguments.
+        extra: further arguments; they replace settings of the same name.
+
+    Raises:
+        UserError: the target is not allowed or does not exist, a setting does not exist or has a wrong value.
+    """
+    check_targets(node, where)
+    return _make({**node, PARTIAL: True} if partial else node, where, args, extra)
+
+
+def _make(node: object, where: str, args: Sequence[object] = (), extra: Mapping[str, object] | None = None) -> Any:
+    # Not Hydra's instantiate: it resolves ${...} in stored text, and what that gives escapes the check of targets.
+    if isinstance(node, list | tuple):
+        return [_make(item, f"{where}[{i}]") for i, item in enumerate(node)]
+    if not isinstance(node, Mapping):
+        return node
+    if TARGET not in node:
+        return {key: _make(item, f"{where}.{key}") for key, item in node.items()}
+    own = _is_own_loss(node, where)
+    factory = custom.load(node[TARGET], node[custom.SOURCE]) if own else _resolve(node[TARGET], where)
+    settings = {key: item for key, item in node.items() if key not in SPECIAL}
+    takes = inspect.signature(factory).parameters
+    if LABEL not in takes:
+        settings.pop(LABEL, None)
+    _check_names(factory, settings, where)
+    made = {key: _make(item, f"{where}.{key}") for key, item in settings.items()} | dict(extra or {})
+    args = [*args, *_make(node.get(ARGS, []), where)]
+    return functools.partial(factory, *args, **made) if node.get(PARTIAL) else _call(factory, args, made, where)
+
+
+def _call(factory: Callable[..., Any], args: Sequence[object], settings: Mapping[str, Any], where: str) -> Any:
+    try:
+        return factory(*args, **settings)
+    except (ValueError, TypeError, ImportError) as error:
+        text = one_line(error)
+        raise UserError(f"{where}{'.' if re.split(r'[ =]', text)[0] in settings else ': '}{text}") from error
+
+
+def _is_allowed(target: object, prefixes: tuple[str, ...]) -> bool:
+    if not isinstance(target, str) or not all(
+        part.isidentifier() and not part.startswith("__") for part in target.split(".")
+    ):
+        return False
+    return any(target == prefix or target.startswith(f"{prefix}.") for prefix in prefixes)
+
+
+def _is_own_loss(node: Mapping[str, Any], where: str) -> bool:
+    """Whether it is the run's loss, from a file of the user's: `custom` says what of it may be imported."""
+    return where == "loss" and custom.is_custom(node)
+
+
+def _refusal(where: str, target: object) -> UserError:
+    return UserError(
+        f"{where}._target_={target} is refused: a configuration may only build things from {', '.join(CLASSES)}; "
+        "allow a module of your own with the environment variable LOSSBENCH_ALLOW=my_module"
+    )
+
+
+def _resolve(target: Any, where: str) -> Any:
+    """Import the target and check that what was found really lives where the allow-list says."""
+    try:
+        found = _find(target)
+    except Exception as error:
+        raise UserError(f"{where}._target_={target} does not exist: {one_line(error)}") from error
+    home = f"{getattr(found, '__module__', '')}.{getattr(found, '__name__', '')}"
+    allowed = allowed_by_user()
+    allowed += CLASSES if inspect.isclass(found) else FUNCTIONS if inspect.isfunction(found) else ()
+    if not _is_allowed(home, allowed):
+        raise _refusal(where, target)
+    return found
+
+
+def _find(target: str) -> Any:
+    path, *rest = target.split(".")
+    found = import_module(path)
+    for part in rest:
+        path = f"{path}.{part}"
+        found = getattr(found, part) if hasattr(found, part) else import_module(path)
+    return found
+
+
+def _check_names(factory: Any, names: Iterable[str], where: str) -> None:
+    parameters = inspect.signature(factory).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return
+    for name in names:
+        if name not in parameters:
+            raise UserError(f"{where}.{name} does not exist for {factory.__name__}; {suggest(name, parameters)}")

@@ -1,0 +1,185 @@
+"""Which hyper-parameters a loss accepts. Free of torch: a configuration is checked before anything heavy is imported."""
+
+import difflib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
+
+REDUCTIONS = ("none", "mean", "sum")
+
+TASKS: dict[str, dict[str, str]] = {
+    "regression": {"L1": "l1", "MSE": "mse", "Huber": "huber", "SmoothL1": "smooth_l1"},
+    "vectors": {
+        "CosineDistance": "cosine_distance",
+        "L1": "l1",
+        "MSE": "mse",
+        "Huber": "huber",
+        "SmoothL1": "smooth_l1",
+    },
+    "ranking": {"MarginRanking": "margin_ranking"},
+    "similarity": {"CosineEmbedding": "cosine_embedding"},
+    "triplets": {"TripletMargin": "triplet_margin"},
+    "distribution": {"KLDiv": "kl_div", "CrossEntropy": "cross_entropy", "NLL": "nll", "SoftmaxMSE": "softmax_mse"},
+    "count": {"PoissonNLL": "poisson_nll"},
+}
+"""Task -> class -> name of the losses for it. A loss that is not here is for classification, and so are these:"""
+CLASSIFIERS = ("CrossEntropy", "NLL", "SoftmaxMSE")
+
+
+class RegionError(ValueError):
+    """Numbers, each of which is one, for which together a loss is not defined."""
+
+
+def check_loss(class_name: str, values: Mapping[str, object]) -> None:
+    """Check the hyper-parameters of a loss.
+
+    Args:
+        class_name: name of the loss's class, such as "CosineProb".
+        values: hyper-parameters by name. Names without a rule are left alone.
+
+    Raises:
+        ValueError: a value is not allowed; its one line says which, what is allowed and what was found.
+        RegionError: all values are numbers, but the loss is not defined for them.
+    """
+    if class_name in _JOINT_RULES:
+        _JOINT_RULES[class_name](values)
+    for name, value in values.items():
+        if name in _RULES:
+            _RULES[name](name, value)
+
+
+def tasks_of(class_name: str) -> tuple[str, ...]:
+    """Give the tasks that a loss of this package is for; every loss that does not say otherwise is for classification."""
+    others = tuple(task for task, fitting in TASKS.items() if class_name in fitting)
+    return ("classification", *others) if class_name in CLASSIFIERS or not others else others
+
+
+def check_task(loss: str, tasks: Sequence[str], data: str, task: str) -> None:
+    """Refuse a loss that is not for the task of the data.
+
+    Args:
+        loss: how it is named in the message.
+        tasks: what it is for.
+        data: how the data set is named in the message.
+        task: of the data set.
+
+    Raises:
+        ValueError: names the losses that fit.
+    """
+    if task not in tasks:
+        fitting = (
+            ", ".join(TASKS[task].values())
+            if task in TASKS
+            else "cross_entropy, cosine_xent, bce and all that are for no other task"
+        )
+        raise ValueError(
+            f"{loss} is for {' and '.join(tasks)}, but the task of data={data} is {task}; losses for it: {fitting}"
+        )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _number(
+    allowed: str = "a finite number", test: Callable[[float], bool] = lambda value: True
+) -> Callable[[str, object], None]:
+    def rule(name: str, value: object) -> None:
+        if not (isinstance(value, Real) and _is_number(value) and test(float(value))):
+            raise ValueError(f"{name} must be {allowed}, got {value!r}")
+
+    return rule
+
+
+def _weight(name: str, value: object) -> None:
+    if value is None:
+        return
+    numbers = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else []
+    if not numbers or not all(_is_number(w) and w >= 0 for w in numbers) or sum(numbers) <= 0:
+        raise ValueError(
+            f"{name} must be null or a list with one number >= 0 for each class and a positive sum, got {value!r}"
+        )
+
+
+def _class_counts(name: str, value: object) -> None:
+    if value is None:
+        return
+    numbers = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else []
+    if not numbers or not all(_is_number(n) and n > 0 for n in numbers):
+        raise ValueError(
+            f"{name} must be null (count the training split) or a list with one number > 0 for each class, got {value!r}"
+        )
+
+
+def _reduction(name: str, value: object) -> None:
+    if value not in REDUCTIONS:
+        close = difflib.get_close_matches(str(value), REDUCTIONS, n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise ValueError(f"{name} must be one of {', '.join(REDUCTIONS)}, got {value!r}{hint}")
+
+
+def _cosine_prob(values: Mapping[str, object]) -> None:
+    alpha, beta = values.get("alpha"), values.get("beta")
+    if not (isinstance(alpha, Real) and isinstance(beta, Real) and _is_number(alpha) and _is_number(beta)):
+        return
+    alpha, beta = float(alpha), float(beta)
+    if alpha <= 0:
+        raise RegionError(f"alpha must be > 0, got {values['alpha']!r}")
+    why = "outside alpha > 0, 0 <= beta <= pi * (1 - alpha / 2) the loss has its minimum inside (0, 1) and is negative"
+    limit = math.pi * (1 - alpha / 2)
+    if limit < 0:
+        raise RegionError(f"alpha must be > 0 and at most 2, got {alpha:g}: {why}")
+    if not 0 <= beta <= limit + 1e-9:  # the slack lets a grid's last point lie on the edge
+        raise RegionError(
+            f"beta must be within 0 and pi * (1 - alpha / 2) = {limit:.4f} for alpha = {alpha:g}, got {beta:g}: {why}"
+        )
+
+
+def _own(name: str, allowed: str, test: Callable[[float], bool]) -> Callable[[Mapping[str, object]], None]:
+    """The rule of one loss for a name that others use too."""
+    rule = _number(allowed, test)
+    return lambda values: rule(name, values[name]) if name in values else None
+
+
+def _p(name: str, value: object) -> None:
+    if isinstance(value, bool) or value not in (1, 2):
+        raise ValueError(f"{name} must be 1 or 2, got {value!r}")
+
+
+def _full(name: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} must be true or false, got {value!r}")
+
+
+_RULES: dict[str, Callable[[str, object], None]] = {
+    "alpha": _number("> 0", lambda value: value > 0),
+    "beta": _number(),
+    "q": _number(),
+    "xent_weight": _number(">= 0", lambda value: value >= 0),
+    "scale": _number("> 0", lambda value: value > 0),
+    "exponent": _number("> 0", lambda value: value > 0),
+    "label_smoothing": _number("at least 0 and below 1", lambda value: 0 <= value < 1),
+    "gamma": _number(">= 0", lambda value: value >= 0),
+    "epsilon": _number(">= -1", lambda value: value >= -1),
+    "reverse_weight": _number(">= 0", lambda value: value >= 0),
+    "log_zero": _number("< 0", lambda value: value < 0),
+    "temperature": _number("> 0", lambda value: value > 0),
+    "kappa": _number("> -0.5", lambda value: value > -0.5),
+    "tau": _number(">= 0", lambda value: value >= 0),
+    "class_counts": _class_counts,
+    "delta": _number("> 0", lambda value: value > 0),
+    "p": _p,
+    "full": _full,
+    "weight": _weight,
+    "reduction": _reduction,
+}
+_JOINT_RULES: dict[str, Callable[[Mapping[str, object]], None]] = {
+    "CosineProb": _cosine_prob,
+    "CosFace": _own("margin", ">= 0", lambda value: value >= 0),
+    "ArcFace": _own("margin", "within 0 and pi / 2 (radians)", lambda value: 0 <= value <= math.pi / 2),
+    "SmoothL1": _own("beta", "> 0", lambda value: value > 0),
+    "MultiMargin": _own("margin", "> 0", lambda value: value > 0),
+    "TripletMargin": _own("margin", "> 0", lambda value: value > 0),
+    "MarginRanking": _own("margin", ">= 0", lambda value: value >= 0),
+    "CosineEmbedding": _own("margin", "within -1 and 1", lambda value: -1 <= value <= 1),
+}

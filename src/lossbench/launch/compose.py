@@ -1,0 +1,77 @@
+"""From jobs to configurations: composed once for each choice of groups, plain values set on copies."""
+
+import copy
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from lossbench.launch.expand import Job, Part
+
+
+class Composer:
+    """Compose the jobs of a multirun: the same as composing each by itself, but a hundred times faster.
+
+    A plain value (a number, a word, a list of them) is set on a copy of a composed configuration that differs in nothing else. Composed
+    by itself is a job whose value replaces a whole node, or whose key an interpolation anywhere may mean.
+
+    Args:
+        loader: Hydra's.
+        master: the configuration of the multirun itself, which knows Hydra's own overrides.
+    """
+
+    def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
+        self.loader, self.master = loader, master
+        self.templates: dict[tuple[str, ...], tuple[dict[str, Any], str]] = {}
+
+    def __call__(self, job: Job) -> dict[str, Any]:
+        """Give a job's configuration, resolved, in plain containers."""
+        key = tuple(part.text if part.key is None else part.key for part in job.parts)
+        if key not in self.templates:
+            self.templates[key] = self._compose(job.overrides)
+        template, interpolations = self.templates[key]
+        values = [part for part in job.parts if part.key is not None]
+        if not all(_can_be_set(template, part, interpolations) for part in values):
+            return self._compose(job.overrides)[0]
+        config = copy.deepcopy(template)
+        for part in values:
+            parent, name = _parent(config, str(part.key))
+            parent[name] = copy.deepcopy(part.value)
+        return config
+
+    def _compose(self, overrides: Sequence[str]) -> tuple[dict[str, Any], str]:
+        """Compose with Hydra; also give the text of every interpolation."""
+        config = self.loader.load_sweep_config(self.master, list(overrides))
+        HydraConfig.instance().set_config(config)
+        with open_dict(config):
+            del config["hydra"]
+        unresolved = OmegaConf.to_container(config)
+        resolved: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+        return {str(key): value for key, value in resolved.items()}, "\n".join(_interpolations(unresolved))
+
+
+def _can_be_set(template: dict[str, Any], part: Part, interpolations: str) -> bool:
+    parent, name = _parent(template, str(part.key))
+    meant = any(step in interpolations for step in str(part.key).split("."))
+    return isinstance(parent, dict) and name in parent and not isinstance(parent[name], dict) and not meant
+
+
+def _parent(config: dict[str, Any], key: str) -> tuple[Any, str]:
+    node: Any = config
+    *path, name = key.split(".")
+    for step in path:
+        node = node.get(step) if isinstance(node, dict) else None
+    return node, name
+
+
+def _interpolations(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        for item in node.values():
+            yield from _interpolations(item)
+    elif isinstance(node, list):
+        for item in node:
+            yield from _interpolations(item)
+    elif isinstance(node, str) and "${" in node:
+        yield node

@@ -1,0 +1,96 @@
+"""What every single run scored: one dot a seed."""
+
+from collections.abc import Mapping
+from math import isfinite
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lossbench.plots.key import Entry
+from lossbench.plots.rows import NOTHING, Interval, check_intervals, draw_rows
+from lossbench.plots.scales import limits
+from lossbench.plots.theme import INK, QUIET, colour
+
+SPREAD = 0.32  # of a row, up and down from its middle
+NAMED = 8  # most seeds listed in the key
+DOT = {"color": colour(0), "marker": "o", "markersize": 4.2, "markeredgecolor": "none", "linestyle": "none"}
+MEAN = {"color": INK, "linewidth": 1.6}
+
+
+def draw_dots(
+    scores: Mapping[str, Mapping[int, float]],
+    *,
+    means: Mapping[str, Interval],
+    unit: str,
+    baseline: str | None,
+) -> Figure:
+    """Draw each run's score, a row a label; the height within the row is the seed, the same in all rows.
+
+    Args:
+        scores: label -> seed -> score, at least one label; NaN is not drawn but counts as no run.
+        means: label -> mean and the ends of its 95 % interval; NaN or a missing label draws nothing.
+        unit: of the scores, such as "%" or "accuracy (%)".
+        baseline: label whose mean is drawn across all rows, or None.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ValueError: without a label, or on a baseline that is none of them.
+    """
+    if not scores:
+        raise ValueError("scores must hold at least one label, got none")
+    if baseline is not None and baseline not in scores:
+        raise ValueError(f"baseline must be one of {', '.join(scores)}, got {baseline}")
+    check_intervals("means", means)
+    seeds = sorted({seed for runs in scores.values() for seed in runs})
+    heights = dict(
+        zip(seeds, np.linspace(-SPREAD, SPREAD, len(seeds)) if len(seeds) > 1 else np.zeros(len(seeds)), strict=True)
+    )
+    known = {label: {seed: score for seed, score in runs.items() if isfinite(score)} for label, runs in scores.items()}
+    reference = means.get(baseline, NOTHING)[0] if baseline is not None else np.nan
+    figure, axes = draw_rows(
+        list(scores),
+        ends=limits(
+            [
+                *(score for runs in known.values() for score in runs.values()),
+                *(x for mean in means.values() for x in mean),
+            ]
+        ),
+        xlabel=unit if "(" in unit else f"score ({unit})",
+        words=[[f"n = {len(runs)}" for runs in known.values()]],
+        key=_key(seeds, isfinite(reference), baseline or ""),
+        height=float(np.clip(2.4 * len(seeds) + 10, 20, 44)),
+    )
+    for place, (label, runs) in enumerate(known.items()):
+        _draw_mean(axes, place, means.get(label, NOTHING))
+        axes.plot(list(runs.values()), [place + heights[seed] for seed in runs], **DOT)
+    if isfinite(reference):
+        axes.axvline(reference, color=QUIET, linewidth=1, linestyle=":", zorder=1)
+    return figure
+
+
+def _draw_mean(axes: Axes, place: int, interval: Interval) -> None:
+    mean, low, high = interval
+    if isfinite(low) and isfinite(high):
+        axes.fill_betweenx(
+            [place - SPREAD - 0.06, place + SPREAD + 0.06], low, high, facecolor=colour(0), alpha=0.18, linewidth=0
+        )
+    if isfinite(mean):
+        axes.plot([mean, mean], [place - SPREAD - 0.06, place + SPREAD + 0.06], **MEAN)
+
+
+def _key(seeds: list[int], referenced: bool, baseline: str) -> list[Entry]:
+    said = ", ".join(map(str, seeds)) if len(seeds) <= NAMED else f"{seeds[0]} to {seeds[-1]}"
+    which = ": seed " if len(seeds) == 1 else ": from the top, seeds "
+    entries = [
+        Entry("one run", line=DOT, tail=which + said, alone=True),
+        Entry("mean", line={**MEAN, "linestyle": "none", "marker": "|", "markersize": 9, "markeredgewidth": 1.6}),
+        Entry("95 % interval of the mean", box={"facecolor": colour(0), "alpha": 0.18, "linewidth": 0}),
+    ]
+    return (
+        entries
+        + [Entry(baseline, line={"color": QUIET, "linewidth": 1, "linestyle": ":"}, tail=": mean", alone=True)]
+        * referenced
+    )

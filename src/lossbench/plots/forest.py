@@ -1,0 +1,95 @@
+"""Which losses differ from the baseline, and by how much: forest plots."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matplotlib.figure import Figure
+
+from lossbench.plots.key import Entry
+from lossbench.plots.rows import draw_interval, draw_rows
+from lossbench.plots.scales import limits, spell_one
+from lossbench.plots.sheet import ROOM, short
+from lossbench.plots.theme import FAINT, INK, QUIET, colour
+
+SIDES = {"better": "right", "worse": "left"}
+MARKS = {"better": ("^", colour(2)), "worse": ("v", colour(1)), "equivalent": ("s", colour(0))}
+UNDECIDED = ("o", QUIET)
+
+
+@dataclass(frozen=True)
+class ForestRow:
+    """What one label's runs scored more than the baseline's.
+
+    Args:
+        label: any name.
+        mean: of the paired differences, in the figure's unit; NaN draws nothing.
+        low: lower end of the 95 % interval, NaN where there is none (n = 1).
+        high: upper end.
+        verdict: "better", "worse", "equivalent" or "undecided"; other words are drawn as undecided.
+        n: pairs, >= 0.
+    """
+
+    label: str
+    mean: float
+    low: float
+    high: float
+    verdict: str
+    n: int
+
+
+def draw_forest(
+    rows: Sequence[ForestRow], *, margin: float | None, unit: str, baseline: str, higher: str = "better"
+) -> Figure:
+    """Draw each label's mean difference from the baseline with its 95 % interval, the verdict and n.
+
+    Args:
+        rows: from the top, at least one.
+        margin: half width of the band of differences that do not matter, >= 0, in the unit; None for no band.
+        unit: of the differences, such as "percentage points".
+        baseline: name of the label that the others are compared with.
+        higher: "better" or "worse", what a difference above 0 means.
+
+    Returns:
+        The figure; the marker tells the verdict: ▲ better, ▼ worse, ■ equivalent, ○ undecided.
+
+    Raises:
+        ValueError: without a row, on a negative margin or another word for higher.
+    """
+    if not rows:
+        raise ValueError("rows must hold at least one entry, got none")
+    if margin is not None and not margin >= 0:
+        raise ValueError(f"margin must be None or >= 0, got {margin}")
+    if higher not in SIDES:
+        raise ValueError(f'higher must be "better" or "worse", got {higher!r}')
+    key = [
+        Entry(
+            "mean and its 95 % interval",
+            line={"color": QUIET, "linewidth": 1.4, "marker": "o", "markersize": 4, "markerfacecolor": FAINT},
+        )
+    ]
+    if margin:
+        key.append(
+            Entry(
+                f"margin: ±{spell_one(margin)} {unit}",
+                box={"facecolor": FAINT, "edgecolor": QUIET, "linestyle": ":", "linewidth": 0.7},
+            )
+        )
+    figure, axes = draw_rows(
+        [row.label for row in rows],
+        ends=limits(
+            [0, margin or 0, -(margin or 0), *(value for row in rows for value in (row.mean, row.low, row.high))]
+        ),
+        xlabel=f"difference from {short(baseline, ROOM / 2)} ({unit}), {SIDES[higher]} is better",
+        words=[[row.verdict for row in rows], [f"n = {row.n}" for row in rows]],
+        key=key,
+    )
+    if margin:
+        axes.axvspan(-margin, margin, facecolor=FAINT, edgecolor="none", zorder=0.1, gid="margin")
+        for side in (-margin, margin):
+            axes.axvline(side, color=QUIET, linewidth=0.7, linestyle=":", zorder=0.2)
+    axes.axvline(0, color=INK, linewidth=0.9, zorder=1)
+    for place, row in enumerate(rows):
+        shape, paint = MARKS.get(row.verdict, UNDECIDED)
+        inside = FAINT if shape == "o" else paint
+        draw_interval(axes, place, (row.mean, row.low, row.high), paint, marker=shape, markerfacecolor=inside)
+    return figure

@@ -1,0 +1,169 @@
+"""The run directory: planned before anything runs, written so that any later command understands it."""
+
+import os
+import platform
+import re
+import shutil
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from lossbench.errors import UserError
+from lossbench.rundir.files import cannot_write, read_json, read_yaml, write_json, write_yaml
+from lossbench.rundir.identity import differences, identity, identity_hash
+from lossbench.rundir.lock import Lock
+
+STATES = ("planned", "running", "done", "failed", "preempted", "cancelled", "invalid")
+KEEP = ("all", "last", "best", "none")
+SHOWN_DIGITS = 8
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """One run on disk.
+
+    Args:
+        path: the directory, <runs_dir>/<study>/<data>-<model>-<loss>-<hash8>/seed<k>.
+    """
+
+    path: Path
+
+    @property
+    def result_path(self) -> Path:
+        """result.json: written last; its presence means that the run is done."""
+        return self.path / "result.json"
+
+    @property
+    def metrics_path(self) -> Path:
+        """metrics.csv: the tidy history."""
+        return self.path / "metrics.csv"
+
+    @property
+    def predictions_path(self) -> Path:
+        """predictions.npz: outputs, targets and sample ids of the validation and test splits."""
+        return self.path / "predictions.npz"
+
+    @property
+    def log_path(self) -> Path:
+        """train.log: what happened, with warnings and the traceback of a failure."""
+        return self.path / "train.log"
+
+    def checkpoint(self, name: str) -> Path:
+        """checkpoints/<name>.ckpt, name being last or best."""
+        return self.path / "checkpoints" / f"{name}.ckpt"
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The resolved configuration."""
+        return read_yaml(self.path / "config.yaml")
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """status.json, or an empty dictionary for a directory that was never planned."""
+        path = self.path / "status.json"
+        return read_json(path) if path.exists() else {}
+
+    def set_status(self, state: str, **facts: object) -> None:
+        """Write status.json: the state, who and when; earlier facts are kept, a reason only while it holds."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        kept = {key: value for key, value in self.status.items() if key != "reason"}
+        owner = {} if state == "planned" else {"host": socket.gethostname(), "pid": os.getpid()}
+        write_json(self.path / "status.json", {**kept, "status": state, **owner, state: now, "updated": now, **facts})
+
+    def result(self) -> dict[str, Any] | None:
+        """The result of a done run, otherwise None."""
+        return read_json(self.result_path) if self.result_path.exists() else None
+
+    def lock(self) -> Lock:
+        """The right to run this directory, as a context manager."""
+        return Lock(self.path / "lock.json")
+
+    def verify(self) -> None:
+        """Check that config.yaml is the one the directory was planned with.
+
+        Raises:
+            UserError: it was edited, or the directory was renamed.
+        """
+        full, shown = identity_hash(self.config), self.path.parent.name.rpartition("-")[2]
+        seed = self.config.get("seed")
+        if not re.fullmatch(r"[0-9a-f]{8,64}", shown) or not full.startswith(shown) or self.path.name != f"seed{seed}":
+            raise UserError(
+                f"{self.path / 'config.yaml'} does not belong to this directory: it describes {full[:SHOWN_DIGITS]}/seed{seed}, the "
+                f"directory says {shown}/{self.path.name}; undo the edit (a moved run keeps its last two folder names), "
+                "or start what you want with train.py"
+            )
+
+    def prune_checkpoints(self, keep: str) -> None:
+        """Delete the checkpoints of a done run that are not to be kept (all, last, best or none are)."""
+        for name in ("last", "best"):
+            if keep not in ("all", name):
+                self.checkpoint(name).unlink(missing_ok=True)
+
+    def archive(self, runs_dir: Path) -> Path:
+        """Move the whole run to <runs_dir>/.archive and return its new place."""
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+        name = f"{self.path.name}-{stamp}-{time.monotonic_ns() % 10**6:06d}"
+        target = runs_dir / ".archive" / self.path.parent.parent.name / self.path.parent.name / name
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(self.path, target)
+        except OSError as error:
+            raise cannot_write(target, error) from error
+        return target
+
+
+def processes(run: RunDirectory) -> int:
+    """How many processes a run takes."""
+    return run.config["trainer"]["devices"] * run.config["trainer"]["num_nodes"]
+
+
+def plan(
+    config: Mapping[str, Any], runs_dir: Path, *, force: bool = False, command: list[str] | None = None
+) -> RunDirectory:
+    """Find or create the directory of a configuration; the same identity gives the same directory.
+
+    Args:
+        config: resolved and checked, with its data fingerprint.
+        runs_dir: the root of all runs.
+        force: archive an existing run and plan it anew.
+        command: what the user typed, for the record.
+
+    Returns:
+        The directory, with config.yaml and status.json in it.
+
+    Raises:
+        UserError: it cannot be written, or the config.yaml in it was edited.
+    """
+    run = _place(config, runs_dir)
+    if force and run.path.exists():
+        with run.lock():
+            moved = run.archive(runs_dir)
+        (moved / "lock.json").unlink(missing_ok=True)
+        run = RunDirectory(run.path)
+    try:
+        run.path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(run.path, error) from error
+    if not (run.path / "config.yaml").exists():
+        write_yaml(run.path / "config.yaml", dict(config))
+    if not run.status:
+        run.set_status("planned", command=command or [], platform=platform.platform())
+    return run
+
+
+def _place(config: Mapping[str, Any], runs_dir: Path) -> RunDirectory:
+    full = identity_hash(config)
+    names = "-".join(str(config[group]["name"]) for group in ("data", "model", "loss"))
+    for digits in (SHOWN_DIGITS, 16, 64):
+        run = RunDirectory(runs_dir / str(config["study"]) / f"{names}-{full[:digits]}" / f"seed{config['seed']}")
+        if not (run.path / "config.yaml").exists():
+            return run
+        run.verify()
+        if not differences(identity(config), identity(run.config)):
+            return run
+    raise UserError(f"{run.path} holds another experiment with the same hash; choose another study=NAME")

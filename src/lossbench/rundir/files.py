@@ -1,0 +1,118 @@
+"""Files that are whole or absent: written beside, then renamed."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+from uuid import uuid4
+
+import yaml
+
+from lossbench.errors import UserError
+
+_later: list[bool] = []
+
+
+@contextmanager
+def synced_together() -> Iterator[None]:
+    """Bring what the block writes to the disk at its end, all files at once: one by one a thousand small files take seconds.
+
+    Until then a power cut may lose them; what says that they are there (result.json) belongs behind the block.
+    """
+    _later.append(True)
+    try:
+        yield
+    finally:
+        _later.pop()
+        os.sync()
+
+
+def write_atomic(
+    path: Path, write: Callable[[BinaryIO], object], check: Callable[[Path], object] | None = None
+) -> None:
+    """Write a file so that a reader sees the old one or the new one, never a part.
+
+    Args:
+        path: the file to replace or create; its folder exists.
+        write: gets the open binary file.
+        check: gets the finished temporary file and raises if it is not good; the old file then stays.
+
+    Raises:
+        UserError: the disk is full or the folder cannot be written; nothing is left behind.
+    """
+    beside = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
+    try:
+        with open(beside, "wb") as file:
+            write(file)
+            file.flush()
+            if not _later:
+                os.fsync(file.fileno())
+        if check is not None:
+            check(beside)
+        os.replace(beside, path)
+    except BaseException as error:
+        with suppress(OSError):  # what went wrong is said
+            beside.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise cannot_write(path, error) from error
+        raise
+
+
+def cannot_write(path: Path, error: OSError) -> UserError:
+    """Say why a path cannot be written and what to do about it."""
+    return UserError(
+        f"cannot write {path}: {error.strerror or error}; free some space or choose another place with runs_dir=PATH or LOSSBENCH_RUNS"
+    )
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a JSON file atomically; NaN and infinity are refused (they are not JSON)."""
+    text = json.dumps(value, indent=2, allow_nan=False) + "\n"
+    write_atomic(path, lambda file: file.write(text.encode()))
+
+
+def write_yaml(path: Path, value: object) -> None:
+    """Write a plain YAML file atomically, keys in the order given."""
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    text = yaml.dump(value, Dumper=dumper, sort_keys=False, allow_unicode=True, width=140)
+    write_atomic(path, lambda file: file.write(text.encode()))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    try:
+        value = json.loads(path.read_text())
+    except (ValueError, OSError) as error:
+        raise UserError(f"{path} cannot be read ({error}); move it away and start the run again") from error
+    if not isinstance(value, dict):
+        raise UserError(
+            f"{path} is damaged: expected a JSON object, found {type(value).__name__}; move it away and start the run again"
+        )
+    return value
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a plain YAML mapping; tags that would build objects are refused.
+
+    Raises:
+        UserError: the file is missing, damaged or not plain.
+    """
+    try:
+        value = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}; a run directory holds a config.yaml") from error
+    except (yaml.YAMLError, ValueError) as error:  # a ValueError for a month 13
+        raise UserError(
+            f"{path} is not plain YAML ({error}); restore it or plan the run again with train.py"
+        ) from error
+    if not isinstance(value, dict):
+        raise UserError(
+            f"{path} is damaged: expected a mapping, found {type(value).__name__}; plan the run again with train.py"
+        )
+    return value

@@ -1,0 +1,114 @@
+"""What decides a run's numbers: two configurations with the same identity are the same experiment."""
+
+import json
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+
+# Raised when a fix changes results, so that old results are not taken for new ones.
+RESULT_VERSION = 2
+
+DECIDES = (
+    "data",
+    "augment",
+    "model",
+    "weights",
+    "head",
+    "embeddings",
+    "loss",
+    "optimizer",
+    "scheduler",
+    "callbacks",
+    "yardsticks",
+    "evaluate",
+    "monitor",
+    "fingerprint",
+    "trainer.max_epochs",
+    "trainer.max_steps",
+    "trainer.precision",
+    "trainer.devices",
+    "trainer.num_nodes",
+    "trainer.gradient_clip_val",
+    "trainer.accumulate_grad_batches",
+    "trainer.sync_batchnorm",
+)
+# Where things lie and what else changes no number; the files behind these settings count by their content (fingerprint, weights).
+WHEREABOUTS = {
+    "data": (
+        "root",
+        "download",
+        "num_workers",
+        "pin_memory",
+        "cache_dir",
+        "train_list",
+        "val_list",
+        "test_list",
+        "on_bad_image",
+    ),
+    "model": ("pretrained",),
+    "model.backbone": ("pretrained",),
+    "embeddings": ("path",),
+}
+# Of our own classes the name counts, not the module: moving a file orphans no run.
+OWN = "lossbench."
+# What these are set to where they are off: like null, it does not count.
+OFF = {"augment": {}, "trainer.accumulate_grad_batches": 1, "trainer.sync_batchnorm": False}
+
+
+def identity(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Pick from a resolved configuration what decides the run's numbers; not the seed, not where things lie.
+
+    Switched-off options (null) do not count: a new option that is off by default orphans no run. Neither does the
+    module of a class of lossbench.
+
+    Args:
+        config: the resolved configuration with its data fingerprint.
+
+    Returns:
+        A plain nested dictionary of strings, floats rounded to 12 significant digits.
+    """
+    picked: dict[str, Any] = {"result_version": RESULT_VERSION}
+    for path in DECIDES:
+        value: Any = config
+        for part in path.split("."):
+            value = value.get(part) if isinstance(value, Mapping) else None
+        picked[path] = None if path in OFF and value == OFF[path] else _without_whereabouts(value, path)
+    return _canonical(picked)
+
+
+def _without_whereabouts(value: Any, path: str) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    hidden = WHEREABOUTS.get(path, ())
+    return {key: _without_whereabouts(item, f"{path}.{key}") for key, item in value.items() if key not in hidden}
+
+
+def identity_hash(config: Mapping[str, Any]) -> str:
+    """Hash the identity: 64 hexadecimal digits of SHA-256; the directory's name shows the first 8."""
+    return sha256(json.dumps(identity(config), sort_keys=True).encode()).hexdigest()
+
+
+def differences(ours: object, theirs: object, path: str = "") -> list[str]:
+    """List where two identities differ, one clause for each key."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        keys = sorted({*ours, *theirs})
+        return [
+            line for key in keys for line in differences(ours.get(key), theirs.get(key), f"{path}.{key}".lstrip("."))
+        ]
+    same = json.dumps(ours, sort_keys=True) == json.dumps(theirs, sort_keys=True)  # unlike ==, it tells True from 1
+    return [] if same else [f"{path}: {theirs} -> {ours}"]
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        kept = {str(key): _canonical(item) for key, item in value.items() if item is not None}
+        if str(kept.get("_target_")).startswith(OWN):
+            kept["_target_"] = kept["_target_"].rpartition(".")[2]
+        return kept
+    if isinstance(value, list | tuple):
+        return [_canonical(item) for item in value]
+    if not isinstance(value, float):
+        return value
+    # 1 and 1.0 are one setting, and a range gives 0.30000000000000004 where a person types 0.3
+    rounded = float(f"{value:.12g}")
+    return int(rounded) if rounded.is_integer() else rounded

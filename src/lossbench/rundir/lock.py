@@ -1,0 +1,193 @@
+"""One owner at a time: a lock on a run directory that survives crashes and respects the living."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from uuid import uuid4
+
+import psutil
+
+from lossbench.errors import OwnedError
+from lossbench.rundir.files import cannot_write, write_json
+
+HEARTBEAT_SECONDS = 15
+# Seen from another host, an owner is dead when its heartbeat is this old.
+DEAD_AFTER_SECONDS = 180
+
+
+class Lock:
+    """Own a run directory while the block runs; a dead owner's lock is taken over, a live one's is respected.
+
+    Args:
+        path: the lock file inside the run directory.
+
+    Raises:
+        UserError: on entering, when a live process owns the directory.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        process = psutil.Process()
+        self.owner: dict[str, Any] = {
+            "token": uuid4().hex,
+            "host": socket.gethostname(),
+            "pid": process.pid,
+            "process_started": process.create_time(),
+            "job_id": os.environ.get("SLURM_JOB_ID"),
+        }
+        self._stop = threading.Event()
+
+    def __enter__(self) -> Self:
+        self.take()
+        threading.Thread(target=beat, args=([self], self._stop), name="lossbench-heartbeat", daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self.release()
+
+    def take(self) -> None:
+        """Become the owner; without the heartbeat that a block has.
+
+        Raises:
+            UserError: a live process owns the directory.
+        """
+        if not self._create(self.path):
+            self._take_over()
+
+    def release(self) -> None:
+        """Give the directory up, if it is still owned."""
+        if read_owner(self.path).get("token") == self.owner["token"]:
+            self.path.unlink(missing_ok=True)
+
+    def touch(self) -> bool:
+        """Show that the owner lives; False where there is nothing left to own."""
+        try:
+            os.utime(self.path)
+        except FileNotFoundError:  # the directory was moved or deleted by hand
+            return False
+        except OSError:  # a network file system away for a moment: the next beat may succeed
+            return True
+        return True
+
+    def _create(self, path: Path) -> bool:
+        try:
+            handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            raise cannot_write(path, error) from error
+        try:
+            with os.fdopen(handle, "w") as file:
+                json.dump(self.owner, file)
+        except OSError as error:
+            path.unlink(missing_ok=True)
+            raise cannot_write(path, error) from error
+        return True
+
+    def _take_over(self) -> None:
+        stale = read_owner(self.path)
+        if is_alive(stale, self.path):
+            where = f"process {stale.get('pid')} on {stale.get('host')}"
+            raise OwnedError(
+                f"{self.path.parent} is being run by {where}; wait for it or stop it, then repeat the command"
+            )
+        # Of several that see the same dead owner only one can create this file, and it looks again afterwards.
+        gate = self.path.with_name(f"{self.path.name}.{stale.get('token', 'broken')}")
+        if gate.exists() and _age(gate) > DEAD_AFTER_SECONDS:
+            gate.unlink(missing_ok=True)
+        if not self._create(gate):
+            raise OwnedError(
+                f"{self.path.parent} is just being taken over by another process; repeat the command in a moment"
+            )
+        try:
+            now = read_owner(self.path)
+            if now.get("token") != stale.get("token") and self.path.exists():
+                raise OwnedError(
+                    f"{self.path.parent} was just taken over by process {now.get('pid')} on {now.get('host')}"
+                )
+            write_json(self.path, self.owner)
+        finally:
+            gate.unlink(missing_ok=True)
+
+
+def beat(locks: list[Lock], stop: threading.Event) -> None:
+    """Keep locks fresh until told to stop."""
+    while locks and not stop.wait(HEARTBEAT_SECONDS):
+        locks = [lock for lock in locks if lock.touch()]
+
+
+@contextmanager
+def all_of(locks: list[Lock]) -> Iterator[None]:
+    """Keep locks that have been taken fresh while the block runs, with one thread for all, then give up those still owned."""
+    stop = threading.Event()
+    threading.Thread(target=beat, args=(list(locks), stop), name="lossbench-heartbeat", daemon=True).start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for lock in locks:
+            lock.release()
+
+
+def read_owner(path: Path) -> dict[str, Any]:
+    """Read a lock; an empty dictionary when there is none or its writer died while writing it."""
+    try:
+        owner = json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return owner if isinstance(owner, dict) else {}
+
+
+def is_alive(owner: dict[str, Any], path: Path) -> bool:
+    """Whether a lock's owner still lives: by process on this host, by its job and its heartbeat on another one."""
+    if owner.get("host") != socket.gethostname():
+        if owner.get("job_id") and _job_is_over(str(owner["job_id"])):
+            return False
+        return path.exists() and _age(path) < (DEAD_AFTER_SECONDS if owner else 2)
+    try:
+        process = psutil.Process(int(owner["pid"]))
+        # A killed process stays a zombie while its parent does not wait for it: in many containers for ever.
+        return process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - owner["process_started"]) < 1
+    except (psutil.NoSuchProcess, KeyError, TypeError, ValueError):
+        return False
+
+
+def _job_is_over(job: str) -> bool:
+    """Whether SLURM says that a job runs no more; this process being in that job itself, the owner was there before it was queued again."""
+    if job == os.environ.get("SLURM_JOB_ID"):
+        return True
+    if shutil.which("squeue") is None:
+        return False
+    asked = subprocess.run(
+        ["squeue", "--noheader", f"--jobs={job}", "--format=%T"], capture_output=True, text=True, check=False
+    )
+    if asked.returncode:
+        return "Invalid job id" in asked.stderr
+    return not set(asked.stdout.split()) & {
+        "RUNNING",
+        "COMPLETING",
+        "CONFIGURING",
+        "SUSPENDED",
+        "STOPPED",
+        "SIGNALING",
+        "STAGE_OUT",
+    }
+
+
+def _age(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return float("inf")

@@ -1,0 +1,1 @@
+"""How one run is trained: its parts, the LightningModule, the trainer, and what is measured at the end."""

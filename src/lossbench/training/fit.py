@@ -1,0 +1,161 @@
+"""Run a run directory: config -> objects -> fit -> validate and test -> files."""
+
+import logging
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from pytorch_lightning import Trainer
+
+from lossbench.data.images.source import ImageSource
+from lossbench.errors import Stopped
+from lossbench.hardware import forget_peak_memory, keep_freed_memory
+from lossbench.job.distributed import rank
+from lossbench.job.signals import Listener
+from lossbench.rundir.directory import RunDirectory
+from lossbench.rundir.history import History
+from lossbench.rundir.identity import identity_hash
+from lossbench.rundir.result import make_result
+from lossbench.training.assemble import Parts, assemble, build_task
+from lossbench.training.callbacks.checkpoint import link_best, read_checkpoint
+from lossbench.training.machine import check_hardware, quiet, threads
+from lossbench.training.predictions import save_predictions
+from lossbench.training.task import TrainingTask
+from lossbench.training.trainer import make_trainer
+
+log = logging.getLogger(__name__)
+
+
+def execute(run: RunDirectory, listener: Listener) -> dict[str, Any]:
+    """Train, validate and test what a run directory describes, from its last checkpoint if there is one.
+
+    Args:
+        run: a planned, locked and verified directory.
+        listener: hears when the run is to stop.
+
+    Returns:
+        What result.json holds (on every rank).
+
+    Raises:
+        UserError: the configuration cannot be run here, or the training became non-finite.
+    """
+    config, started = run.config, time.perf_counter()
+    check_hardware(config["trainer"])
+    keep_freed_memory()
+    forget_peak_memory()
+    parts = assemble(config)
+    parts.data.prepare()
+    prepare_model(config, parts)
+    resumed = read_checkpoint(run.checkpoint("last")) if run.checkpoint("last").exists() else None
+    if config["trainer"]["precision"] == "16-mixed" and getattr(parts.loss, "exceeds_fp16", False):
+        print(
+            f"warning: {config['loss']['name']} has gradients beyond float16's range: prefer trainer.precision=bf16-mixed",
+            flush=True,
+        )
+    if resumed is not None and resumed["is_best"] and rank() == 0:
+        link_best(run)  # the run may have died before it could
+    with threads(config, parts), quiet(), history_of(run, resumed) as history:
+        task = build_task(config, parts)
+        trainer = make_trainer(config, run, parts, history, resumed, listener)
+        drawn = wanted(config["figures"], parts) and trainer.is_global_zero
+        if drawn and resumed is None:
+            draw_training(run, parts, trainer)
+        task.trained = steps, epochs = fit(trainer, task, parts, run, resumed)
+        judge(trainer, task, parts, run, config["evaluate"])
+        if drawn:
+            draw_test(run, parts, task, trainer, steps)
+    saved = (
+        save_predictions(run, parts.data, task.evaluations, config["save_predictions"])
+        if trainer.is_global_zero
+        else "none"
+    )
+    return make_result(
+        config,
+        digest=identity_hash(config),
+        metrics={name: (metric.value, metric.half_width) for name, metric in task.results.items()},
+        counts={stage: len(evaluation.target) for stage, evaluation in task.evaluations.items()},
+        steps=steps,
+        epochs=epochs,
+        seconds=time.perf_counter() - started,
+        command=run.status.get("command", []),
+        changed_on_resume=run.status.get("changed_on_resume", []),
+        engine="lightning",
+        resumed_at=resumed["global_step"] if resumed is not None else 0,
+        device=str(trainer.strategy.root_device),
+        scale=task.scale,
+        predictions=saved,
+        classes=list(parts.source.class_names),
+        weights_sha256=getattr(parts.backbone or parts.body, "weights_sha256", None),
+        **parts.source.facts(),
+    )
+
+
+def prepare_model(config: Mapping[str, Any], parts: Parts) -> None:
+    """Choose the memory format and compile, as the configuration says; neither changes the names of the weights."""
+    if config["trainer"]["channels_last"]:
+        parts.model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - torch's stubs leave this form out
+    if config["trainer"]["compile"]:
+        torch.compiler.reset()  # what earlier runs of this process have compiled counts towards torch's limit
+        parts.model.compile()
+
+
+def wanted(setting: bool | str, parts: Parts) -> bool:
+    """Whether to draw pictures: "auto" draws them for image data."""
+    return isinstance(parts.source, ImageSource) if setting == "auto" else bool(setting)
+
+
+def draw_training(run: RunDirectory, parts: Parts, trainer: Trainer) -> None:
+    """Draw what the model is going to see."""
+    from lossbench.training.figures import show_training  # matplotlib: only where something is drawn
+
+    show_training(run, parts, trainer.loggers, trainer.strategy.root_device)
+
+
+def draw_test(run: RunDirectory, parts: Parts, task: TrainingTask, trainer: Trainer, step: int) -> None:
+    """Draw how the test went."""
+    from lossbench.training.figures import show_test
+
+    show_test(run, parts, task.evaluations["test"], task.scale, trainer.loggers, step)
+
+
+def fit(
+    trainer: Trainer, task: TrainingTask, parts: Parts, run: RunDirectory, resumed: dict[str, Any] | None
+) -> tuple[int, int]:
+    """Train, or go on training; weights that are trained to the end are only loaded. Returns steps and epochs."""
+    if resumed is not None:
+        print(f"resuming at step {resumed['global_step']} of {parts.total_steps}", flush=True)
+    if resumed is not None and (resumed["should_stop"] or resumed["global_step"] >= parts.total_steps):
+        task.load_state_dict(resumed["state_dict"])
+        return resumed["global_step"], resumed["epoch"] + 1
+    path = run.checkpoint("last") if resumed is not None else None
+    try:
+        trainer.fit(task, datamodule=parts.data, ckpt_path=path, weights_only=True)
+    except SystemExit as error:
+        if not trainer.interrupted or isinstance(error, Stopped):
+            raise
+        # Lightning turns Ctrl-C into exit code 1 and leaves the signal ignored
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        raise KeyboardInterrupt from None
+    return trainer.global_step, trainer.current_epoch
+
+
+def judge(trainer: Trainer, task: TrainingTask, parts: Parts, run: RunDirectory, which: str) -> None:
+    """Validate, then test the chosen weights; the test split is looked at once, after all choices are made."""
+    if which == "best":
+        task.load_state_dict(read_checkpoint(run.checkpoint("best"))["state_dict"])
+    trainer.validate(task, datamodule=parts.data, verbose=False)
+    trainer.test(task, datamodule=parts.data, verbose=False)
+
+
+@contextmanager
+def history_of(run: RunDirectory, resumed: dict[str, Any] | None) -> Iterator[History | None]:
+    """Open metrics.csv where the checkpoint left it (the first rank alone writes it)."""
+    history = History(run.metrics_path, resumed["history_bytes"] if resumed else 0) if rank() == 0 else None
+    try:
+        yield history
+    finally:
+        if history is not None:
+            history.close()

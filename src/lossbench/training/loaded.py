@@ -1,0 +1,163 @@
+"""A finished run back in Python: model, configuration, predictions, and evaluation again on the same or other data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from lossbench.config.resolve import verify
+from lossbench.data.module import DataModule
+from lossbench.data.source import SPLITS
+from lossbench.errors import UserError, suggest
+from lossbench.metrics.intervals import Metric
+from lossbench.rundir.directory import RunDirectory
+from lossbench.training.assemble import Parts, assemble
+from lossbench.training.callbacks.checkpoint import read_checkpoint
+from lossbench.training.evaluation import Evaluation, measure
+from lossbench.training.features import FeatureSource, features_of
+
+
+@dataclass(frozen=True)
+class LoadedRun:
+    """A run whose model has its trained weights and is in evaluation mode.
+
+    Args:
+        directory: where it lies.
+        parts: model, loss, yardsticks and data.
+    """
+
+    directory: RunDirectory
+    parts: Parts
+
+    @property
+    def model(self) -> nn.Module:
+        """The trained model: inputs (batch, ...), of a linear probe features (batch, D), to logits (batch, C)."""
+        return self.parts.model
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The resolved configuration."""
+        return self.directory.config
+
+    @property
+    def result(self) -> dict[str, Any] | None:
+        """What result.json holds; None while the run is not done."""
+        return self.directory.result()
+
+    @cached_property
+    def predictions(self) -> Mapping[str, np.ndarray]:
+        """The saved arrays: <split>_outputs, <split>_targets and <split>_ids for val and test.
+
+        Raises:
+            UserError: the run saved none.
+        """
+        path = self.directory.predictions_path
+        if not path.exists():
+            raise UserError(
+                f"{path} does not exist: the run is not done, or save_predictions kept it from being written"
+            )
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+
+    def evaluate(self, split: str = "test", data: DataModule | None = None) -> dict[str, Metric]:
+        """Measure the model again.
+
+        Args:
+            split: train, val or test.
+            data: other data with the same shape and classes; None is the run's own.
+
+        Returns:
+            name -> value with the half-width of its 95 % interval; the scale fitted when the run was tested is used again.
+
+        Raises:
+            UserError: there is no such split, or the data do not fit the model.
+        """
+        if split not in SPLITS:
+            raise UserError(f"split={split} does not exist; {suggest(split, SPLITS)}")
+        data = data or self.parts.data
+        if self.parts.backbone is not None and not isinstance(data.source, FeatureSource):
+            features = features_of(self.parts.backbone, data, self.config["trainer"]["accelerator"])
+            data = DataModule(features, data.seed, data.batch_size)
+        self._require_fit(data)
+        outputs = []
+        with torch.inference_mode():
+            for batch in data.evaluation_loader(split):
+                output = self.model(data.finish(batch, split).inputs)
+                outputs.append(output if isinstance(output, tuple) else (output,))
+        columns = [torch.cat(column) for column in zip(*outputs, strict=True)]
+        whole = type(output)(*columns) if isinstance(output, tuple) else columns[0]  # pyright: ignore[reportPossiblyUnboundVariable] - a split has examples
+        scale = self.result["scale"] if self.result else None
+        target = torch.from_numpy(data.split(split).targets)
+        return measure(self.parts.loss, self.parts.yardsticks, Evaluation(whole, target), scale, data.source.task)
+
+    def _require_fit(self, data: DataModule) -> None:
+        ours, theirs = self.parts.data.source, data.source
+        what = "classes" if ours.task == "classification" else "outputs"
+        if (ours.task, ours.members) != (theirs.task, theirs.members):
+            raise UserError(
+                f"the model was trained for {ours.task}, and these data are for {theirs.task}; choose data of the same task"
+            )
+        if (ours.input_shape, ours.num_outputs) != (theirs.input_shape, theirs.num_outputs):
+            raise UserError(
+                f"the model takes inputs {ours.input_shape} and {ours.num_outputs} {what}, "
+                f"the data have {theirs.input_shape} and {theirs.num_outputs}; choose data of the same shape and {what}"
+            )
+
+
+def load(run_dir: str | PathLike[str], checkpoint: str | None = None) -> LoadedRun:
+    """Load a run: run = lossbench.load("runs/..."); run.model(inputs).
+
+    Args:
+        run_dir: the run's directory.
+        checkpoint: "last" or "best"; None takes the weights that were tested.
+
+    Returns:
+        The run with its trained model.
+
+    Raises:
+        UserError: the directory, its configuration or the checkpoint is missing, edited or unsafe.
+    """
+    run = RunDirectory(Path(run_dir))
+    verify(run)
+    path = checkpoint_path(run, checkpoint)
+    parts = assemble({**run.config, "model": from_checkpoint(run.config["model"])})
+    load_weights(parts.model, path)
+    return LoadedRun(run, parts)
+
+
+def checkpoint_path(run: RunDirectory, name: str | None) -> Path:
+    """Find a checkpoint: last, best, or None for the one that was tested.
+
+    Raises:
+        UserError: there is no such name.
+    """
+    name = name or run.config["evaluate"]
+    if name not in ("last", "best"):
+        raise UserError(f"checkpoint={name} does not exist; {suggest(str(name), ('last', 'best'))}")
+    return run.checkpoint(name)
+
+
+def load_weights(model: nn.Module, path: Path) -> None:
+    """Give a model the weights of a checkpoint, and put it into evaluation mode.
+
+    Raises:
+        UserError: the checkpoint is missing or unsafe.
+    """
+    weights = read_checkpoint(path)["state_dict"]
+    model.load_state_dict(
+        {key.removeprefix("model."): value for key, value in weights.items() if key.startswith("model.")}
+    )
+    model.eval()
+
+
+def from_checkpoint(node: Mapping[str, Any]) -> dict[str, Any]:
+    """Build a model without the pretrained weights that it started from: its checkpoint has them all."""
+    if not node.get("pretrained"):
+        return dict(node)
+    return {**node, "pretrained": False, **({"stem": "imagenet"} if node.get("stem") == "auto" else {})}

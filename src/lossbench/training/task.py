@@ -1,0 +1,283 @@
+"""The one LightningModule: the same step for train, val and test, whatever the model and the loss."""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol
+
+import torch
+from pytorch_lightning import LightningModule
+from torch import Tensor, nn
+
+from lossbench.errors import UserError
+from lossbench.metrics.classification import fit_scale
+from lossbench.metrics.intervals import Metric
+from lossbench.seeds import derive
+from lossbench.training.evaluation import Evaluation, Loss, Output, headline, measure, raw
+
+
+class Schedule(Protocol):
+    """What the task asks of a schedule (lossbench.training.schedules provides them)."""
+
+    def factors(self, step: int, total_steps: int, steps_per_epoch: int, groups: int) -> list[float | None]: ...  # noqa: D102
+    def starts_anew(self, step: int, total_steps: int, steps_per_epoch: int) -> bool: ...  # noqa: D102
+    def momentum(self, step: int, total_steps: int, steps_per_epoch: int) -> float | None: ...  # noqa: D102
+
+
+class TrainingTask(LightningModule):
+    """Train a model with one loss and measure it with many.
+
+    Args:
+        model: maps inputs to outputs: logits (batch, C), or a tuple whose last part is the logits; of other tasks what their losses take.
+        loss: the loss to train with.
+        yardsticks: name -> loss evaluated on the same outputs.
+        make_optimizer: parameters, or groups of them -> optimiser.
+        schedule: learning rate (and momentum) as functions of the step.
+        total_steps: steps of the whole run.
+        steps_per_epoch: steps of an epoch.
+        seed: the run's seed; everything random in step k depends on (seed, k).
+        layer_groups: the parameters in groups from the stem to the head, for schedules that treat them differently; None is one group.
+        accumulate: parts in which a batch is worked on, one after another.
+        log_every_n_steps: steps between two rows of training metrics.
+        task: of the data set: what is measured.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss: Loss,
+        *,
+        make_optimizer: Callable[[Iterable[Any]], torch.optim.Optimizer],
+        schedule: Schedule,
+        total_steps: int,
+        steps_per_epoch: int,
+        seed: int,
+        yardsticks: Mapping[str, Loss] | None = None,
+        layer_groups: list[list[nn.Parameter]] | None = None,
+        accumulate: int = 1,
+        log_every_n_steps: int = 50,
+        task: str = "classification",
+    ) -> None:
+        super().__init__()
+        self.model, self.loss, self.yardsticks = model, loss, dict(yardsticks or {})
+        self._make_optimizer, self._schedule = make_optimizer, schedule
+        self._total_steps, self._steps_per_epoch = total_steps, steps_per_epoch
+        self._seed, self._every, self._accumulate, self._layer_groups = (
+            seed,
+            log_every_n_steps,
+            accumulate,
+            layer_groups,
+        )
+        self.task, self.classifies = task, task == "classification"
+        self.scale: float | None = None
+        self.trained: tuple[int, int] | None = None  # steps and epochs, once training is over
+        self.shown: dict[str, float] = {}
+        self.results: dict[str, Metric] = {}
+        self.evaluations: dict[str, Evaluation] = {}
+        self._parts: list[tuple[Tensor, ...]] = []
+        self._pending: dict[str, Tensor | float] | None = None
+        self._totals, self._seen = torch.zeros(2), 0
+        self._clock = (0.0, 0)
+
+    def forward(self, inputs: Tensor) -> Output:
+        """Map inputs to the model's output."""
+        return self.model(inputs)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Build the optimiser; its groups remember the base learning rate that the schedule multiplies."""
+        groups = self._layer_groups
+        optimizer = self._make_optimizer(
+            self.model.parameters() if groups is None else [{"params": group} for group in groups]
+        )
+        for group in optimizer.param_groups:
+            group["initial_lr"] = group["lr"]
+        return optimizer
+
+    # -- training
+
+    def on_train_start(self) -> None:
+        """Start the clock of steps per second."""
+        self._totals = self._totals.to(self.device)
+        self._clock = (time.perf_counter(), self.global_step)
+
+    def on_train_epoch_start(self) -> None:
+        """Forget the last epoch's means; Lightning does not call this when it resumes inside an epoch."""
+        self._totals, self._seen = torch.zeros(2, device=self.device), 0
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Set what depends on the step: the learning rate, momentum and the random numbers of dropout and the like."""
+        step = self.global_step
+        part = (batch_idx % self._accumulate,) if self._accumulate > 1 else ()
+        self._reseed(derive(self._seed, "step", step, self.global_rank, *part))
+        place, optimizer = (step, self._total_steps, self._steps_per_epoch), self.trainer.optimizers[0]
+        momentum = self._schedule.momentum(*place)
+        if self._schedule.starts_anew(*place) and part in ((), (0,)):
+            optimizer.state.clear()
+        for group, factor in zip(
+            optimizer.param_groups, self._schedule.factors(*place, len(optimizer.param_groups)), strict=True
+        ):
+            group["lr"] = group["initial_lr"] * (factor or 0.0)
+            group["frozen"] = factor is None
+            if momentum is not None and "betas" in group:
+                group["betas"] = (momentum, group["betas"][1])
+            elif momentum is not None and "momentum" in group:
+                group["momentum"] = momentum
+
+    def _reseed(self, seed: int) -> None:
+        if self.device.type == "cpu":
+            torch.default_generator.manual_seed(
+                seed
+            )  # torch.manual_seed costs 0.9 ms where CUDA is installed but absent
+        else:
+            torch.manual_seed(seed)
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """Compute the loss that is minimised, and keep what is logged."""
+        output = self.model(batch.inputs)
+        loss = self.loss(output, batch.target)
+        logged = self.global_step % self._every == 0
+        with torch.no_grad():
+            if logged or loss.device.type == "cpu":
+                self._require_finite(loss.item(), "loss")
+            hits = self._hits(output, batch.target) if self.classifies else loss.new_zeros(())
+            self._totals += torch.stack((loss.detach() * len(batch.target), hits.to(loss.dtype)))
+            self._seen += len(batch.target)
+            if logged:
+                terms = {f"train/{name}": term.mean() for name, term in self.loss.terms(output, batch.target).items()}
+                self._note({"train/loss": loss.detach(), **terms})
+        return loss
+
+    def _hits(self, output: Output, target: Tensor) -> Tensor:
+        return (raw(output).argmax(1) == (target.argmax(1) if target.is_floating_point() else target)).sum()
+
+    def _note(self, values: Mapping[str, Tensor]) -> None:
+        """Keep what is logged; the parts of a batch are averaged."""
+        before = self._pending or {}
+        self._pending = {name: before.get(name, 0.0) + value / self._accumulate for name, value in values.items()}
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Leave frozen groups as they are; measure the gradient (already unscaled, not yet clipped) on the steps that are logged."""
+        for group in optimizer.param_groups:
+            if group["frozen"]:  # not requires_grad, which a distributed model looks at only once
+                for parameter in group["params"]:
+                    parameter.grad = None
+        if self._pending is not None:
+            gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+            self._pending["train/gradient_norm"] = torch.nn.utils.get_total_norm(gradients)
+            self._pending["train/learning_rate"] = optimizer.param_groups[-1]["lr"]
+
+    def write_row(self, batch_idx: int) -> None:
+        """Write the row of a logged step: its numbers are those before the update."""
+        if self._pending is None or (batch_idx + 1) % self._accumulate:
+            return
+        values = {name: float(value) for name, value in self._pending.items()}
+        self._pending = None
+        step, now = self.global_step - 1, time.perf_counter()
+        since, first = self._clock
+        values["train/steps_per_second"] = (step + 1 - first) / max(now - since, 1e-9)
+        self._clock = (now, step + 1)
+        self.shown["loss"] = values["train/loss"]
+        self._require_finite(self._totals[0].item(), "loss")
+        self._record(values, step)
+
+    def on_train_epoch_end(self) -> None:
+        """Write the epoch's means over training examples, taken while the weights moved."""
+        loss, hits, n = self._totals_of_ranks().sum(0).tolist()
+        self._require_finite(loss, "loss")
+        accuracy = {"train/epoch_accuracy": hits / n} if self.classifies else {}
+        self._record({"train/epoch_loss": loss / n, **accuracy}, self.global_step)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the epoch's running sums, so that a resumed epoch has the same means; weights that an update has spoilt are not saved."""
+        if not all(value.isfinite().all() for value in self.model.state_dict().values()):
+            self._require_finite(math.nan, "state (weights, statistics)")
+        checkpoint["train_totals"] = self._totals_of_ranks().tolist()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take the running sums up again: those of this process, or all of them where the number of processes is another one."""
+        totals = torch.tensor(checkpoint["train_totals"]).view(-1, 3)
+        mine = (
+            totals[self.global_rank]
+            if len(totals) == self.trainer.world_size
+            else totals.sum(0) * (self.global_rank == 0)
+        )
+        self._totals, self._seen = mine[:2], int(mine[2])
+
+    # -- evaluation
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        """Collect outputs."""
+        self._collect(batch)
+
+    def test_step(self, batch: Any, batch_idx: int) -> None:
+        """Collect outputs."""
+        self._collect(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        """Measure the validation split."""
+        self._measure("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Measure the test split."""
+        self._measure("test")
+
+    def _collect(self, batch: Any) -> None:
+        output = self.model(batch.inputs)
+        parts = output if isinstance(output, tuple) else (output,)
+        self._parts.append(tuple(part.detach().float() for part in (batch.position, batch.target, *parts)))
+        self._kind = type(output)
+
+    def _measure(self, stage: str) -> None:
+        gathered = [torch.cat(column) for column in zip(*self._parts, strict=True)]
+        self._parts = []
+        if self.trainer.world_size > 1:
+            gathered = [torch.as_tensor(self.all_gather(column)).flatten(0, 1) for column in gathered]
+        position, *columns = (column.cpu() for column in gathered)
+        order = self._exactly_once(position.long(), stage)
+        target, *parts = (column[order] for column in columns)
+        output = parts[0] if issubclass(self._kind, Tensor) else self._kind(*parts)
+        final = self.trainer.state.fn != "fit"
+        evaluation = Evaluation(output, target.long() if self.classifies else target)
+        if self.classifies and final and stage == "val":
+            self.scale = fit_scale(self.loss.logits(output), evaluation.target)
+        measured = measure(self.loss, self.yardsticks, evaluation, self.scale, self.task)
+        metrics = {f"{stage}/{name}": metric for name, metric in measured.items()}
+        values = {name: metric.value for name, metric in metrics.items()}
+        self.log_dict(values, logger=False, sync_dist=self.trainer.world_size > 1)
+        shown = headline(measured)
+        self.shown[f"{stage} {shown}"] = values[f"{stage}/{shown}"]
+        if final:
+            self.results |= metrics
+            self.evaluations[stage] = evaluation
+        if not final or stage == "test":
+            self._record(values, self.global_step if self.trained is None else self.trained[0])
+
+    def _exactly_once(self, position: Tensor, stage: str) -> Tensor:
+        """Index that puts every example of the split in its place once (ranks are padded with repeats)."""
+        loaders = self.trainer.val_dataloaders if stage == "val" else self.trainer.test_dataloaders
+        n = len(loaders.dataset)  # pyright: ignore[reportOptionalMemberAccess] - there is one loader while evaluating
+        order = torch.full((n,), -1)
+        order[position] = torch.arange(len(position))
+        if (order < 0).any():
+            raise RuntimeError(f"{int((order < 0).sum())} of {n} {stage} examples were not evaluated")
+        return order
+
+    # -- keeping record
+
+    def _record(self, values: dict[str, float], step: int) -> None:
+        epoch = self.current_epoch if self.trained is None else self.trained[1]
+        for logger in self.loggers:
+            logger.log_metrics({**values, "epoch": epoch}, step)
+
+    def _totals_of_ranks(self) -> Tensor:
+        """Sum of losses, hits and examples of the epoch so far: (processes, 3)."""
+        totals = torch.cat((self._totals, self._totals.new_tensor([self._seen])))
+        return torch.as_tensor(self.all_gather(totals)).view(-1, 3)
+
+    def _require_finite(self, value: float, what: str) -> None:
+        if not math.isfinite(value):
+            raise UserError(
+                f"the training {what} became {value} at or before step {self.global_step}, epoch {self.current_epoch}; "
+                "the last good checkpoint is kept: try a lower learning rate (optimizer.lr=...), "
+                "trainer.gradient_clip_val=1 or trainer.precision=32-true"
+            )

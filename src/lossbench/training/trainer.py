@@ -1,0 +1,128 @@
+"""The trainer: Lightning's, with the loggers and callbacks of the configuration and of the run contract."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+from pytorch_lightning import Trainer
+from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.loggers import Logger, TensorBoardLogger
+
+from lossbench.config.build import build
+from lossbench.job.distributed import in_step
+from lossbench.job.signals import Listener
+from lossbench.rundir.directory import RunDirectory
+from lossbench.rundir.history import History
+from lossbench.rundir.identity import identity_hash
+from lossbench.rundir.result import flatten
+from lossbench.training.assemble import Parts
+from lossbench.training.callbacks.agreement import Agreement
+from lossbench.training.callbacks.budget import MaxSteps
+from lossbench.training.callbacks.checkpoint import RunCheckpoint, VerifiedCheckpointIO
+from lossbench.training.callbacks.loggers import Rows, TidyLogger, fill_hparams
+from lossbench.training.callbacks.progress import EpochLines, Progress
+
+
+def make_trainer(
+    config: Mapping[str, Any],
+    run: RunDirectory,
+    parts: Parts,
+    history: History | None,
+    resumed: dict[str, Any] | None,
+    listener: Listener | None = None,
+) -> Trainer:
+    """Build the trainer with its loggers and callbacks; a listener hears when the run is to stop."""
+    given = config["trainer"]
+    loggers = make_loggers(config, run, history, resumed["global_step"] if resumed else None)
+    profiler = build(config["profiler"], "profiler", dirpath=str(run.path)) if config.get("profiler") else None
+    bar = show_bar(config["progress_bar"])
+    return Trainer(
+        accelerator=given["accelerator"],
+        devices=given["devices"],
+        num_nodes=given["num_nodes"],
+        strategy=given["strategy"],
+        precision=given["precision"],
+        max_epochs=given["max_epochs"],
+        gradient_clip_val=given["gradient_clip_val"],
+        accumulate_grad_batches=given["accumulate_grad_batches"],
+        sync_batchnorm=given["sync_batchnorm"],
+        deterministic=given["deterministic"],
+        logger=loggers,
+        log_every_n_steps=min(
+            config["log_every_n_steps"], parts.steps_per_epoch
+        ),  # for callbacks; the task logs by itself
+        callbacks=make_callbacks(config, run, parts, history, bar, listener or Listener()),
+        plugins=[VerifiedCheckpointIO(), environment()],
+        profiler=profiler,
+        default_root_dir=str(run.path),
+        enable_progress_bar=bar,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+    )
+
+
+def make_callbacks(
+    config: Mapping[str, Any], run: RunDirectory, parts: Parts, history: History | None, bar: bool, listener: Listener
+) -> list[Callback]:
+    """The callbacks of the configuration, then those of the run contract."""
+    callbacks = [build(node, f"callbacks.{name}") for name, node in (config["callbacks"] or {}).items()]
+    checkpoint = config["checkpoint"]
+    if config["trainer"]["max_steps"] > 0:
+        callbacks.append(MaxSteps(config["trainer"]["max_steps"]))
+    callbacks.append(Agreement(agreement(config, parts)))
+    callbacks += [
+        Rows(),
+        EpochLines(),
+        RunCheckpoint(
+            run, history, config["monitor"], checkpoint["every_n_epochs"], checkpoint["every_n_steps"], listener
+        ),
+    ]
+    return [*callbacks, Progress(refresh_rate=max(1, parts.steps_per_epoch // 20))] if bar else callbacks
+
+
+def environment() -> ClusterEnvironment:
+    """How the processes of this run find each other; without srun, Lightning starts those of one machine itself."""
+    if in_step():
+        return SLURMEnvironment(auto_requeue=False)  # signals have one owner: lossbench.job.signals
+    return TorchElasticEnvironment() if TorchElasticEnvironment.detect() else LightningEnvironment()
+
+
+def agreement(config: Mapping[str, Any], parts: Parts) -> dict[str, str]:
+    """What all processes of a run must have in common."""
+    initial = getattr(parts.backbone or parts.body, "weights_sha256", None)
+    return {
+        "configuration": identity_hash(config),
+        "seed": str(config["seed"]),
+        "data fingerprint": parts.source.fingerprint(),
+        "pretrained weights": str(initial),
+    }
+
+
+def make_loggers(
+    config: Mapping[str, Any], run: RunDirectory, history: History | None, step: int | None
+) -> list[Logger]:
+    """metrics.csv always; then the configured loggers, which keep their files in the run directory (mlflow: beside the studies)."""
+    loggers: list[Logger] = [TidyLogger(history)] if history else []
+    for name, node in (config["logger"] or {}).items():
+        extra: dict[str, Any] = {"save_dir": str(run.path)}
+        if name == "tensorboard":
+            extra |= {"purge_step": step}
+        if name == "mlflow" and not node.get("tracking_uri"):
+            extra |= {"tracking_uri": f"sqlite:///{run.path.resolve().parents[2] / 'mlflow.db'}"}
+        logger = build(node, f"logger.{name}", **extra)
+        if step is None and isinstance(logger, TensorBoardLogger):
+            fill_hparams(logger, flatten(config))
+        elif step is None:
+            logger.log_hyperparams(flatten(config))
+        loggers.append(logger)
+    return loggers
+
+
+def show_bar(wanted: bool | str) -> bool:
+    """Whether to draw the progress bar: "auto" draws it in a terminal only."""
+    return bool(wanted) if wanted != "auto" else os.isatty(2)

@@ -1,0 +1,60 @@
+"""The state of interrupted stacks, in <study>/.stacks: whole files, from which any of their runs go on."""
+
+from collections.abc import Callable, Iterator, Sequence
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lossbench.rundir.directory import RunDirectory
+from lossbench.rundir.files import cannot_write, write_atomic
+from lossbench.training.callbacks.checkpoint import read_checkpoint
+from lossbench.vectorized.train import StackedRuns
+
+
+def key_of(run: RunDirectory) -> str:
+    """What a saved stack calls a run: its directory and when it was planned, for force=true plans the same directory anew."""
+    config = run.path / "config.yaml"
+    return f"{run.path} {config.stat().st_mtime_ns if config.exists() else None}"
+
+
+def save_stack(runs: Sequence[RunDirectory], stacked: StackedRuns) -> None:
+    """Save a stack between two steps.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    keys, buffer = [key_of(run) for run in runs], BytesIO()
+    path = runs[0].path.parents[1] / ".stacks" / f"{sha256(repr(sorted(keys)).encode()).hexdigest()[:16]}.ckpt"
+    torch.save({"runs": keys, "state_dict": stacked.state_dict()}, buffer)
+    try:
+        path.parent.mkdir(exist_ok=True)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    write_atomic(path, lambda file: file.write(buffer.getbuffer()), check=read_checkpoint)
+
+
+def saved_stacks(study: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """The saved stacks of a study, the newest first."""
+    for path in sorted((study / ".stacks").glob("*.ckpt"), key=lambda path: -path.stat().st_mtime):
+        yield path, read_checkpoint(path)
+
+
+def resume(stacked: StackedRuns, runs: Sequence[RunDirectory], say: Callable[[str], None]) -> None:
+    """Go on from a saved stack that holds all these runs, if there is one."""
+    keys = [key_of(run) for run in runs]
+    for path, saved in saved_stacks(runs[0].path.parents[1]):
+        if set(keys) <= set(saved["runs"]):
+            stacked.load_state_dict(saved["state_dict"], [saved["runs"].index(key) for key in keys])
+            say(f"resuming at step {stacked.stack.step} of {stacked.parts.total_steps} ({path})")
+            return
+
+
+def tidy(study: Path) -> None:
+    """Delete the saved stacks of which no run is still to be done."""
+    for path, saved in saved_stacks(study):
+        runs = [RunDirectory(Path(key.rpartition(" ")[0])) for key in saved["runs"]]
+        if not any(key_of(run) in saved["runs"] and not run.result_path.exists() for run in runs):
+            path.unlink(missing_ok=True)

@@ -1,0 +1,250 @@
+"""K runs trained as one tensor program."""
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
+
+from lossbench.vectorized.engine.losses import StackedLosses, kind
+from lossbench.vectorized.engine.optimizers import OPTIMIZERS
+from lossbench.vectorized.engine.trace import trace
+
+
+@dataclass(frozen=True)
+class Member:
+    """One run of a stack.
+
+    Args:
+        model: with its initial weights; only these are used.
+        loss: what it is trained with.
+        seed: decides the order of its examples.
+        optimizer: its settings, as torch's optimiser takes them.
+    """
+
+    model: nn.Module
+    loss: nn.Module
+    seed: int
+    optimizer: Mapping[str, Any]
+
+
+class Batches:
+    """The same batches as each run alone would see, gathered for all of them.
+
+    Args:
+        inputs: (n, ...) training examples.
+        target: (n,) class indices.
+        orders: one `TrainBatches` for each run.
+    """
+
+    def __init__(self, inputs: Tensor, target: Tensor, orders: Sequence[Any]) -> None:
+        self.inputs, self.target = inputs, target
+        first = orders[0]
+        self.per_pass, self.batch_size = first.per_pass, first.batch_size
+        self.whole = self.batch_size == len(target)
+        distinct = {order.seed: order for order in orders}
+        self.orders = list(distinct.values())
+        where = {seed: k for k, seed in enumerate(distinct)}
+        self.which = torch.tensor([where[order.seed] for order in orders])
+        self._pass: tuple[int, Tensor] = (-1, torch.zeros(0))
+
+    def at(self, step: int) -> tuple[Tensor, Tensor, bool]:
+        """Give inputs and targets of a step, and whether all runs share them (then without a dimension for the runs)."""
+        if self.whole:
+            return self.inputs, self.target, True
+        number, place = divmod(step, self.per_pass)
+        if self._pass[0] != number:
+            order = np.stack([each.order_of(number) for each in self.orders])
+            self._pass = (number, torch.from_numpy(order))
+        index = self._pass[1][:, place * self.batch_size : (place + 1) * self.batch_size]
+        if len(self.orders) == 1:
+            return self.inputs[index[0]], self.target[index[0]], True
+        index = index[self.which]
+        inputs = self.inputs.index_select(0, index.flatten())  # twice as fast as indexing with two dimensions
+        return inputs.view(*index.shape, *self.inputs.shape[1:]), self.target[index], False
+
+
+class Stack:
+    """Train K runs that share model, data, optimiser and schedule, and differ in losses, numbers and seeds.
+
+    Args:
+        members: the runs, those of one kind of loss side by side.
+        optimizer: what the configuration calls it, e.g. torch.optim.Adam.
+        batches: what each step sees.
+        schedule: gives a factor on the learning rate, and perhaps a momentum, for each step.
+        total_steps: of every run.
+        steps_per_epoch: of every run.
+
+    Raises:
+        ValueError: the optimiser is not known, or a setting of it cannot differ between runs.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[Member],
+        optimizer: str,
+        batches: Batches,
+        schedule: Any,
+        total_steps: int,
+        steps_per_epoch: int,
+    ) -> None:
+        if optimizer not in OPTIMIZERS:
+            raise ValueError(f"{optimizer} has no stacked form; known: {', '.join(OPTIMIZERS)}")
+        models = [member.model for member in members]
+        parameters, buffers = stack_module_state(models)
+        self.parameters = {name: tensor.detach().requires_grad_() for name, tensor in parameters.items()}
+        self.buffers = {name: tensor.clone() for name, tensor in buffers.items()}
+        self.skeleton = copy.deepcopy(models[0]).to("meta")
+        self.losses = StackedLosses([member.loss for member in members])
+        self.batches, self.schedule, self.total_steps, self.steps_per_epoch = (
+            batches,
+            schedule,
+            total_steps,
+            steps_per_epoch,
+        )
+        self.step, self._count = 0, len(members)
+        self._programs: dict[Any, _Program] = {}
+        self._lay_out()
+        self.optimizer = OPTIMIZERS[optimizer](self.parameters.values(), [member.optimizer for member in members])
+
+    def __len__(self) -> int:
+        return self._count
+
+    def train_step(self) -> "Stepped":
+        """Make one step of every run; give what was seen before it."""
+        inputs, target, shared = self.batches.at(self.step)
+        program = self._program(inputs, target, shared)
+        losses, *rest = program.run(*self._weights(), inputs, target)
+        gradients, output = rest[: len(self.parameters)], rest[len(self.parameters) :]
+        place = (self.step, self.total_steps, self.steps_per_epoch)
+        self.optimizer.step(gradients, self.schedule.factor(*place), self.schedule.momentum(*place))
+        self.step += 1
+        return Stepped(losses, program.output(output), target, shared, gradients)
+
+    @torch.no_grad()
+    def evaluate(self, inputs: Tensor, weights: Mapping[str, Tensor] | None = None) -> Any:
+        """Give the outputs of every run on the same examples: (K, n, C), or a tuple of such.
+
+        Args:
+            inputs: (n, ...).
+            weights: parameters and buffers, stacked; None are those of now.
+        """
+        self.skeleton.eval()
+        given = {**self.parameters, **self.buffers} if weights is None else weights
+        parameters, buffers = ({name: given[name] for name in names} for names in (self.parameters, self.buffers))
+        return self._forward(parameters, buffers, inputs, shared=True)
+
+    def weights(self, k: int) -> dict[str, Tensor]:
+        """The state of one run's model, a copy."""
+        return one_of({**self.parameters, **self.buffers}, k)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that is needed to go on: plain containers and tensors."""
+        return {
+            "step": self.step,
+            "parameters": {name: tensor.detach() for name, tensor in self.parameters.items()},
+            "buffers": self.buffers,
+            "optimizer": self.optimizer.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any], index: Tensor) -> None:
+        """Go on from a state, of which `index` chooses this stack's runs."""
+        self.step = state["step"]
+        with torch.no_grad():
+            for name, tensor in self.parameters.items():
+                tensor.copy_(state["parameters"][name][index])
+            for name, tensor in self.buffers.items():
+                tensor.copy_(state["buffers"][name][index])
+        self.optimizer.load_state_dict(state["optimizer"], index)
+
+    def _weights(self) -> tuple[Tensor, ...]:
+        return (*self.parameters.values(), *self.buffers.values())
+
+    def _program(self, inputs: Tensor, target: Tensor, shared: bool) -> "_Program":
+        """What a step does to batches of this shape."""
+        key = (inputs.shape, shared)
+        if key not in self._programs:
+            kinds: list[type] = []
+
+            def differentiate(*given: Tensor) -> Sequence[Tensor]:
+                parameters = dict(zip(self.parameters, given, strict=False))
+                buffers = dict(zip(self.buffers, given[len(parameters) :], strict=False))
+                output = self._forward(parameters, buffers, given[-2], shared)
+                losses = self.losses(output, given[-1], shared)
+                gradients = torch.autograd.grad(
+                    losses.sum(), list(parameters.values())
+                )  # the sum: no run feels another
+                kinds.append(type(output))
+                return losses.detach(), *gradients, *([output] if isinstance(output, Tensor) else output)
+
+            self.skeleton.train()
+            copies = [
+                tensor.detach().clone().requires_grad_(tensor.requires_grad)
+                for tensor in (*self._weights(), inputs, target)
+            ]
+            self._programs[key] = _Program(trace(differentiate, *copies), kinds[0])
+        return self._programs[key]
+
+    def _lay_out(self) -> None:
+        """Store parameters as their gradients come, often transposed: arithmetic on two layouts takes several times as long."""
+        batch = self.batches.at(0)
+        gradients = self._program(*batch).run(*(tensor.detach().clone() for tensor in self._weights()), *batch[:2])[1:]
+        for (name, parameter), gradient in zip(self.parameters.items(), gradients, strict=False):
+            if gradient.stride() != parameter.stride():
+                self.parameters[name] = torch.empty_like(gradient).copy_(parameter.detach()).requires_grad_()
+                self._programs.clear()  # they know the layout
+
+    def _forward(
+        self, parameters: Mapping[str, Tensor], buffers: Mapping[str, Tensor], inputs: Tensor, shared: bool
+    ) -> Any:
+        def one(mine: dict[str, Tensor], state: dict[str, Tensor], given: Tensor) -> Any:
+            return functional_call(self.skeleton, (mine, state), (given,))
+
+        return vmap(one, in_dims=(0, 0, None if shared else 0))(dict(parameters), dict(buffers), inputs)
+
+
+class _Program(NamedTuple):
+    """A traced step.
+
+    Args:
+        run: parameters, buffers, inputs, target -> losses, gradients, parts of the output.
+        kind: of the output: a tensor, or a tuple of such.
+    """
+
+    run: Callable[..., Sequence[Tensor]]
+    kind: type
+
+    def output(self, parts: Sequence[Tensor]) -> Any:
+        return parts[0] if issubclass(self.kind, Tensor) else self.kind(*parts)
+
+
+class Stepped(NamedTuple):
+    """What a training step has seen, before its update.
+
+    Args:
+        losses: (K,).
+        output: of the models, (K, batch, C), or a tuple of such.
+        target: (batch,) where all runs share it, else (K, batch).
+        shared: whether they do.
+        gradients: (K, ...) of each parameter.
+    """
+
+    losses: Tensor
+    output: Any
+    target: Tensor
+    shared: bool
+    gradients: Sequence[Tensor]
+
+
+def one_of(stacked: Mapping[str, Tensor], k: int) -> dict[str, Tensor]:
+    """The tensors of one run, copies in the usual layout."""
+    return {name: tensor[k].detach().clone(memory_format=torch.contiguous_format) for name, tensor in stacked.items()}
+
+
+def side_by_side(losses: Sequence[nn.Module]) -> list[int]:
+    """The order in which losses of one kind are neighbours: indices into `losses`."""
+    return sorted(range(len(losses)), key=lambda k: (kind(losses[k]), k))

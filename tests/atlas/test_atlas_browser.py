@@ -1,0 +1,78 @@
+"""The atlas as a person sees it: in a real browser."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from browser import BOXES, CONTRAST, Page, browse, find_browser
+from conftest import ROOT
+from typed import command
+
+from lossbench.atlas.catalog import registered
+
+BROWSER = find_browser()
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(BROWSER is None, reason="there is no Chromium: apt-get install chromium"),
+]
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    with browse(str(BROWSER)) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def atlas(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All losses, in less than a minute."""
+    folder, before = tmp_path_factory.mktemp("atlas"), time.monotonic()
+    done = command(str(ROOT / "scripts" / "atlas.py"), "--out", str(folder), runs=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert time.monotonic() - before < 60
+    return folder / "atlas.html"
+
+
+FORMULAS = """[...document.querySelectorAll('.formula')].map(node => ({text: node.innerText, right: node.getBoundingClientRect().right,
+  overflow: node.scrollWidth - node.clientWidth,
+  smallest: Math.min(...[node, ...node.querySelectorAll('sub, sup')].map(part => parseFloat(getComputedStyle(part).fontSize)))}))"""
+
+
+@pytest.mark.parametrize("width", [390, 1400])
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_atlas_is_whole_and_readable(page: Page, atlas: Path, width: int, dark: bool) -> None:
+    page.open(atlas.as_uri(), width, dark=dark)
+    assert page.complaints() == []
+    assert page.fetched() == [atlas.as_uri()]
+    assert page.run("document.documentElement.scrollWidth") <= width
+    figures = page.run(BOXES)
+    names = registered(ROOT / "conf" / "loss")
+    assert {"family", "cosine_prob-curve", "cosine_prob-alpha", "power-q", "cosine-chance", "inverse-contour"} <= {
+        f["name"] for f in figures
+    }
+    for figure in figures:
+        assert 0 <= figure["left"] < figure["right"] <= width, figure
+        assert figure["height"] > 60, figure
+        assert figure["marks"] > 5, figure
+        assert figure["smallest"] >= 8.5, figure  # CSS pixels
+    formulas = page.run(FORMULAS)
+    assert len(formulas) == len(names)
+    for formula in formulas:
+        assert formula["right"] <= width, formula
+        assert formula["overflow"] <= 0, formula
+        assert formula["smallest"] >= 10, formula  # CSS pixels, of raised and lowered letters too
+        assert not set("^`") & set(formula["text"]), formula
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_every_word_of_the_atlas_stands_out(page: Page, atlas: Path, dark: bool) -> None:
+    page.open(atlas.as_uri(), 1400, dark=dark)
+    assert page.run(CONTRAST) >= 4.5  # WCAG AA
+
+
+def test_every_link_leads_to_a_loss(page: Page, atlas: Path) -> None:
+    page.open(atlas.as_uri(), 1400)
+    assert page.run(
+        "[...document.querySelectorAll('nav a')].every(link => document.querySelector(link.hash.replace('.', '\\\\.')))"
+    )

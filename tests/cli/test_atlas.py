@@ -1,0 +1,83 @@
+"""scripts/atlas.py and the commands of docs/add_a_loss.md, as a user types them."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+from typed import assert_one_line, command
+
+ATLAS = str(ROOT / "scripts" / "atlas.py")
+TEXT = (ROOT / "docs" / "add_a_loss.md").read_text()
+OWN = re.search(r"<!-- own: (\S+) -->\n```python\n(.*?)```", TEXT, flags=re.DOTALL)
+COMMANDS = re.findall(r"^    python (.+)$", TEXT[TEXT.index("<!-- commands -->") :], flags=re.MULTILINE)
+WRONG_SIGN = """
+class WrongSign(SquaredMiss):
+    def per_example(self, output, target):
+        return -super().per_example(output, target)
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """The document's file of one's own, with a wrong loss behind it."""
+    assert OWN is not None
+    (tmp_path / OWN[1]).write_text(OWN[2] + WRONG_SIGN)
+    return tmp_path
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)  # seven commands, each of which imports torch
+def test_the_commands_of_the_document_work(own: Path) -> None:
+    assert [line.split()[0] for line in COMMANDS] == ["scripts/atlas.py"] * 2 + ["train.py"] * 4 + ["scripts/report.py"]
+    done = None
+    for line in COMMANDS:
+        script, *words = shlex.split(line)
+        done = command(str(ROOT / script), *words, runs=own / "runs", cwd=own)
+        assert (done.returncode, done.stderr) == (0, ""), line
+    assert done is not None
+    page = (own / "runs" / "atlas" / "atlas.html").read_text()
+    assert 'id="loss-my_losses.SquaredMiss"' in page
+    assert "L = factor (1 − p<sub>y</sub>)<sup>2</sup>" in page
+    assert (own / "runs" / "atlas" / "figures" / "my_losses.SquaredMiss-factor.svg").exists()
+    assert len(list(own.glob("runs/default/digits-mlp-my_losses.SquaredMiss-*/seed0/result.json"))) == 2
+    stacked = [
+        json.loads(path.read_text())
+        for path in own.glob("runs/mine/digits-mlp-my_losses.SquaredMiss-*/seed*/result.json")
+    ]
+    assert [result["engine"] for result in stacked] == ["vectorized"] * 16
+    assert "my_losses.SquaredMiss factor=2" in done.stdout
+    assert "cross_entropy (baseline)" in done.stdout
+
+
+def test_a_faulty_loss_is_caught(own: Path) -> None:
+    done = command(ATLAS, "--check", "my_losses:WrongSign", runs=own, cwd=own)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert (
+        "BROKEN the true class should rise: Where all logits are equal, most examples want their true class higher."
+        in done.stdout
+    )
+    assert done.stdout.endswith("1 law is broken\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "mentions"),
+    [
+        (["loss=powr"], ["loss=powr does not exist", "did you mean power?"]),
+        (["power"], ["'power' is neither loss=NAME nor module:Class", "did you mean power?"]),
+        (["my_losses:Missing"], ["does not define Missing at its top level", "SquaredMiss"]),
+        (["no_losses:X"], ["there is no no_losses.py in the working directory"]),
+        (["a.b:X"], ["a.b:X must be module:Class"]),
+        (["my_losses:NeedsMore"], ["cannot be built with its defaults (TypeError: ", "give every setting a default"]),
+        (["--docs", "--check"], ["--check goes with losses"]),
+        (["loss=power", "--out", "my_losses.py"], ["my_losses.py"]),
+    ],
+    ids=lambda item: " ".join(item) if isinstance(item, list) and "=" in item[0] else None,
+)
+def test_wrong_words_are_one_line(own: Path, words: list[str], mentions: list[str]) -> None:
+    with open(own / "my_losses.py", "a") as file:
+        file.write("\n\nclass NeedsMore(Loss):\n    def __init__(self, factor):\n        super().__init__()\n")
+    done = command(ATLAS, *words, runs=own, cwd=own)
+    assert_one_line(done.returncode, done.stderr, *mentions)

@@ -1,0 +1,146 @@
+"""scripts/check_data.py: every file that cannot be read is named with its reason, odd ones are listed."""
+
+import csv
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from odd_files import photos, write_bad, write_odd
+
+from lossbench.data.images.subset import printable
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = {key: value for key, value in os.environ.items() if key != "HYDRA_FULL_ERROR"} | {
+    "PYTHONIOENCODING": "utf-8:strict"
+}
+"""A strict terminal, on which names that are not UTF-8 must not matter; without what our import sets for this process."""
+Check = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    photos(tmp_path / "images", [f"{label}/{i}.jpg" for label in "ab" for i in range(10)], size=(31, 17))
+    photos(tmp_path / "images", ["a/large.jpg"], size=(60, 50))
+    return tmp_path / "images"
+
+
+@pytest.fixture
+def check(root: Path, tmp_path: Path) -> Check:
+    """What a user types; exit code, stdout, stderr."""
+
+    def run(*words: object, data: str = "image_folder") -> tuple[int, str, str]:
+        where = (f"data={data}", f"data.root={root}", f"data.cache_dir={tmp_path / 'cache'}")
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "scripts/check_data.py", *where, *map(str, words)],
+            cwd=ROOT,
+            env=ENVIRONMENT,
+            capture_output=True,
+            check=False,
+        )
+        return done.returncode, done.stdout.decode(), done.stderr.decode(errors="surrogateescape")
+
+    return run
+
+
+def test_every_bad_file_has_its_reason_and_every_odd_one_its_note(check: Check, root: Path, tmp_path: Path) -> None:
+    bad, odd = write_bad(root / "b"), write_odd(root / "a")
+    code, out, err = check("--csv", tmp_path / "all.csv")
+    assert (code, err) == (
+        1,
+        f"error: {len(bad)} images cannot be read: repair or delete them, or train with data.on_bad_image=skip\n",
+    )
+    lines = out.splitlines()
+    unreadable = {f"unreadable: {root}/b/{name}: {reason}" for name, reason in bad.items()}
+    unusual = {f"unusual: {printable(root / 'a' / name)}: {note}" for name, note in odd.items() if note}
+    assert len(unreadable) >= 12
+    assert {line for line in lines if line.startswith("unreadable: ")} == unreadable
+    assert {line for line in lines if line.startswith("unusual: ")} == unusual
+    assert len(lines) == 4 + len(unreadable) + len(unusual) + 1
+    with open(tmp_path / "all.csv", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["split", "path", "what", "why"]
+    assert {(path, what, why) for _, path, what, why in rows} == {
+        *((f"{root}/b/{name}", "unreadable", reason) for name, reason in bad.items()),
+        *((f"{root}/a/{name}", "unusual", note) for name, note in odd.items() if note),
+    }
+    assert {split for split, *_ in rows} == {"train", "val", "test"}
+
+
+def test_all_good(check: Check, root: Path) -> None:
+    code, out, err = check()
+    assert (code, err) == (0, "")
+    first, train, val, test = out.splitlines()
+    assert first == f"{root}: 2 classes"
+    counts = [
+        re.fullmatch(r"  (\w+) +(\d+) images, (\d+) to (\d+) a class, .*, 0 unreadable", line)
+        for line in (train, val, test)
+    ]
+    assert [found.groups() for found in counts if found] == [
+        ("train", "13", "6", "7"),
+        ("val", "4", "2", "2"),
+        ("test", "4", "2", "2"),
+    ]
+    assert "shorter side 17 to 50 px (median 17)" in out
+
+
+def test_files_that_are_not_utf_8_by_name_and_cannot_be_read(check: Check, root: Path, tmp_path: Path) -> None:
+    name = os.fsdecode(b"\xff.jpg")
+    (root / "a" / name).write_bytes(b"")
+    code, out, err = check("--csv", tmp_path / "all.csv")
+    assert (code, err.count("\n")) == (1, 1)
+    assert f"unreadable: {root}/a/\\udcff.jpg: empty file" in out.splitlines()
+    assert b"/a/\xff.jpg,unreadable,empty file\n" in (tmp_path / "all.csv").read_bytes()
+
+
+def test_a_split_without_readable_images_is_described_too(check: Check, root: Path) -> None:
+    for path in root.glob("*/*.jpg"):
+        path.write_bytes(b"")
+    code, out, err = check()
+    assert (code, err.startswith("error: 21 images cannot be read: ")) == (1, True)
+    assert [line.split(",")[0].split() for line in out.splitlines()[1:4]] == [
+        [name, "0", "images"] for name in ("train", "val", "test")
+    ]
+    assert out.count(": empty file\n") == 21
+
+
+def test_many_bad_files_do_not_flood_the_screen_but_are_all_written(check: Check, root: Path, tmp_path: Path) -> None:
+    for i in range(60):
+        (root / "a" / f"bad{i}.jpg").write_bytes(b"")
+    code, out, _ = check("--csv", tmp_path / "all.csv")
+    assert code == 1
+    assert out.count("unreadable: ") == 50
+    assert "... and 10 more unreadable; --csv FILE writes all\n" in out
+    assert (tmp_path / "all.csv").read_text().count("unreadable") == 60
+
+
+@pytest.mark.parametrize(
+    ("words", "mention"),
+    [
+        (["data=image_foldr"], "data=image_foldr does not exist; did you mean image_folder? Available: digits, "),
+        (["data.root=/nonexistent"], "data.root=/nonexistent is not a folder"),
+        (["data.val_fractoin=0.5"], "data.val_fractoin does not exist; did you mean val_fraction?"),
+        (["data.val_fraction=2"], "data.val_fraction must be a number > 0 and < 1, got 2"),
+        (["data.train_list=/nonexistent"], "data.train_list needs val_list, test_list too"),
+        (["--csv", __file__], f"--csv {__file__} must be a new file in a folder that exists"),
+        (["--csv", "/nonexistent/a.csv"], "--csv /nonexistent/a.csv must be a new file in a folder that exists"),
+    ],
+)
+def test_a_mistake_is_one_line(check: Check, words: list[str], mention: str) -> None:
+    code, out, err = check(*words)
+    assert (code, out) == (1, "")
+    assert re.fullmatch(r"error: [^\n]+\n", err)
+    assert mention in err
+
+
+def test_data_without_files(tmp_path: Path) -> None:
+    for data in ("digits", "fake_images"):
+        command = [sys.executable, "scripts/check_data.py", f"data={data}"]
+        done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert (
+            done.stderr == f"error: data={data} has no image files; choose data=imagenet_subset, pets or image_folder\n"
+        )

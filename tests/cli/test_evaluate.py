@@ -1,0 +1,119 @@
+"""scripts/evaluate.py: a checkpoint measured again, on the same or on other data."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import plan_run
+
+from lossbench.cli.overrides import explain
+from lossbench.errors import exit_on_user_error
+from lossbench.job.start import start
+from lossbench.rundir.directory import RunDirectory
+from scripts import evaluate
+
+Evaluate = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
+    """A short run whose best epoch is not its last."""
+    settings = (
+        "data=digits",
+        "data.images_per_class=5",
+        "optimizer.lr=0.05",
+        "monitor=val/nll",
+        "trainer.max_epochs=10",
+    )
+    run = plan_run(tmp_path_factory.mktemp("trained"), *settings)
+    start(run)
+    return run
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Evaluate:
+    """The command, in this process: exit code, stdout, stderr."""
+
+    def run(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", [str(evaluate.__file__), *map(str, words)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            exit_on_user_error(evaluate.main, explain)
+        assert isinstance(ended.value.code, int)
+        return ended.value.code, *capfd.readouterr()
+
+    return run
+
+
+def test_the_same_data_give_the_same_metrics(trained: RunDirectory, typed: Evaluate, tmp_path: Path) -> None:
+    before = trained.result()
+    assert before is not None
+    for split in ("val", "test"):
+        code, printed, errors = typed(trained.path, "--split", split, "--json", tmp_path / f"{split}.json")
+        assert (code, errors) == (0, "")
+        assert f"{split} split, n = {before['n'][split]};" in printed
+        again = {
+            f"{split}/{name}": value for name, value in json.loads((tmp_path / f"{split}.json").read_text()).items()
+        }
+        assert again == pytest.approx(
+            {name: value for name, value in before["metrics"].items() if name.startswith(split)}, rel=1e-5, abs=1e-6
+        )
+        assert re.search(rf"accuracy +{again[f'{split}/accuracy']:.5g} ± [\d.]+", printed)
+
+
+def test_the_best_checkpoint_is_another_one(trained: RunDirectory, typed: Evaluate, tmp_path: Path) -> None:
+    nll = {}
+    for name in ("best", "last"):
+        assert typed(trained.path, "--checkpoint", name, "--split", "val", "--json", tmp_path / name)[0] == 0
+        nll[name] = json.loads((tmp_path / name).read_text())["nll"]
+    assert nll["best"] < nll["last"]
+
+
+@pytest.mark.parametrize("overrides", [("data=digits", "data.split_seed=1"), ("data.split_seed=1",)])
+def test_other_data_give_other_metrics(
+    trained: RunDirectory, typed: Evaluate, tmp_path: Path, overrides: tuple[str, ...]
+) -> None:
+    before = trained.result()
+    assert before is not None
+    code, printed, errors = typed(trained.path, *overrides, "--json", tmp_path / "new.json")
+    assert (code, errors) == (0, "")
+    assert re.search(r"trained on (\d+) of these 359 examples", printed)
+    assert json.loads((tmp_path / "new.json").read_text())["nll"] != pytest.approx(
+        before["metrics"]["test/nll"], rel=1e-3
+    )
+    assert trained.result() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "mention"),
+    [
+        (["data=digit"], "data=digit does not exist; did you mean digits?"),
+        (["data=toy"], "the model takes inputs (1, 8, 8) and 10 classes"),
+        (["data=digits", "data.split_sead=1"], "data.split_sead does not exist; did you mean split_seed?"),
+        (["data=digits", "data.images_per_class=0"], "data.images_per_class must be a whole number >= 1, got 0"),
+        (["--json", "/nonexistent/x.json"], "there is no folder /nonexistent"),
+        (["--json", __file__], "exists already"),
+    ],
+)
+def test_a_mistake_is_one_line(trained: RunDirectory, typed: Evaluate, words: list[str], mention: str) -> None:
+    code, printed, errors = typed(trained.path, *words)
+    assert (code, printed) == (1, "")
+    assert re.fullmatch(r"error: [^\n]+\n", errors)
+    assert mention in errors
+
+
+def test_a_directory_that_is_no_run_or_has_no_checkpoint_is_one_line(
+    trained: RunDirectory, typed: Evaluate, tmp_path: Path
+) -> None:
+    code, _, errors = typed(tmp_path)
+    assert (code, errors.count("\n")) == (1, 1)
+    assert "config.yaml cannot be read" in errors
+    copy = tmp_path / trained.path.parent.name / trained.path.name
+    shutil.copytree(trained.path, copy)
+    RunDirectory(copy).checkpoint("last").unlink()
+    code, _, errors = typed(copy)
+    assert (code, errors.count("\n")) == (1, 1)
+    assert "last.ckpt does not exist; keep_checkpoints" in errors

@@ -1,0 +1,317 @@
+"""python -m lossbench.cli.predict: what a run says about images, long after its data are gone."""
+
+import csv
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import plan_run
+from odd_files import encode
+from PIL import Image
+
+import lossbench
+from lossbench.cli import predict as module
+from lossbench.cli.predict import predict
+from lossbench.errors import UserError, exit_on_user_error
+from lossbench.job.start import start
+from lossbench.rundir.directory import RunDirectory
+from lossbench.rundir.files import write_json
+
+CLASSES = ("cat", "dog", "emu")
+Typed = Callable[..., tuple[int, str, str]]
+
+
+def write_images(root: Path) -> None:
+    """Noise of a tint for each class, larger than the model sees it, neither square nor all plain JPEG."""
+    rng = np.random.default_rng(0)
+    for k, label in enumerate(CLASSES):
+        (root / label).mkdir(parents=True)
+        for i in range(15):
+            pixels = rng.integers(0, 160, (26 + i, 45 - i, 3))
+            pixels[..., k] += 95
+            image = Image.fromarray(pixels.astype(np.uint8))
+            exif = Image.Exif()
+            exif[0x0112] = 6
+            content = [
+                lambda image=image: encode(image, "JPEG", quality=95),
+                lambda image=image, exif=exif: encode(image, "JPEG", exif=exif),
+                lambda image=image: encode(image, "PNG"),
+                lambda image=image: encode(image.convert("CMYK"), "JPEG"),
+                lambda image=image: encode(image.convert("L"), "JPEG"),
+            ][i % 5]()
+            (root / label / f"{i}.jpg").write_bytes(content)
+    (root / "cat" / "bad.jpg").write_bytes(b"no image")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished run whose training data were deleted, and what it said about its validation and test images."""
+
+    run: RunDirectory
+    images: list[Path]
+    probabilities: np.ndarray
+    targets: np.ndarray
+    parts: dict[str, slice]
+    nll: dict[str, float]
+
+
+def train(folder: Path, *overrides: str) -> Trained:
+    write_images(folder / "images")
+    where = (f"data.root={folder / 'images'}", f"data.cache_dir={folder / 'cache'}", "data.on_bad_image=skip")
+    small = (
+        "data.image_size=16",
+        "data.resize=20",
+        "data.batch_size=8",
+        "data.num_workers=0",
+        "trainer.max_epochs=2",
+        "optimizer.lr=0.003",
+    )
+    run = plan_run(
+        folder / "runs",
+        "data=image_folder",
+        *where,
+        *small,
+        "trainer=cpu",
+        "figures=false",
+        "loss=cosine_xent",
+        *overrides,
+    )
+    result = start(run)
+    loaded = lossbench.load(run.path)
+    saved = loaded.predictions
+    outputs = torch.from_numpy(np.concatenate([saved["val_outputs"], saved["test_outputs"]]))
+    probabilities = (loaded.parts.loss.logits(outputs).double() * result["scale"]).softmax(1).numpy()
+    again = {split: loaded.evaluate(split)["nll_scaled"].value for split in ("val", "test")}
+    assert sum(result["skipped_images"].values()) == 1
+    names = [*saved["val_ids"].tolist(), *saved["test_ids"].tolist()]
+    paths = []
+    for name in names:
+        (folder / "new" / name).parent.mkdir(parents=True, exist_ok=True)
+        paths.append(Path(shutil.copy(folder / "images" / name, folder / "new" / name)))
+    shutil.rmtree(folder / "images")
+    shutil.rmtree(folder / "cache")
+    parts = {"val": slice(len(saved["val_ids"])), "test": slice(len(saved["val_ids"]), None)}
+    return Trained(
+        run, paths, probabilities, np.concatenate([saved["val_targets"], saved["test_targets"]]), parts, again
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    return train(tmp_path_factory.mktemp("trained"), "model=resnet18", "model.stem=imagenet")
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Typed:
+    """The command, in this process: exit code, stdout, stderr."""
+
+    def run(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["predict", *map(str, words)])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            exit_on_user_error(module.main)
+        assert isinstance(ended.value.code, int)
+        return ended.value.code, *capfd.readouterr()
+
+    return run
+
+
+def written(out: str) -> list[list[str]]:
+    found = re.search(
+        r"^written to (.*\.csv); probabilities with the scale fitted on the run's validation split$",
+        out,
+        flags=re.MULTILINE,
+    )
+    assert found
+    with open(found[1], newline="") as file:
+        return list(csv.reader(file))
+
+
+def check(trained: Trained) -> None:
+    answers = predict(trained.run, trained.images, top=3)
+    assert [answer.path for answer in answers] == trained.images
+    found = np.array([[dict(zip(a.classes, a.probabilities, strict=True))[name] for name in CLASSES] for a in answers])
+    np.testing.assert_allclose(found, trained.probabilities, rtol=1e-4, atol=1e-6)
+    assert all(list(a.probabilities) == sorted(a.probabilities, reverse=True) for a in answers)
+    for split, rows in trained.parts.items():
+        nll = -np.log(np.take_along_axis(found, trained.targets[:, None], 1)[rows]).mean()
+        assert nll == pytest.approx(trained.nll[split], rel=1e-4)
+    assert np.ptp(found, axis=0).min() > 0.005  # not the same answer to everything
+
+
+def test_the_answers_are_those_of_the_runs_own_evaluation_though_its_images_are_gone(trained: Trained) -> None:
+    check(trained)
+
+
+def test_a_linear_probe_answers_through_its_backbone(tmp_path: Path) -> None:
+    backbone = ("model.backbone.pretrained=false", "model.backbone.stem=imagenet")
+    check(train(tmp_path, "model=linear_probe", *backbone))
+
+
+def test_a_backbone_whose_weights_changed_is_refused(tmp_path: Path) -> None:
+    from torchvision.models import resnet18
+
+    weights = tmp_path / "weights.pth"
+    torch.manual_seed(0)
+    torch.save(resnet18().state_dict(), weights)
+    small = train(
+        tmp_path / "run", "model=linear_probe", f"model.backbone.pretrained={weights}", "model.backbone.stem=imagenet"
+    )
+    check(small)
+    torch.save(resnet18().state_dict(), weights)
+    with pytest.raises(UserError, match=r"^the pretrained weights of .* have changed since it was planned"):
+        predict(small.run, small.images)
+
+
+def test_a_bad_image_among_many_moves_no_other_answer(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty.jpg").touch()
+    expected = [answer.classes for answer in predict(trained.run, trained.images)]
+    monkeypatch.setattr(module, "AT_ONCE", 4)
+    paths = [*trained.images[:6], tmp_path / "empty.jpg", *trained.images[6:], tmp_path / "gone.jpg", tmp_path]
+    answers = predict(trained.run, paths)
+    assert [answer.path for answer in answers] == paths
+    assert [answer.reason for answer in answers if answer.reason] == [
+        "empty file",
+        "No such file or directory",
+        "Is a directory",
+    ]
+    assert [answer.classes for answer in answers if not answer.reason] == expected
+    only_bad = predict(trained.run, [tmp_path / "empty.jpg"] * 5)
+    assert [(answer.classes, answer.reason) for answer in only_bad] == [((), "empty file")] * 5
+
+
+@pytest.mark.slow
+def test_the_command_names_what_it_cannot_read_and_answers_the_rest(trained: Trained, tmp_path: Path) -> None:
+    odd = tmp_path / os.fsdecode(b"\xff.jpg")
+    shutil.copy(trained.images[0], odd)
+    bad = tmp_path / "page.jpg"
+    bad.write_bytes(b"<html>404</html>")
+    command = [
+        sys.executable,
+        "-W",
+        "error",
+        "-m",
+        "lossbench.cli.predict",
+        trained.run.path,
+        trained.images[0],
+        bad,
+        odd,
+        "--top",
+        "2",
+    ]
+    done = subprocess.run(
+        command, env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"}, capture_output=True, text=True, check=False
+    )
+    first, second, where = done.stdout.splitlines()
+    best = sorted(zip(trained.probabilities[0], CLASSES, strict=True), reverse=True)[:2]
+    said = "  ".join(f"{name} {100 * p:.1f} %" for p, name in best)
+    assert (first, second) == (f"{trained.images[0]}  {said}", f"{tmp_path}/\\udcff.jpg  {said}")
+    assert where.startswith(f"written to {trained.run.path}/predicted/")
+    reason = "not an image (begins with b'<html>40'); JPEG, PNG, GIF, WebP, BMP and TIFF are read"
+    errors = [
+        f"{bad}: cannot be read: {reason}",
+        "error: 1 of 3 images cannot be read; the others are in the file above",
+    ]
+    assert (done.returncode, done.stderr.splitlines()) == (1, errors)
+
+
+def test_the_file_has_a_row_for_each_class_named(trained: Trained, typed: Typed, tmp_path: Path) -> None:
+    (tmp_path / "a,b.jpg").touch()
+    code, out, _ = typed(trained.run.path, trained.images[3], tmp_path / "a,b.jpg", "--top", "5")
+    header, *rows = written(out)
+    assert code == 1
+    assert header == ["image", "rank", "class", "probability", "reason"]
+    assert [(row[0], row[1]) for row in rows] == [
+        *((str(trained.images[3]), rank) for rank in "123"),
+        (str(tmp_path / "a,b.jpg"), ""),
+    ]
+    assert rows[-1][2:] == ["", "", "empty file"]
+    truth = dict(zip(CLASSES, trained.probabilities[3], strict=True))
+    assert {row[2]: float(row[3]) for row in rows[:-1]} == pytest.approx(truth, rel=1e-4)
+    assert {row[4] for row in rows[:-1]} == {""}
+
+
+def test_every_command_writes_a_new_file_and_the_run_stays_valid(trained: Trained, typed: Typed) -> None:
+    results = trained.run.result()
+    outs = [typed(trained.run.path, trained.images[0]) for _ in range(2)]
+    assert [(code, err) for code, _, err in outs] == [(0, "")] * 2
+    assert written(outs[0][1]) == written(outs[1][1])
+    assert outs[0][1] != outs[1][1]
+    trained.run.verify()
+    assert trained.run.result() == results
+
+
+def test_a_folder_is_searched_for_images(trained: Trained, typed: Typed, tmp_path: Path) -> None:
+    deep = tmp_path / "b" / "deeper.jpg"
+    deep.mkdir(parents=True)
+    for path in (deep / "2.JPG", tmp_path / "b" / "1.png", tmp_path / "a.jpeg"):
+        shutil.copy(trained.images[0], path)
+    (tmp_path / "notes.txt").write_text("no image")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    code, out, err = typed(trained.run.path, tmp_path)
+    assert (code, err) == (0, "")
+    assert [row[0] for row in written(out)[1:]] == [
+        str(tmp_path / name) for name in ("a.jpeg", "b/1.png", "b/deeper.jpg/2.JPG")
+    ]
+
+
+def test_another_checkpoint_can_be_asked_for(trained: Trained, tmp_path: Path) -> None:
+    copy = tmp_path / trained.run.path.parent.name / trained.run.path.name
+    shutil.copytree(trained.run.path, copy, copy_function=os.link)
+    run = RunDirectory(copy)
+    run.checkpoint("last").unlink()
+    assert predict(run, trained.images[:1], checkpoint="best")[0].classes
+    with pytest.raises(UserError, match=r"last\.ckpt does not exist"):
+        predict(run, trained.images[:1])
+
+
+@pytest.mark.parametrize(
+    ("words", "mention"),
+    [
+        (["/nonexistent.jpg"], "/nonexistent.jpg does not exist; name image files or folders of them"),
+        (["EMPTY"], " has no images (.jpg, "),
+        (["IMAGE", "--top", "0"], "--top must be >= 1, got 0"),
+    ],
+)
+def test_a_mistake_is_one_line(trained: Trained, typed: Typed, tmp_path: Path, words: list[str], mention: str) -> None:
+    (tmp_path / "empty").mkdir()
+    places = {"EMPTY": str(tmp_path / "empty"), "IMAGE": str(trained.images[0])}
+    code, out, err = typed(trained.run.path, *(places.get(word, word) for word in words))
+    assert (code, out) == (1, "")
+    assert re.fullmatch(r"error: [^\n]+\n", err)
+    assert mention in err
+
+
+def test_a_run_on_other_data_cannot_classify_images(
+    trained: Trained, typed: Typed, planned: Callable[..., RunDirectory]
+) -> None:
+    run = planned("data=digits", "trainer.max_epochs=1", "trainer=cpu")
+    start(run)
+    code, out, err = typed(run.path, trained.images[0])
+    assert (code, out) == (1, "")
+    assert err == f"error: {run.path} was trained on data=digits, not on image files: it cannot classify images\n"
+
+
+def test_a_run_that_is_not_done(trained: Trained, typed: Typed, planned: Callable[..., RunDirectory]) -> None:
+    run = planned("data=fake_images", "data.n_train=4")
+    code, out, err = typed(run.path, trained.images[0])
+    assert (code, out) == (1, "")
+    assert err == f"error: {run.path} is not done; run it with python -m lossbench.job {run.path}\n"
+
+
+def test_a_directory_that_was_edited_is_refused(trained: Trained, planned: Callable[..., RunDirectory]) -> None:
+    run = planned("data=fake_images", "data.n_train=4")
+    write_json(run.result_path, {"classes": ["a"], "scale": 1.0})
+    (run.path / "config.yaml").write_text((run.path / "config.yaml").read_text().replace("n_train: 4", "n_train: 5"))
+    with pytest.raises(UserError, match=r"does not belong to this directory"):
+        predict(run, trained.images)

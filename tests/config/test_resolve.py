@@ -1,0 +1,171 @@
+"""From what the user typed to a planned directory, through the real configuration files."""
+
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import plan_run
+
+from lossbench.config.resolve import prepare, resolve, verify
+from lossbench.data.toy import Toy
+from lossbench.errors import UserError
+from lossbench.rundir.directory import RunDirectory
+from lossbench.rundir.files import write_yaml
+from lossbench.rundir.identity import identity_hash
+
+Planned = Callable[..., RunDirectory]
+TOY = {"name": "toy", "_target_": "lossbench.data.toy.Toy", "batch_size": 4}
+
+
+def loss_of(name: str) -> Mapping[str, Any]:
+    return {"name": name, "_target_": "lossbench.losses.CrossEntropy"}
+
+
+def typed(run: RunDirectory, **changes: object) -> dict[str, Any]:
+    """What a user's command line composes to."""
+    return {
+        **run.config,
+        "runs_dir": str(run.path.parents[2]),
+        "force": False,
+        "yardsticks": ["cross_entropy"],
+        **changes,
+    }
+
+
+def rewrite(run: RunDirectory, **changes: object) -> RunDirectory:
+    """Plan by hand: the changed configuration in the directory it belongs to."""
+    config = {key: value for key, value in {**run.config, **changes}.items() if value != "REMOVED"}
+    path = run.path.parents[1] / f"by-hand-{identity_hash(config)[:8]}" / run.path.name
+    path.mkdir(parents=True)
+    write_yaml(path / "config.yaml", config)
+    return RunDirectory(path)
+
+
+def test_the_default_is_the_published_toy_run(planned: Planned, tmp_path: Path) -> None:
+    run = planned()
+    verify(run)
+    assert run.path.parent.parent == tmp_path / "runs" / "default"
+    assert run.path.parent.name.startswith("toy-linear-cosine_prob-")
+    assert run.config["fingerprint"] == Toy().fingerprint()
+    assert run.config["yardsticks"]["cross_entropy"]["_target_"] == "lossbench.losses.CrossEntropy"
+    assert "runs_dir" not in run.config
+    assert "force" not in run.config
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["seed=1", "data.num_workers=2", "logger=csv", "trainer.threads=2", "progress_bar=false", "loss.alpha=0.90"],
+)
+def test_what_does_not_decide_shares_the_parent(planned: Planned, override: str) -> None:
+    assert planned(override).path.parent == planned().path.parent
+
+
+@pytest.mark.parametrize(
+    "override", ["loss.alpha=0.8", "data.batch_size=2", "trainer.max_epochs=3", "optimizer.lr=0.1", "yardsticks=[]"]
+)
+def test_what_decides_does_not(planned: Planned, override: str) -> None:
+    assert planned(override).path.parent.name != planned().path.parent.name
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        ("seed=-1", r"seed must be a whole number between 0 and 4294967295, got -1"),
+        ("loss.alpha=0", r"loss\.alpha must be > 0, got 0"),
+        ("data.init=publishde", r"data\.init must be published or random, got 'publishde'; did you mean published\?"),
+        (
+            "yardsticks=cross_entropy",
+            r"yardsticks must be a list of losses such as \[cross_entropy,cosine_prob\], got 'cross_entropy'",
+        ),
+        ("yardsticks=[1]", r"yardsticks must be a list of losses"),
+        ("yardsticks=[cross_entrpy]", r"yardsticks: there is no loss cross_entrpy; did you mean cross_entropy\?"),
+        ("yardsticks=[cosine_xent_head]", r"yardsticks: cosine_xent_head needs a head of its own"),
+        ("loss._target_=os.system", r"loss\._target_=os\.system is refused"),
+        ("+logger.x={_target_:os.system}", r"logger\.x\._target_=os\.system is refused"),
+        ("force=1", r"force must be true or false, got 1"),
+        ("runs_dir=null", r"runs_dir must be a folder such as runs, got None"),
+        ("runs_dir=''", r"runs_dir must be a folder such as runs, got ''"),
+        ("+data.colour=red", r"data\.colour does not exist for Toy; .*Available: init"),
+    ],
+)
+def test_a_mistake_is_one_line_and_leaves_nothing_behind(
+    planned: Planned, tmp_path: Path, override: str, line: str
+) -> None:
+    with pytest.raises(UserError, match=f"^{line}") as caught:
+        planned(override)
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_more_images_than_there_are_is_one_line(planned: Planned) -> None:
+    with pytest.raises(
+        UserError, match=r"^data\.images_per_class must be <= \d+ \(class \d has no more training images\), got 500$"
+    ):
+        planned("data=digits", "data.images_per_class=500")
+
+
+def test_force_archives(planned: Planned, tmp_path: Path) -> None:
+    run = planned()
+    (run.path / "mine.txt").write_text("kept")
+    assert planned("force=true").path == run.path
+    assert not (run.path / "mine.txt").exists()
+    assert [path.read_text() for path in (tmp_path / "runs" / ".archive").rglob("mine.txt")] == ["kept"]
+
+
+def test_home_is_expanded(planned: Planned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = planned()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    moved = prepare(typed(run, runs_dir="~/results"), loss_of, [])
+    assert moved.path.is_relative_to(tmp_path / "home" / "results")
+
+
+def test_resolving_leaves_what_was_typed_alone(planned: Planned) -> None:
+    given = typed(planned())
+    before = {**given}
+    resolve(given, loss_of)
+    assert given == before
+
+
+def test_verify_refuses_an_edit(planned: Planned) -> None:
+    run = planned()
+    write_yaml(run.path / "config.yaml", {**run.config, "monitor": "val/nll"})
+    with pytest.raises(UserError, match="does not belong to this directory"):
+        verify(RunDirectory(run.path))
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"fingerprint": "REMOVED", "seed": "REMOVED"}, r"config\.yaml lacks seed, fingerprint; plan the run again"),
+        ({"monitor": "REMOVED"}, r"config\.yaml lacks monitor; plan the run again"),
+        ({"log_every_n_steps": 0}, "log_every_n_steps must be a whole number >= 1, got 0"),
+        ({"logger": {"x": {"_target_": "os.system"}}}, r"logger\.x\._target_=os\.system is refused"),
+        (
+            {"fingerprint": "0" * 16},
+            r"the data of .* have changed since it was planned \(fingerprint 0{16}, now \w{16}\); restore them",
+        ),
+        (
+            {"data": {**TOY, "init": "${oc.env:HOME}"}},
+            r"data\.init must be published or random, got '\$\{oc\.env:HOME\}'",
+        ),
+    ],
+)
+def test_verify_refuses_what_was_planned_by_hand(planned: Planned, changes: dict[str, Any], line: str) -> None:
+    with pytest.raises(UserError, match=line):
+        verify(rewrite(planned(), **changes))
+
+
+def test_verify_is_content_with_a_directory_that_moved(tmp_path: Path) -> None:
+    run = plan_run(tmp_path / "here")
+    shutil.move(tmp_path / "here", tmp_path / "there")
+    verify(RunDirectory(tmp_path / "there" / run.path.relative_to(tmp_path / "here")))
+
+
+def test_augmentation_is_checked_when_a_run_is_planned(tmp_path: Path) -> None:
+    with pytest.raises(
+        UserError, match=r"^augment\.scale must be two numbers, 0 < smallest <= largest <= 1, got \[0\.5\]$"
+    ):
+        plan_run(tmp_path, "data=fake_images", f"data.cache_dir={tmp_path}", "augment.scale=[0.5]")
+    assert not list(tmp_path.rglob("config.yaml"))

@@ -1,0 +1,308 @@
+"""Sweeps as a user types them: what fails stops nothing, what is done is not done again, what is stopped goes on."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from conftest import ROOT
+from typed import TYPED, assert_one_line, command
+
+TRAIN = str(ROOT / "train.py")
+SMALL = ("-m", "data=toy", "trainer.max_steps=4", "logger=none", "hydra.sweeper.report=false")
+MOODY = """
+import sys
+import torch
+from lossbench.losses import CrossEntropy
+
+class Moody(CrossEntropy):
+    def __init__(self, mood=0, **settings):
+        super().__init__(**settings)
+        object.__setattr__(self, "mood", mood)
+
+    def per_example(self, logits, target):
+        loss = super().per_example(logits, target)
+        if self.training and BROKEN:
+            if self.mood == 3:
+                raise RuntimeError("the cat sat on the keyboard")
+            if self.mood == 5:
+                sys.exit(7)
+            if self.mood == 8:
+                return loss * float("nan")
+        return loss
+"""
+
+
+def sweep(*words: str, runs: Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    return command(TRAIN, *SMALL, *words, runs=runs, **options)
+
+
+def states(runs: Path) -> Counter[str]:
+    return Counter(json.loads(path.read_text())["status"] for path in runs.rglob("status.json"))
+
+
+def times(runs: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in runs.rglob("result.json")}
+
+
+def metrics(runs: Path) -> dict[tuple[str, int], dict[str, float]]:
+    results = [json.loads(path.read_text()) for path in runs.rglob("result.json")]
+    return {(result["hash"], result["seed"]): result["metrics"] for result in results}
+
+
+@pytest.mark.slow
+def test_three_of_twelve_fail_and_the_same_command_runs_only_these(tmp_path: Path) -> None:
+    runs, module = tmp_path / "runs", tmp_path / "moody.py"
+    env = {"PYTHONPATH": str(tmp_path), "LOSSBENCH_ALLOW": "moody"}
+    words = ("loss=cross_entropy", "loss.name=moody", "loss._target_=moody.Moody", "+loss.mood=range(12)")
+    module.write_text(f"BROKEN = True\n{MOODY}")
+    done = sweep(*words, runs=runs, env=env)
+    assert done.returncode == 1
+    assert_one_line(done.returncode, done.stderr, "3 of 12 runs failed", "the same command runs only what is missing")
+    assert len(times(runs)) == 9
+    for mood, reason in {
+        3: "RuntimeError: the cat sat on the keyboard",
+        5: "called sys.exit(7)",
+        8: "the training loss became nan",
+    }.items():
+        line, place = done.stdout.split(f"failed: +loss.mood={mood}: ")[1].splitlines()[:2]
+        assert reason in line
+        assert json.loads((Path(place.strip()) / "status.json").read_text())["reason"] == line
+    assert states(runs) == {"done": 9, "failed": 3}
+
+    first = times(runs)
+    module.write_text(f"BROKEN = False\n{MOODY}")
+    again = sweep(*words, runs=runs, env=env)
+    assert (again.returncode, again.stderr) == (0, "")
+    assert again.stdout.startswith("12 runs: 9 done already, 3 to run\n")
+    assert again.stdout.count("test/accuracy") == 3
+    assert states(runs) == {"done": 12}
+    assert {path: times(runs)[path] for path in first} == first
+
+
+def start_sweep(runs: Path, *words: str) -> subprocess.Popen[str]:
+    env = {**TYPED, "LOSSBENCH_RUNS": str(runs)}
+    return subprocess.Popen(
+        [sys.executable, TRAIN, *SMALL, *words],
+        cwd=ROOT,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for(runs: Path, results: int) -> None:
+    limit = time.monotonic() + 120
+    while len(times(runs)) < results and time.monotonic() < limit:
+        time.sleep(0.02)
+
+
+LONG = ("loss=cross_entropy,power", "seed=range(4)", "trainer.max_steps=300")
+
+
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, int], dict[str, float]]:
+    """The metrics of a sweep that nothing stopped."""
+    runs = tmp_path_factory.mktemp("untouched")
+    assert sweep(*LONG, runs=runs).returncode == 0
+    return metrics(runs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_a_sweep_that_is_stopped_loses_nothing_and_repeats_nothing(
+    tmp_path: Path, sign: signal.Signals, untouched: object
+) -> None:
+    runs = tmp_path / "runs"
+    process = start_sweep(runs, *LONG)
+    wait_for(runs, 3)
+    time.sleep(0.1)
+    process.send_signal(sign)
+    out, _ = process.communicate(timeout=60)
+    first = times(runs)
+    assert 3 <= len(first) < 8
+    assert sum(states(runs).values()) == 8
+    if sign == signal.SIGINT:
+        assert process.returncode == 130
+    if sign == signal.SIGTERM:
+        assert states(runs)["preempted"] == 1
+    if sign != signal.SIGKILL:
+        assert f"stopped with {8 - len(first)} of 8 runs to go" in out
+
+    again = sweep(*LONG, runs=runs)
+    assert (again.returncode, again.stderr) == (0, "")
+    assert again.stdout.startswith(f"8 runs: {len(first)} done already, {8 - len(first)} to run\n")
+    assert {path: times(runs)[path] for path in first} == first
+    assert states(runs) == {"done": 8}
+    assert metrics(runs) == untouched
+
+
+@pytest.mark.slow
+def test_a_wider_sweep_runs_only_what_is_missing(tmp_path: Path) -> None:
+    assert sweep("loss=power", "loss.q=0.3,0.6", runs=tmp_path).returncode == 0
+    first = times(tmp_path)
+    wider = sweep("loss=power", "loss.q=range(0.1,0.75,0.1)", "seed=0,1", runs=tmp_path)  # 0.30000000000000004 is 0.3
+    assert wider.stdout.startswith("14 runs: 2 done already, 12 to run\n")
+    assert {path: times(tmp_path)[path] for path in first} == first
+
+
+@pytest.mark.slow
+def test_cells_where_the_loss_is_not_defined_are_invalid_not_failed(tmp_path: Path) -> None:
+    words = ("loss=cosine_prob", "loss.alpha=0.5,2,3", "loss.beta=0,1")
+    done = sweep(*words, runs=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("3 runs: 0 done already, 3 to run, 3 invalid cells\n")
+    assert states(tmp_path) == {"done": 3, "invalid": 3}
+    invalid = [
+        found
+        for path in tmp_path.rglob("status.json")
+        if (found := json.loads(path.read_text()))["status"] == "invalid"
+    ]
+    assert sorted((found["params"]["loss.alpha"], found["params"]["loss.beta"]) for found in invalid) == [
+        (2, 1),
+        (3, 0),
+        (3, 1),
+    ]
+    assert all(found["reason"].startswith(("loss.alpha", "loss.beta")) for found in invalid)
+    again = sweep(*words, runs=tmp_path)
+    assert again.stdout.startswith("3 runs: 3 done already, 0 to run, 3 invalid cells\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "mentions"),
+    [
+        (("loss=cosine_prob", "loss.alpha=3,4"), ("no run of this sweep is valid", "loss.alpha=3")),
+        (("loss=cosine_prob", "loss.alpha=0.5,3", "optimizer.lr=0.1,-1"), ("optimizer.lr must be a number > 0", "-1")),
+        (("loss=cosine_prob,cross_entopy",), ("loss=cross_entopy does not exist", "did you mean cross_entropy?")),
+        (("loss=cross_entropy", "loss.alpha=1,2"), ("loss.alpha does not exist",)),
+        (("seed=0,-1",), ("seed must be a whole number",)),
+        (("seed=interval(0,1)",), ("an interval has no end of values",)),
+        (("seed=0,1", "yardsticks=[cosine_prop]"), ("yardsticks: there is no loss cosine_prop",)),
+        (("seed=0,1", "hydra/launcher=joblib"), ("hydra/launcher=joblib does not exist",)),
+        (
+            ("seed=0,1", "hydra.sweeper.baselin=cosine"),
+            ("hydra.sweeper.baselin does not exist", "did you mean baseline?"),
+        ),
+        (("seed=0,1", "trainer=gpu"), ("no usable GPU",)),
+        (("loss=power", "loss.q=0.5,abc"), ("loss.q must be a finite number, got 'abc'",)),
+        (
+            ("loss=cross_entropy", "loss.label_smoothing=0,1.5"),
+            ("loss.label_smoothing must be at least 0 and below 1",),
+        ),
+        (("seed=0,1", "hydra.sweeper.report=maybe"), ("hydra.sweeper.report must be true or false",)),
+        (
+            ("loss=power,cosine", "hydra.sweeper.report=true", "hydra.sweeper.baseline=inverse"),
+            ("baseline=inverse is not in this sweep",),
+        ),
+        (
+            ("seed=0,1", "hydra.sweeper.report=true", "hydra.sweeper.margin=abc"),
+            ("hydra.sweeper.margin must be a number > 0", "abc"),
+        ),
+        (
+            ("seed=0,1", "hydra.sweeper.report=true", "hydra.sweeper.metric=accuracy"),
+            ("hydra.sweeper.metric must be a metric of val or test",),
+        ),
+        (
+            ("loss=power,cosine", "hydra.sweeper.report=true", "hydra.sweeper.metric=test/loss"),
+            ("each run's own loss",),
+        ),
+        (
+            ("loss=cosine_prob,cross_entropy", "loss.alpha=0.5,1"),
+            ("loss.alpha does not exist for every choice of this sweep",),
+        ),
+    ],
+)
+def test_a_mistake_in_any_job_stops_the_sweep_before_anything_is_written(
+    tmp_path: Path, words: tuple[str, ...], mentions: tuple[str, ...]
+) -> None:
+    done = sweep(*words, runs=tmp_path / "runs", env={"CUDA_VISIBLE_DEVICES": ""})  # a GPU is no use to a mistake
+    assert_one_line(done.returncode, done.stderr, *mentions)
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.slow
+def test_what_a_run_prints_is_in_its_log_and_runs_of_others_are_waited_for(tmp_path: Path) -> None:
+    assert sweep("seed=0,1", runs=tmp_path).returncode == 0
+    first, second = sorted(path.parent for path in tmp_path.rglob("result.json"))
+    assert "run directory:" in (first / "train.log").read_text()
+    (second / "result.json").unlink()
+    sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    owner = psutil.Process(sleeper.pid)
+    lock = {"token": "x", "host": socket.gethostname(), "pid": owner.pid, "process_started": owner.create_time()}
+    (second / "lock.json").write_text(json.dumps(lock))
+    waiting = start_sweep(tmp_path, "seed=0,1", "force=false")
+    assert waiting.stdout is not None
+    for line in waiting.stdout:
+        if line.startswith("waiting for 1 run of other processes"):
+            break
+    assert not (second / "result.json").exists()
+    sleeper.kill()
+    sleeper.wait()
+    rest, errors = waiting.communicate(timeout=60)
+    assert (waiting.returncode, errors) == (0, "")
+    assert "[1/1] seed=1" in rest
+    assert (second / "result.json").exists()
+
+
+@pytest.mark.slow
+def test_two_terminals_share_one_sweep(tmp_path: Path) -> None:
+    both = [start_sweep(tmp_path, *LONG) for _ in range(2)]
+    ends = [process.communicate(timeout=120) for process in both]
+    assert [process.returncode for process in both] == [0, 0], ends
+    assert states(tmp_path) == {"done": 8}
+
+
+@pytest.mark.slow
+def test_a_damaged_result_is_named_and_the_others_run(tmp_path: Path) -> None:
+    assert sweep("seed=0,1", runs=tmp_path).returncode == 0
+    damaged, lost = sorted(tmp_path.rglob("result.json"))
+    damaged.write_text(damaged.read_text()[:200])
+    lost.unlink()
+    done = sweep("seed=0,1", runs=tmp_path)
+    assert_one_line(done.returncode, done.stderr, "1 of 2 runs failed")
+    assert f"failed: seed=0: {damaged} cannot be read" in done.stdout
+    assert lost.exists()
+
+
+@pytest.mark.slow
+def test_force_runs_anew_and_archives(tmp_path: Path) -> None:
+    assert sweep("seed=0,1", runs=tmp_path).returncode == 0
+    again = sweep("seed=0,1", "force=true", runs=tmp_path)
+    assert again.stdout.startswith("2 runs: 0 done already, 2 to run\n")
+    assert len(list((tmp_path / ".archive").rglob("result.json"))) == 2
+
+
+@pytest.mark.slow
+def test_an_experiment_that_is_a_sweep_needs_no_m_and_ends_in_a_verdict(tmp_path: Path) -> None:
+    words = (
+        "experiment=digits_losses",
+        "trainer.max_epochs=1",
+        "hydra.sweeper.params.loss='cross_entropy,cosine_xent,power'",
+        "seed=0,1",
+    )
+    done = command(TRAIN, *words, "logger=none", runs=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("6 runs: 0 done already, 6 to run\n")
+    assert "cross_entropy (baseline)" in done.stdout
+    page = Path(done.stdout.rsplit("report: ", 1)[1].strip())
+    assert page.is_relative_to(tmp_path / "digits_losses" / "reports")
+    written = {path.name for path in page.parent.iterdir()}
+    assert {"report.html", "verdict.csv", "verdict.md", "more.csv", "records.csv", "figures"} <= written
+
+
+@pytest.mark.slow
+def test_data_sets_are_not_mixed_each_has_its_report(tmp_path: Path) -> None:
+    done = command(
+        TRAIN, "-m", "debug=one_batch", "data=toy,digits", "loss=cross_entropy,power", "seed=0,1", runs=tmp_path
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    reports = [line.removeprefix("report: ") for line in done.stdout.splitlines() if line.startswith("report: ")]
+    assert [Path(path).parent.name.split("-")[0] for path in reports] == ["toy", "digits"]

@@ -1,0 +1,141 @@
+"""The report and TensorBoard as a person sees them: in a real browser."""
+
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+from browser import BOXES, CONTRAST, Page, browse, find_browser
+from conftest import ROOT
+from typed import TYPED, command
+
+BROWSER = find_browser()
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(BROWSER is None, reason="there is no Chromium: apt-get install chromium"),
+]
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    with browse(str(BROWSER)) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sweep of three losses, with TensorBoard's records, and a grid with invalid cells."""
+    folder = tmp_path_factory.mktemp("runs")
+    small = ("-m", "data=digits", "trainer.max_epochs=2", "seed=range(3)")
+    losses = command(
+        str(ROOT / "train.py"), *small, "loss=cross_entropy,cosine_xent,power", "figures=true", runs=folder
+    )
+    assert losses.returncode == 0, losses.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def report(runs: Path) -> Path:
+    """The report of the sweep and of a grid beside it."""
+    words = ("-m", "data=digits", "trainer.max_epochs=2", "seed=0,1", "logger=none", "hydra.sweeper.report=false")
+    grid = command(
+        str(ROOT / "train.py"), *words, "loss=cosine_prob", "loss.alpha=0.5,1,2", "loss.beta=0,0.5,1", runs=runs
+    )
+    assert grid.returncode == 0, grid.stderr
+    done = command(str(ROOT / "scripts" / "report.py"), str(runs), runs=runs)
+    assert done.returncode == 0, done.stderr
+    return Path(done.stdout.rsplit("report: ", 1)[1].strip())
+
+
+@pytest.mark.parametrize("width", [390, 1400])
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_report_is_whole_and_readable(page: Page, report: Path, tmp_path: Path, width: int, dark: bool) -> None:
+    page.open(report.as_uri(), width, dark=dark)
+    assert page.complaints() == []
+    assert page.fetched() == [report.as_uri()]
+    assert page.run("document.documentElement.scrollWidth") <= width
+    figures = page.run(BOXES)
+    assert {"forest", "seeds", "curves", "calibration", "cost", "heatmap_cosine_prob"} <= {
+        figure["name"] for figure in figures
+    }
+    for figure in figures:
+        assert figure["left"] >= 0, figure
+        assert figure["right"] <= width, figure
+        assert figure["height"] > 60, figure
+        assert figure["marks"] > 5, figure
+        assert figure["smallest"] >= 8.5, figure  # CSS pixels
+    page.screenshot(tmp_path / "report.png")
+    assert (tmp_path / "report.png").stat().st_size > 50_000
+
+
+# Of words on the paper, not of numbers on the coloured cells of a heat map.
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_every_word_stands_out_from_the_paper(page: Page, report: Path, dark: bool) -> None:
+    page.open(report.as_uri(), 1400, dark=dark)
+    assert page.run(CONTRAST) >= 4.5  # WCAG AA
+
+
+def test_the_verdict_is_in_the_page_and_in_its_tables(page: Page, report: Path) -> None:
+    page.open(report.as_uri(), 1400)
+    rows = page.run("[...document.querySelectorAll('table')][0].innerText")
+    assert "cross_entropy (baseline)" in rows
+    assert "undecided" in rows
+    assert "Too few seeds" in page.run("document.body.innerText")
+    assert "| cross_entropy (baseline) |" in (report.parent / "verdict.md").read_text()
+
+
+WORDS = """(() => { const seen = []; const walk = node => { if (node.shadowRoot) walk(node.shadowRoot);
+  for (const child of node.childNodes) {
+    if (child.nodeType === 3) seen.push(child.textContent); else if (child.nodeType === 1) walk(child); } };
+  walk(document.body); return seen.join(' ').replace(/\\s+/g, ' '); })()"""
+
+
+def has_read(address: str, runs: int) -> bool:
+    """Whether TensorBoard knows the scores of so many runs; a page opened before that stays empty."""
+    try:
+        with urlopen(f"{address}/data/plugin/scalars/tags") as answer:
+            tags = json.load(answer)
+    except URLError:
+        return False
+    return sum("test/accuracy" in names for names in tags.values()) == runs
+
+
+@pytest.fixture(scope="module")
+def tensorboard(runs: Path) -> Iterator[str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    program = str(Path(sys.executable).with_name("tensorboard"))
+    words = [program, "--logdir", str(runs), "--host", "127.0.0.1", "--port", str(port), "--load_fast=false"]
+    process = subprocess.Popen(words, env=TYPED, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    limit = time.monotonic() + 60
+    while time.monotonic() < limit and not has_read(f"http://127.0.0.1:{port}", runs=9):
+        time.sleep(0.2)
+    yield f"http://127.0.0.1:{port}"
+    process.kill()
+    process.wait()
+
+
+@pytest.mark.parametrize(
+    ("tab", "words"),
+    [
+        ("timeseries", ("epoch", "Smoothed", "seed2/tensorboard")),
+        ("scalars", ("Show data download links", "epoch", "train", "val")),
+        ("images", ("confusion", "reliability")),
+        ("hparams", ("loss.name", "cross_entropy", "cosine_xent", "power", "seed", "test/accuracy")),
+    ],
+)
+def test_tensorboard_shows_the_sweep(page: Page, tensorboard: str, tab: str, words: tuple[str, ...]) -> None:
+    page.open(f"{tensorboard}/#{tab}", 1400)
+    page.wait(f"{json.dumps(words)}.every(word => {WORDS}.includes(word))")
+    if tab == "hparams":  # what differs between the runs comes first
+        said = page.run(WORDS)
+        assert 0 < said.index("loss.name") < said.index("data.batch_size")

@@ -1,0 +1,191 @@
+"""The same experiment has the same directory, and nothing in it is ever lost or mixed up."""
+
+import json
+import subprocess
+import sys
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lossbench.errors import UserError
+from lossbench.rundir import directory
+from lossbench.rundir.directory import RunDirectory, plan
+from lossbench.rundir.files import write_json, write_yaml
+from lossbench.rundir.identity import identity_hash
+
+CONFIG: dict[str, Any] = {
+    "study": "mine",
+    "seed": 3,
+    "data": {"name": "toy"},
+    "model": {"name": "linear"},
+    "loss": {"name": "cosine_prob", "alpha": 0.9},
+    "logger": {},
+}
+
+
+def with_alpha(alpha: float) -> dict[str, Any]:
+    config = deepcopy(CONFIG)
+    config["loss"]["alpha"] = alpha
+    return config
+
+
+def edit(run: RunDirectory, **changes: object) -> RunDirectory:
+    write_yaml(run.path / "config.yaml", {**run.config, **changes})
+    return RunDirectory(run.path)
+
+
+def finish(run: RunDirectory) -> None:
+    write_json(run.result_path, {"metrics": {"x": 1.0}})
+    run.checkpoint("last").parent.mkdir()
+    run.checkpoint("last").write_bytes(b"weights")
+
+
+def content(path: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(path)): file.read_bytes() for file in path.rglob("*") if file.is_file()}
+
+
+def test_the_directory_is_named_after_what_is_in_it(tmp_path: Path) -> None:
+    run = plan(CONFIG, tmp_path, command=["train.py", "seed=3"])
+    assert run.path == tmp_path / "mine" / f"toy-linear-cosine_prob-{identity_hash(CONFIG)[:8]}" / "seed3"
+    assert run.config == CONFIG
+    assert run.status["status"] == "planned"
+    assert run.status["command"] == ["train.py", "seed=3"]
+    assert "pid" not in run.status  # nobody runs it yet
+    assert run.result() is None
+    run.verify()
+
+
+def test_the_same_experiment_is_found_again_untouched(tmp_path: Path) -> None:
+    run = plan(CONFIG, tmp_path)
+    run.set_status("running")
+    finish(run)
+    before = content(tmp_path)
+    again = plan({**CONFIG, "logger": {"csv": 1}, "progress_bar": True}, tmp_path)
+    assert again.path == run.path
+    assert again.result() == {"metrics": {"x": 1.0}}
+    assert content(tmp_path) == before
+
+
+def test_another_seed_is_a_sibling_and_another_setting_is_not(tmp_path: Path) -> None:
+    run = plan(CONFIG, tmp_path)
+    sibling, other = plan({**CONFIG, "seed": 0}, tmp_path), plan(with_alpha(0.5), tmp_path)
+    assert (sibling.path.parent, sibling.path.name) == (run.path.parent, "seed0")
+    assert other.path.parent != run.path.parent
+    assert other.path.parent.name.startswith("toy-linear-cosine_prob-")
+
+
+def test_force_archives_and_loses_nothing(tmp_path: Path) -> None:
+    run = plan(CONFIG, tmp_path)
+    finish(run)
+    before = content(run.path)
+    new = plan(CONFIG, tmp_path, force=True)
+    assert (new.path, new.result(), new.status["status"]) == (run.path, None, "planned")
+    plan(CONFIG, tmp_path, force=True)
+    kept = sorted((tmp_path / ".archive" / "mine" / run.path.parent.name).iterdir())
+    assert len(kept) == 2
+    assert before in [content(path) for path in kept]
+
+
+def test_force_respects_a_living_owner(tmp_path: Path) -> None:
+    run = plan(CONFIG, tmp_path)
+    before = content(run.path)
+    with run.lock(), pytest.raises(UserError, match="is being run by"):
+        plan(CONFIG, tmp_path, force=True)
+    assert content(run.path) == before
+    assert not (tmp_path / ".archive").exists()
+
+
+def test_a_collision_of_eight_digits_takes_sixteen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(directory, "identity_hash", lambda config: "01234567" + identity_hash(config)[8:])
+    first, second = plan(CONFIG, tmp_path), plan(with_alpha(0.5), tmp_path)
+    assert first.path.parent.name == "toy-linear-cosine_prob-01234567"
+    assert second.path.parent.name == f"toy-linear-cosine_prob-01234567{identity_hash(with_alpha(0.5))[8:16]}"
+    assert plan(CONFIG, tmp_path).path == first.path
+    assert plan(with_alpha(0.5), tmp_path).path == second.path
+    second.verify()
+
+
+def test_what_collides_for_good_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(directory, "identity_hash", lambda config: "0" * 64)
+    for alpha in (0.1, 0.2, 0.3):
+        plan(with_alpha(alpha), tmp_path)
+    with pytest.raises(UserError, match="holds another experiment with the same hash; choose another study=NAME"):
+        plan(with_alpha(0.4), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"seed": 4}, {"loss": {"name": "cosine_prob", "alpha": 0.8}}, {"monitor": "val/nll"}]
+)
+def test_an_edited_configuration_is_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
+    run = edit(plan(CONFIG, tmp_path), **changes)
+    line = r"config\.yaml does not belong to this directory: it describes \w{8}/seed\d, the directory says \w{8}/seed3; undo the edit"
+    with pytest.raises(UserError, match=line):
+        run.verify()
+    with pytest.raises(UserError, match=line):
+        plan(CONFIG, tmp_path)
+
+
+def test_an_edit_that_changes_no_number_is_accepted(tmp_path: Path) -> None:
+    run = edit(plan(CONFIG, tmp_path), logger={"csv": 1}, progress_bar=True)
+    run.verify()
+    assert plan(CONFIG, tmp_path).config["progress_bar"] is True
+
+
+@pytest.mark.parametrize("name", ["seed3/../../renamed/seed3", "seed3/../../no-hash-/seed3", "seed03", "seed3x"])
+def test_a_renamed_directory_is_refused(tmp_path: Path, name: str) -> None:
+    run = plan(CONFIG, tmp_path)
+    target = (run.path.parent / name).resolve()
+    target.parent.mkdir(exist_ok=True)
+    run.path.rename(target)
+    with pytest.raises(UserError, match="does not belong to this directory"):
+        RunDirectory(target).verify()
+
+
+def test_a_directory_that_cannot_be_made_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        UserError,
+        match=r"cannot write .*file/mine.*Not a directory; free some space or choose another place with runs_dir",
+    ):
+        plan(CONFIG, tmp_path / "file")
+
+
+def test_many_plan_the_same_at_once(tmp_path: Path) -> None:
+    code = "import json, sys, pathlib\nfrom lossbench.rundir.directory import plan\n"
+    code += "config = json.loads(sys.argv[1])\nsys.stdin.read()\nfor seed in range(20):\n"
+    code += "    plan({**config, 'seed': seed}, pathlib.Path(sys.argv[2])).verify()"
+    command = [sys.executable, "-c", code, json.dumps(CONFIG), str(tmp_path)]
+    planners = [subprocess.Popen(command, stdin=subprocess.PIPE) for _ in range(4)]
+    for planner in planners:
+        assert planner.stdin is not None
+        planner.stdin.close()
+    assert [planner.wait(timeout=60) for planner in planners] == [0] * 4
+    runs = [RunDirectory(path) for path in next((tmp_path / "mine").iterdir()).iterdir()]
+    assert sorted(run.config["seed"] for run in runs) == list(range(20))
+    assert all(
+        set(content(run.path)) == {"config.yaml", "status.json"} and run.status["status"] == "planned" for run in runs
+    )
+
+
+def test_status_keeps_facts_and_drops_a_reason_that_no_longer_holds(tmp_path: Path) -> None:
+    run = plan(CONFIG, tmp_path, command=["x"])
+    run.set_status("failed", reason="out of memory")
+    assert (run.status["status"], run.status["reason"]) == ("failed", "out of memory")
+    run.set_status("done")
+    assert "reason" not in run.status
+    assert {"planned", "failed", "done", "updated", "host", "pid"} <= set(run.status)
+    assert run.status["command"] == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("keep", "left"), [("all", {"last", "best"}), ("last", {"last"}), ("best", {"best"}), ("none", set())]
+)
+def test_only_wanted_checkpoints_are_kept(tmp_path: Path, keep: str, left: set[str]) -> None:
+    run = RunDirectory(tmp_path)
+    run.checkpoint("last").parent.mkdir()
+    for name in ("last", "best"):
+        run.checkpoint(name).touch()
+    run.prune_checkpoints(keep)
+    assert {name for name in ("last", "best") if run.checkpoint(name).exists()} == left

@@ -1,0 +1,66 @@
+"""A run that is killed again and again ends exactly like one that is left alone."""
+
+import multiprocessing
+import random
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import plan_run
+from run_files import assert_same
+
+from lossbench.job.start import start
+from lossbench.rundir.directory import RunDirectory
+
+SETTINGS = (
+    "data=digits",
+    "model.dropout=0.3",
+    "trainer.max_epochs=30",
+    "loss=cosine_xent_head",
+    "checkpoint.every_n_steps=5",
+)
+
+
+def run_here(path: Path) -> None:
+    """Run in this process, whose loader workers must see it die: they do as its children, not as the fork server's."""
+    multiprocessing.set_start_method("fork", force=True)
+    start(RunDirectory(path))
+
+
+def run_until_done(run: RunDirectory, delay: Callable[[], float]) -> int:
+    """Start the run in a process of its own, SIGKILL it after a while, and again; returns how often it was killed."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["lossbench.training.fit"])
+    for kills in range(200):
+        process = context.Process(target=run_here, args=(run.path,))
+        process.start()
+        process.join(delay() if kills < 10 else 120)
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+        assert process.exitcode in (0, -signal.SIGKILL)
+        if process.exitcode == 0:
+            return kills
+    raise AssertionError("the run makes no progress")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("least", "extra"),
+    [(10, ()), (3, ("data.num_workers=2",)), (3, ("trainer.max_steps=333", "callbacks=early_stopping"))],
+)
+def test_killed_at_random_instants(tmp_path: Path, least: int, extra: tuple[str, ...]) -> None:
+    whole = plan_run(tmp_path / "whole", *SETTINGS, *extra)
+    assert run_until_done(whole, lambda: 120) == 0
+    result = whole.result()
+    assert result is not None
+    seconds, rng, kills = result["seconds"], random.Random(0), 0
+    for attempt in range(
+        least
+    ):  # a killed process has run for less than the whole takes: every attempt is killed once at least
+        if kills < least:
+            killed = plan_run(tmp_path / str(attempt), *SETTINGS, *extra)
+            kills += run_until_done(killed, lambda: rng.uniform(0.2, 0.9) * seconds)
+            assert_same(killed, whole)
+    assert kills >= least

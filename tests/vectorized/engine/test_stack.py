@@ -1,0 +1,301 @@
+"""A stack of runs against the same runs one after another, written as anyone would."""
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lossbench.data.digits import Digits
+from lossbench.data.order import TrainBatches
+from lossbench.data.source import Source
+from lossbench.data.toy import Toy
+from lossbench.losses import CosineProb, CosineXent, CosineXentHead, CrossEntropy, Power
+from lossbench.metrics.classification import classification_metrics
+from lossbench.models.heads import CosineHead
+from lossbench.models.heads import CosineXentHead as Head
+from lossbench.training.schedules import Constant, Cosine, OneCycle
+from lossbench.vectorized.engine.measures import classification_values
+from lossbench.vectorized.engine.optimizers import StackedAdam
+from lossbench.vectorized.engine.stack import Batches, Member, Stack, side_by_side
+from tests.cases import CASES as LOSS_CASES
+from tests.cases import Case
+
+LOSSES: tuple[Callable[[int], Any], ...] = (
+    lambda k: CrossEntropy(label_smoothing=0.05 * k),
+    lambda k: CosineProb(alpha=0.3 + 0.2 * k, beta=0.4),
+    lambda k: CosineXent(xent_weight=0.1 + 0.1 * k),
+)
+RUNS = 12  # over three losses, four settings of each
+
+
+class ConvNet(nn.Sequential):
+    """A small convolutional net with BatchNorm."""
+
+    def __init__(self) -> None:
+        layers = (
+            nn.Conv2d(1, 4, 3, padding=1),
+            nn.BatchNorm2d(4),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Linear(64, 10),
+        )
+        super().__init__(*layers)
+
+
+MODELS: dict[str, tuple[Source, Callable[[], nn.Module]]] = {
+    "toy": (Toy(init="random"), lambda: nn.Linear(4, 5, bias=False)),
+    "digits/linear": (Digits(), lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 10))),
+    "digits/mlp": (Digits(), lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, 10))),
+    "digits/conv": (Digits(images_per_class=20), ConvNet),
+}
+
+
+def sgd(k: int) -> dict[str, Any]:
+    return {"lr": 0.02 * (k + 1), "momentum": 0.9 - 0.1 * k, "weight_decay": 1e-3 * k, "nesterov": False}
+
+
+def adam(k: int) -> dict[str, Any]:
+    return {"lr": 1e-3 * (k + 1), "betas": [0.9 - 0.1 * k, 0.999], "eps": 1e-8, "weight_decay": 1e-3 * k}
+
+
+def adamw(k: int) -> dict[str, Any]:
+    return {"lr": 2e-3, "betas": [0.9, 0.99], "eps": 1e-8 * (k + 1), "weight_decay": 0.01 * k}
+
+
+OPTIMIZERS: dict[str, tuple[type[torch.optim.Optimizer], Callable[[int], dict[str, Any]]]] = {
+    "torch.optim.SGD": (torch.optim.SGD, sgd),
+    "torch.optim.Adam": (torch.optim.Adam, adam),
+    "torch.optim.AdamW": (torch.optim.AdamW, adamw),
+}
+
+
+def seeded_model(make: Callable[[], nn.Module], seed: int, dtype: torch.dtype) -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return make().to(dtype)
+
+
+def members_of(
+    make: Callable[[], nn.Module], settings: Callable[[int], dict[str, Any]], dtype: torch.dtype
+) -> list[Member]:
+    runs = [(LOSSES[k % 3](k // 3), k // 3 % 2, k // 3) for k in range(RUNS)]
+    members = [Member(seeded_model(make, seed, dtype), loss, seed, settings(number % 3)) for loss, seed, number in runs]
+    return [members[k] for k in side_by_side([member.loss for member in members])]
+
+
+def alone(
+    member: Member,
+    data: tuple[Tensor, Tensor],
+    order: TrainBatches,
+    optimizer: type[torch.optim.Optimizer],
+    schedule: Any,
+    steps: int,
+) -> tuple[nn.Module, list[float]]:
+    model, losses = copy.deepcopy(member.model).train(), []
+    settings: Mapping[str, Any] = {
+        **member.optimizer,
+        **({"betas": tuple(member.optimizer["betas"])} if "betas" in member.optimizer else {}),
+    }
+    stepper = optimizer(model.parameters(), **settings)
+    inputs, target = data
+    for step in range(steps):
+        chosen = torch.tensor(order.batch(step))
+        for group in stepper.param_groups:
+            group["lr"] = settings["lr"] * schedule.factor(step, steps, order.steps_per_epoch)
+            if (momentum := schedule.momentum(step, steps, order.steps_per_epoch)) is not None:
+                group |= {"momentum": momentum} if "momentum" in group else {"betas": (momentum, group["betas"][1])}
+        stepper.zero_grad()
+        loss = member.loss(model(inputs[chosen]), target[chosen])
+        loss.backward()
+        stepper.step()
+        losses.append(loss.item())
+    return model.eval(), losses
+
+
+def both(name: str, optimizer: str, schedule: Any, batch_size: int, steps: int, dtype: torch.dtype) -> None:
+    source, make = MODELS[name]
+    kind, settings = OPTIMIZERS[optimizer]
+    split, held_out = source.splits["train"], source.splits["test"]
+    data = torch.from_numpy(split.inputs).to(dtype), torch.from_numpy(split.targets)
+    members = members_of(make, settings, dtype)
+    orders = [TrainBatches(len(split), batch_size, member.seed) for member in members]
+    stack = Stack(members, optimizer, Batches(*data, orders), schedule, steps, orders[0].steps_per_epoch)
+    seen = torch.stack([stack.train_step().losses for _ in range(steps)])
+    inputs = torch.from_numpy(held_out.inputs).to(dtype)
+    outputs = stack.evaluate(inputs)
+    close = 1e-6 if dtype == torch.float64 else 1e-4
+    for k, (member, order) in enumerate(zip(members, orders, strict=True)):
+        model, losses = alone(member, data, order, kind, schedule, steps)
+        torch.testing.assert_close(stack.weights(k), dict(model.state_dict()), rtol=0, atol=close)
+        torch.testing.assert_close(seen[:, k], torch.tensor(losses, dtype=seen.dtype), rtol=0, atol=close)
+        torch.testing.assert_close(outputs[k], model(inputs).detach(), rtol=close, atol=close)
+    assert (seen[-1] < seen[0]).all()
+
+
+ALL = 10**6  # examples in a batch: the whole split
+CASES: list[tuple[str, str, Any, int, int]] = [
+    ("toy", "torch.optim.Adam", Constant(), ALL, 400),
+    ("toy", "torch.optim.SGD", Cosine(), ALL, 400),
+    ("toy", "torch.optim.AdamW", OneCycle(), 2, 400),
+    ("digits/linear", "torch.optim.SGD", Constant(), 64, 400),
+    ("digits/linear", "torch.optim.Adam", OneCycle(), ALL, 60),
+    ("digits/linear", "torch.optim.AdamW", Constant(warmup_epochs=1), 64, 60),
+    ("digits/mlp", "torch.optim.AdamW", Constant(), 64, 400),
+    ("digits/mlp", "torch.optim.Adam", Constant(), ALL, 60),
+    ("digits/mlp", "torch.optim.SGD", OneCycle(), 64, 60),
+    ("digits/conv", "torch.optim.Adam", Cosine(), 32, 400),
+    ("digits/conv", "torch.optim.SGD", Constant(), ALL, 30),
+    ("digits/conv", "torch.optim.AdamW", OneCycle(), 64, 60),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "optimizer", "schedule", "batch_size", "steps"),
+    CASES,
+    ids=[f"{case[0]}-{case[1]}-{case[3]}" for case in CASES],
+)
+def test_every_run_of_a_stack_is_the_run_alone(
+    name: str, optimizer: str, schedule: Any, batch_size: int, steps: int
+) -> None:
+    torch.set_num_threads(1)
+    both(name, optimizer, schedule, batch_size, steps, torch.float64)
+
+
+@pytest.mark.parametrize("name", ["toy", "digits/linear", "digits/mlp"])
+def test_float32_stays_close_for_a_hundred_steps(name: str) -> None:
+    both(name, "torch.optim.Adam", Cosine(), 64, 100, torch.float32)
+
+
+def test_a_head_behind_the_model_and_nesterov() -> None:
+    split = Digits().splits["train"]
+    data = torch.from_numpy(split.inputs).double(), torch.from_numpy(split.targets)
+
+    def make() -> nn.Module:
+        return nn.Sequential(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), Head(10))
+
+    settings = {"lr": 0.05, "momentum": 0.9, "nesterov": True, "weight_decay": 1e-4}
+    members = [
+        Member(seeded_model(make, seed, torch.float64), CosineXentHead(xent_weight=0.1 + seed), seed, settings)
+        for seed in range(3)
+    ]
+    orders = [TrainBatches(len(split), 64, seed) for seed in range(3)]
+    stack = Stack(members, "torch.optim.SGD", Batches(*data, orders), Constant(), 40, 16)
+    for _ in range(40):
+        stack.train_step()
+    for k in range(3):
+        model, _ = alone(members[k], data, orders[k], torch.optim.SGD, Constant(), 40)
+        torch.testing.assert_close(stack.weights(k), dict(model.state_dict()), rtol=0, atol=1e-6)
+        ours, theirs = stack.evaluate(data[0]), model(data[0])
+        torch.testing.assert_close(ours.logits[k], theirs.logits, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in LOSS_CASES if case.name not in ("cosine_xent_head",)], ids=lambda case: case.name
+)
+def test_two_settings_of_a_loss_in_a_stack_are_the_two_alone(case: Case) -> None:
+    torch.set_num_threads(1)
+    split = Digits().splits["train"]
+    data = torch.from_numpy(split.inputs).double(), torch.from_numpy(split.targets)
+
+    def make() -> nn.Module:
+        body = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+        return nn.Sequential(body, CosineHead(10, 10, scale=1.0)) if case.module.takes_cosines else body
+
+    settings = [{}, *({name: value} for name, values in case.sweep.items() for value in values[:2])]
+    members = [
+        Member(seeded_model(make, k, torch.float64), case.module(**setting), k, adam(0))
+        for k, setting in enumerate(settings)
+    ]
+    orders = [TrainBatches(len(split), 64, member.seed) for member in members]
+    stack = Stack(members, "torch.optim.Adam", Batches(*data, orders), Constant(), 20, 16)
+    assert len(stack.losses.kinds) == 1
+    seen = torch.stack([stack.train_step().losses for _ in range(20)])
+    for k, (member, order) in enumerate(zip(members, orders, strict=True)):
+        model, losses = alone(member, data, order, torch.optim.Adam, Constant(), 20)
+        torch.testing.assert_close(stack.weights(k), dict(model.state_dict()), rtol=0, atol=1e-6)
+        torch.testing.assert_close(seen[:, k], torch.tensor(losses, dtype=seen.dtype), rtol=1e-6, atol=1e-6)
+    measured = stack.losses.logits(stack.evaluate(data[0][:9]))
+    for k, member in enumerate(members):
+        model = copy.deepcopy(member.model)
+        model.load_state_dict(stack.weights(k))
+        torch.testing.assert_close(measured[k], member.loss.logits(model(data[0][:9])).detach())
+
+
+def toy_stack(losses: Sequence[nn.Module], lr: Sequence[float], seeds: Sequence[int] = (0, 1, 2, 3)) -> Stack:
+    split = Toy().splits["train"]
+    data = torch.from_numpy(split.inputs), torch.from_numpy(split.targets)
+    members = [
+        Member(
+            seeded_model(MODELS["toy"][1], seed, torch.float32),
+            loss,
+            seed,
+            {"lr": rate, "momentum": 0.0, "weight_decay": 0.0},
+        )
+        for loss, rate, seed in zip(losses, lr, seeds, strict=False)
+    ]
+    return Stack(
+        members,
+        "torch.optim.SGD",
+        Batches(*data, [TrainBatches(4, 4, member.seed) for member in members]),
+        Constant(),
+        50,
+        10,
+    )
+
+
+def test_a_run_that_explodes_leaves_the_others_as_they_are() -> None:
+    calm = toy_stack([CrossEntropy(), CrossEntropy()], [0.1, 0.2])
+    wild = toy_stack([CrossEntropy(), CrossEntropy(), Power(q=-3.0)], [0.1, 0.2, float("inf")])
+    for _ in range(50):
+        calm.train_step()
+        last = wild.train_step()
+    assert not last.losses[2].isfinite()
+    for k in range(2):
+        torch.testing.assert_close(wild.weights(k), calm.weights(k), rtol=1e-6, atol=1e-6)
+
+
+def test_a_stack_goes_on_from_its_state_with_some_of_its_runs() -> None:
+    losses, rates = [CosineProb(), CrossEntropy(), CrossEntropy(), Power()], [0.1, 0.2, 0.3, 0.4]
+    order = side_by_side(losses)
+    losses, rates = [losses[k] for k in order], [rates[k] for k in order]
+    whole = toy_stack(losses, rates)
+    for _ in range(20):
+        whole.train_step()
+    kept = [1, 3]
+    part = toy_stack([losses[k] for k in kept], [rates[k] for k in kept], seeds=kept)
+    part.load_state_dict(copy.deepcopy(whole.state_dict()), torch.tensor(kept))
+    for _ in range(30):
+        whole.train_step()
+        part.train_step()
+    for place, k in enumerate(kept):
+        torch.testing.assert_close(part.weights(place), whole.weights(k), rtol=1e-6, atol=1e-7)
+
+
+def test_what_the_engine_does_not_know_is_refused() -> None:
+    member, batches = (
+        Member(nn.Linear(1, 1), CrossEntropy(), 0, {"lr": 1}),
+        Batches(torch.zeros(1, 1), torch.zeros(1), [TrainBatches(1, 1, 0)]),
+    )
+    with pytest.raises(ValueError, match=r"torch\.optim\.Rprop has no stacked form; known: torch\.optim\.SGD"):
+        Stack([member], "torch.optim.Rprop", batches, Constant(), 1, 1)
+    with pytest.raises(ValueError, match="amsgrad cannot differ between stacked runs"):
+        StackedAdam([torch.zeros(1, 1)], [{"lr": 1, "amsgrad": True}])
+
+
+def test_the_values_of_many_are_the_values_of_each() -> None:
+    torch.manual_seed(0)
+    for n, classes in ((1, 2), (4, 5), (50, 3), (200, 10)):
+        logits, target = 3 * torch.randn(6, n, classes), torch.randint(classes, (n,))
+        logits[1] = 0.0
+        logits[2, 0, 0] = torch.nan
+        logits[3] *= 1e4
+        many = classification_values(logits, target)
+        for k in range(6):
+            each = classification_metrics(logits[k], target)
+            assert list(many) == list(each)
+            for name, metric in each.items():
+                assert many[name][k].item() == pytest.approx(metric.value, rel=1e-6, abs=1e-9, nan_ok=True), (name, k)
