@@ -1,4 +1,4 @@
-"""The owner of the signals."""
+"""The handler of the signals that stop a run."""
 
 import os
 import signal
@@ -9,28 +9,29 @@ import time
 import pytest
 
 from lossbench.errors import Stopped
-from lossbench.job.signals import SIGNALS, forward_signals, listening
+from lossbench.job.signals import SIGNALS, forward_signals, handle_stop_signals
 
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_stops_at_once_or_waits_for_a_step(number: signal.Signals) -> None:
     before = signal.getsignal(number)
-    with pytest.raises(Stopped) as stopped, listening():
+    with pytest.raises(Stopped) as stopped, handle_stop_signals():
         os.kill(os.getpid(), number)
     assert (stopped.value.code, stopped.value.why) == (143, number.name)
-    with listening() as listener:
-        listener.waits = True
-        signal.signal(number, signal.SIG_IGN)  # somebody else takes it
-        listener.take()
+    with handle_stop_signals() as stop_signals:
+        stop_signals.deferred = True
+        signal.signal(number, signal.SIG_IGN)  # as a library might
+        stop_signals.install()
         os.kill(os.getpid(), number)
-        assert listener.asked == number.name
+        assert stop_signals.received == number.name
         with pytest.raises(Stopped, match="143"):
-            listener.stop()
+            stop_signals.stop()
     assert signal.getsignal(number) == before
 
 
-def test_a_process_in_front_passes_signals_on() -> None:
-    program = "import signal, time; signal.signal(signal.SIGUSR1, lambda *_: exit(9)); print('up', flush=True); time.sleep(60)"
+def test_a_parent_forwards_signals_to_its_child() -> None:
+    handler = "signal.signal(signal.SIGUSR1, lambda *_: exit(9))"
+    program = f"import signal, time; {handler}; print('up', flush=True); time.sleep(60)"
     child = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
     assert child.stdout is not None
     with child.stdout, forward_signals(child.pid):

@@ -13,7 +13,7 @@ import psutil
 
 from lossbench.errors import Stopped, UserError, one_line
 from lossbench.hardware import cores, visible_gpus
-from lossbench.job.signals import listening
+from lossbench.job.signals import handle_stop_signals
 from lossbench.launch.progress import SweepProgress
 from lossbench.rundir.directory import RunDirectory, processes
 from lossbench.rundir.files import cannot_write
@@ -43,7 +43,7 @@ def run_in_processes(runs: Sequence[RunDirectory], progress: SweepProgress, n_jo
     pool = _Pool(n_jobs or _jobs(runs))
     waiting, stop_with = list(runs), signal.SIGINT
     try:
-        with listening():
+        with handle_stop_signals():
             while waiting or pool.jobs:
                 for run in [run for run in waiting if pool.has_room(run)]:
                     if pool.has_room(run) and not _is_owned(run):

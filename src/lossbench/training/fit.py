@@ -14,7 +14,7 @@ from lossbench.data.images.source import ImageSource
 from lossbench.errors import Stopped
 from lossbench.hardware import forget_peak_memory, keep_freed_memory
 from lossbench.job.distributed import rank
-from lossbench.job.signals import Listener
+from lossbench.job.signals import StopSignals
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.history import History
 from lossbench.rundir.identity import identity_hash
@@ -29,12 +29,12 @@ from lossbench.training.trainer import make_trainer
 log = logging.getLogger(__name__)
 
 
-def execute(run: RunDirectory, listener: Listener) -> dict[str, Any]:
+def execute(run: RunDirectory, stop_signals: StopSignals) -> dict[str, Any]:
     """Train, validate and test what a run directory describes, from its last checkpoint if there is one.
 
     Args:
         run: a planned, locked and verified directory.
-        listener: hears when the run is to stop.
+        stop_signals: a signal that has come ends the training at the end of a step.
 
     Returns:
         What result.json holds (on every rank).
@@ -59,7 +59,7 @@ def execute(run: RunDirectory, listener: Listener) -> dict[str, Any]:
         link_best(run)  # the run may have died before it could
     with threads(config, parts), quiet(), history_of(run, resumed) as history:
         task = build_task(config, parts)
-        trainer = make_trainer(config, run, parts, history, resumed, listener)
+        trainer = make_trainer(config, run, parts, history, resumed, stop_signals)
         drawn = wanted(config["figures"], parts) and trainer.is_global_zero
         if drawn and resumed is None:
             draw_training(run, parts, trainer)

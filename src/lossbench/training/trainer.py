@@ -13,8 +13,8 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
 from lossbench.config.build import build
-from lossbench.job.distributed import in_step
-from lossbench.job.signals import Listener
+from lossbench.job.distributed import is_srun_task
+from lossbench.job.signals import StopSignals
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.history import History
 from lossbench.rundir.identity import identity_hash
@@ -33,9 +33,9 @@ def make_trainer(
     parts: Parts,
     history: History | None,
     resumed: dict[str, Any] | None,
-    listener: Listener | None = None,
+    stop_signals: StopSignals | None = None,
 ) -> Trainer:
-    """Build the trainer with its loggers and callbacks; a listener hears when the run is to stop."""
+    """Build the trainer with its loggers and callbacks; stop_signals ends it at the end of a step."""
     given = config["trainer"]
     loggers = make_loggers(config, run, history, resumed["global_step"] if resumed else None)
     profiler = build(config["profiler"], "profiler", dirpath=str(run.path)) if config.get("profiler") else None
@@ -55,7 +55,7 @@ def make_trainer(
         log_every_n_steps=min(
             config["log_every_n_steps"], parts.steps_per_epoch
         ),  # for callbacks; the task logs by itself
-        callbacks=make_callbacks(config, run, parts, history, bar, listener or Listener()),
+        callbacks=make_callbacks(config, run, parts, history, bar, stop_signals or StopSignals()),
         plugins=[VerifiedCheckpointIO(), environment()],
         profiler=profiler,
         default_root_dir=str(run.path),
@@ -67,7 +67,12 @@ def make_trainer(
 
 
 def make_callbacks(
-    config: Mapping[str, Any], run: RunDirectory, parts: Parts, history: History | None, bar: bool, listener: Listener
+    config: Mapping[str, Any],
+    run: RunDirectory,
+    parts: Parts,
+    history: History | None,
+    bar: bool,
+    stop_signals: StopSignals,
 ) -> list[Callback]:
     """The callbacks of the configuration, then those of the run contract."""
     callbacks = [build(node, f"callbacks.{name}") for name, node in (config["callbacks"] or {}).items()]
@@ -79,7 +84,7 @@ def make_callbacks(
         Rows(),
         EpochLines(),
         RunCheckpoint(
-            run, history, config["monitor"], checkpoint["every_n_epochs"], checkpoint["every_n_steps"], listener
+            run, history, config["monitor"], checkpoint["every_n_epochs"], checkpoint["every_n_steps"], stop_signals
         ),
     ]
     return [*callbacks, Progress(refresh_rate=max(1, parts.steps_per_epoch // 20))] if bar else callbacks
@@ -87,7 +92,7 @@ def make_callbacks(
 
 def environment() -> ClusterEnvironment:
     """How the processes of this run find each other; without srun, Lightning starts those of one machine itself."""
-    if in_step():
+    if is_srun_task():
         return SLURMEnvironment(auto_requeue=False)  # signals have one owner: lossbench.job.signals
     return TorchElasticEnvironment() if TorchElasticEnvironment.detect() else LightningEnvironment()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lossbench.errors import UserError, one_line
-from lossbench.job.allocation import ASK_SECONDS, show_job
+from lossbench.job.requeue import ANSWER_SECONDS, show_job
 
 # Why a job waits for ever, unless somebody changes it or the cluster.
 NEVER = (
@@ -117,6 +117,6 @@ def largest_array() -> int:
 
 def _ask(*words: str) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(words, capture_output=True, text=True, check=False, timeout=6 * ASK_SECONDS)
+        return subprocess.run(words, capture_output=True, text=True, check=False, timeout=6 * ANSWER_SECONDS)
     except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(words, 1, "", f"no answer within {6 * ASK_SECONDS:.0f} s")
+        return subprocess.CompletedProcess(words, 1, "", f"no answer within {6 * ANSWER_SECONDS:.0f} s")

@@ -11,7 +11,7 @@ from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from lossbench.errors import UserError, one_line
-from lossbench.job.signals import Listener
+from lossbench.job.signals import StopSignals
 from lossbench.metrics.units import unit_of
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.files import write_atomic
@@ -64,7 +64,7 @@ class RunCheckpoint(Checkpoint):
         monitor: the metric that decides what is best; ties keep the earlier epoch.
         every_n_epochs: epochs between two checkpoints.
         every_n_steps: steps between two checkpoints inside an epoch; None saves at the end of epochs only.
-        listener: hears when the run is to stop; what there is then is saved.
+        stop_signals: a signal that has come ends the training after a checkpoint at the end of the step.
     """
 
     def __init__(
@@ -74,11 +74,11 @@ class RunCheckpoint(Checkpoint):
         monitor: str,
         every_n_epochs: int = 1,
         every_n_steps: int | None = None,
-        listener: Listener | None = None,
+        stop_signals: StopSignals | None = None,
     ) -> None:
         self.run, self.history, self.monitor = run, history, monitor
         self.every_n_epochs, self.every_n_steps = every_n_epochs, every_n_steps
-        self.listener = listener or Listener()
+        self.stop_signals = stop_signals or StopSignals()
         self.sign = 1.0 if unit_of(monitor).higher_is_better else -1.0
         self.best: float | None = None
         self.is_best = False
@@ -100,16 +100,16 @@ class RunCheckpoint(Checkpoint):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """From here a signal waits for the end of a step."""
-        self.listener.take()
-        self.listener.waits = True
+        self.stop_signals.install()
+        self.stop_signals.deferred = True
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """From here there is nothing to save: the last checkpoint holds all."""
-        self.listener.waits = False
+        self.stop_signals.deferred = False
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Whatever ended the training, a signal ends the rest."""
-        self.listener.waits = False
+        self.stop_signals.deferred = False
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -122,7 +122,7 @@ class RunCheckpoint(Checkpoint):
         if stops or (self.every_n_steps and trainer.global_step % self.every_n_steps == 0):
             self._save(trainer)
         if stops:
-            self.listener.stop()
+            self.stop_signals.stop()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save at the end of an epoch, after its rows are written."""
@@ -142,11 +142,11 @@ class RunCheckpoint(Checkpoint):
             link_best(self.run)
         self.is_best = False
         if stops:
-            self.listener.stop()
+            self.stop_signals.stop()
 
     def _stops(self, trainer: Trainer, *, always: bool = False) -> bool:
         """Whether any process was asked to stop; all get the same answer at the same step."""
-        asked = self.listener.asked is not None
+        asked = self.stop_signals.received is not None
         if trainer.world_size == 1:
             return asked
         if not always and trainer.global_step % AGREE_EVERY:  # asking makes a GPU wait
