@@ -107,7 +107,7 @@ def test_settings_and_content_are_the_identity(own: Path, planned: Plan) -> None
 )
 def test_other_targets_are_refused_in_one_line(own: Path, target: object, message: str) -> None:
     with pytest.raises(UserError, match=message) as caught:
-        complete({"name": "x", "target": target})
+        complete({"name": "x", "target": target}, "loss")
     assert "\n" not in str(caught.value)
     assert "my_own_losses" not in sys.modules
 
@@ -145,7 +145,7 @@ def test_what_is_loaded_runs_nothing_but_the_recorded_file(own: Path, monkeypatc
     check_targets({"loss": stranger})  # imports nothing
     with pytest.raises(UserError, match=r"has changed \(SHA-256 "):
         build(stranger, "loss")
-    for where in ("model", "optimizer", "yardsticks.x"):
+    for where in ("optimizer", "model.backbone", "yardsticks.x"):
         with pytest.raises(UserError, match=rf"^{where}\._target_=my_own_losses\.Mine is refused"):
             build(node(own), where)
     for bad in ({SOURCE: "short"}, {SOURCE: None}, {"_target_": "os.path.join"}, {"_target_": "my_own_losses"}):

@@ -13,7 +13,7 @@ from lossbench.errors import UserError
 from lossbench.rundir import directory
 from lossbench.rundir.directory import RunDirectory, plan
 from lossbench.rundir.files import write_json, write_yaml
-from lossbench.rundir.identity import identity_hash
+from lossbench.rundir.identity import RESULT_VERSION, identity_hash
 
 CONFIG: dict[str, Any] = {
     "study": "mine",
@@ -49,7 +49,7 @@ def content(path: Path) -> dict[str, bytes]:
 def test_the_directory_is_named_after_what_is_in_it(tmp_path: Path) -> None:
     run = plan(CONFIG, tmp_path, command=["train.py", "seed=3"])
     assert run.path == tmp_path / "mine" / f"toy-linear-cosine_prob-{identity_hash(CONFIG)[:8]}" / "seed3"
-    assert run.config == CONFIG
+    assert run.config == {**CONFIG, "result_version": RESULT_VERSION}
     assert run.status["status"] == "planned"
     assert run.status["command"] == ["train.py", "seed=3"]
     assert "pid" not in run.status  # nobody runs it yet

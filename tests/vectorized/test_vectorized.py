@@ -400,7 +400,10 @@ def test_reasons_name_the_key() -> None:
         "trainer.compile=True": (["trainer", "compile"], True),
         "callbacks=early_stopping": (["callbacks"], {"early_stopping": {}}),
         "augment:": (["augment"], {"mixup": 0.2}),
-        "data=pets: images": (["data"], {"name": "pets", "image_size": 224}),
+        "data=pets: images": (
+            ["data"],
+            {"name": "pets", "_target_": "lossbench.data.images.pets.Pets", "root": "data"},
+        ),
         "data=toy_counts: its task is count": (
             ["data"],
             {"name": "toy_counts", "_target_": "lossbench.data.toys.ToyCounts"},

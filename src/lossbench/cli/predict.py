@@ -98,7 +98,7 @@ def _model(run: RunDirectory, source: Any, classes: int, checkpoint: str | None)
     from lossbench.training.loaded import checkpoint_path, from_checkpoint, load_weights
 
     config = {**run.config, "model": from_checkpoint(run.config["model"])}
-    loss = seeded(config["seed"], "loss", config["loss"], "loss")
+    loss = seeded(config["seed"], "loss", config["loss"], "loss", {"num_classes": classes})
     path = checkpoint_path(run, checkpoint)
     if "backbone" not in config["model"]:
         model = build_model(config, source.input_shape, classes)

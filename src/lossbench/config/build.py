@@ -52,14 +52,21 @@ def check_targets(config: object, where: str = "") -> None:
     if not isinstance(config, Mapping):
         return
     if "_target_" in config and not (
-        _is_own_loss(config, where) or _is_allowed(config["_target_"], (*CLASSES, *allowed_by_user()))
+        _is_own(config, where) or _is_allowed(config["_target_"], (*CLASSES, *allowed_by_user()))
     ):
         raise _refusal(where, config["_target_"])
     for key, item in config.items():
         check_targets(item, f"{where}.{key}".lstrip("."))
 
 
-def build(node: Mapping[str, Any], where: str, *args: object, partial: bool = False, **extra: object) -> Any:
+def build(
+    node: Mapping[str, Any],
+    where: str,
+    *args: object,
+    partial: bool = False,
+    offer: Mapping[str, object] | None = None,
+    **extra: object,
+) -> Any:
     """Instantiate one node of a configuration.
 
     Args:
@@ -67,13 +74,29 @@ def build(node: Mapping[str, Any], where: str, *args: object, partial: bool = Fa
         where: its key, for messages.
         args: positional arguments that the configuration cannot hold.
         partial: give a callable that takes the missing arguments.
+        offer: arguments such as input_shape, passed on where the signature names them and the node does not set them.
         extra: further arguments; they replace settings of the same name.
 
     Raises:
         UserError: the target is not allowed or does not exist, a setting does not exist or has a wrong value.
     """
     check_targets(node, where)
+    if offer:
+        wanted = accepted(_factory(node, where), **offer)
+        extra = {name: value for name, value in wanted.items() if node.get(name) is None} | extra
     return _make({**node, PARTIAL: True} if partial else node, where, args, extra)
+
+
+def accepted(factory: Callable[..., Any], **offered: object) -> dict[str, object]:
+    """Pick from the arguments that are offered those that a factory's signature names."""
+    parameters = inspect.signature(factory).parameters
+    return {name: value for name, value in offered.items() if name in parameters}
+
+
+def _factory(node: Mapping[str, Any], where: str) -> Callable[..., Any]:
+    if _is_own(node, where):
+        return custom.load(node[TARGET], node[custom.SOURCE], where)
+    return _resolve(node[TARGET], where)
 
 
 def _make(node: object, where: str, args: Sequence[object] = (), extra: Mapping[str, object] | None = None) -> Any:
@@ -84,8 +107,7 @@ def _make(node: object, where: str, args: Sequence[object] = (), extra: Mapping[
         return node
     if TARGET not in node:
         return {key: _make(item, f"{where}.{key}") for key, item in node.items()}
-    own = _is_own_loss(node, where)
-    factory = custom.load(node[TARGET], node[custom.SOURCE]) if own else _resolve(node[TARGET], where)
+    factory = _factory(node, where)
     settings = {key: item for key, item in node.items() if key not in SPECIAL}
     takes = inspect.signature(factory).parameters
     if LABEL not in takes:
@@ -112,9 +134,9 @@ def _is_allowed(target: object, prefixes: tuple[str, ...]) -> bool:
     return any(target == prefix or target.startswith(f"{prefix}.") for prefix in prefixes)
 
 
-def _is_own_loss(node: Mapping[str, Any], where: str) -> bool:
-    """Whether it is the run's loss, from a file of the user's: `custom` says what of it may be imported."""
-    return where == "loss" and custom.is_custom(node)
+def _is_own(node: Mapping[str, Any], where: str) -> bool:
+    """Whether it is the run's data set, loss or model in a user's file: `custom` decides what of it may be imported."""
+    return where in custom.BASES and custom.is_custom(node)
 
 
 def _refusal(where: str, target: object) -> UserError:

@@ -1,8 +1,8 @@
-"""A loss in a file of the user's own: found, known by its content, imported. Nothing heavy before it is imported.
+"""A loss, a model or a data set in a file of the user's own: found, hashed, imported. Torch-free until a loss or model is imported.
 
-A configuration that somebody else wrote may name such a loss too. So that loading it runs nothing but a file that the user has: the file
+A configuration that somebody else wrote may name such a class too. So that loading it runs nothing but a file that the user has: the file
 lies in the working directory or in a folder of PYTHONPATH, its content has the recorded SHA-256, it defines the class at its top level, and
-what runs is the content that was hashed. The class derives from lossbench.losses.Loss.
+what runs is the content that was hashed.
 """
 
 import ast
@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Mapping
 from hashlib import sha256
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,26 +20,53 @@ from lossbench.errors import UserError, one_line, suggest
 
 SOURCE = "_sha256_"  # of the file, in the resolved configuration
 PLACE = "in the working directory or in a folder of PYTHONPATH"
+BASES = {
+    "data": ("lossbench.data.source", "Source"),
+    "loss": ("lossbench.losses", "Loss"),
+    "model": ("torch.nn", "Module"),
+}
+"""Group with an option `custom` -> the class that the user's class derives from."""
+_GUIDES = {"data": "data_set", "loss": "loss", "model": "model"}
 
 
-def complete(loss: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn the target of conf/loss/custom.yaml into what is built and the hash of its file; other losses stay as they are.
+def complete(node: Mapping[str, Any], group: str) -> dict[str, Any]:
+    """Replace `target` of a `custom` option by what is built and the hash of its file; other options stay as they are.
 
     Args:
-        loss: a composed node.
+        node: composed from conf/<group>.
+        group: data, loss or model.
 
     Raises:
         UserError: there is no such file or class.
     """
-    if "_target_" in loss or "target" not in loss:
-        return dict(loss)
-    target = loss["target"]
+    if "_target_" in node or "target" not in node:
+        return dict(node)
+    target = node["target"]
     if not is_target(target):
         raise UserError(
-            f"loss.target must be module.Class, the class being defined in module.py {PLACE}, got {target!r}"
+            f"{group}.target must be module.Class, the class being defined in module.py {PLACE}, got {target!r}"
         )
-    rest = {key: value for key, value in loss.items() if key != "target"}
+    rest = {key: value for key, value in node.items() if key != "target"}
     return {**rest, "_target_": target, SOURCE: hash_of(target)}
+
+
+def verify(config: Mapping[str, Any], run: object) -> None:
+    """Check that the user's files are those with which a run was planned; imports nothing.
+
+    Args:
+        config: resolved.
+        run: names the run in the message.
+
+    Raises:
+        UserError: a file is missing or has changed.
+    """
+    for group in BASES:
+        node = config[group]
+        if is_custom(node) and hash_of(node["_target_"]) != node[SOURCE]:
+            raise UserError(
+                f"the file of {group} {node['_target_']} has changed since {run} was planned; "
+                "restore it, or start a new run"
+            )
 
 
 def is_target(target: object) -> bool:
@@ -47,7 +75,7 @@ def is_target(target: object) -> bool:
 
 
 def is_custom(node: Mapping[str, Any]) -> bool:
-    """Whether a resolved node is well-formed as a loss of the user's own file; imports nothing."""
+    """Whether a resolved node names a class in a user's own file and its hash; imports nothing."""
     return is_target(node.get("_target_")) and bool(re.fullmatch(r"[0-9a-f]{64}", str(node.get(SOURCE))))
 
 
@@ -60,29 +88,31 @@ def hash_of(target: str) -> str:
     return sha256(_read(target)[1]).hexdigest()
 
 
-def load(target: str, expected: str | None = None) -> type[Any]:
+def load(target: str, expected: str | None = None, group: str = "loss") -> type[Any]:
     """Import a class from the user's own file.
 
     Args:
         target: module.Class.
         expected: the SHA-256 that the file must have; None takes it as it is.
+        group: data, loss or model.
 
     Raises:
-        UserError: the file is missing, another than expected, or fails; the class is no Loss.
+        UserError: the file is missing, has another hash or fails; the class does not derive from the group's base.
     """
     path, content = _read(target)
     name, _, class_name = target.partition(".")
     digest = sha256(content).hexdigest()
     if expected not in (None, digest):
         raise UserError(
-            f"{path} has changed (SHA-256 {digest[:8]}, planned with {str(expected)[:8]}); restore it, or start a new run"
+            f"{path} has changed (SHA-256 {digest[:8]}, planned with {str(expected)[:8]}); "
+            "restore it, or start a new run"
         )
-    from lossbench.losses import Loss  # torch: only when something is built
-
     found = getattr(_import(name, path, content, digest), class_name, None)
-    if not (isinstance(found, type) and issubclass(found, Loss) and found.__module__ == name):
+    home, base = BASES[group]  # losses and models import torch: only when one is built
+    parent: type[Any] = getattr(import_module(home), base)
+    if not (isinstance(found, type) and issubclass(found, parent) and found.__module__ == name):
         raise UserError(
-            f"{target} must be a class that derives from lossbench.losses.Loss (docs/add_a_loss.md), got {found!r}"
+            f"{target} must be a class that derives from {home}.{base} (docs/add_a_{_GUIDES[group]}.md), got {found!r}"
         )
     return found
 

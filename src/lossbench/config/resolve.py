@@ -83,8 +83,9 @@ def resolve(
     whole = {key: value for key, value in config.items() if key not in COMMAND_ONLY}
     whole["yardsticks"] = {name: dict(cache(load_yardstick, name)) for name in names}
     whole["augment"] = whole["augment"] or {}
-    if isinstance(whole["loss"], Mapping):
-        whole["loss"] = custom.complete(whole["loss"])
+    for group in custom.BASES:
+        if isinstance(whole[group], Mapping):
+            whole[group] = custom.complete(whole[group], group)
     check_targets(whole)
     try:
         check(whole)
@@ -181,11 +182,6 @@ def verify(run: RunDirectory, cache: Cache | None = None) -> None:
         raise UserError(
             f"the class embeddings of {run.path} have changed since it was planned ({run.config['embeddings']}, now {embeddings})"
         )
-    loss = run.config["loss"]
-    if custom.is_custom(loss) and cache(custom.hash_of, loss["_target_"]) != loss[custom.SOURCE]:
-        raise UserError(
-            f"the file of loss {loss['_target_']} has changed since {run.path} was planned; restore it, or start a new run"
-        )
     now = cache(fingerprint_of, run.config["data"])
     if now != run.config["fingerprint"]:
         raise UserError(
@@ -200,10 +196,12 @@ def verify_config(run: RunDirectory) -> None:
     Raises:
         UserError: says which of these fails and what to do.
     """
+    run.check_version()
     missing = [key for key in NEEDED if key not in run.config]
     if missing:
         raise UserError(f"{run.path / 'config.yaml'} lacks {', '.join(missing)}; plan the run again with train.py")
     check_targets(run.config)
     run.verify()
     check(run.config)
+    custom.verify(run.config, run.path)
     check_fit(run.config, task_of(run.config["data"]))

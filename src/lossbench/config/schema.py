@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from lossbench.config.custom import is_custom
 from lossbench.config.rules import RegionError, check_loss, check_task, tasks_of
 from lossbench.errors import InvalidCellError, UserError, suggest
 
@@ -243,7 +244,8 @@ FLAT = ("lossbench.models.linear.", "lossbench.models.mlp.")
 def _check_model(config: Mapping[str, Any]) -> None:
     data, model = config["data"], config["model"]
     for node in (model, model.get("backbone") or {}):
-        if str(node.get("_target_")).startswith(DEEP) and "image_size" not in data:
+        flat = "image_size" not in data and not is_custom(data)
+        if str(node.get("_target_")).startswith(DEEP) and flat:
             raise ValueError(
                 f"model={model['name']} takes colour images, and data={data['name']} has none; use model=mlp or model=linear"
             )

@@ -15,7 +15,7 @@ from typing import Any
 
 from lossbench.errors import UserError
 from lossbench.rundir.files import cannot_write, read_json, read_yaml, write_json, write_yaml
-from lossbench.rundir.identity import differences, identity, identity_hash
+from lossbench.rundir.identity import RESULT_VERSION, differences, identity, identity_hash, with_targets_of
 from lossbench.rundir.lock import Lock
 
 STATES = ("planned", "running", "done", "failed", "preempted", "cancelled", "invalid")
@@ -83,12 +83,26 @@ class RunDirectory:
         """The right to run this directory, as a context manager."""
         return Lock(self.path / "lock.json")
 
+    def check_version(self) -> None:
+        """Refuse a directory whose results are made in another way than this version of lossbench makes them.
+
+        Raises:
+            UserError: config.yaml has another result version, or none.
+        """
+        found = self.config.get("result_version")
+        if found != RESULT_VERSION:
+            raise UserError(
+                f"{self.path} was planned by another version of lossbench (result_version {found} in config.yaml, "
+                f"{RESULT_VERSION} here); start the run anew with train.py, it gets a directory of its own"
+            )
+
     def verify(self) -> None:
         """Check that config.yaml is the one the directory was planned with.
 
         Raises:
-            UserError: it was edited, or the directory was renamed.
+            UserError: it is of another version, it was edited, or the directory was renamed.
         """
+        self.check_version()
         full, shown = identity_hash(self.config), self.path.parent.name.rpartition("-")[2]
         seed = self.config.get("seed")
         if not re.fullmatch(r"[0-9a-f]{8,64}", shown) or not full.startswith(shown) or self.path.name != f"seed{seed}":
@@ -127,6 +141,8 @@ def plan(
 ) -> RunDirectory:
     """Find or create the directory of a configuration; the same identity gives the same directory.
 
+    Where a class of lossbench has moved to another module since, config.yaml is brought up to date.
+
     Args:
         config: resolved and checked, with its data fingerprint.
         runs_dir: the root of all runs.
@@ -149,11 +165,19 @@ def plan(
         run.path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise cannot_write(run.path, error) from error
-    if not (run.path / "config.yaml").exists():
-        write_yaml(run.path / "config.yaml", dict(config))
+    _write_config(run, config)
     if not run.status:
         run.set_status("planned", command=command or [], platform=platform.platform())
     return run
+
+
+def _write_config(run: RunDirectory, config: Mapping[str, Any]) -> None:
+    """Write config.yaml; one that is there keeps its settings and gets the present modules of lossbench's classes."""
+    path, whole = run.path / "config.yaml", {**config, "result_version": RESULT_VERSION}
+    if path.exists() and (whole := with_targets_of(config, run.config)) == run.config:
+        return
+    write_yaml(path, whole)
+    vars(run).pop("config", None)  # read before
 
 
 def _place(config: Mapping[str, Any], runs_dir: Path) -> RunDirectory:

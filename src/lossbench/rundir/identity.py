@@ -88,6 +88,28 @@ def identity_hash(config: Mapping[str, Any]) -> str:
     return sha256(json.dumps(identity(config), sort_keys=True).encode()).hexdigest()
 
 
+def with_targets_of(now: Any, config: Any) -> Any:
+    """Copy a configuration, with the targets of another one where both name the same class of lossbench.
+
+    Args:
+        now: the configuration whose targets are up to date.
+        config: the one to copy.
+    """
+    if isinstance(config, list) and isinstance(now, list):
+        return [with_targets_of(*pair) for pair in zip(now, config, strict=True)] if len(now) == len(config) else config
+    if not isinstance(config, Mapping) or not isinstance(now, Mapping):
+        return config
+    copied = {key: with_targets_of(now.get(key), item) for key, item in config.items()}
+    if "_target_" in config and _class(config["_target_"]) == _class(now.get("_target_")):
+        copied["_target_"] = now["_target_"]
+    return copied
+
+
+def _class(target: object) -> object:
+    """The name of a class of lossbench without its module; other targets whole."""
+    return target.rpartition(".")[2] if isinstance(target, str) and target.startswith(OWN) else target
+
+
 def differences(ours: object, theirs: object, path: str = "") -> list[str]:
     """List where two identities differ, one clause for each key."""
     if isinstance(ours, dict) and isinstance(theirs, dict):
@@ -102,8 +124,8 @@ def differences(ours: object, theirs: object, path: str = "") -> list[str]:
 def _canonical(value: Any) -> Any:
     if isinstance(value, Mapping):
         kept = {str(key): _canonical(item) for key, item in value.items() if item is not None}
-        if str(kept.get("_target_")).startswith(OWN):
-            kept["_target_"] = kept["_target_"].rpartition(".")[2]
+        if "_target_" in kept:
+            kept["_target_"] = _class(kept["_target_"])
         return kept
     if isinstance(value, list | tuple):
         return [_canonical(item) for item in value]

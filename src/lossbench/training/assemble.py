@@ -112,7 +112,8 @@ def build_backbone(node: Mapping[str, Any], input_shape: Sequence[int], num_clas
     Raises:
         UserError: the model has no features.
     """
-    backbone = seeded(0, "backbone", node, "model.backbone", input_shape=input_shape, num_classes=num_classes)
+    offer = {"input_shape": input_shape, "num_classes": num_classes}
+    backbone = seeded(0, "backbone", node, "model.backbone", offer)
     if not hasattr(backbone, "features"):
         raise UserError(
             f"model.backbone={node.get('name', node['_target_'])} has no features; use one of resnet18, resnet34, resnet50, timm"
@@ -134,25 +135,22 @@ def build_model(
         weight: initial weights (C, D) that the data bring, for model.weight=data.
     """
     node, seed = {key: value for key, value in config["model"].items() if key != "backbone"}, config["seed"]
-    shape: dict[str, Any] = {}
     head, file = config.get("head"), config.get("embeddings")
     rows = read_embeddings(Path(file["path"]), num_classes) if file else None
     given = (head or {}).get("num_features") or num_classes if rows is None else rows.shape[1]
-    if str(node["_target_"]).startswith("lossbench."):
-        shape = {"input_shape": input_shape, "num_classes": given}
+    initial: dict[str, Any] = {}
     if node.get("weight") == "data":
         if weight is None:
             raise UserError(
                 f"model.weight=data: data={config['data']['name']} brings no initial weights; use model.weight=null"
             )
-        shape["weight"] = weight
-    model = seeded(seed, "model", node, "model", **shape)
+        initial["weight"] = weight
+    model = seeded(seed, "model", node, "model", {"input_shape": input_shape, "num_classes": given}, **initial)
     if rows is not None:
         return nn.Sequential(model, ClassEmbeddings(rows))
     if head is None:
         return model
-    width = {"num_features": given} if "num_features" in head else {}
-    return nn.Sequential(model, seeded(seed, "head", head, "head", num_classes=num_classes, **width))
+    return nn.Sequential(model, seeded(seed, "head", head, "head", {"num_features": given, "num_classes": num_classes}))
 
 
 def build_loss(seed: int, node: Mapping[str, Any], data: DataModule, where: str = "loss") -> Any:
@@ -170,17 +168,19 @@ def build_loss(seed: int, node: Mapping[str, Any], data: DataModule, where: str 
                 f"{where}.class_counts=null counts the training split, which has no {missing}; give one number > 0 for each class"
             )
         counted = {"class_counts": counts.tolist()}
-    return seeded(seed, "loss", node, where, **counted)
+    return seeded(seed, "loss", node, where, {"num_classes": data.source.num_classes}, **counted)
 
 
-def seeded(seed: int, stream: str, node: Mapping[str, Any], where: str, **extra: Any) -> Any:
+def seeded(
+    seed: int, stream: str, node: Mapping[str, Any], where: str, offer: Mapping[str, object] | None = None, **extra: Any
+) -> Any:
     """Build a module with random numbers of its own, leaving everybody else's untouched."""
     before = torch.get_rng_state()
     torch.default_generator.manual_seed(
         derive(seed, stream)
     )  # torch.manual_seed costs 0.9 ms where CUDA is installed but absent
     try:
-        return build(node, where, **extra)
+        return build(node, where, offer=offer, **extra)
     finally:
         torch.set_rng_state(before)
 

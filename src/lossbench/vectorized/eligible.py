@@ -4,7 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from lossbench.config.resolve import task_of
+from lossbench.config.resolve import build_source
+from lossbench.data.images.source import ImageSource
 
 # Settings that stacked runs may have of their own; everything else must be the same.
 OWN = ("seed", "loss", "study", "command")
@@ -46,10 +47,11 @@ def why_not(config: Mapping[str, Any]) -> str | None:
         return f"callbacks={','.join(config['callbacks'])}: callbacks progress one run"
     if config["augment"]:
         return "augment: images are varied one run at a time; augment=none, or model=linear_probe on images"
-    if "image_size" in config["data"] and "backbone" not in config["model"]:
+    source = build_source(config["data"])
+    if isinstance(source, ImageSource) and "backbone" not in config["model"]:
         return f"data={config['data']['name']}: images are decoded one run at a time; model=linear_probe computes their features once"
-    if (task := task_of(config["data"])) != "classification":
-        return f"data={config['data']['name']}: its task is {task}, and stacked runs are classifiers"
+    if source.task != "classification":
+        return f"data={config['data']['name']}: its task is {source.task}, and stacked runs are classifiers"
     if not str(config["scheduler"]["_target_"]).startswith("lossbench.training.schedules.") or config["scheduler"][
         "_target_"
     ].endswith(".Finetune"):
