@@ -47,7 +47,7 @@ def toy_sweep(runs: int, vectorized: bool) -> float:
     from hydra.types import RunMode
 
     from lossbench.launch.local import run_here
-    from lossbench.launch.plan import sweep
+    from lossbench.launch.sweep import sweep
     from lossbench.vectorized.launch import run_stacked
 
     launch: Callable[[Sequence[RunDirectory], SweepProgress], None] = run_stacked if vectorized else run_here

@@ -1,6 +1,7 @@
 """Interrupt runs on a SLURM in every way and compare them with one that was left alone: python scripts/soak.py [N].
 
-Requeueing, a user's signal, a preemption, SIGKILL of the task, the time limit (it takes minutes), in a random mix, up to three times a run.
+Requeueing, a user's signal, a preemption, SIGKILL of the task, the time limit (it takes minutes), in a random mix, up to
+three times a run.
 """
 
 import argparse
@@ -16,7 +17,8 @@ from pathlib import Path
 from bench_runs import plan_words
 
 from lossbench.errors import UserError, exit_on_user_error
-from lossbench.launch.slurm.script import Resources, job_script
+from lossbench.launch.slurm.resources import Resources
+from lossbench.launch.slurm.script import job_script
 from lossbench.training.callbacks.checkpoint import read_checkpoint
 
 WORDS = ("data=digits", "trainer=cpu", "model.dropout=0.3", "loss=cosine_xent_head", "logger=none")
@@ -25,32 +27,48 @@ WAYS = ("requeue", "signal", "preemption", "kill", "time limit")
 
 def main() -> None:
     """Parse, interrupt, compare, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("count", type=int, nargs="?", default=20, help="how many runs")
-    parser.add_argument("--epochs", type=int, default=1200, help="of each run")
-    parser.add_argument("--seed", type=int, default=0, help="of the random mix")
-    given = parser.parse_args()
+    given = parse()
     rng = random.Random(given.seed)
     with tempfile.TemporaryDirectory() as folder:
         whole = Soaked(Path(folder) / "whole", given.epochs)
         whole.bring((), rng)
         good = 0
         for k in range(given.count):
-            soaked, began = Soaked(Path(folder) / str(k), given.epochs), time.monotonic()
-            seen = soaked.bring([rng.choice(WAYS) for _ in range(rng.randint(1, 3))], rng)
-            same = soaked.fingerprint() == whole.fingerprint()
+            soaked = Soaked(Path(folder) / str(k), given.epochs)
+            same, line = interrupt_and_compare(soaked, whole, rng)
             good += same
-            what = f"last resumed at step {(soaked.run.result() or {})['resumed_at']}, {time.monotonic() - began:.0f} s"
-            print(
-                f"{k + 1}/{given.count} {', '.join(seen)}: {'identical' if same else 'DIFFERENT'}, {what}", flush=True
-            )
+            print(f"{k + 1}/{given.count} {line}", flush=True)
     print(f"{good} of {given.count} bit-identical")
     if good < given.count:
         raise UserError(f"{given.count - good} interrupted runs differ from the one that was left alone")
 
 
+def parse() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("count", type=int, nargs="?", default=20, help="how many runs")
+    parser.add_argument("--epochs", type=int, default=1200, help="of each run")
+    parser.add_argument("--seed", type=int, default=0, help="of the random mix")
+    return parser.parse_args()
+
+
+def interrupt_and_compare(soaked: "Soaked", whole: "Soaked", rng: random.Random) -> tuple[bool, str]:
+    """Interrupt a run up to three times; give whether it ends bit-identical, and a line about it."""
+    began = time.monotonic()
+    seen = soaked.bring([rng.choice(WAYS) for _ in range(rng.randint(1, 3))], rng)
+    same = soaked.fingerprint() == whole.fingerprint()
+    step, seconds = (soaked.run.result() or {})["resumed_at"], time.monotonic() - began
+    verdict = "identical" if same else "DIFFERENT"
+    return same, f"{', '.join(seen)}: {verdict}, last resumed at step {step}, {seconds:.0f} s"
+
+
 class Soaked:
-    """A run, and the job that it is now."""
+    """A run, and its SLURM job.
+
+    Args:
+        runs: root of its run directory.
+        epochs: that it trains.
+    """
 
     def __init__(self, runs: Path, epochs: int) -> None:
         self.run = plan_words([*WORDS, f"trainer.max_epochs={epochs}", f"runs_dir={runs}"])
@@ -59,7 +77,7 @@ class Soaked:
         self.job = ""
 
     def bring(self, ways: Sequence[str], rng: random.Random) -> list[str]:
-        """Run to the end, interrupted in these ways; give those that found it running."""
+        """Run to the end, interrupted in these ways; give those that came while it ran."""
         seen: list[str] = []
         self.submit()
         for way in ways:
@@ -76,42 +94,44 @@ class Soaked:
 
     def submit(self) -> None:
         """Start it, or go on with it."""
-        self.job = cache("sbatch", "--parsable", str(self.run.path / "job.sh"))
+        self.job = slurm("sbatch", "--parsable", str(self.run.path / "job.sh"))
 
     def interrupt(self, way: str) -> None:
-        """Interrupt it and see that it goes on."""
+        """Interrupt it, and wait until it no longer runs."""
         if way == "kill":
-            os.kill(self.run.status["pid"], signal.SIGKILL)
-            self.until(lambda: self.state() not in ("RUNNING", "COMPLETING"), 60)
-            self.submit()
+            self.kill()
             return
         if way == "preemption":
-            node = cache("squeue", "-h", "-j", self.job, "-o", "%N")
-            cache(
-                "sbatch",
-                "--partition=high",
-                f"--nodelist={node}",
-                "--cpus-per-task=4",
-                "--output=/dev/null",
-                "--wrap=sleep 1",
-            )
+            self.preempt()
         commands = {
             "requeue": ("scontrol", "requeue", self.job),
             "signal": ("scancel", "--signal=USR1", self.job),
             "time limit": ("scontrol", "update", f"JobId={self.job}", "TimeLimit=1"),
         }
         if way in commands:
-            cache(*commands[way])
+            slurm(*commands[way])
         self.until(lambda: self.state() != "RUNNING", 240)
-        cache("scontrol", "update", f"JobId={self.job}", "TimeLimit=10")
+        slurm("scontrol", "update", f"JobId={self.job}", "TimeLimit=10")
+
+    def kill(self) -> None:
+        """Kill its process, and submit it again."""
+        os.kill(self.run.status["pid"], signal.SIGKILL)
+        self.until(lambda: self.state() not in ("RUNNING", "COMPLETING"), 60)
+        self.submit()
+
+    def preempt(self) -> None:
+        """Submit a job with a higher priority to its node."""
+        node = slurm("squeue", "-h", "-j", self.job, "-o", "%N")
+        options = ("--partition=high", f"--nodelist={node}", "--cpus-per-task=4", "--output=/dev/null")
+        slurm("sbatch", *options, "--wrap=sleep 1")
 
     def rows(self) -> int:
         """Rows of the history, which grow while it trains."""
         return self.run.metrics_path.read_bytes().count(b"\n") if self.run.metrics_path.exists() else 0
 
     def state(self) -> str:
-        """What the queue says of the job; nothing once it is over."""
-        return cache("squeue", "-h", "-j", self.job, "-o", "%T")
+        """The job's state in the queue; empty once it is over."""
+        return slurm("squeue", "-h", "-j", self.job, "-o", "%T")
 
     def until(self, happened: Callable[[], bool], seconds: float) -> None:
         """Wait for something, or for the end of the run."""
@@ -127,15 +147,12 @@ class Soaked:
         """Weights, history without the clock, and metrics, bit for bit."""
         weights = read_checkpoint(self.run.checkpoint("last"))["state_dict"]
         rows = [row for row in self.run.metrics_path.read_text().splitlines() if "steps_per_second" not in row]
-        return (
-            {name: tensor.numpy().tobytes() for name, tensor in weights.items()},
-            rows,
-            (self.run.result() or {})["metrics"],
-        )
+        exact = {name: tensor.numpy().tobytes() for name, tensor in weights.items()}
+        return exact, rows, (self.run.result() or {})["metrics"]
 
 
-def cache(*words: str) -> str:
-    """Run a command of SLURM."""
+def slurm(*words: str) -> str:
+    """Run a command of SLURM and give what it prints."""
     try:
         return subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
     except FileNotFoundError as error:

@@ -1,14 +1,11 @@
 """hydra/launcher=process as a user types it."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from conftest import ROOT, plan_run
@@ -16,8 +13,6 @@ from moods import CAT, moody
 from run_files import assert_same
 from typed import TYPED, assert_one_line, command
 
-from lossbench.launch import processes as module
-from lossbench.launch.processes import last_lines
 from lossbench.rundir.directory import RunDirectory
 
 TRAIN = str(ROOT / "train.py")
@@ -148,53 +143,3 @@ def test_a_mistake_is_one_line(tmp_path: Path, words: tuple[str, ...], mentions:
     python = Path(sys.executable).parent  # and nothing else: no SLURM
     done = command(TRAIN, "-m", "seed=0,1", *words, runs=tmp_path, env={"PATH": str(python)})
     assert_one_line(done.returncode, done.stderr, *mentions)
-
-
-def test_the_end_of_a_log_is_read_without_the_rest(tmp_path: Path) -> None:
-    log = tmp_path / "train.log"
-    assert last_lines(log) == []
-    log.write_text("x" * 100_000 + "\none\n\ntwo\nthree\n")
-    assert last_lines(log) == ["one", "two", "three"]
-    assert os.path.getsize(log) > 100_000
-
-
-def test_no_two_runs_are_given_the_same_gpu(
-    planned: Callable[..., RunDirectory], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Three GPUs, which stand-ins for the jobs only name."""
-    pair, one, cpu, many = (
-        planned("data=digits", f"seed={seed}", *words)
-        for seed, words in enumerate(
-            (
-                ("trainer.devices=2", "trainer.strategy=ddp"),
-                (),
-                ("trainer=cpu",),
-                ("trainer.devices=4", "trainer.strategy=ddp"),
-            )
-        )
-    )
-    monkeypatch.setattr(module, "visible_gpus", lambda: ["4", "6", "7"])
-    monkeypatch.setattr(module, "cores", lambda most: 8)
-    monkeypatch.setattr(module.sys, "executable", "/bin/true")
-    leased: list[tuple[str, str]] = []
-    popen = subprocess.Popen
-
-    def started(words: list[str], *, env: dict[str, str], **options: Any) -> subprocess.Popen[bytes]:
-        leased.append((env["CUDA_VISIBLE_DEVICES"], env["OMP_NUM_THREADS"]))
-        return popen(words, env=env, **options)
-
-    monkeypatch.setattr(module.subprocess, "Popen", started)
-    pool = module._Pool(4)
-    pool.start(pair)
-    assert not pool.has_room(many)
-    pool.start(one)
-    assert not pool.has_room(one)
-    assert pool.has_room(cpu)
-    pool.start(cpu)
-    while len(pool.gpus) < 3:
-        pool.ended()
-    pool.start(many)  # more than there are: all of them, and the run says so itself
-    assert [gpus for gpus, _ in leased] == ["4,6", "7", "", leased[3][0]]
-    assert set(leased[3][0].split(",")) == {"4", "6", "7"}
-    assert {threads for _, threads in leased} == {"2"}
-    pool.stop(signal.SIGTERM)

@@ -30,7 +30,7 @@ class ProcessLauncher(Launcher):
         """Refuse Hydra's own way of launching, which knows overrides and no run directories."""
         raise UserError("hydra/launcher=process needs hydra/sweeper=compare, the default; leave hydra/sweeper out")
 
-    def suits(self, config: Mapping[str, Any]) -> None:
+    def check_supported(self, config: Mapping[str, Any]) -> None:
         """Refuse what this machine cannot run."""
         require_gpu(config["trainer"]["accelerator"])
         if config["trainer"]["num_nodes"] > 1:

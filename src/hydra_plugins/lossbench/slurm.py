@@ -18,7 +18,7 @@ class SlurmLauncher(Launcher):
     Args:
         wait: whether to wait; otherwise the jobs are named, and the same command attaches to them later.
         poll_seconds: between two looks at the queue.
-        resources: what a run asks for: `lossbench.launch.slurm.script.Resources`.
+        resources: what a run asks for: `lossbench.launch.slurm.resources.Resources`.
     """
 
     def __init__(self, wait: bool = True, poll_seconds: float = 5.0, **resources: Any) -> None:
@@ -31,13 +31,13 @@ class SlurmLauncher(Launcher):
         """Refuse Hydra's own way of launching, which knows overrides and no run directories."""
         raise UserError("hydra/launcher=slurm needs hydra/sweeper=compare, the default; leave hydra/sweeper out")
 
-    def suits(self, config: Mapping[str, Any]) -> None:
-        """Everything may run on a cluster: what a node lacks is said there."""
+    def check_supported(self, config: Mapping[str, Any]) -> None:
+        """Nothing to refuse here: each job checks what its node has."""
 
     def run_directories(self, runs: Sequence[RunDirectory], progress: SweepProgress) -> None:
         """Bring planned directories to their results."""
         from lossbench.launch.slurm.launch import run_on_slurm
-        from lossbench.launch.slurm.script import Resources
+        from lossbench.launch.slurm.resources import Resources
 
         if not isinstance(self.wait, bool):
             raise UserError(f"hydra.launcher.wait must be true or false, got {self.wait!r}")

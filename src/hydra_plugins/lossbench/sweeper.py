@@ -49,7 +49,7 @@ class CompareSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> None:
         """Expand, compose, plan, run what is missing, report."""
         from lossbench.launch.local import check_one_process, run_here
-        from lossbench.launch.plan import sweep
+        from lossbench.launch.sweep import sweep
 
         # Hydra's own launcher composes every job anew and stops at the first that fails; in its place run_here does what it promises.
         launch = (
@@ -60,5 +60,5 @@ class CompareSweeper(Sweeper):
                 f"hydra/launcher={type(self.launcher).__name__} does not know run directories; Available: {LAUNCHERS}"
             )
         given = [f"{key}={value}" for key, value in self.params.items()] + arguments
-        suits = getattr(self.launcher, "suits", check_one_process)
-        sweep(given, self.context.config_loader, self.master, launch, self.question, sys.argv, suits)
+        check_supported = getattr(self.launcher, "check_supported", check_one_process)
+        sweep(given, self.context.config_loader, self.master, launch, self.question, sys.argv, check_supported)

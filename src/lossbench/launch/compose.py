@@ -14,12 +14,13 @@ from lossbench.launch.expand import Job, Part
 class Composer:
     """Compose the jobs of a multirun: the same as composing each by itself, but a hundred times faster.
 
-    A plain value (a number, a word, a list of them) is set on a copy of a composed configuration that differs in nothing else. Composed
-    by itself is a job whose value replaces a whole node, or whose key an interpolation anywhere may mean.
+    A plain value (a number, a word, a list of them) is set on a copy of a composed configuration that differs in
+    nothing else. A job is composed by itself where its value replaces a whole node, or where an interpolation anywhere
+    in the configuration may refer to its key.
 
     Args:
         loader: Hydra's.
-        master: the configuration of the multirun itself, which knows Hydra's own overrides.
+        master: the configuration of the multirun itself, with Hydra's own overrides.
     """
 
     def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
@@ -54,8 +55,9 @@ class Composer:
 
 def _can_be_set(template: dict[str, Any], part: Part, interpolations: str) -> bool:
     parent, name = _parent(template, str(part.key))
-    meant = any(step in interpolations for step in str(part.key).split("."))
-    return isinstance(parent, dict) and name in parent and not isinstance(parent[name], dict) and not meant
+    if any(step in interpolations for step in str(part.key).split(".")):  # one of them may refer to the key
+        return False
+    return isinstance(parent, dict) and name in parent and not isinstance(parent[name], dict)
 
 
 def _parent(config: dict[str, Any], key: str) -> tuple[Any, str]:

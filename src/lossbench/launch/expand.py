@@ -48,7 +48,7 @@ class Job:
 
     @property
     def label(self) -> str:
-        """What tells it from the other jobs."""
+        """The swept values, which differ between the jobs."""
         return " ".join(part.text for part in self.parts if part.swept) or "the only run"
 
 
@@ -57,7 +57,7 @@ def expand(arguments: Sequence[str], loader: ConfigLoader) -> list[Job]:
 
     Args:
         arguments: overrides, some of them sweeps such as a=1,2 or a=range(5); of a key given twice the last counts.
-        loader: Hydra's, which knows the groups.
+        loader: Hydra's, for the names of the groups.
 
     Returns:
         The jobs, at least one.
@@ -77,29 +77,44 @@ def expand(arguments: Sequence[str], loader: ConfigLoader) -> list[Job]:
 
 
 def _column(override: Override, loader: ConfigLoader) -> list[Part]:
-    key = override.get_key_element()
+    """Give an override's parts: one for each of its values."""
     if not override.is_sweep_override():
-        text = (
-            key
-            if override.is_delete() and override.value_type is None
-            else f"{key}={override.get_value_element_as_str()}"
-        )
-        return [Part(text, None, None, swept=False)]
+        return [Part(_text(override), None, None, swept=False)]
+    key, sets_value = override.get_key_element(), _sets_value(override, loader)
+    parts = []
+    for element in _elements(override):
+        text = f"{key}={Override._get_value_element_as_str(element)}"
+        set_key = key if sets_value and _is_plain(element) else None
+        parts.append(Part(text, set_key, _value(element), swept=True))
+    return parts
+
+
+def _text(override: Override) -> str:
+    key = override.get_key_element()
+    if override.is_delete() and override.value_type is None:
+        return key
+    return f"{key}={override.get_value_element_as_str()}"
+
+
+def _elements(override: Override) -> list[Any]:
+    """List the values of a sweep.
+
+    Raises:
+        UserError: they cannot be listed, or there is none.
+    """
+    line = override.input_line
     if not override.is_discrete_sweep():
-        raise UserError(
-            f"{override.input_line}: an interval has no end of values; list them (a,b,c) or use range(start,stop,step)"
-        )
-    plain = (
-        override.type is OverrideType.CHANGE and not override.is_hydra_override() and not loader.get_group_options(key)
-    )
+        raise UserError(f"{line}: an interval has no end of values; list them (a,b,c) or use range(start,stop,step)")
     elements: list[Any] = list(override.sweep_iterator())
     if not elements:
-        raise UserError(f"{override.input_line} gives no value at all; range(start,stop,step) leaves the stop out")
-    texts = (Override._get_value_element_as_str(element) for element in elements)
-    return [
-        Part(f"{key}={text}", key if plain and _is_plain(element) else None, _value(element), swept=True)
-        for element, text in zip(elements, texts, strict=True)
-    ]
+        raise UserError(f"{line} gives no value at all; range(start,stop,step) leaves the stop out")
+    return elements
+
+
+def _sets_value(override: Override, loader: ConfigLoader) -> bool:
+    """Whether an override changes a key that is there already, rather than choosing from a group."""
+    changes = override.type is OverrideType.CHANGE and not override.is_hydra_override()
+    return changes and not loader.get_group_options(override.get_key_element())
 
 
 def _is_plain(element: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Runs one after another in this process."""
+"""Runs one after another in this process. Torch-free until one starts."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -8,11 +8,11 @@ from typing import Any
 from lossbench.errors import OwnedError, Stopped, UserError, one_line
 from lossbench.hardware import require_gpu
 from lossbench.job.start import bring_to_result
-from lossbench.launch.progress import SweepProgress
+from lossbench.launch.progress import SweepProgress, number_of_runs
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.files import cannot_write
 
-POLL_SECONDS = 1.0  # between two looks at runs that other processes have
+POLL_SECONDS = 1.0  # between two tries to lock runs that other processes own
 
 
 def check_one_process(config: Mapping[str, Any]) -> None:
@@ -25,8 +25,8 @@ def check_one_process(config: Mapping[str, Any]) -> None:
     require_gpu(trainer["accelerator"])
     if trainer["devices"] * trainer["num_nodes"] > 1:
         raise UserError(
-            f"trainer.devices={trainer['devices']}, trainer.num_nodes={trainer['num_nodes']}: this launcher is one process; "
-            "use hydra/launcher=process on this machine, hydra/launcher=slurm on a cluster"
+            f"trainer.devices={trainer['devices']}, trainer.num_nodes={trainer['num_nodes']}: this launcher is one "
+            "process; use hydra/launcher=process on this machine, hydra/launcher=slurm on a cluster"
         )
 
 
@@ -35,51 +35,48 @@ def run_here(runs: Sequence[RunDirectory], progress: SweepProgress) -> None:
 
     Args:
         runs: planned directories.
-        progress: is told how each goes.
+        progress: counts and prints how each ends.
 
     Raises:
-        KeyboardInterrupt: the user wants all of it to stop.
-        SystemExit: a signal does.
+        KeyboardInterrupt: after Ctrl-C.
+        SystemExit: after a signal.
     """
-    owned = [run for run in runs if not _tried(run, progress)]
+    owned = [run for run in runs if not _finish(run, progress)]
     if owned:
-        progress.say(
-            f"waiting for {len(owned)} {'run' if len(owned) == 1 else 'runs'} of other processes, for example {owned[0].path}"
-        )
+        progress.say(f"waiting for {number_of_runs(len(owned))} of other processes, for example {owned[0].path}")
     while owned:
         time.sleep(POLL_SECONDS)
-        owned = [run for run in owned if not _tried(run, progress)]
+        owned = [run for run in owned if not _finish(run, progress)]
 
 
-def _tried(run: RunDirectory, progress: SweepProgress) -> bool:
-    """Bring one run to its result; False where another process has it."""
+def _finish(run: RunDirectory, progress: SweepProgress) -> bool:
+    """Bring one run to its result or its failure; False where another process owns it."""
     progress.started(run)
     try:
         result, reason = _attempt(run)
     except OwnedError:
-        progress.left()
+        progress.postponed()
         return False
     progress.finished(run, result, reason)
     return True
 
 
 def _attempt(run: RunDirectory) -> tuple[dict[str, Any] | None, str | None]:
+    """Give the result, or the reason why there is none."""
     try:
-        return _quietly(run), None
-    except OwnedError:
+        return _logged(run), None
+    except (OwnedError, Stopped):
         raise
     except UserError as error:
         return None, one_line(error)
     except SystemExit as error:
-        if isinstance(error, Stopped):
-            raise
         return None, str(run.status.get("reason", f"called sys.exit({error.code})"))
-    except Exception as error:  # whatever it was, it has been written to train.log and is listed at the end
+    except Exception as error:  # train.log has the traceback, and the sweep lists the reason at its end
         return None, f"{type(error).__name__}: {one_line(error)}"
 
 
-def _quietly(run: RunDirectory) -> dict[str, Any]:
-    """What the run prints goes to its train.log."""
+def _logged(run: RunDirectory) -> dict[str, Any]:
+    """Run it; what it prints goes to its train.log."""
     try:
         log = open(run.log_path, "a")  # noqa: SIM115 - closed below; opening alone can fail for want of space
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What the launcher does with SLURM's answers; SLURM's commands are stand-ins that note what they are asked."""
+"""What the launcher does with SLURM's answers; SLURM's commands are stand-ins that record their calls."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,72 +7,76 @@ import pytest
 
 from lossbench.errors import UserError
 from lossbench.launch.progress import SweepProgress
-from lossbench.launch.slurm.launch import _ask_what_to_do, _Queue, run_on_slurm
-from lossbench.launch.slurm.script import Resources
+from lossbench.launch.slurm.arrays import JobArrays
+from lossbench.launch.slurm.launch import offer_to_cancel, run_on_slurm
+from lossbench.launch.slurm.resources import Resources
 from lossbench.rundir.directory import RunDirectory
 
 Planned = Callable[..., RunDirectory]
+Slurm = Callable[..., Path]
 
 
 @pytest.fixture
-def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
-    """Make a command say something."""
-    commands, asked = tmp_path / "bin", tmp_path / "asked"
+def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Slurm:
+    """Make a command print a text; the calls of all are written to the file that is returned."""
+    commands, calls = tmp_path / "bin", tmp_path / "calls"
     commands.mkdir()
-    asked.touch()
+    calls.touch()
     monkeypatch.setenv("PATH", f"{commands}:/usr/bin:/bin")
 
-    def says(name: str, text: str, code: int = 0) -> Path:
-        (tmp_path / f"{name}.says").write_text(f"{text}\n" if text else "")
-        where = f"cat {tmp_path / name}.says >&{1 + (code > 0)}"
-        (commands / name).write_text(f'#!/bin/sh\necho {name} "$@" >> {asked}\n{where}\nexit {code}\n')
+    def prints(name: str, text: str, code: int = 0) -> Path:
+        (tmp_path / f"{name}.text").write_text(f"{text}\n" if text else "")
+        answer = f"cat {tmp_path / name}.text >&{1 + (code > 0)}"
+        (commands / name).write_text(f'#!/bin/sh\necho {name} "$@" >> {calls}\n{answer}\nexit {code}\n')
         (commands / name).chmod(0o755)
-        return asked
+        return calls
 
     for name in ("sbatch", "squeue", "scontrol", "scancel"):
-        says(name, "")
-    return says
+        prints(name, "")
+    return prints
 
 
-def watch_of(runs: list[RunDirectory]) -> SweepProgress:
+def progress_of(runs: list[RunDirectory]) -> SweepProgress:
     return SweepProgress({run: f"seed={k}" for k, run in enumerate(runs)}, runs, "test/accuracy")
 
 
+def submitted(calls: Path) -> int:
+    return calls.read_text().count("sbatch --parsable ")
+
+
 def test_what_slurm_has_already_is_not_submitted_again(
-    planned: Planned, slurm: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+    planned: Planned, slurm: Slurm, capsys: pytest.CaptureFixture[str]
 ) -> None:
     runs = [planned("data=digits", f"seed={seed}") for seed in range(3)]
     slurm("sbatch", "17;cluster")
     slurm("scontrol", "MaxArraySize = 3")
-    asked, progress = slurm("squeue", ""), watch_of(runs)
+    calls, progress = slurm("squeue", ""), progress_of(runs)
     run_on_slurm(runs, progress, Resources(), wait=False)
-    assert asked.read_text().count("sbatch --parsable ") == 2  # two tasks, which is one below MaxArraySize, and one
-    arrays = {
-        path.parent.name: path.read_text().splitlines() for path in runs[0].path.parents[1].glob(".slurm/*/runs.txt")
-    }
-    assert sorted(line for lines in arrays.values() for line in lines) == sorted(
-        str(run.path.absolute()) for run in runs
-    )
-    slurm(
-        "squeue",
-        "\n".join(f"{name}|17|{k}|PENDING|Resources" for name, lines in arrays.items() for k in range(len(lines))),
-    )
+    assert submitted(calls) == 2  # two tasks, which is one below MaxArraySize, and one
+    files = runs[0].path.parents[1].glob(".slurm/*/runs.txt")
+    arrays = {path.parent.name: path.read_text().splitlines() for path in files}
+    listed = sorted(line for lines in arrays.values() for line in lines)
+    assert listed == sorted(str(run.path.absolute()) for run in runs)
+
+    queue = [f"{name}|17|{k}|PENDING|Resources" for name, lines in arrays.items() for k in range(len(lines))]
+    slurm("squeue", "\n".join(queue))
     run_on_slurm(runs, progress, Resources(), wait=False)
-    assert asked.read_text().count("sbatch --parsable ") == 2
+    assert submitted(calls) == 2
     assert "3 of 3 runs are in SLURM's queue already" in capsys.readouterr().out
+
     slurm("squeue", "")  # gone without a result: submitted again
     run_on_slurm(runs, progress, Resources(), wait=False)
-    assert asked.read_text().count("sbatch --parsable ") == 4
+    assert submitted(calls) == 4
 
 
-def test_a_queue_that_does_not_answer_submits_nothing(planned: Planned, slurm: Callable[..., Path]) -> None:
+def test_a_queue_that_does_not_answer_submits_nothing(planned: Planned, slurm: Slurm) -> None:
     runs = [planned("data=digits")]
     slurm("sbatch", "17")
-    run_on_slurm(runs, watch_of(runs), Resources(), wait=False)
-    asked = slurm("squeue", "slurm_load_jobs error: Unable to contact slurm controller", 1)
+    run_on_slurm(runs, progress_of(runs), Resources(), wait=False)
+    calls = slurm("squeue", "slurm_load_jobs error: Unable to contact slurm controller", 1)
     with pytest.raises(UserError, match=r"^squeue fails: slurm_load_jobs error"):
-        run_on_slurm(runs, watch_of(runs), Resources(), wait=False)
-    assert asked.read_text().count("sbatch --parsable ") == 1
+        run_on_slurm(runs, progress_of(runs), Resources(), wait=False)
+    assert submitted(calls) == 1
 
 
 @pytest.mark.parametrize(
@@ -80,7 +84,7 @@ def test_a_queue_that_does_not_answer_submits_nothing(planned: Planned, slurm: C
 )
 def test_ctrl_c_leaves_the_jobs_unless_the_user_cancels_them(
     planned: Planned,
-    slurm: Callable[..., Path],
+    slurm: Slurm,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     terminal: bool,
@@ -89,32 +93,32 @@ def test_ctrl_c_leaves_the_jobs_unless_the_user_cancels_them(
 ) -> None:
     run = planned("data=digits")
     slurm("sbatch", "17")
-    run_on_slurm([run], watch_of([run]), Resources(), wait=False)
+    run_on_slurm([run], progress_of([run]), Resources(), wait=False)
     (array,) = run.path.parents[1].glob(".slurm/lossbench-*")
-    asked = slurm("squeue", f"{array.name}|17|0|RUNNING|None")
+    calls = slurm("squeue", f"{array.name}|17|0|RUNNING|None")
     for stream in ("stdin", "stderr"):
         monkeypatch.setattr(f"sys.{stream}.isatty", lambda: terminal, raising=False)
     monkeypatch.setattr("builtins.input", lambda question: answer)
-    _ask_what_to_do(_Queue([run]))
-    assert ("scancel 17_0" in asked.read_text().splitlines()) == cancelled
+    offer_to_cancel(JobArrays([run]))
+    assert ("scancel 17_0" in calls.read_text().splitlines()) == cancelled
     assert ("1 run going on without this command" in capsys.readouterr().out) == (not cancelled)
 
 
 def test_waiting_outlives_a_queue_that_is_away_for_a_while(
-    planned: Planned, slurm: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    planned: Planned, slurm: Slurm, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = planned("data=digits")
     slurm("sbatch", "17")
-    looks = iter([{}, UserError("squeue fails: away"), UserError("squeue fails: away"), {}, {}])
+    polls = iter([{}, UserError("squeue fails: away"), UserError("squeue fails: away"), {}, {}])
 
-    def tasks(queue: _Queue) -> dict[RunDirectory, object]:
-        found = next(looks)
+    def tasks(arrays: JobArrays) -> dict[RunDirectory, object]:
+        found = next(polls)
         if isinstance(found, UserError):
             raise found
         return found
 
-    monkeypatch.setattr(_Queue, "tasks", tasks)
-    progress = watch_of([run])
+    monkeypatch.setattr(JobArrays, "tasks", tasks)
+    progress = progress_of([run])
     run_on_slurm([run], progress, Resources(), poll_seconds=0.01)
     assert list(progress.failed.values()) == [
         "SLURM no longer knows job 17_0, and it has left no result; the same command submits it again"

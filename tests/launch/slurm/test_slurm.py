@@ -18,7 +18,8 @@ from moods import CAT, moody
 from run_files import assert_same
 from typed import TYPED, assert_one_line, command
 
-from lossbench.launch.slurm.script import Resources, job_script
+from lossbench.launch.slurm.resources import Resources
+from lossbench.launch.slurm.script import job_script
 from lossbench.rundir.directory import RunDirectory
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.timeout(400)]

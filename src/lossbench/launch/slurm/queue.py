@@ -1,4 +1,4 @@
-"""SLURM's queue: submit, see, cancel. It needs no accounting: squeue and scontrol are enough."""
+"""SLURM's queue: submit, list, cancel. Accounting is not needed: squeue and scontrol are enough. Torch-free."""
 
 import re
 import shutil
@@ -10,7 +10,7 @@ from typing import NamedTuple
 from lossbench.errors import UserError, one_line
 from lossbench.job.requeue import ANSWER_SECONDS, show_job
 
-# Why a job waits for ever, unless somebody changes it or the cluster.
+# Reasons of pending jobs that never start, unless the job or the cluster is changed.
 NEVER = (
     "BadConstraints",
     "PartitionNodeLimit",
@@ -32,17 +32,27 @@ NEVER = (
 
 
 class Task(NamedTuple):
-    """One task of a job array, as the queue shows it.
+    """One task of a job array, as squeue lists it.
 
     Args:
-        job: what scontrol and scancel call it, e.g. 12_3.
+        job: its number for scontrol and scancel, e.g. 12_3.
         state: PENDING, RUNNING, COMPLETING, ...
-        why: why it waits.
+        reason: why it is pending.
     """
 
     job: str
     state: str
-    why: str
+    reason: str
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether it has not started."""
+        return self.state == "PENDING"
+
+    @property
+    def never_starts(self) -> bool:
+        """Whether it is pending for a reason that does not pass."""
+        return self.is_pending and self.reason in NEVER
 
 
 def require_slurm() -> None:
@@ -54,8 +64,9 @@ def require_slurm() -> None:
     missing = [name for name in ("sbatch", "squeue", "scontrol", "scancel") if shutil.which(name) is None]
     if missing:
         raise UserError(
-            f"hydra/launcher=slurm needs SLURM's commands, and {', '.join(missing)} cannot be found here; run it on a login node of the "
-            "cluster, or use hydra/launcher=process on this machine (docs/cluster.md says how to try a SLURM of your own)"
+            f"hydra/launcher=slurm needs SLURM's commands, and {', '.join(missing)} cannot be found here; run it on a "
+            "login node of the cluster, or use hydra/launcher=process on this machine (docs/cluster.md says how to try "
+            "a SLURM of your own)"
         )
 
 
@@ -63,60 +74,67 @@ def submit(script: Path) -> str:
     """Submit a script and give the job's number.
 
     Raises:
-        UserError: SLURM refuses it; says why.
+        UserError: SLURM refuses it; gives the reason.
     """
-    asked = _ask("sbatch", "--parsable", str(script))
-    if asked.returncode:
-        raise UserError(f"SLURM refuses {script}: {one_line(asked.stderr).removeprefix('sbatch: error: ')}")
-    return asked.stdout.strip().split(";")[0]
+    answer = _run("sbatch", "--parsable", str(script))
+    if answer.returncode:
+        raise UserError(f"SLURM refuses {script}: {one_line(answer.stderr).removeprefix('sbatch: error: ')}")
+    return answer.stdout.strip().split(";")[0]
 
 
 def tasks_of(names: list[str]) -> dict[str, dict[int, Task]]:
-    """The tasks of job arrays that are queued or running: name -> index in the array -> task.
+    """List the tasks of job arrays that are queued or running: name -> index in the array -> task.
 
     Raises:
-        UserError: the queue cannot be asked.
+        UserError: squeue fails.
     """
     found: dict[str, dict[int, Task]] = {name: {} for name in names}
-    asked = _ask("squeue", "--noheader", "--array", f"--name={','.join(names)}", "--format=%j|%F|%K|%T|%r")
-    if asked.returncode:
-        raise UserError(f"squeue fails: {one_line(asked.stderr)}")
-    for line in asked.stdout.splitlines():
-        name, job, index, state, why = line.split("|", 4)
+    answer = _run("squeue", "--noheader", "--array", f"--name={','.join(names)}", "--format=%j|%F|%K|%T|%r")
+    if answer.returncode:
+        raise UserError(f"squeue fails: {one_line(answer.stderr)}")
+    for line in answer.stdout.splitlines():
+        name, job, index, state, reason = line.split("|", 4)
         if name in found and index.isdigit():
-            found[name][int(index)] = Task(f"{job}_{index}", state, why)
+            found[name][int(index)] = Task(f"{job}_{index}", state, reason.strip("()"))
     return found
 
 
 def cancel(*jobs: str) -> None:
     """Cancel jobs or tasks for good."""
     if jobs:
-        _ask("scancel", *jobs)
+        _run("scancel", *jobs)
 
 
 def ending(job: str) -> str | None:
-    """In which words SLURM remembers how a job ended; None once it has forgotten, or where it ended well."""
+    """Word SLURM's record of how a job ended; None where there is none any more, or it ended well."""
     known = show_job(job)
-    code, _, number = known.get("ExitCode", "0:0").partition(":")
     state = known.get("JobState", "")
     if not known or state in ("PENDING", "RUNNING", "COMPLETED"):
         return None
-    signalled = int(number or 0) or max(0, int(code) - 128)  # a shell says 128 + signal
-    killed = f" ({signal.Signals(signalled).name})" if signalled in {each.value for each in signal.Signals} else ""
+    reason = known.get("Reason", "None")
+    why = "" if reason in ("None", "NonZeroExitCode") else f" ({reason})"
+    return f"SLURM job {job}: {state.replace('_', ' ').lower()}{why}, {_exit_code(known.get('ExitCode', '0:0'))}"
+
+
+def _exit_code(text: str) -> str:
+    """Word an exit code that scontrol shows as code:signal."""
+    code, _, number = text.partition(":")
+    signalled = int(number or 0) or max(0, int(code) - 128)  # a shell's code is 128 + signal
+    if signalled not in {each.value for each in signal.Signals}:
+        return f"exit code {code}"
     hint = ": out of memory, or by hand" if signalled == signal.SIGKILL else ""
-    why = known.get("Reason", "None")
-    reason = "" if why in ("None", "NonZeroExitCode") else f" ({why})"
-    return f"SLURM job {job}: {state.replace('_', ' ').lower()}{reason}, exit code {code}{killed}{hint}"
+    return f"exit code {code} ({signal.Signals(signalled).name}){hint}"
 
 
 def largest_array() -> int:
-    """How many tasks a job array of this cluster may have."""
-    found = re.search(r"MaxArraySize\s*=\s*(\d+)", _ask("scontrol", "show", "config").stdout)
+    """Read how many tasks a job array of this cluster may have."""
+    found = re.search(r"MaxArraySize\s*=\s*(\d+)", _run("scontrol", "show", "config").stdout)
     return max(1, int(found[1]) - 1) if found else 1000
 
 
-def _ask(*words: str) -> subprocess.CompletedProcess[str]:
+def _run(*words: str) -> subprocess.CompletedProcess[str]:
+    seconds = 6 * ANSWER_SECONDS
     try:
-        return subprocess.run(words, capture_output=True, text=True, check=False, timeout=6 * ANSWER_SECONDS)
+        return subprocess.run(words, capture_output=True, text=True, check=False, timeout=seconds)
     except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(words, 1, "", f"no answer within {6 * ANSWER_SECONDS:.0f} s")
+        return subprocess.CompletedProcess(words, 1, "", f"no answer within {seconds:.0f} s")

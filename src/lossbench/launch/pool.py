@@ -1,0 +1,116 @@
+"""The processes of runs that go on at a time, and the GPUs and threads that each gets. Torch-free."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import psutil
+
+from lossbench.hardware import cores, visible_gpus
+from lossbench.rundir.directory import RunDirectory, processes
+from lossbench.rundir.files import cannot_write
+
+SAVE_SECONDS = 60.0  # that a process has to save and stop
+MEMORY_OF_A_RUN = 2e9  # bytes; torch alone takes a quarter
+
+
+@dataclass
+class RunProcess:
+    """A run and its process.
+
+    Args:
+        run: its directory.
+        process: python -m lossbench.job.
+        gpus: leased to it, as in CUDA_VISIBLE_DEVICES.
+    """
+
+    run: RunDirectory
+    process: subprocess.Popen[bytes]
+    gpus: list[str]
+
+
+class Pool:
+    """Start runs as processes; no GPU is leased to two of them.
+
+    Args:
+        n_jobs: most runs at a time.
+    """
+
+    def __init__(self, n_jobs: int) -> None:
+        self.n_jobs, self.active = n_jobs, list[RunProcess]()
+        self.free_gpus = visible_gpus()
+        self.all_gpus = len(self.free_gpus)
+
+    def has_room(self, run: RunDirectory) -> bool:
+        """Whether a run can start now; one that needs more GPUs than exist starts with all and fails its own check."""
+        return len(self.active) < self.n_jobs and len(self.free_gpus) >= self._lease(run)
+
+    def start(self, run: RunDirectory) -> None:
+        """Start a run with its share of the machine.
+
+        Raises:
+            UserError: its log cannot be written.
+        """
+        gpus = [self.free_gpus.pop(0) for _ in range(self._lease(run))]
+        try:
+            self.active.append(RunProcess(run, self._open(run, gpus), gpus))
+        except OSError as error:
+            self.free_gpus += gpus
+            raise cannot_write(run.log_path, error) from error
+
+    def take_ended(self) -> list[RunProcess]:
+        """Remove the processes that have ended and free their GPUs."""
+        ended = [one for one in self.active if one.process.poll() is not None]
+        self.active = [one for one in self.active if one not in ended]
+        for one in ended:
+            self.free_gpus += one.gpus
+        return ended
+
+    def stop(self, number: signal.Signals) -> None:
+        """Send a signal to all, on which they save and stop; a process that does not end in time is killed."""
+        for one in self.active:
+            one.process.send_signal(number)  # rank 0 of a distributed run agrees with the others to stop
+        end = time.monotonic() + SAVE_SECONDS
+        for one in self.active:
+            try:
+                one.process.wait(max(0.0, end - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                os.killpg(one.process.pid, signal.SIGKILL)
+                one.process.wait()
+
+    def _open(self, run: RunDirectory, gpus: Sequence[str]) -> subprocess.Popen[bytes]:
+        with open(run.log_path, "ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "lossbench.job", str(run.path)],
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, **self._share(run, gpus)},
+                start_new_session=True,  # Ctrl-C reaches the launcher alone, which forwards it once
+            )
+
+    def _share(self, run: RunDirectory, gpus: Sequence[str]) -> dict[str, str]:
+        """The environment that gives a run its GPUs and its share of the CPU threads."""
+        ranks = processes(run) if _on_cpu(run) else 1
+        share = {"OMP_NUM_THREADS": str(max(1, cores(most=4096) // self.n_jobs // ranks))}
+        return {**share, "CUDA_VISIBLE_DEVICES": ",".join(gpus)} if self.all_gpus else share
+
+    def _lease(self, run: RunDirectory) -> int:
+        """How many GPUs a run gets."""
+        return 0 if _on_cpu(run) else min(run.config["trainer"]["devices"], self.all_gpus)
+
+
+def default_n_jobs(runs: Sequence[RunDirectory]) -> int:
+    """One run for each GPU; without GPUs, or for runs on the CPU, one for each core that memory allows."""
+    gpus = len(visible_gpus())
+    if gpus and not all(_on_cpu(run) for run in runs):
+        return gpus
+    return max(1, min(cores(most=4096), int(psutil.virtual_memory().available / MEMORY_OF_A_RUN)))
+
+
+def _on_cpu(run: RunDirectory) -> bool:
+    return run.config["trainer"]["accelerator"] == "cpu"

@@ -1,0 +1,125 @@
+"""Wait for the runs of a sweep in SLURM's queue; name those that end without a result. Torch-free."""
+
+import time
+from collections.abc import Mapping, Sequence
+
+from lossbench.errors import UserError, one_line
+from lossbench.launch.exits import is_locked, last_lines
+from lossbench.launch.progress import SweepProgress
+from lossbench.launch.slurm.arrays import JobArrays
+from lossbench.launch.slurm.queue import Task, cancel, ending
+from lossbench.rundir.directory import RunDirectory
+
+POLLS_BEFORE_LOST = 2  # a shared file system may show a result later than the queue shows its end
+COUNTS_SECONDS = 30.0  # between two lines that count the jobs
+AWAY_SECONDS = 1800.0  # that squeue may fail without a break
+
+
+class QueuePoll:
+    """Poll the queue until every run has ended.
+
+    Args:
+        arrays: those of the sweep's runs.
+        waiting: the runs to wait for.
+        progress: counts and prints how each ends.
+        poll_seconds: between two calls of squeue.
+    """
+
+    def __init__(
+        self, arrays: JobArrays, waiting: Sequence[RunDirectory], progress: SweepProgress, poll_seconds: float
+    ) -> None:
+        self.arrays, self.waiting, self.progress, self.poll_seconds = arrays, list(waiting), progress, poll_seconds
+        self.started: set[RunDirectory] = set()
+        self.absent = dict.fromkeys(waiting, 0)  # polls in a row in which a run was not in the queue
+        self.failures = 0  # polls in a row in which squeue failed
+        self.counts, self.counts_at = "", -COUNTS_SECONDS
+
+    def run(self) -> None:
+        """Wait for all.
+
+        Raises:
+            UserError: squeue has failed for half an hour.
+        """
+        while self.waiting:
+            began = time.monotonic()
+            tasks = self._tasks()
+            if tasks is None:
+                time.sleep(self.poll_seconds)
+                continue
+            for run in list(self.waiting):
+                self._check(run, tasks.get(run))
+            if self.waiting:
+                self._print_counts(tasks)
+                # A slow queue is polled less often.
+                time.sleep(max(self.poll_seconds, 5 * (time.monotonic() - began)))
+
+    def _tasks(self) -> dict[RunDirectory, Task] | None:
+        """List the tasks; None where squeue fails: a controller that restarts takes minutes, and the jobs go on."""
+        try:
+            tasks = self.arrays.tasks()
+        except UserError as error:
+            self.failures += 1
+            if self.failures == 1:
+                self.progress.say(f"{one_line(error)}; looking again")
+            if self.failures * max(self.poll_seconds, 1.0) > AWAY_SECONDS:
+                raise
+            return None
+        self.failures = 0
+        return tasks
+
+    def _check(self, run: RunDirectory, task: Task | None) -> None:
+        if task is None:
+            self._check_absent(run)
+            return
+        self.absent[run] = 0
+        if not task.is_pending and run not in self.started:
+            self.started.add(run)
+            self.progress.started(self.arrays.planned[run])
+        if task.never_starts:
+            cancel(task.job)
+            reason = f"SLURM would never start job {task.job}: {task.reason}; change hydra.launcher's settings"
+            run.set_status("failed", reason=reason)
+            self._end(run, reason)
+
+    def _check_absent(self, run: RunDirectory) -> None:
+        """End a run that has a result, or that has been out of the queue without one for two polls."""
+        self.absent[run] += 1
+        if run.result() is not None:
+            self._end(run, None)
+        elif self.absent[run] >= POLLS_BEFORE_LOST and not is_locked(run):
+            reason = missing_result(run, self.arrays.last_job.get(run))
+            self._end(run, reason)
+            output = "\n".join(f"    {line}" for line in last_lines(run.path / "slurm.log"))
+            self.progress.say(output or f"    {reason}: no output")
+
+    def _end(self, run: RunDirectory, reason: str | None) -> None:
+        planned = self.arrays.planned[run]
+        if run not in self.started:
+            self.progress.started(planned)
+        self.waiting.remove(run)
+        self.progress.finished(planned, None if reason else run.result(), reason)
+
+    def _print_counts(self, tasks: Mapping[RunDirectory, Task]) -> None:
+        counts = count_tasks([tasks[run] for run in self.waiting if run in tasks])
+        if counts != self.counts and time.monotonic() - self.counts_at > COUNTS_SECONDS:
+            self.progress.say(counts)
+            self.counts, self.counts_at = counts, time.monotonic()
+
+
+def missing_result(run: RunDirectory, job: str | None) -> str:
+    """Say why a run that has left the queue has no result: by its status.json, or else by SLURM's record of its job."""
+    status = run.status
+    if status.get("status") in ("failed", "cancelled", "preempted") and "reason" in status:
+        return str(status["reason"])
+    record = ending(job) if job else None
+    reason = record or f"SLURM no longer knows job {job}, and it has left no result; the same command submits it again"
+    cancelled = record is not None and "cancelled" in record
+    run.set_status("cancelled" if cancelled else "failed", reason=reason)
+    return reason
+
+
+def count_tasks(tasks: Sequence[Task]) -> str:
+    """Count the tasks that run and those that wait, with the reasons why."""
+    pending = [task for task in tasks if task.is_pending]
+    reasons = f" ({', '.join(sorted({task.reason for task in pending}))})" if pending else ""
+    return f"SLURM: {len(tasks) - len(pending)} running, {len(pending)} waiting{reasons}"
