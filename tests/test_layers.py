@@ -15,7 +15,8 @@ MODULES = {
 }
 HEAVY = {"torch", "torchvision", "pytorch_lightning", "lightning", "torchmetrics"}
 LIGHT = [
-    "errors", "seeds", "hardware", "metrics.units", "training.schedules", "training.predictions", "data.embeddings",
+    "errors", "seeds", "hardware", "metrics", "metrics.units",
+    "training.schedules", "training.predictions", "data.embeddings",
     "data.source", "data.toy", "data.toys", "data.digits", "data.order", "data.augment", "vectorized.eligible",
     *(f"data.images.{name}" for name in ("source", "random_split", "imagenet", "pets", "folder", "fake")),
     *(f"data.images.{name}" for name in ("subset", "lists", "inspection", "decode")),
@@ -34,7 +35,13 @@ ROOMS = {
         *{"torch", "torchvision", "pytorch_lightning", "lossbench.data", "lossbench.rundir"},
         *{"lossbench.errors", "lossbench.seeds", "lossbench.config.schema", "lossbench.hardware"},
     },
-    "rundir": {"lossbench.rundir", "lossbench.errors", "lossbench.hardware", "lossbench.metrics.units"},
+    "rundir": {
+        "lossbench.rundir",
+        "lossbench.errors",
+        "lossbench.hardware",
+        "lossbench.metrics.registry",
+        "lossbench.metrics.units",
+    },
     "config": {
         *{"lossbench.config", "lossbench.errors", "lossbench.rundir", "lossbench.losses"},
         *{"lossbench.data.source", "lossbench.data.embeddings", "lossbench.training.schedules"},
@@ -60,6 +67,7 @@ ROOMS = {
         "lossbench.report",
         "lossbench.plots",
         "lossbench.rundir",
+        "lossbench.metrics.registry",
         "lossbench.metrics.units",
         "lossbench.errors",
         "lossbench.seeds",

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lossbench.metrics.classification import classification_metrics
+from lossbench.metrics.measure import metrics_of
 from lossbench.plots.examples import to_array
 from lossbench.plots.reliability import draw_reliability, reliability
 
@@ -20,9 +20,7 @@ def said(n: int = 400, classes: int = 5) -> tuple[torch.Tensor, torch.Tensor, np
 
 def test_the_calibration_error_is_that_of_the_metrics() -> None:
     logits, target, confidence, correct = said()
-    assert reliability(confidence, correct).ece == pytest.approx(
-        classification_metrics(logits, target)["ece"].value, abs=1e-12
-    )
+    assert reliability(confidence, correct).ece == pytest.approx(metrics_of(logits, target)["ece"].value, abs=1e-12)
 
 
 def test_bins_are_those_of_a_loop_edges_included() -> None:

@@ -1,28 +1,11 @@
-"""How metrics are shown: unit, factor, digits, and which way is better."""
+"""How metrics are shown: unit, factor, digits, and which way is better. Torch-free."""
 
 from typing import NamedTuple
 
-PERCENT = ("accuracy", "top5_accuracy", "balanced_accuracy", "macro_f1", "error_rate", "pair_accuracy")
-NATS = ("nll", "nll_scaled", "cross_entropy", "kl", "kl_div")
-DEGREES = ("angle", "angle_similar")
-HIGHER_IS_BETTER = (
-    "accuracy",
-    "top5_accuracy",
-    "balanced_accuracy",
-    "macro_f1",
-    "true_class_probability",
-    "pair_accuracy",
-    "r2",
-)
-HEADLINES = (
-    "accuracy",
-    "pair_accuracy",
-    "angle",
-    "kl",
-    "deviance",
-    "mae",
-)  # of each task one: the first of them that it measures
-POINT = 0.01  # of an accuracy: the margin below which a difference is taken not to matter
+from lossbench.metrics.registry import METRICS
+
+POINT = 0.01  # of a fraction shown in percent: the margin below which a difference is taken not to matter
+LOSSES = {"cross_entropy": "nats", "kl_div": "nats"}  # losses with a unit, as yardsticks or terms of another one
 
 
 class Unit(NamedTuple):
@@ -46,8 +29,7 @@ def unit_of(metric: str) -> Unit:
         Its unit; a metric that is not known is a plain number of which less is better, as of a loss.
     """
     name = metric.rpartition("/")[2]
-    higher = name in HIGHER_IS_BETTER
-    if name in PERCENT:
-        return Unit("%", "points", 100, 2, higher, POINT)
-    unit = "nats" if name in NATS else "degrees" if name in DEGREES else ""
-    return Unit(unit, unit, 1, 4, higher, None)
+    definition = METRICS.get(name)
+    higher = definition is not None and definition.higher_is_better
+    unit = LOSSES.get(name, "") if definition is None else definition.unit
+    return Unit("%", "points", 100, 2, higher, POINT) if unit == "%" else Unit(unit, unit, 1, 4, higher, None)

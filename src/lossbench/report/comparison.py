@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from lossbench.errors import UserError, suggest
-from lossbench.metrics.units import HEADLINES, Unit, unit_of
+from lossbench.metrics.registry import headlines
+from lossbench.metrics.units import Unit, unit_of
 from lossbench.report.arms import Arm, make_arms
 from lossbench.report.journal import Looks, name_of
 from lossbench.report.records import Record, require_comparable
@@ -190,7 +191,7 @@ def _metric(arms: Sequence[Arm], wanted: str | None) -> tuple[str, str | None]:
     instead = None
     runs = [run for arm in arms for run in arm.runs.values()]
     shared = set.intersection(*({name for name, value in run.metrics.items() if value is not None} for run in runs))
-    fair = next((f"test/{name}" for name in HEADLINES if f"test/{name}" in shared), "test/accuracy")
+    fair = next((f"test/{name}" for name in headlines() if f"test/{name}" in shared), "test/accuracy")
     monitors = sorted({str(run.params.get("monitor")) for run in runs})
     monitored = monitors[0].replace("val/", "test/", 1) if len(monitors) == 1 else fair
     metric = wanted or monitored

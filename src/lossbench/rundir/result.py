@@ -8,23 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from lossbench.hardware import peak_memory
+from lossbench.metrics.registry import shown
 from lossbench.metrics.units import unit_of
 
 PACKAGES = ("lossbench", "torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core", "numpy")
-SHOWN = (
-    *(
-        "accuracy",
-        "top5_accuracy",
-        "balanced_accuracy",
-        "macro_f1",
-        "pair_accuracy",
-        "angle",
-        "angle_similar",
-        "deviance",
-        "kl",
-    ),
-    *("total_variation", "mae", "rmse", "r2", "loss", "nll_scaled", "ece_scaled", "true_class_probability"),
-)
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -116,7 +103,7 @@ def make_result(
 def table(result: Mapping[str, Any]) -> str:
     """Show the metrics of a result: value, half-width of its 95 % interval, unit and n, for val and test."""
     monitored = str(result["params"].get("monitor", "")).removeprefix("val/")
-    names = [*SHOWN, monitored, *(name.removeprefix("params.yardsticks.") for name in yardsticks(result))]
+    names = [*shown("above the loss"), "loss", *shown("below the loss"), monitored, *yardsticks(result)]
     n = result["n"]
     lines = [f"{'':24}{'val (n = ' + str(n['val']) + ')':>24}{'test (n = ' + str(n['test']) + ')':>24}"]
     for name in dict.fromkeys(names):

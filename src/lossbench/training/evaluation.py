@@ -1,26 +1,13 @@
-"""What is measured on a whole split: the loss, the yardstick losses on the same outputs, and the metrics of the task."""
+"""What is measured on a whole split, of one run or of K: loss, terms, yardsticks on the same outputs, metrics of the task."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
 
-from lossbench.metrics.classification import classification_metrics
-from lossbench.metrics.intervals import Metric, interval_of_mean
-from lossbench.metrics.pairs import ranking_metrics, similarity_metrics, triplet_metrics
-from lossbench.metrics.regression import count_metrics, distribution_metrics, regression_metrics, vector_metrics
-from lossbench.metrics.units import HEADLINES
-
-METRICS: dict[str, Callable[[Tensor, Tensor], dict[str, Metric]]] = {
-    "regression": regression_metrics,
-    "vectors": vector_metrics,
-    "ranking": ranking_metrics,
-    "similarity": similarity_metrics,
-    "triplets": triplet_metrics,
-    "distribution": distribution_metrics,
-    "count": count_metrics,
-}
-"""Task -> what judges its outputs; classification is judged by logits and a fitted scale, which the others do not have."""
+from lossbench.metrics.estimates import Estimate, Metric, mean
+from lossbench.metrics.measure import estimates
+from lossbench.metrics.registry import headlines
 
 Output = Tensor | tuple[Tensor, ...]
 
@@ -41,39 +28,105 @@ class Evaluation(NamedTuple):
     target: Tensor
 
 
+class Losses(Protocol):
+    """What is asked of the losses of K runs, of which neighbours share a kind of loss."""
+
+    def estimates(self, output: Any, target: Tensor) -> list[tuple[slice, dict[str, Estimate]]]:
+        """The loss of each run and the terms that it is the sum of: for each kind its runs, and name -> estimate."""
+        ...
+
+    def per_example(self, loss: Loss, output: Tensor, target: Tensor) -> Tensor:
+        """The values of one loss on the outputs of all runs: (K, n)."""
+        ...
+
+    def logits(self, output: Any) -> Tensor:
+        """What a softmax turns into class probabilities: (K, n, C)."""
+        ...
+
+
+class SingleLoss:
+    """The loss of one run, as `Losses` with K = 1."""
+
+    def __init__(self, loss: Loss) -> None:
+        self.loss = loss
+
+    def estimates(self, output: Any, target: Tensor) -> list[tuple[slice, dict[str, Estimate]]]:
+        """The loss with its interval, and its terms."""
+        output = first(output)
+        interval = mean(self.loss.per_example(output, target)[None]).half_width
+        terms = {name: mean(term[None]) for name, term in self.loss.terms(output, target).items()}
+        return [(slice(0, 1), {"loss": Estimate(self.loss(output, target).detach()[None], interval), **terms})]
+
+    def per_example(self, loss: Loss, output: Tensor, target: Tensor) -> Tensor:
+        """The values of a loss: (1, n)."""
+        return loss.per_example(output[0], target)[None]
+
+    def logits(self, output: Any) -> Tensor:
+        """The logits of the run: (1, n, C)."""
+        return self.loss.logits(first(output))[None]
+
+
+def measure_runs(
+    losses: Losses,
+    yardsticks: Mapping[str, Loss],
+    output: Output,
+    target: Tensor,
+    *,
+    scale: float | None = None,
+    task: str = "classification",
+) -> list[tuple[slice, dict[str, Estimate]]]:
+    """Measure K runs on a split: the loss, its terms, the yardstick losses on the same outputs, and the metrics of the task.
+
+    Args:
+        losses: with which the runs are trained.
+        yardsticks: name -> loss with which every run is measured, whatever it was trained with.
+        output: (K, n, ...), or a tuple of such whose last part the yardsticks and metrics see.
+        target: (n, ...).
+        scale: the factor on the logits fitted on validation data; adds the *_scaled metrics (classification).
+        task: of the data set.
+
+    Returns:
+        For each kind of loss its runs, and name -> estimate.
+    """
+    outputs = raw(output)
+    shared = {name: mean(losses.per_example(loss, outputs, target)) for name, loss in yardsticks.items()}
+    judged = losses.logits(output) if task == "classification" else outputs
+    shared |= estimates(judged, target, task=task, scale=scale)
+    return [(runs, own | of_runs(shared, runs)) for runs, own in losses.estimates(output, target)]
+
+
+def of_runs(found: Mapping[str, Estimate], runs: slice) -> dict[str, Estimate]:
+    """The estimates of some of the runs."""
+    return {name: estimate.of(runs) for name, estimate in found.items()}
+
+
 def measure(
     loss: Loss,
     yardsticks: Mapping[str, Loss],
     evaluation: Evaluation,
     scale: float | None = None,
     task: str = "classification",
-) -> dict[str, Metric]:
-    """Measure a split: the loss, the yardstick losses on the same outputs, and the metrics of the task.
-
-    Args:
-        loss: the loss that was trained.
-        yardsticks: name -> loss with which every run is measured, whatever it was trained with.
-        evaluation: outputs and targets.
-        scale: the factor on the logits fitted on validation data; adds the *_scaled metrics (classification).
-        task: of the data set.
-
-    Returns:
-        name -> value with the half-width of its 95 % interval.
-    """
+) -> dict[str, Estimate]:
+    """Measure one run on a split: `measure_runs` with K = 1."""
     output, target = evaluation
-    interval = interval_of_mean(loss.per_example(output, target))
-    metrics = {"loss": Metric(loss(output, target).item(), interval.half_width)}
-    metrics |= {name: interval_of_mean(term) for name, term in loss.terms(output, target).items()}
-    for name, yardstick in yardsticks.items():
-        metrics[name] = interval_of_mean(yardstick.per_example(raw(output), target))
-    if task != "classification":
-        return metrics | METRICS[task](raw(output), target)
-    return metrics | classification_metrics(loss.logits(output), target, scale=scale)
+    stacked = output[None] if isinstance(output, Tensor) else type(output)(*(part[None] for part in output))
+    ((_, found),) = measure_runs(SingleLoss(loss), yardsticks, stacked, target, scale=scale, task=task)
+    return found
 
 
-def headline(metrics: Mapping[str, Metric]) -> str:
+def with_intervals(found: Mapping[str, Estimate]) -> dict[str, Metric]:
+    """The numbers of one run with the half-widths of their 95 % intervals."""
+    return {name: estimate.metrics()[0] for name, estimate in found.items()}
+
+
+def headline(measured: Iterable[str]) -> str:
     """Name the metric that says most, such as accuracy."""
-    return next(name for name in HEADLINES if name in metrics)
+    return next(name for name in headlines() if name in measured)
+
+
+def first(output: Output) -> Any:
+    """The output of the first of K runs."""
+    return output[0] if isinstance(output, Tensor) else type(output)(*(part[0] for part in output))
 
 
 def raw(output: Output) -> Tensor:

@@ -15,11 +15,11 @@ from lossbench.config.resolve import verify
 from lossbench.data.module import DataModule
 from lossbench.data.source import SPLITS
 from lossbench.errors import UserError, suggest
-from lossbench.metrics.intervals import Metric
+from lossbench.metrics.estimates import Metric
 from lossbench.rundir.directory import RunDirectory
 from lossbench.training.assemble import Parts, assemble
 from lossbench.training.callbacks.checkpoint import read_checkpoint
-from lossbench.training.evaluation import Evaluation, measure
+from lossbench.training.evaluation import Evaluation, measure, with_intervals
 from lossbench.training.features import FeatureSource, features_of
 
 
@@ -94,7 +94,8 @@ class LoadedRun:
         whole = type(output)(*columns) if isinstance(output, tuple) else columns[0]  # pyright: ignore[reportPossiblyUnboundVariable] - a split has examples
         scale = self.result["scale"] if self.result else None
         target = torch.from_numpy(data.split(split).targets)
-        return measure(self.parts.loss, self.parts.yardsticks, Evaluation(whole, target), scale, data.source.task)
+        evaluation = Evaluation(whole, target)
+        return with_intervals(measure(self.parts.loss, self.parts.yardsticks, evaluation, scale, data.source.task))
 
     def _require_fit(self, data: DataModule) -> None:
         ours, theirs = self.parts.data.source, data.source

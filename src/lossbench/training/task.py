@@ -10,10 +10,10 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
 from lossbench.errors import UserError
-from lossbench.metrics.classification import fit_scale
-from lossbench.metrics.intervals import Metric
+from lossbench.metrics.estimates import Metric
+from lossbench.metrics.scale import fit_scale
 from lossbench.seeds import derive
-from lossbench.training.evaluation import Evaluation, Loss, Output, headline, measure, raw
+from lossbench.training.evaluation import Evaluation, Loss, Output, headline, measure, raw, with_intervals
 
 
 class Schedule(Protocol):
@@ -241,13 +241,12 @@ class TrainingTask(LightningModule):
         if self.classifies and final and stage == "val":
             self.scale = fit_scale(self.loss.logits(output), evaluation.target)
         measured = measure(self.loss, self.yardsticks, evaluation, self.scale, self.task)
-        metrics = {f"{stage}/{name}": metric for name, metric in measured.items()}
-        values = {name: metric.value for name, metric in metrics.items()}
+        values = {f"{stage}/{name}": estimate.value.item() for name, estimate in measured.items()}
         self.log_dict(values, logger=False, sync_dist=self.trainer.world_size > 1)
         shown = headline(measured)
         self.shown[f"{stage} {shown}"] = values[f"{stage}/{shown}"]
         if final:
-            self.results |= metrics
+            self.results |= {f"{stage}/{name}": metric for name, metric in with_intervals(measured).items()}
             self.evaluations[stage] = evaluation
         if not final or stage == "test":
             self._record(values, self.global_step if self.trained is None else self.trained[0])

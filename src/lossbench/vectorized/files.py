@@ -7,15 +7,15 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from lossbench.metrics.classification import fit_scale
-from lossbench.metrics.intervals import Metric
+from lossbench.metrics.estimates import Metric
+from lossbench.metrics.scale import fit_scale
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.files import cannot_write, write_atomic
 from lossbench.rundir.history import COLUMNS
 from lossbench.rundir.identity import identity_hash
 from lossbench.rundir.result import flatten, make_result
 from lossbench.training.assemble import Parts
-from lossbench.training.evaluation import Evaluation, measure
+from lossbench.training.evaluation import Evaluation, measure, with_intervals
 from lossbench.training.predictions import save_predictions
 from lossbench.vectorized.tensorboard import scalar_records, write_board
 from lossbench.vectorized.train import StackedRuns
@@ -74,7 +74,7 @@ def write_run(
     metrics: dict[str, Metric] = {}
     for stage, evaluation in evaluations.items():
         measured = measure(loss, parts.yardsticks, evaluation, scale)  # pyright: ignore[reportArgumentType] - a loss
-        metrics |= {f"{stage}/{name}": metric for name, metric in measured.items()}
+        metrics |= {f"{stage}/{name}": metric for name, metric in with_intervals(measured).items()}
     tested = {name: metric.value for name, metric in metrics.items() if name.startswith("test/")}
     before, after = (
         told.lines.encode(),

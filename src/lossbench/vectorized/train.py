@@ -12,9 +12,7 @@ from lossbench.config.build import build
 from lossbench.data.order import TrainBatches
 from lossbench.metrics.units import unit_of
 from lossbench.training.assemble import Parts, build_loss, build_model
-from lossbench.training.evaluation import Evaluation, raw
-from lossbench.vectorized.engine.losses import mean_of_each
-from lossbench.vectorized.engine.measures import classification_values
+from lossbench.training.evaluation import Evaluation, measure_runs, raw
 from lossbench.vectorized.engine.stack import Batches, Member, Stack, Stepped, one_of
 from lossbench.vectorized.rows import Rows
 
@@ -59,7 +57,7 @@ class StackedRuns:
         optimizer = str(first["optimizer"]["_target_"])
         self.stack = Stack(self.members, optimizer, batches, self.schedule, parts.total_steps, parts.steps_per_epoch)
         self.rows, self.every = Rows(), first["log_every_n_steps"]
-        self.monitor = str(first["monitor"]).removeprefix("val/")
+        self.monitor = str(first["monitor"])
         self.sign = 1.0 if unit_of(self.monitor).higher_is_better else -1.0
         self.best = torch.full((len(configs),), -torch.inf, dtype=torch.float64)
         self.best_step = torch.zeros(len(configs), dtype=torch.int64)
@@ -134,13 +132,14 @@ class StackedRuns:
     def _end_epoch(self) -> None:
         step, epoch = self.stack.step, self.epoch - 1
         self._notice(step)
-        measured = self._values("val")
-        for (start, stop), values in measured:
-            self.rows.add(step, epoch, {f"val/{name}": value for name, value in values.items()}, start, stop)
+        measured = measure_runs(self.stack.losses, self.parts.yardsticks, self.outputs("val"), self.targets["val"])
+        for runs, found in measured:
+            values = {f"val/{name}": estimate.value for name, estimate in found.items()}
+            self.rows.add(step, epoch, values, runs.start, runs.stop)
             monitored = self.sign * values[self.monitor].double().cpu()
-            better = monitored > self.best[start:stop]
-            self.best[start:stop] = torch.where(better, monitored, self.best[start:stop])
-            self.best_step[start:stop] = torch.where(better, step, self.best_step[start:stop])
+            better = monitored > self.best[runs]
+            self.best[runs] = torch.where(better, monitored, self.best[runs])
+            self.best_step[runs] = torch.where(better, step, self.best_step[runs])
         now_best = (self.best_step == step).to(self.device)
         for name, tensor in self._weights().items():
             mask = now_best.view(-1, *[1] * (tensor.ndim - 1))
@@ -151,20 +150,6 @@ class StackedRuns:
             step, epoch, {"train/epoch_loss": totals[:, 0], "train/epoch_accuracy": totals[:, 1]}, 0, len(self.stack)
         )
         self._totals.zero_()
-
-    def _values(self, stage: str) -> list[tuple[tuple[int, int], dict[str, Tensor]]]:
-        """Measure a split while training: for each kind of loss its runs, and name -> (runs,), named as by `evaluation.measure`."""
-        outputs, target = self.outputs(stage), self.targets[stage]
-        own = self.stack.losses(outputs, target, True)
-        shared = {name: mean_of_each(loss, raw(outputs), target) for name, loss in self.parts.yardsticks.items()}
-        shared |= classification_values(self.stack.losses.logits(outputs), target)
-        return [
-            (
-                runs,
-                {"loss": own[slice(*runs)], **terms, **{name: values[slice(*runs)] for name, values in shared.items()}},
-            )
-            for runs, terms in self.stack.losses.terms(outputs, target, True)
-        ]
 
     def outputs(self, stage: str, weights: Mapping[str, Tensor] | None = None) -> Any:
         """What the models say about a split: (K, n, C), or a tuple of such."""

@@ -13,11 +13,9 @@ from lossbench.data.order import TrainBatches
 from lossbench.data.source import Source
 from lossbench.data.toy import Toy
 from lossbench.losses import CosineProb, CosineXent, CosineXentHead, CrossEntropy, Power
-from lossbench.metrics.classification import classification_metrics
 from lossbench.models.heads import CosineHead
 from lossbench.models.heads import CosineXentHead as Head
 from lossbench.training.schedules import Constant, Cosine, OneCycle
-from lossbench.vectorized.engine.measures import classification_values
 from lossbench.vectorized.engine.optimizers import StackedAdam
 from lossbench.vectorized.engine.stack import Batches, Member, Stack, side_by_side
 from tests.cases import CASES as LOSS_CASES
@@ -284,18 +282,3 @@ def test_what_the_engine_does_not_know_is_refused() -> None:
         Stack([member], "torch.optim.Rprop", batches, Constant(), 1, 1)
     with pytest.raises(ValueError, match="amsgrad cannot differ between stacked runs"):
         StackedAdam([torch.zeros(1, 1)], [{"lr": 1, "amsgrad": True}])
-
-
-def test_the_values_of_many_are_the_values_of_each() -> None:
-    torch.manual_seed(0)
-    for n, classes in ((1, 2), (4, 5), (50, 3), (200, 10)):
-        logits, target = 3 * torch.randn(6, n, classes), torch.randint(classes, (n,))
-        logits[1] = 0.0
-        logits[2, 0, 0] = torch.nan
-        logits[3] *= 1e4
-        many = classification_values(logits, target)
-        for k in range(6):
-            each = classification_metrics(logits[k], target)
-            assert list(many) == list(each)
-            for name, metric in each.items():
-                assert many[name][k].item() == pytest.approx(metric.value, rel=1e-6, abs=1e-9, nan_ok=True), (name, k)

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import vmap
 
+from lossbench.metrics.estimates import Estimate
+
 
 class _Kind(NamedTuple):
     """Runs first..last - 1, which differ only in the numbers of one loss."""
@@ -60,6 +62,18 @@ class StackedLosses:
 
         return [((each.first, each.last), self._map(each, means, output, target, shared)) for each in self.kinds]
 
+    def estimates(self, output: Any, target: Tensor) -> list[tuple[slice, dict[str, Estimate]]]:
+        """Give the loss and its terms on examples that all runs share: for each kind its runs, and name -> estimate."""
+        losses = self(output, target, True)
+        return [
+            (slice(*runs), {"loss": Estimate(losses[slice(*runs)]), **{n: Estimate(term) for n, term in terms.items()}})
+            for runs, terms in self.terms(output, target, True)
+        ]
+
+    def per_example(self, loss: Any, output: Tensor, target: Tensor) -> Tensor:
+        """Give the values of one loss on the outputs of all runs: (K, n, C) -> (K, n)."""
+        return vmap(lambda z: loss.per_example(z, target))(output)
+
     def logits(self, output: Any) -> Tensor:
         """Give what a softmax turns into class probabilities: (K, batch, C)."""
         nothing = torch.zeros(0)
@@ -79,11 +93,6 @@ class StackedLosses:
             return function(loss, z, y)
 
         return vmap(one, in_dims=(0, None if shared else 0, 0))(mine, target if shared else target[part], each.numbers)
-
-
-def mean_of_each(loss: Any, output: Tensor, target: Tensor) -> Tensor:
-    """The mean of one loss over the examples of each run: (K, batch, C) -> (K,)."""
-    return vmap(lambda z: loss.per_example(z, target).mean())(output)
 
 
 def _differing(losses: Sequence[nn.Module]) -> dict[str, Tensor]:

@@ -1,0 +1,99 @@
+"""Whether a classifier's probabilities can be believed: p = softmax(logits), and softmax(scale * logits). Torch-free at import."""
+
+from typing import TYPE_CHECKING
+
+from lossbench.metrics.estimates import Z95, Estimate, mean
+from lossbench.metrics.registry import metric
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from lossbench.metrics.classes import Classes, Probabilities
+
+ECE_BINS = 15
+ECE_RESAMPLES = 200
+ECE_SEED = 20_150_215
+AT_ONCE = 2**20  # examples drawn at a time
+
+
+@metric("nll", unit="nats", better="lower", shown="nowhere")
+def nll(outputs: "Classes") -> Estimate:
+    """mean -log p_y, nats."""
+    return mean(outputs.raw.nll)
+
+
+@metric("brier", better="lower", shown="nowhere")
+def brier(outputs: "Classes") -> Estimate:
+    """mean sum_k (p_k - [k = y])^2, 0..2.
+
+    Reference:
+        Brier 1950, eq. 2.
+    """
+    return mean(outputs.raw.brier)
+
+
+@metric("ece", better="lower", shown="nowhere")
+def ece(outputs: "Classes") -> Estimate:
+    """Sum over 15 equal bins of max p of |sum of ([argmax p = y] - max p)| / n, 0..1; 1.96 bootstrap standard errors.
+
+    It is itself biased upwards on small splits.
+
+    Reference:
+        Guo et al. 2017, On Calibration of Modern Neural Networks, eq. 3.
+    """
+    return _calibration_error(outputs, outputs.raw)
+
+
+@metric("nll_scaled", unit="nats", better="lower", shown="below the loss")
+def nll_scaled(outputs: "Classes") -> Estimate | None:
+    """nll of softmax(scale * logits), once a scale is fitted."""
+    return None if outputs.scaled is None else mean(outputs.scaled.nll)
+
+
+@metric("brier_scaled", better="lower", shown="nowhere")
+def brier_scaled(outputs: "Classes") -> Estimate | None:
+    """brier of softmax(scale * logits), once a scale is fitted."""
+    return None if outputs.scaled is None else mean(outputs.scaled.brier)
+
+
+@metric("ece_scaled", better="lower", shown="below the loss")
+def ece_scaled(outputs: "Classes") -> Estimate | None:
+    """ece of softmax(scale * logits), once a scale is fitted."""
+    return None if outputs.scaled is None else _calibration_error(outputs, outputs.scaled)
+
+
+@metric("true_class_probability", better="higher", shown="below the loss")
+def true_class_probability(outputs: "Classes") -> Estimate:
+    """mean p_y, 0..1."""
+    return mean(outputs.raw.true_class)
+
+
+def _calibration_error(outputs: "Classes", probabilities: "Probabilities") -> Estimate:
+    import torch
+
+    # Clamped: a confidence of exactly 1 belongs to the last bin.
+    confidence = probabilities.confidence.double().clamp(max=1 - 2**-53)
+    gap = outputs.correct.double() - confidence
+    edges = torch.linspace(0, 1, ECE_BINS + 1, dtype=torch.float64, device=gap.device)
+    bins = torch.bucketize(confidence, edges, right=True) - 1
+    value = gap.new_zeros(len(gap), ECE_BINS).scatter_add_(1, bins, gap).abs().sum(1) / outputs.n
+
+    def half_width() -> "Tensor":
+        if outputs.n == 1:
+            return value * torch.nan
+        return Z95 * torch.stack([_resampled_errors(*run).std() for run in zip(bins.cpu(), gap.cpu(), strict=True)])
+
+    return Estimate(value, half_width)
+
+
+def _resampled_errors(bins: "Tensor", gap: "Tensor") -> "Tensor":
+    """Draw the calibration error of splits resampled from this one, (ECE_RESAMPLES,); the same draws at every call with the same n."""
+    import torch
+
+    generator = torch.Generator().manual_seed(ECE_SEED)
+    n, errors = len(gap), []
+    for block in torch.arange(ECE_RESAMPLES).split(max(1, AT_ONCE // n)):
+        draw = torch.randint(n, (len(block), n), generator=generator)
+        sums = gap.new_zeros(len(block), ECE_BINS).scatter_add_(1, bins[draw], gap[draw])
+        errors.append(sums.abs().sum(dim=1) / n)
+    return torch.cat(errors)
