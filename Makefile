@@ -1,9 +1,9 @@
-# make setup | demo | report DIR=... | test | check | soak | tensorboard; the environment lives in .venv and is made again only when the pins change.
+# make setup | demo | report DIR=... | test | check | docs | soak | tensorboard; the environment lives in .venv and is made again only when the pins change.
 PYTHON ?= python3
 BIN := .venv/bin
 RUNS := $(or $(LOSSBENCH_RUNS),runs)
 
-.PHONY: setup demo report test check soak tensorboard bench pins clean
+.PHONY: setup demo report test check docs soak tensorboard bench pins clean
 
 setup: .venv/.ready
 
@@ -44,9 +44,20 @@ bench: setup
 	$(BIN)/python scripts/bench.py step
 	$(BIN)/python scripts/bench.py losses
 
+# Sphinx, as the one with stable releases in 2026: Zensical is 0.x, and its API pages need MkDocs 1.6, which is unmaintained.
+# Every page is read again, so that a warning (a broken link, a missing page) fails each time.
+docs: .venv/.docs
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --fresh-env --quiet -c docs -d build/doctrees . build/site
+	@echo build/site/index.html
+
+.venv/.docs: .venv/.ready requirements-docs.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-docs.txt
+	touch $@
+
 # Pin everything anew; needs uv.
 pins:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --group dev pyproject.toml -o requirements.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --group docs --constraint requirements.txt -o requirements-docs.txt
 
 clean:
 	rm -rf .venv build dist src/*.egg-info
