@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from bench_runs import CONF, hush, plan_words, steps_per_second
 
+from lossbench.config.parse import Node
+from lossbench.config.schema import Optimizer, RunConfig
 from lossbench.hardware import cores
 from lossbench.launch.progress import SweepProgress
 from lossbench.rundir.directory import RunDirectory
@@ -33,7 +35,9 @@ def toy_training(runs: int) -> float:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         first = plan_words([*TOY, "loss=cosine_prob", *made_in(folder)]).config
-        configs = [{**first, "seed": k, "loss": {**first["loss"], "alpha": 0.2 + 0.6 * k / runs}} for k in range(runs)]
+        configs = [
+            replace(first, seed=k, loss=Node({**first.loss.record, "alpha": 0.2 + 0.6 * k / runs})) for k in range(runs)
+        ]
         stacked = StackedRuns(configs, assemble(first), torch.device("cpu"))
     start = time.perf_counter()
     stacked.train(lambda: None, lambda steps: None)
@@ -68,9 +72,8 @@ def heads(runs: int, steps: int) -> float:
 
     with tempfile.TemporaryDirectory() as folder:
         config, parts = head_parts(Path(folder), steps)
-    configs = [
-        {**config, "seed": k, "optimizer": {**config["optimizer"], "lr": 1e-3 * (1 + k / runs)}} for k in range(runs)
-    ]
+    rates = [Optimizer({**config.optimizer.record, "lr": 1e-3 * (1 + k / runs)}) for k in range(runs)]
+    configs = [replace(config, seed=k, optimizer=rate) for k, rate in enumerate(rates)]
     torch.set_num_threads(cores())  # as the launcher does where there is much to compute
     stacked = StackedRuns(configs, parts, torch.device("cpu"))
     stacked.stack.train_step()
@@ -104,7 +107,7 @@ def head_words(steps: int) -> tuple[str, ...]:
     )
 
 
-def head_parts(folder: Path, steps: int) -> tuple[dict[str, Any], Any]:
+def head_parts(folder: Path, steps: int) -> tuple[RunConfig, Any]:
     """The configuration and the objects of a linear head on random features."""
     from lossbench.data.module import DataModule
     from lossbench.data.source import Split
@@ -120,7 +123,7 @@ def head_parts(folder: Path, steps: int) -> tuple[dict[str, Any], Any]:
 
     source = FeatureSource({"train": split(5912), "val": split(64), "test": split(64)}, tuple(map(str, range(37))))
     model = build_model(config, source.input_shape, source.num_classes)
-    data = DataModule(source, config["seed"], batch_size=64)
+    data = DataModule(source, config.seed, batch_size=64)
     return config, replace(
         assemble(config),
         model=model,

@@ -24,14 +24,16 @@ def build(overrides: list[str]) -> Any:
     from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
 
-    from lossbench.config.resolve import build_source
+    from lossbench.config.facts import build_source
+    from lossbench.config.schema import Data
     from lossbench.data.images.source import FileSource
 
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        data: Any = OmegaConf.to_container(compose("train", overrides=overrides)["data"], resolve=True)
-    source = build_source(data)
+        composed = OmegaConf.to_container(compose("train", overrides=overrides)["data"], resolve=True)
+    data = Data.read("data", composed)
+    source = build_source(data.source)
     if not isinstance(source, FileSource):
-        raise UserError(f"data={data['name']} has no image files; choose data=imagenet_subset, pets or image_folder")
+        raise UserError(f"data={data.name} has no image files; choose data=imagenet_subset, pets or image_folder")
     return source
 
 

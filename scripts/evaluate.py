@@ -18,14 +18,16 @@ def other_data(overrides: list[str], own: str) -> Any:
     from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
 
-    from lossbench.config.resolve import build_source
+    from lossbench.config.facts import build_source
+    from lossbench.config.schema import Data
     from lossbench.data.module import DataModule
 
     if not any(word.startswith("data=") for word in overrides):
         overrides = [f"data={own}", *overrides]
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        data: Any = OmegaConf.to_container(compose("train", overrides=overrides)["data"], resolve=True)
-    return DataModule(build_source(data), seed=0, batch_size=data["batch_size"])
+        composed = OmegaConf.to_container(compose("train", overrides=overrides)["data"], resolve=True)
+    data = Data.read("data", composed)
+    return DataModule(build_source(data.source), seed=0, batch_size=data.batch_size)
 
 
 def trained_on(run: Any, data: Any, split: str) -> int:

@@ -73,7 +73,7 @@ class Soaked:
     def __init__(self, runs: Path, epochs: int) -> None:
         self.run = plan_words([*WORDS, f"trainer.max_epochs={epochs}", f"runs_dir={runs}"])
         resources = Resources(time="10", memory_gb=1, cpus=4, signal_seconds=30)
-        (self.run.path / "job.sh").write_text(job_script(self.run.path, resources, self.run.config["trainer"]))
+        (self.run.path / "job.sh").write_text(job_script(self.run.path, resources, self.run.config.trainer))
         self.job = ""
 
     def bring(self, ways: Sequence[str], rng: random.Random) -> list[str]:

@@ -33,10 +33,11 @@ ROOMS = {
     "metrics": {"torch", "torchmetrics", "lossbench.metrics", "lossbench.errors", "lossbench.seeds"},
     "data": {
         *{"torch", "torchvision", "pytorch_lightning", "lossbench.data", "lossbench.rundir"},
-        *{"lossbench.errors", "lossbench.seeds", "lossbench.config.schema", "lossbench.hardware"},
+        *{"lossbench.errors", "lossbench.seeds", "lossbench.config.values", "lossbench.hardware"},
     },
     "rundir": {
         "lossbench.rundir",
+        "lossbench.config.schema",
         "lossbench.errors",
         "lossbench.hardware",
         "lossbench.metrics.registry",
@@ -56,7 +57,11 @@ ROOMS = {
         *{"torch", "pytorch_lightning", "lossbench.training.evaluation", "lossbench.training.schedules"},
         *{"lossbench.metrics", "lossbench.errors", "lossbench.seeds"},
     },
-    "training.schedules": {"lossbench.errors", "lossbench.config.schema"},
+    "training.schedules": {"lossbench.errors"},
+    # Types and rules: below rundir and data, which read them.
+    "config.values": {"lossbench.config.values", "lossbench.errors"},
+    "config.parse": {"lossbench.config.parse", "lossbench.config.values"},
+    "config.schema": {*(f"lossbench.config.{name}" for name in ("schema", "values", "parse")), "lossbench.errors"},
     "job": {"lossbench.job", "lossbench.config", "lossbench.rundir", "lossbench.errors", "lossbench.training.fit"},
     "launch": {
         *{"lossbench.launch", "lossbench.job", "lossbench.config", "lossbench.rundir", "lossbench.report"},
@@ -128,7 +133,7 @@ def test_what_must_start_fast_reaches_nothing_heavy(module: str) -> None:
 def test_planning_the_toy_run_imports_nothing_heavy(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from conftest import plan_run; import lossbench.cli.overrides\n"
-        "from lossbench.config.resolve import verify; run = plan_run(Path(sys.argv[1])); verify(run); print(run.path)\n"
+        "from lossbench.config.verify import verify; run = plan_run(Path(sys.argv[1])); verify(run); print(run.path)\n"
         f"sys.exit(', '.join({HEAVY} & set(sys.modules)) or None)"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]

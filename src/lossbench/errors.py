@@ -2,9 +2,9 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
-from typing import Any, NoReturn
+from typing import NoReturn
 
 
 class UserError(Exception):
@@ -25,19 +25,6 @@ class Stopped(SystemExit):
     def __init__(self, why: str) -> None:
         super().__init__(143)
         self.why = why
-
-
-class InvalidCellError(UserError):
-    """Hyper-parameters for which a loss is not defined: a sweep records them as invalid and goes on.
-
-    Args:
-        message: one line.
-        config: the whole configuration, once it is known.
-    """
-
-    def __init__(self, message: str, config: Mapping[str, Any] | None = None) -> None:
-        super().__init__(message)
-        self.config = dict(config or {})
 
 
 def suggest(name: str, options: Iterable[str]) -> str:

@@ -104,7 +104,7 @@ def test_result_json_says_everything(golden: RunDirectory) -> None:
         "metrics"
     ].keys()
     assert result["params"]["loss.alpha"] == 0.9
-    assert result["fingerprint"] == golden.config["fingerprint"]
+    assert result["fingerprint"] == golden.config.fingerprint
     assert result["seconds"] > 0
     assert result["peak_memory_mb"] > 50
     assert result["versions"].keys() >= {"python", "torch", "pytorch-lightning", "lossbench"}

@@ -61,7 +61,7 @@ def test_it_trains_and_loads_again(own: Path, planned: Plan) -> None:
         "figures=false",
     )
     run = planned(*words)
-    assert run.config["loss"] == node(own, name="my_own_losses.Mine", factor=2.0)
+    assert run.record["loss"] == node(own, name="my_own_losses.Mine", factor=2.0)
     assert run.path.parent.name.startswith("digits-mlp-my_own_losses.Mine-")
     start(run)
     result = run.result()
@@ -78,9 +78,9 @@ def test_it_trains_and_loads_again(own: Path, planned: Plan) -> None:
 
 def test_settings_and_content_are_the_identity(own: Path, planned: Plan) -> None:
     words = ("loss=custom", "loss.target=my_own_losses.Mine", "data=digits")
-    first = planned(*words).config
-    assert identity_hash(first) == identity_hash(planned(*words).config)
-    assert identity_hash(first) != identity_hash(planned(*words, "+loss.factor=2").config)
+    first = planned(*words).record
+    assert identity_hash(first) == identity_hash(planned(*words).record)
+    assert identity_hash(first) != identity_hash(planned(*words, "+loss.factor=2").record)
     assert identity_hash(first) != identity_hash({**first, "loss": {**first["loss"], SOURCE: "0" * 64}})
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from conftest import plan_run
 
-from lossbench.config.resolve import prepare, resolve, verify
+from lossbench.config.resolve import prepare, resolve
+from lossbench.config.verify import verify
 from lossbench.data.toy import Toy
 from lossbench.errors import UserError
 from lossbench.rundir.directory import RunDirectory
@@ -26,7 +27,7 @@ def loss_of(name: str) -> Mapping[str, Any]:
 def typed(run: RunDirectory, **changes: object) -> dict[str, Any]:
     """What a user's command line composes to."""
     return {
-        **run.config,
+        **run.record,
         "runs_dir": str(run.path.parents[2]),
         "force": False,
         "yardsticks": ["cross_entropy"],
@@ -36,7 +37,7 @@ def typed(run: RunDirectory, **changes: object) -> dict[str, Any]:
 
 def rewrite(run: RunDirectory, **changes: object) -> RunDirectory:
     """Plan by hand: the changed configuration in the directory it belongs to."""
-    config = {key: value for key, value in {**run.config, **changes}.items() if value != "REMOVED"}
+    config = {key: value for key, value in {**run.record, **changes}.items() if value != "REMOVED"}
     path = run.path.parents[1] / f"by-hand-{identity_hash(config)[:8]}" / run.path.name
     path.mkdir(parents=True)
     write_yaml(path / "config.yaml", config)
@@ -48,10 +49,10 @@ def test_the_default_is_the_published_toy_run(planned: Planned, tmp_path: Path) 
     verify(run)
     assert run.path.parent.parent == tmp_path / "runs" / "default"
     assert run.path.parent.name.startswith("toy-linear-cosine_prob-")
-    assert run.config["fingerprint"] == Toy().fingerprint()
-    assert run.config["yardsticks"]["cross_entropy"]["_target_"] == "lossbench.losses.CrossEntropy"
-    assert "runs_dir" not in run.config
-    assert "force" not in run.config
+    assert run.config.fingerprint == Toy().fingerprint()
+    assert run.config.yardsticks["cross_entropy"].target == "lossbench.losses.CrossEntropy"
+    assert "runs_dir" not in run.record
+    assert "force" not in run.record
 
 
 @pytest.mark.parametrize(
@@ -130,7 +131,7 @@ def test_resolving_leaves_what_was_typed_alone(planned: Planned) -> None:
 
 def test_verify_refuses_an_edit(planned: Planned) -> None:
     run = planned()
-    write_yaml(run.path / "config.yaml", {**run.config, "monitor": "val/nll"})
+    write_yaml(run.path / "config.yaml", {**run.record, "monitor": "val/nll"})
     with pytest.raises(UserError, match="does not belong to this directory"):
         verify(RunDirectory(run.path))
 

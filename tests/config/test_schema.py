@@ -1,38 +1,28 @@
 """What a configuration may say: every rule accepts what it should and refuses the rest in one line."""
 
 import math
-from copy import deepcopy
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from typing import Any
 
 import pytest
+from records import RECORD, config_with, record_with
 
-from lossbench.config.schema import RULES, check, lookup
+from lossbench.config.compatible import check_losses, check_together
+from lossbench.config.parse import READER
+from lossbench.config.schema import (
+    Augment,
+    Checkpoint,
+    Data,
+    Head,
+    Model,
+    Optimizer,
+    RunConfig,
+    Trainer,
+    WeightAverage,
+)
 from lossbench.errors import UserError
 
-CONFIG: dict[str, Any] = {
-    "seed": 0,
-    "study": "default",
-    "evaluate": "last",
-    "monitor": "val/accuracy",
-    "data": {"name": "toy", "_target_": "x.Toy", "batch_size": 4},
-    "model": {"name": "linear", "_target_": "x.Linear"},
-    "loss": {"name": "cosine_prob", "_target_": "x.CosineProb", "alpha": 0.9, "beta": 1.0},
-    "optimizer": {"name": "sgd", "_target_": "x.SGD", "lr": 0.1},
-    "scheduler": {"name": "constant", "_target_": "x.Constant"},
-    "yardsticks": {"cross_entropy": {"_target_": "x.CrossEntropy", "label_smoothing": 0.0}},
-    "checkpoint": {},
-    "callbacks": {"ema": {}},
-    "augment": {},
-    "head": {"_target_": "x.Head"},
-    "trainer": {
-        "devices": 1,
-        "num_nodes": 1,
-        "precision": "32-true",
-        "accelerator": "cpu",
-        "accumulate_grad_batches": 1,
-        "sync_batchnorm": False,
-    },
-}
 NO_NUMBER = [True, False, math.nan, math.inf, -math.inf, -1, "1", "", [1], {}]
 NO_COUNT = [*NO_NUMBER, 1.0, 0.5]
 AT_LEAST_1 = ([1, 7, 10**6], [*NO_COUNT, 0])
@@ -53,7 +43,6 @@ VALUES: dict[str, tuple[list[Any], list[Any]]] = {
     "save_predictions": (["auto", True, False], [None, 0, 1, "true", "Auto"]),
     "progress_bar": (["auto", True, False], [None, 0, 1, "true"]),
     "figures": (["auto", True, False], [None, 0, 1, "true"]),
-    "force": SWITCH,
     "log_every_n_steps": (AT_LEAST_1[0], [*AT_LEAST_1[1], None]),
     "checkpoint.every_n_epochs": (AT_LEAST_1[0], [*AT_LEAST_1[1], None]),
     "checkpoint.every_n_steps": ([*AT_LEAST_1[0], None], AT_LEAST_1[1]),
@@ -99,34 +88,45 @@ VALUES: dict[str, tuple[list[Any], list[Any]]] = {
 }
 
 
-def put(*changes: tuple[str, object]) -> dict[str, Any]:
-    """The good configuration with values at dotted paths."""
-    config = deepcopy(CONFIG)
-    for path, value in changes:
-        parent, _, last = path.rpartition(".")
-        (lookup(config, parent) if parent else config)[last] = value
-    return config
+def check(record: Mapping[str, Any]) -> None:
+    """What planning checks before it reads any file."""
+    config = RunConfig.of(record)
+    check_together(config)
+    if (reason := check_losses(config)) is not None:
+        raise UserError(reason)
 
 
 def refusal(*changes: tuple[str, object]) -> str:
     with pytest.raises(UserError) as caught:
-        check(put(*changes))
+        check(record_with(*changes))
     line = str(caught.value)
     assert "\n" not in line
     return line
 
 
 def test_the_good_one_is_good() -> None:
-    check(CONFIG)
+    check(RECORD)
+
+
+def rules_of(kind: Any, where: str = "") -> Iterator[str]:
+    """The dotted names of all settings that have a rule."""
+    for each in fields(kind):
+        if READER in each.metadata:
+            yield f"{where}{each.name}"
+    yield from (f"{where}{name}" for name in getattr(kind, "rules", {}))
 
 
 def test_every_rule_is_tried() -> None:
-    assert VALUES.keys() == RULES.keys()
+    parts = {"data": Data, "model": Model, "optimizer": Optimizer, "augment": Augment, "head": Head}
+    parts |= {"callbacks.ema": WeightAverage, "trainer": Trainer, "checkpoint": Checkpoint}
+    found = {*rules_of(RunConfig)} | {name for where, kind in parts.items() for name in rules_of(kind, f"{where}.")}
+    nodes = {"loss", "scheduler", "callbacks", "yardsticks", "logger", "profiler"}
+    assert found - {*parts, *nodes, "weights", "fingerprint", "embeddings", "monitor"} == VALUES.keys()
 
 
 @pytest.mark.parametrize(("path", "value"), [(path, value) for path, (good, _) in VALUES.items() for value in good])
 def test_accepted(path: str, value: object) -> None:
-    check(put(("data.batch_size", 4), (path, value)))
+    check(record_with(("data.batch_size", 4), (path, value)))
 
 
 @pytest.mark.parametrize(("path", "value"), [(path, value) for path, (_, bad) in VALUES.items() for value in bad])
@@ -220,22 +220,47 @@ def test_the_line(changes: list[tuple[str, object]], line: str) -> None:
     ],
 )
 def test_together_accepted(changes: list[tuple[str, object]]) -> None:
-    check(put(*changes))
+    check(record_with(*changes))
 
 
 @pytest.mark.parametrize(
     "path", ["loss", "optimizer", "trainer", "yardsticks", "monitor", "data.batch_size", "trainer.devices"]
 )
 def test_what_was_removed_is_named(path: str) -> None:
-    config = deepcopy(CONFIG)
+    record = record_with()
     parent, _, last = path.rpartition(".")
-    del (lookup(config, parent) if parent else config)[last]
+    del (record[parent] if parent else record)[last]
     with pytest.raises(UserError, match=f"^the configuration lacks {last}$"):
-        check(config)
+        check(record)
 
 
-@pytest.mark.parametrize("path", ["missing", "trainer.missing", "seed.deeper"])
-def test_lookup_says_what_is_missing(path: str) -> None:
-    assert lookup(CONFIG, "trainer.devices") == 1
-    with pytest.raises(KeyError, match=path):
-        lookup(CONFIG, path)
+def test_parts_are_read_by_name() -> None:
+    config = config_with(("data.split_seed", 3), ("data.num_workers", "auto"), ("augment.mixup", 0.5))
+    assert (config.seed, config.optimizer.lr, config.trainer.processes) == (3, 0.1, 1)
+    assert config.loss.settings == {"alpha": 0.9, "beta": 1.0}
+    assert (config.data.name, config.data.source.settings) == ("toy", {"split_seed": 3})
+    assert config.data.loader == {
+        "batch_size": 4,
+        "num_workers": "auto",
+        "cache": "none",
+        "steps_per_epoch": None,
+        "overfit_batches": 0,
+        "limit_eval_batches": None,
+    }
+    assert config.augment is not None
+    assert config.head is None
+    assert config.model.backbone is None
+
+
+def test_a_backbone_is_no_setting_of_what_is_trained() -> None:
+    config = config_with(("model.backbone", {"name": "resnet18", "_target_": "x.ResNet"}), ("model.bias", True))
+    assert config.model.backbone is not None
+    assert config.model.backbone.name == "resnet18"
+    assert config.model.trained.settings == {"bias": True}
+
+
+def test_a_loss_outside_its_region_is_invalid_and_a_wrong_value_is_a_mistake() -> None:
+    assert check_losses(config_with()) is None
+    assert str(check_losses(config_with(("loss.beta", 3.0)))).startswith("loss.beta must be within 0 and")
+    with pytest.raises(UserError, match=r"^yardsticks\.cosine_prob\.beta must be within 0 and"):
+        check_losses(config_with(("yardsticks.cosine_prob", record_with(("loss.beta", 3.0))["loss"])))

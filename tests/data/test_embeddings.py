@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 import lossbench
 from lossbench import losses
-from lossbench.config.resolve import verify
+from lossbench.config.verify import verify
 from lossbench.data.embeddings import read_embeddings
 from lossbench.errors import UserError
 from lossbench.job.start import start

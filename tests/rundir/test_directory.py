@@ -3,36 +3,29 @@
 import json
 import subprocess
 import sys
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
+from records import RECORD, config_with
 
+from lossbench.config.schema import RunConfig
 from lossbench.errors import UserError
 from lossbench.rundir import directory
 from lossbench.rundir.directory import RunDirectory, plan
 from lossbench.rundir.files import write_json, write_yaml
 from lossbench.rundir.identity import RESULT_VERSION, identity_hash
 
-CONFIG: dict[str, Any] = {
-    "study": "mine",
-    "seed": 3,
-    "data": {"name": "toy"},
-    "model": {"name": "linear"},
-    "loss": {"name": "cosine_prob", "alpha": 0.9},
-    "logger": {},
-}
+CONFIG = config_with()
+CSV = {"_target_": "x.CSV"}
 
 
-def with_alpha(alpha: float) -> dict[str, Any]:
-    config = deepcopy(CONFIG)
-    config["loss"]["alpha"] = alpha
-    return config
+def with_alpha(alpha: float) -> RunConfig:
+    return config_with(("loss.alpha", alpha))
 
 
 def edit(run: RunDirectory, **changes: object) -> RunDirectory:
-    write_yaml(run.path / "config.yaml", {**run.config, **changes})
+    write_yaml(run.path / "config.yaml", {**run.record, **changes})
     return RunDirectory(run.path)
 
 
@@ -48,8 +41,8 @@ def content(path: Path) -> dict[str, bytes]:
 
 def test_the_directory_is_named_after_what_is_in_it(tmp_path: Path) -> None:
     run = plan(CONFIG, tmp_path, command=["train.py", "seed=3"])
-    assert run.path == tmp_path / "mine" / f"toy-linear-cosine_prob-{identity_hash(CONFIG)[:8]}" / "seed3"
-    assert run.config == {**CONFIG, "result_version": RESULT_VERSION}
+    assert run.path == tmp_path / "mine" / f"toy-linear-cosine_prob-{identity_hash(RECORD)[:8]}" / "seed3"
+    assert run.record == {**RECORD, "result_version": RESULT_VERSION}
     assert run.status["status"] == "planned"
     assert run.status["command"] == ["train.py", "seed=3"]
     assert "pid" not in run.status  # nobody runs it yet
@@ -62,7 +55,7 @@ def test_the_same_experiment_is_found_again_untouched(tmp_path: Path) -> None:
     run.set_status("running")
     finish(run)
     before = content(tmp_path)
-    again = plan({**CONFIG, "logger": {"csv": 1}, "progress_bar": True}, tmp_path)
+    again = plan(config_with(("logger.csv", CSV), ("progress_bar", True)), tmp_path)
     assert again.path == run.path
     assert again.result() == {"metrics": {"x": 1.0}}
     assert content(tmp_path) == before
@@ -70,7 +63,7 @@ def test_the_same_experiment_is_found_again_untouched(tmp_path: Path) -> None:
 
 def test_another_seed_is_a_sibling_and_another_setting_is_not(tmp_path: Path) -> None:
     run = plan(CONFIG, tmp_path)
-    sibling, other = plan({**CONFIG, "seed": 0}, tmp_path), plan(with_alpha(0.5), tmp_path)
+    sibling, other = plan(config_with(("seed", 0)), tmp_path), plan(with_alpha(0.5), tmp_path)
     assert (sibling.path.parent, sibling.path.name) == (run.path.parent, "seed0")
     assert other.path.parent != run.path.parent
     assert other.path.parent.name.startswith("toy-linear-cosine_prob-")
@@ -101,7 +94,7 @@ def test_a_collision_of_eight_digits_takes_sixteen(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(directory, "identity_hash", lambda config: "01234567" + identity_hash(config)[8:])
     first, second = plan(CONFIG, tmp_path), plan(with_alpha(0.5), tmp_path)
     assert first.path.parent.name == "toy-linear-cosine_prob-01234567"
-    assert second.path.parent.name == f"toy-linear-cosine_prob-01234567{identity_hash(with_alpha(0.5))[8:16]}"
+    assert second.path.parent.name == f"toy-linear-cosine_prob-01234567{identity_hash(with_alpha(0.5).record)[8:16]}"
     assert plan(CONFIG, tmp_path).path == first.path
     assert plan(with_alpha(0.5), tmp_path).path == second.path
     second.verify()
@@ -128,9 +121,9 @@ def test_an_edited_configuration_is_refused(tmp_path: Path, changes: dict[str, A
 
 
 def test_an_edit_that_changes_no_number_is_accepted(tmp_path: Path) -> None:
-    run = edit(plan(CONFIG, tmp_path), logger={"csv": 1}, progress_bar=True)
+    run = edit(plan(CONFIG, tmp_path), logger={"csv": CSV}, progress_bar=True)
     run.verify()
-    assert plan(CONFIG, tmp_path).config["progress_bar"] is True
+    assert plan(CONFIG, tmp_path).config.progress_bar is True
 
 
 @pytest.mark.parametrize("name", ["seed3/../../renamed/seed3", "seed3/../../no-hash-/seed3", "seed03", "seed3x"])
@@ -153,17 +146,17 @@ def test_a_directory_that_cannot_be_made_is_one_clear_error(tmp_path: Path) -> N
 
 
 def test_many_plan_the_same_at_once(tmp_path: Path) -> None:
-    code = "import json, sys, pathlib\nfrom lossbench.rundir.directory import plan\n"
+    code = "import json, sys, pathlib\nfrom lossbench.config.schema import RunConfig\nfrom lossbench.rundir.directory import plan\n"
     code += "config = json.loads(sys.argv[1])\nsys.stdin.read()\nfor seed in range(20):\n"
-    code += "    plan({**config, 'seed': seed}, pathlib.Path(sys.argv[2])).verify()"
-    command = [sys.executable, "-c", code, json.dumps(CONFIG), str(tmp_path)]
+    code += "    plan(RunConfig.of({**config, 'seed': seed}), pathlib.Path(sys.argv[2])).verify()"
+    command = [sys.executable, "-c", code, json.dumps(RECORD), str(tmp_path)]
     planners = [subprocess.Popen(command, stdin=subprocess.PIPE) for _ in range(4)]
     for planner in planners:
         assert planner.stdin is not None
         planner.stdin.close()
     assert [planner.wait(timeout=60) for planner in planners] == [0] * 4
     runs = [RunDirectory(path) for path in next((tmp_path / "mine").iterdir()).iterdir()]
-    assert sorted(run.config["seed"] for run in runs) == list(range(20))
+    assert sorted(run.config.seed for run in runs) == list(range(20))
     assert all(
         set(content(run.path)) == {"config.yaml", "status.json"} and run.status["status"] == "planned" for run in runs
     )

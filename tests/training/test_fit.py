@@ -43,9 +43,7 @@ Plan = Callable[..., RunDirectory]
 @pytest.mark.parametrize("loss", LOSSES)
 def test_every_loss_reads_digits(planned: Plan, loss: str) -> None:
     run = planned("data=digits", "model=mlp", f"loss={loss}", "seed=0")
-    settings = {key: run.config["optimizer"][key] for key in ("name", "lr")} | {
-        "batch": run.config["data"]["batch_size"]
-    }
+    settings = {key: run.record["optimizer"][key] for key in ("name", "lr")} | {"batch": run.config.data.batch_size}
     assert settings == {"name": "adam", "lr": 3e-3, "batch": 64}
     metrics = start(run)["metrics"]
     assert [name for name, value in metrics.items() if not math.isfinite(value)] == []
@@ -175,7 +173,7 @@ def test_a_loaded_run_measures_the_same(planned: Plan) -> None:
         again = {f"{stage}/{name}": metric.value for name, metric in back.evaluate(stage).items()}
         before = {name: value for name, value in result["metrics"].items() if name.startswith(f"{stage}/")}
         assert again == pytest.approx(before, rel=1e-5, abs=1e-6)
-    assert back.config == run.config
+    assert back.config == run.record
     assert not back.model.training
     inputs = torch.from_numpy(back.parts.data.split("test").inputs)
     assert torch.allclose(back.model(inputs).logits, torch.from_numpy(back.predictions["test_outputs"]), atol=1e-5)

@@ -279,7 +279,7 @@ def test_a_probe_takes_pretrained_weights_by_content(plan: Plan, tmp_path: Path)
     first, second = (plan(*PROBE, f"model.backbone.pretrained={copy}") for copy in copies)
     assert first.path == second.path
     result = start(first)
-    assert result["weights_sha256"] == first.config["weights"]["sha256"]
+    assert result["weights_sha256"] == first.record["weights"]["sha256"]
     headed = plan(*RESNET, f"model.pretrained={copies[1]}", "loss=cosine_xent_head", "trainer.max_epochs=1")
     assert start(headed)["weights_sha256"] == result["weights_sha256"]
     copies[0].write_bytes(copies[0].read_bytes() + b"0")

@@ -76,7 +76,7 @@ def test_null_counts_the_training_split(planned: Plan) -> None:
     loss: Any = parts.loss
     yardstick: Any = parts.yardsticks["logit_adjusted"]
     assert loss.class_counts == yardstick.class_counts == counts
-    assert run.config["loss"]["class_counts"] is None
+    assert run.config.loss.settings["class_counts"] is None
     given: Any = assemble(
         planned("data=digits", "loss=logit_adjusted", "loss.class_counts=[1,1,1,1,1,1,1,1,1,9]").config
     ).loss

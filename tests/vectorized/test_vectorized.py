@@ -1,19 +1,17 @@
 """hydra/launcher=vectorized as a user types it: the same directories as one run at a time, only sooner."""
 
 import csv
-import json
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-import yaml
 from conftest import ROOT
+from records import config_with
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from typed import TYPED, assert_one_line, command
 
@@ -74,7 +72,7 @@ def test_both_launchers_leave_the_same_directories(
     assert len(ours) == 12
     for name, run in ours.items():
         other = theirs[name]
-        assert run.config == other.config
+        assert run.record == other.record
         files = {path.name for path in run.path.iterdir()}
         assert files == {path.name for path in other.path.iterdir()}
         assert {path.name for path in (run.path / "checkpoints").iterdir()} == {"last.ckpt", "best.ckpt"}
@@ -215,7 +213,7 @@ def test_a_run_that_explodes_fails_and_the_others_go_on(tmp_path: Path) -> None:
     done = sweep(*words, runs=tmp_path)
     assert_one_line(done.returncode, done.stderr, "2 of 4 runs failed")
     found = directories(tmp_path)
-    states = {run.config["optimizer"]["lr"]: run.status for run in found.values()}
+    states = {run.config.optimizer.lr: run.status for run in found.values()}
     assert states[0.1]["status"] == "done"
     assert "became nan or infinite" in states[1e30]["reason"]
     assert "lower learning rate" in states[1e30]["reason"]
@@ -377,51 +375,35 @@ def test_force_does_not_go_on_from_an_interrupted_stack(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob(".stacks/*.ckpt"))
 
 
-def test_reasons_name_the_key() -> None:
-    config: dict[str, Any] = yaml.safe_load(
-        """
-        trainer: {devices: 1, num_nodes: 1, precision: 32-true, gradient_clip_val: null, accumulate_grad_batches: 1, sync_batchnorm: false,
-                  channels_last: false, compile: false}
-        profiler: null
-        checkpoint: {every_n_steps: null}
-        callbacks: null
-        augment: {}
-        data: {name: digits, _target_: lossbench.data.digits.Digits}
-        model: {name: mlp}
-        scheduler: {name: constant, _target_: lossbench.training.schedules.Constant}
-        optimizer: {name: adam, _target_: torch.optim.Adam, lr: 0.1, betas: [0.9, 0.999], eps: 1.0e-8, weight_decay: 0.0}
-        logger: {tensorboard: {}}
-        """
-    )
-    assert why_not(config) is None
-    wrong: dict[str, tuple[list[str], Any]] = {
-        "trainer.devices=2": (["trainer", "devices"], 2),
-        "trainer.precision=bf16-mixed": (["trainer", "precision"], "bf16-mixed"),
-        "trainer.compile=True": (["trainer", "compile"], True),
-        "callbacks=early_stopping": (["callbacks"], {"early_stopping": {}}),
-        "augment:": (["augment"], {"mixup": 0.2}),
-        "data=pets: images": (
-            ["data"],
-            {"name": "pets", "_target_": "lossbench.data.images.pets.Pets", "root": "data"},
-        ),
-        "data=toy_counts: its task is count": (
-            ["data"],
-            {"name": "toy_counts", "_target_": "lossbench.data.toys.ToyCounts"},
-        ),
-        "scheduler=finetune": (
-            ["scheduler"],
-            {"name": "finetune", "_target_": "lossbench.training.schedules.Finetune"},
-        ),
-        "optimizer=rprop": (["optimizer"], {"name": "rprop", "_target_": "torch.optim.Rprop", "lr": 1}),
-        "optimizer.amsgrad": (["optimizer", "amsgrad"], True),
-        "logger=wandb": (["logger"], {"wandb": {}}),
-    }
-    for mention, (path, value) in wrong.items():
-        changed = json.loads(json.dumps(config))
-        node = changed
-        for step in path[:-1]:
-            node = node[step]
-        node[path[-1]] = value
-        reason = why_not(changed)
-        assert reason is not None
-        assert reason.startswith(mention), reason
+ADAM = {"name": "adam", "_target_": "torch.optim.Adam", "lr": 0.1, "betas": [0.9, 0.999], "amsgrad": False}
+STOPPING = {"_target_": "pytorch_lightning.callbacks.EarlyStopping"}
+PETS = {"_target_": "lossbench.data.images.pets.Pets"}
+COUNTS = {"_target_": "lossbench.data.toys.ToyCounts"}
+SCHEDULES = "lossbench.training.schedules"
+DIGITS = ("data", {"name": "digits", "_target_": "lossbench.data.digits.Digits", "batch_size": 64})
+
+
+@pytest.mark.parametrize(
+    ("mention", "change"),
+    [
+        ("trainer.devices=2", ("trainer.devices", 2)),
+        ("trainer.precision=bf16-mixed", ("trainer.precision", "bf16-mixed")),
+        ("trainer.compile=True", ("trainer.compile", True)),
+        ("checkpoint.every_n_steps=3", ("checkpoint.every_n_steps", 3)),
+        ("profiler=x.Profiler", ("profiler", {"_target_": "x.Profiler"})),
+        ("callbacks=early_stopping", ("callbacks.early_stopping", STOPPING)),
+        ("augment:", ("augment.mixup", 0.2)),
+        ("data=pets: images", ("data", {"name": "pets", "batch_size": 4, "root": "data", **PETS})),
+        ("data=toy_counts: its task is count", ("data", {"name": "toy_counts", "batch_size": 4, **COUNTS})),
+        ("scheduler=finetune", ("scheduler", {"name": "finetune", "_target_": f"{SCHEDULES}.Finetune"})),
+        ("optimizer=rprop", ("optimizer", {"name": "rprop", "_target_": "torch.optim.Rprop", "lr": 1})),
+        ("optimizer.amsgrad", ("optimizer.amsgrad", True)),
+        ("logger=wandb", ("logger.wandb", {"_target_": "x.Wandb"})),
+    ],
+)
+def test_reasons_name_the_key(mention: str, change: tuple[str, object]) -> None:
+    good = (DIGITS, ("optimizer", ADAM), ("logger.tensorboard", {"_target_": "x.TensorBoard"}))
+    assert why_not(config_with(*good)) is None
+    reason = why_not(config_with(*good, change))
+    assert reason is not None
+    assert reason.startswith(mention), reason

@@ -1,12 +1,13 @@
 """hydra/launcher=process: the runs of a multirun in processes of their own, several at a time."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from collections.abc import Sequence
+from typing import NoReturn
 
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from lossbench.config.schema import RunConfig
 from lossbench.errors import UserError
 from lossbench.hardware import require_gpu
 from lossbench.launch.progress import SweepProgress
@@ -30,12 +31,12 @@ class ProcessLauncher(Launcher):
         """Refuse Hydra's own way of launching, which knows overrides and no run directories."""
         raise UserError("hydra/launcher=process needs hydra/sweeper=compare, the default; leave hydra/sweeper out")
 
-    def check_supported(self, config: Mapping[str, Any]) -> None:
+    def check_supported(self, config: RunConfig) -> None:
         """Refuse what this machine cannot run."""
-        require_gpu(config["trainer"]["accelerator"])
-        if config["trainer"]["num_nodes"] > 1:
+        require_gpu(config.trainer.accelerator)
+        if config.trainer.num_nodes > 1:
             raise UserError(
-                f"trainer.num_nodes={config['trainer']['num_nodes']}: hydra/launcher=process is one machine; use hydra/launcher=slurm"
+                f"trainer.num_nodes={config.trainer.num_nodes}: hydra/launcher=process is one machine; use hydra/launcher=slurm"
             )
 
     def run_directories(self, runs: Sequence[RunDirectory], progress: SweepProgress) -> None:

@@ -1,12 +1,13 @@
 """hydra/launcher=slurm: the runs of a multirun as jobs of a SLURM cluster."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from lossbench.config.schema import RunConfig
 from lossbench.errors import UserError
 from lossbench.launch.progress import SweepProgress
 from lossbench.rundir.directory import RunDirectory
@@ -31,7 +32,7 @@ class SlurmLauncher(Launcher):
         """Refuse Hydra's own way of launching, which knows overrides and no run directories."""
         raise UserError("hydra/launcher=slurm needs hydra/sweeper=compare, the default; leave hydra/sweeper out")
 
-    def check_supported(self, config: Mapping[str, Any]) -> None:
+    def check_supported(self, config: RunConfig) -> None:
         """Nothing to refuse here: each job checks what its node has."""
 
     def run_directories(self, runs: Sequence[RunDirectory], progress: SweepProgress) -> None:

@@ -53,7 +53,7 @@ def run_composed(config: DictConfig, command: list[str]) -> float:
             )
     else:
         result = start(run)
-    return result["metrics"].get(run.config["monitor"], float("nan"))
+    return result["metrics"].get(run.config.monitor, float("nan"))
 
 
 def load_yardstick(name: str) -> Mapping[str, Any]:

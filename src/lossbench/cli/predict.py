@@ -4,7 +4,7 @@ import argparse
 import csv
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
@@ -46,7 +46,8 @@ def predict(run: RunDirectory, paths: Sequence[Path], *, top: int = 1, checkpoin
     Raises:
         UserError: the run is not done or not about images, or its checkpoint is missing.
     """
-    from lossbench.config.resolve import build_source, verify_config
+    from lossbench.config.facts import build_source
+    from lossbench.config.verify import verify_config
     from lossbench.data.images.source import ImageSource
 
     if not (run.path / "config.yaml").exists():
@@ -57,10 +58,10 @@ def predict(run: RunDirectory, paths: Sequence[Path], *, top: int = 1, checkpoin
     if result is None:
         raise UserError(f"{run.path} is not done; run it with python -m lossbench.job {run.path}")
     verify_config(run)
-    source = build_source(run.config["data"])
+    source = build_source(run.config.data.source)
     if not isinstance(source, ImageSource):
         raise UserError(
-            f"{run.path} was trained on data={run.config['data']['name']}, not on image files: it cannot classify images"
+            f"{run.path} was trained on data={run.config.data.name}, not on image files: it cannot classify images"
         )
 
     import torch  # seconds: only now that there is something to do
@@ -93,24 +94,23 @@ def _model(run: RunDirectory, source: Any, classes: int, checkpoint: str | None)
     """The trained model from images to its output, and how the output becomes logits."""
     from torch import nn
 
-    from lossbench.config.resolve import weights_of
+    from lossbench.config.facts import weights_of
     from lossbench.training.assemble import build_backbone, build_model, seeded
     from lossbench.training.loaded import checkpoint_path, from_checkpoint, load_weights
 
-    config = {**run.config, "model": from_checkpoint(run.config["model"])}
-    loss = seeded(config["seed"], "loss", config["loss"], "loss", {"num_classes": classes})
+    config = replace(run.config, model=from_checkpoint(run.config.model))
+    loss = seeded(config.seed, "loss", config.loss, "loss", {"num_classes": classes})
     path = checkpoint_path(run, checkpoint)
-    if "backbone" not in config["model"]:
+    if config.model.backbone is None:
         model = build_model(config, source.input_shape, classes)
         load_weights(model, path)
         return model, loss.logits
-    if (weights := weights_of(run.config["model"])) != run.config[
-        "weights"
-    ]:  # a checkpoint holds the layer behind the backbone alone
+    weights = weights_of(run.config.model)
+    if weights != config.weights:  # a checkpoint holds the layer behind the backbone alone
         raise UserError(
-            f"the pretrained weights of {run.path} have changed since it was planned ({run.config['weights']}, now {weights})"
+            f"the pretrained weights of {run.path} have changed since it was planned ({config.weights}, now {weights})"
         )
-    backbone: Any = build_backbone(config["model"]["backbone"], source.input_shape, classes)
+    backbone: Any = build_backbone(config.model.backbone, source.input_shape, classes)
     model = build_model(config, (backbone.num_features,), classes)
     load_weights(model, path)
     backbone.forward = backbone.features

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from lossbench.config import custom
+from lossbench.config.parse import Node
 from lossbench.errors import UserError, one_line, suggest
 
 CLASSES = (
@@ -60,7 +61,7 @@ def check_targets(config: object, where: str = "") -> None:
 
 
 def build(
-    node: Mapping[str, Any],
+    node: Node | Mapping[str, Any],
     where: str,
     *args: object,
     partial: bool = False,
@@ -70,7 +71,7 @@ def build(
     """Instantiate one node of a configuration.
 
     Args:
-        node: a mapping with `_target_` and settings.
+        node: its `_target_` and settings.
         where: its key, for messages.
         args: positional arguments that the configuration cannot hold.
         partial: give a callable that takes the missing arguments.
@@ -80,11 +81,12 @@ def build(
     Raises:
         UserError: the target is not allowed or does not exist, a setting does not exist or has a wrong value.
     """
-    check_targets(node, where)
+    record = node.record if isinstance(node, Node) else node
+    check_targets(record, where)
     if offer:
-        wanted = accepted(_factory(node, where), **offer)
-        extra = {name: value for name, value in wanted.items() if node.get(name) is None} | extra
-    return _make({**node, PARTIAL: True} if partial else node, where, args, extra)
+        wanted = accepted(_factory(record, where), **offer)
+        extra = {name: value for name, value in wanted.items() if record.get(name) is None} | extra
+    return _make({**record, PARTIAL: True} if partial else record, where, args, extra)
 
 
 def accepted(factory: Callable[..., Any], **offered: object) -> dict[str, object]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lossbench.config.schema import number
+from lossbench.config.values import number
 from lossbench.seeds import derive
 
 TRIES = 10

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from lossbench.config.schema import integer
+from lossbench.config.values import integer
 from lossbench.data.source import Source, Split, stratified_split
 from lossbench.seeds import generator
 

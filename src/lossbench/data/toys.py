@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from lossbench.config.schema import integer
+from lossbench.config.values import integer
 from lossbench.data.source import SPLITS, Source, Split
 from lossbench.seeds import generator
 

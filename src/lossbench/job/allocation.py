@@ -14,7 +14,7 @@ def check_allocation(run: RunDirectory) -> None:
     Raises:
         UserError: names what SLURM has given and what trainer.devices and trainer.num_nodes need.
     """
-    devices, nodes = run.config["trainer"]["devices"], run.config["trainer"]["num_nodes"]
+    devices, nodes = run.config.trainer.devices, run.config.trainer.num_nodes
     srun = f"srun --nodes={nodes} --ntasks-per-node={devices}"
     if is_srun_task():
         _check_step(devices, nodes, f"trainer.devices={devices} and trainer.num_nodes={nodes} need {srun}")

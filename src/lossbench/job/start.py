@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from lossbench.config.resolve import verify
+from lossbench.config.verify import verify
 from lossbench.errors import Stopped, UserError, one_line
 from lossbench.job.allocation import check_allocation
 from lossbench.job.distributed import process_name, rank
@@ -65,7 +65,7 @@ def bring_to_result(run: RunDirectory) -> dict[str, Any]:
         if run.status.get("status") not in ("failed", "cancelled"):  # the signal may have come before the run began
             requeue()
         raise
-    run.prune_checkpoints(run.config["keep_checkpoints"])
+    run.prune_checkpoints(run.config.keep_checkpoints)
     return result
 
 

@@ -1,10 +1,11 @@
 """Runs one after another in this process. Torch-free until one starts."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from typing import Any
 
+from lossbench.config.schema import RunConfig
 from lossbench.errors import OwnedError, Stopped, UserError, one_line
 from lossbench.hardware import require_gpu
 from lossbench.job.start import bring_to_result
@@ -15,17 +16,17 @@ from lossbench.rundir.files import cannot_write
 POLL_SECONDS = 1.0  # between two tries to lock runs that other processes own
 
 
-def check_one_process(config: Mapping[str, Any]) -> None:
+def check_one_process(config: RunConfig) -> None:
     """Refuse what this process alone cannot run.
 
     Raises:
         UserError: there is no GPU, or the run takes several processes.
     """
-    trainer = config["trainer"]
-    require_gpu(trainer["accelerator"])
-    if trainer["devices"] * trainer["num_nodes"] > 1:
+    trainer = config.trainer
+    require_gpu(trainer.accelerator)
+    if trainer.processes > 1:
         raise UserError(
-            f"trainer.devices={trainer['devices']}, trainer.num_nodes={trainer['num_nodes']}: this launcher is one "
+            f"trainer.devices={trainer.devices}, trainer.num_nodes={trainer.num_nodes}: this launcher is one "
             "process; use hydra/launcher=process on this machine, hydra/launcher=slurm on a cluster"
         )
 

@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lossbench.cli.overrides import load_yardstick
-from lossbench.config.resolve import Cache, place, resolve
-from lossbench.errors import InvalidCellError, UserError
+from lossbench.config.facts import Cache
+from lossbench.config.resolve import place, resolve
+from lossbench.config.schema import RunConfig
+from lossbench.errors import UserError
 from lossbench.launch.compose import Composer
 from lossbench.launch.expand import Job
 from lossbench.launch.question import check_question
@@ -31,19 +33,18 @@ class Planned:
 
 @dataclass(frozen=True)
 class _Cell:
-    """A job with its configuration: as composed, and resolved; the reason is that of an invalid loss."""
+    """A job with its configuration: as composed, and resolved."""
 
     job: Job
     composed: Mapping[str, Any]
-    config: Mapping[str, Any]
-    reason: str | None
+    config: RunConfig
 
 
 def plan_jobs(
     jobs: Sequence[Job],
     compose: Composer,
     command: list[str],
-    check_supported: Callable[[Mapping[str, Any]], None],
+    check_supported: Callable[[RunConfig], None],
     question: Mapping[str, Any] | None = None,
 ) -> Planned:
     """Compose, check and plan all jobs before any runs.
@@ -62,28 +63,25 @@ def plan_jobs(
     for job in jobs:
         cells.append(_resolved(job, compose(job), cache))
         check_supported(cells[-1].config)
-    valid = [cell for cell in cells if cell.reason is None]
+    valid = [cell for cell in cells if cell.config.invalid is None]
     if not valid:
-        raise UserError(f"no run of this sweep is valid, for example {cells[0].job.label}: {cells[0].reason}")
+        raise UserError(f"no run of this sweep is valid, for example {cells[0].job.label}: {cells[0].config.invalid}")
     if question is not None:
-        check_question(question, {cell.config["loss"]["name"] for cell in valid})
+        check_question(question, {cell.config.loss.name for cell in valid})
     return _planned(_without_repeats(cells), command)
 
 
 def _resolved(job: Job, composed: dict[str, Any], cache: Cache) -> _Cell:
     if composed["progress_bar"] == "auto":
         composed["progress_bar"] = False  # the sweep has one for all runs
-    try:
-        return _Cell(job, composed, resolve(composed, load_yardstick, cache), None)
-    except InvalidCellError as error:
-        return _Cell(job, composed, error.config, str(error))
+    return _Cell(job, composed, resolve(composed, load_yardstick, cache))
 
 
 def _without_repeats(cells: Sequence[_Cell]) -> list[_Cell]:
     """Drop jobs that are the same run as an earlier one: with force=true it would be archived twice."""
     runs: dict[tuple[str, str, int], _Cell] = {}
     for cell in cells:
-        key = (str(cell.config["study"]), identity_hash(cell.config), cell.config["seed"])
+        key = (cell.config.study, identity_hash(cell.config.record), cell.config.seed)
         runs.setdefault(key, cell)
     return list(runs.values())
 
@@ -95,14 +93,14 @@ def _planned(cells: Sequence[_Cell], command: list[str]) -> Planned:
         for cell in cells:
             runs_dir, force = place(cell.composed)
             run = plan(cell.config, runs_dir, force=force, command=command)
-            if cell.reason is None:
+            if cell.config.invalid is None:
                 planned.labels[run] = cell.job.label
             else:
-                planned.invalid[run] = cell.reason
+                planned.invalid[run] = cell.config.invalid
                 _record_invalid(run, cell)
     return planned
 
 
 def _record_invalid(run: RunDirectory, cell: _Cell) -> None:
-    if run.status.get("reason") != cell.reason:
-        run.set_status("invalid", reason=cell.reason, params=flatten(cell.config))
+    if run.status.get("reason") != cell.config.invalid:
+        run.set_status("invalid", reason=cell.config.invalid, params=flatten(cell.config.record))

@@ -101,7 +101,7 @@ class Pool:
 
     def _lease(self, run: RunDirectory) -> int:
         """How many GPUs a run gets."""
-        return 0 if _on_cpu(run) else min(run.config["trainer"]["devices"], self.all_gpus)
+        return 0 if _on_cpu(run) else min(run.config.trainer.devices, self.all_gpus)
 
 
 def default_n_jobs(runs: Sequence[RunDirectory]) -> int:
@@ -113,4 +113,4 @@ def default_n_jobs(runs: Sequence[RunDirectory]) -> int:
 
 
 def _on_cpu(run: RunDirectory) -> bool:
-    return run.config["trainer"]["accelerator"] == "cpu"
+    return run.config.trainer.accelerator == "cpu"

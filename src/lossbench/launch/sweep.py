@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from lossbench.cli.overrides import explain
+from lossbench.config.schema import RunConfig
 from lossbench.errors import UserError, one_line
 from lossbench.launch.compose import Composer
 from lossbench.launch.expand import expand
@@ -25,7 +26,7 @@ def sweep(
     launch: Callable[[Sequence[RunDirectory], SweepProgress], None],
     question: Mapping[str, Any] | None,
     command: list[str],
-    check_supported: Callable[[Mapping[str, Any]], None],
+    check_supported: Callable[[RunConfig], None],
 ) -> None:
     """Run a multirun: what is done is skipped, what fails stops nothing else, then the report.
 
@@ -75,7 +76,7 @@ def _summary(planned: Planned, todo: Sequence[RunDirectory]) -> str:
 
 def _shown_metric(planned: Planned) -> str:
     """The metric that each finished run is shown with: the test value of what it monitors."""
-    return str(next(iter(planned.labels)).config["monitor"]).replace("val/", "test/", 1)
+    return next(iter(planned.labels)).config.monitor.replace("val/", "test/", 1)
 
 
 def _stopped(planned: Planned, progress: SweepProgress, forced: bool) -> str:

@@ -66,7 +66,7 @@ def save_figure(figure: Figure, path: Path) -> None:
 
 def _label(run: RunDirectory) -> str:
     config = run.config
-    return f"{config['loss']['name']}, {config['data']['name']}, {config['model']['name']}, seed {config['seed']}"
+    return f"{config.loss.name}, {config.data.name}, {config.model.name}, seed {config.seed}"
 
 
 def _history(run: RunDirectory) -> dict[str, tuple[list[int], list[float]]]:

@@ -6,13 +6,13 @@ import re
 import shutil
 import socket
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from lossbench.config.schema import RunConfig
 from lossbench.errors import UserError
 from lossbench.rundir.files import cannot_write, read_json, read_yaml, write_json, write_yaml
 from lossbench.rundir.identity import RESULT_VERSION, differences, identity, identity_hash, with_targets_of
@@ -58,9 +58,18 @@ class RunDirectory:
         return self.path / "checkpoints" / f"{name}.ckpt"
 
     @cached_property
-    def config(self) -> dict[str, Any]:
-        """The resolved configuration."""
+    def record(self) -> dict[str, Any]:
+        """The resolved configuration as config.yaml holds it, in plain containers."""
         return read_yaml(self.path / "config.yaml")
+
+    @cached_property
+    def config(self) -> RunConfig:
+        """The resolved configuration, parsed.
+
+        Raises:
+            UserError: a value is not allowed.
+        """
+        return RunConfig.of(self.record)
 
     @property
     def status(self) -> dict[str, Any]:
@@ -89,7 +98,7 @@ class RunDirectory:
         Raises:
             UserError: config.yaml has another result version, or none.
         """
-        found = self.config.get("result_version")
+        found = self.record.get("result_version")
         if found != RESULT_VERSION:
             raise UserError(
                 f"{self.path} was planned by another version of lossbench (result_version {found} in config.yaml, "
@@ -103,8 +112,8 @@ class RunDirectory:
             UserError: it is of another version, it was edited, or the directory was renamed.
         """
         self.check_version()
-        full, shown = identity_hash(self.config), self.path.parent.name.rpartition("-")[2]
-        seed = self.config.get("seed")
+        full, shown = identity_hash(self.record), self.path.parent.name.rpartition("-")[2]
+        seed = self.record.get("seed")
         if not re.fullmatch(r"[0-9a-f]{8,64}", shown) or not full.startswith(shown) or self.path.name != f"seed{seed}":
             raise UserError(
                 f"{self.path / 'config.yaml'} does not belong to this directory: it describes {full[:SHOWN_DIGITS]}/seed{seed}, the "
@@ -133,12 +142,10 @@ class RunDirectory:
 
 def processes(run: RunDirectory) -> int:
     """How many processes a run takes."""
-    return run.config["trainer"]["devices"] * run.config["trainer"]["num_nodes"]
+    return run.config.trainer.processes
 
 
-def plan(
-    config: Mapping[str, Any], runs_dir: Path, *, force: bool = False, command: list[str] | None = None
-) -> RunDirectory:
+def plan(config: RunConfig, runs_dir: Path, *, force: bool = False, command: list[str] | None = None) -> RunDirectory:
     """Find or create the directory of a configuration; the same identity gives the same directory.
 
     Where a class of lossbench has moved to another module since, config.yaml is brought up to date.
@@ -171,23 +178,24 @@ def plan(
     return run
 
 
-def _write_config(run: RunDirectory, config: Mapping[str, Any]) -> None:
+def _write_config(run: RunDirectory, config: RunConfig) -> None:
     """Write config.yaml; one that is there keeps its settings and gets the present modules of lossbench's classes."""
-    path, whole = run.path / "config.yaml", {**config, "result_version": RESULT_VERSION}
-    if path.exists() and (whole := with_targets_of(config, run.config)) == run.config:
+    path, whole = run.path / "config.yaml", {**config.record, "result_version": RESULT_VERSION}
+    if path.exists() and (whole := with_targets_of(config.record, run.record)) == run.record:
         return
     write_yaml(path, whole)
-    vars(run).pop("config", None)  # read before
+    for read_before in ("record", "config"):
+        vars(run).pop(read_before, None)
 
 
-def _place(config: Mapping[str, Any], runs_dir: Path) -> RunDirectory:
-    full = identity_hash(config)
-    names = "-".join(str(config[group]["name"]) for group in ("data", "model", "loss"))
+def _place(config: RunConfig, runs_dir: Path) -> RunDirectory:
+    full = identity_hash(config.record)
+    names = "-".join((config.data.name, config.model.name, config.loss.name))
     for digits in (SHOWN_DIGITS, 16, 64):
-        run = RunDirectory(runs_dir / str(config["study"]) / f"{names}-{full[:digits]}" / f"seed{config['seed']}")
+        run = RunDirectory(runs_dir / config.study / f"{names}-{full[:digits]}" / f"seed{config.seed}")
         if not (run.path / "config.yaml").exists():
             return run
         run.verify()
-        if not differences(identity(config), identity(run.config)):
+        if not differences(identity(config.record), identity(run.record)):
             return run
     raise UserError(f"{run.path} holds another experiment with the same hash; choose another study=NAME")

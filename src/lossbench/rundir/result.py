@@ -7,6 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from lossbench.config.schema import RunConfig
 from lossbench.hardware import peak_memory
 from lossbench.metrics.registry import shown
 from lossbench.metrics.units import unit_of
@@ -50,7 +51,7 @@ def asked_now() -> dict[str, Any]:
 
 
 def make_result(
-    config: Mapping[str, Any],
+    config: RunConfig,
     *,
     digest: str,
     metrics: Mapping[str, tuple[float, float | None]],
@@ -81,15 +82,17 @@ def make_result(
     """
     return {
         "status": "done",
-        "seed": config["seed"],
-        **{group: config[group]["name"] for group in ("loss", "data", "model")},
-        "study": config["study"],
+        "seed": config.seed,
+        "loss": config.loss.name,
+        "data": config.data.name,
+        "model": config.model.name,
+        "study": config.study,
         "hash": digest,
         "metrics": {name: value for name, (value, _) in metrics.items()},
         "half_width_95": {name: width for name, (_, width) in metrics.items()},
         "n": dict(counts),
-        "params": flatten(config),
-        "fingerprint": config["fingerprint"],
+        "params": flatten(config.record),
+        "fingerprint": config.fingerprint,
         "steps": steps,
         "epochs": epochs,
         "seconds": round(seconds, 3),

@@ -10,8 +10,10 @@ import torch
 from torch import nn
 
 from lossbench.config.build import build
-from lossbench.config.resolve import LOADER, build_source
+from lossbench.config.facts import build_source
+from lossbench.config.parse import Node
 from lossbench.config.rules import check_task
+from lossbench.config.schema import RunConfig
 from lossbench.data.augment import Augment
 from lossbench.data.embeddings import read_embeddings
 from lossbench.data.images.source import ImageSource
@@ -46,67 +48,65 @@ class Parts:
         return model[0] if isinstance(model, nn.Sequential) else model
 
 
-def assemble(config: Mapping[str, Any]) -> Parts:
+def assemble(config: RunConfig) -> Parts:
     """Build the objects of a run; the same seed gives the same weights whatever the loss."""
-    source = build_source(config["data"])
+    source = build_source(config.data.source)
     data, backbone = build_data(config, source), None
-    if "backbone" in config["model"]:
-        backbone = build_backbone(config["model"]["backbone"], source.input_shape, source.num_classes)
-        features = features_of(backbone, data, config["trainer"]["accelerator"])
+    if config.model.backbone is not None:
+        backbone = build_backbone(config.model.backbone, source.input_shape, source.num_classes)
+        features = features_of(backbone, data, config.trainer.accelerator)
         data = build_data(config, features)
     seen = data.source
-    weight = seen.initial_weight(config["seed"])
+    weight = seen.initial_weight(config.seed)
     model = build_model(config, seen.input_shape, seen.num_outputs, weight)
     if source.members > 1:
         model = EachMember(model)
-    loss = build_loss(config["seed"], config["loss"], data)
+    loss = build_loss(config.seed, config.loss, data)
     yardsticks = {
-        name: build_loss(config["seed"], node, data, f"yardsticks.{name}")
-        for name, node in config["yardsticks"].items()
+        name: build_loss(config.seed, node, data, f"yardsticks.{name}") for name, node in config.yardsticks.items()
     }
     for name, each in {
-        f"loss={config['loss']['name']}": loss,
+        f"loss={config.loss.name}": loss,
         **{f"yardsticks.{name}": item for name, item in yardsticks.items()},
     }.items():
-        require_task(name, each, config["data"]["name"], source.task)
+        require_task(name, each, config.data.name, source.task)
     measured = [f"val/{name}" for name in try_out(model, loss, yardsticks, data)]
-    watched = {f"callbacks.{name}.monitor": node.get("monitor") for name, node in (config["callbacks"] or {}).items()}
-    for key, name in {"monitor": config["monitor"], **watched}.items():
+    watched = {f"callbacks.{name}.monitor": node.settings.get("monitor") for name, node in config.callbacks.items()}
+    for key, name in {"monitor": config.monitor, **watched}.items():
         if str(name).startswith("val/") and name not in measured:
             raise UserError(f"{key}={name} is not measured; {suggest(name, measured)}")
     steps_per_epoch = data.batches().steps_per_epoch
-    epochs, steps = config["trainer"]["max_epochs"], config["trainer"]["max_steps"]
+    epochs, steps = config.trainer.max_epochs, config.trainer.max_steps
     total = min(epochs * steps_per_epoch, steps if steps > 0 else 2**62)
     return Parts(model, loss, yardsticks, source, data, steps_per_epoch, total, backbone)
 
 
-def build_data(config: Mapping[str, Any], source: Source) -> DataModule:
+def build_data(config: RunConfig, source: Source) -> DataModule:
     """Build the data module; features that are computed already are kept in memory and not cropped.
 
     Raises:
         UserError: the augmentation does not fit the data.
     """
-    augment: Augment | None = build(config["augment"], "augment") if config["augment"] else None
-    loader = {key: config["data"][key] for key in LOADER if key in config["data"]}
+    augment: Augment | None = build(config.augment, "augment") if config.augment else None
+    loader = config.data.loader
     if isinstance(source, FeatureSource):
         loader |= {"cache": "none", "num_workers": 0}
     if augment and not isinstance(source, ImageSource):
         for name in ("scale", "flip", "transforms", "erasing"):
             if getattr(augment, name):
-                what = "features" if isinstance(source, FeatureSource) else f"data={config['data']['name']}"
+                what = "features" if isinstance(source, FeatureSource) else f"data={config.data.name}"
                 raise UserError(f"augment.{name} works on images, not on {what}; use augment=none")
-    trainer = config["trainer"]
     return DataModule(
         source,
-        config["seed"],
+        config.seed,
         augment=augment,
-        accumulate=trainer["accumulate_grad_batches"],
-        channels_last=trainer["channels_last"],
+        accumulate=config.trainer.accumulate_grad_batches,
+        channels_last=config.trainer.channels_last,
         **loader,
     )
 
 
-def build_backbone(node: Mapping[str, Any], input_shape: Sequence[int], num_classes: int) -> nn.Module:
+def build_backbone(node: Node, input_shape: Sequence[int], num_classes: int) -> nn.Module:
     """Build a frozen feature extractor; without pretrained weights its random ones are the same for every seed.
 
     Raises:
@@ -115,14 +115,12 @@ def build_backbone(node: Mapping[str, Any], input_shape: Sequence[int], num_clas
     offer = {"input_shape": input_shape, "num_classes": num_classes}
     backbone = seeded(0, "backbone", node, "model.backbone", offer)
     if not hasattr(backbone, "features"):
-        raise UserError(
-            f"model.backbone={node.get('name', node['_target_'])} has no features; use one of resnet18, resnet34, resnet50, timm"
-        )
+        raise UserError(f"model.backbone={node.name} has no features; use one of resnet18, resnet34, resnet50, timm")
     return backbone.eval().requires_grad_(False)
 
 
 def build_model(
-    config: Mapping[str, Any], input_shape: Sequence[int], num_classes: int, weight: np.ndarray | None = None
+    config: RunConfig, input_shape: Sequence[int], num_classes: int, weight: np.ndarray | None = None
 ) -> nn.Module:
     """Build the model, then what the loss adds behind it; each draws its weights from its own generator.
 
@@ -134,15 +132,14 @@ def build_model(
         num_classes: C; of other tasks how many numbers the model gives.
         weight: initial weights (C, D) that the data bring, for model.weight=data.
     """
-    node, seed = {key: value for key, value in config["model"].items() if key != "backbone"}, config["seed"]
-    head, file = config.get("head"), config.get("embeddings")
-    rows = read_embeddings(Path(file["path"]), num_classes) if file else None
-    given = (head or {}).get("num_features") or num_classes if rows is None else rows.shape[1]
+    node, head, seed = config.model.trained, config.head, config.seed
+    rows = read_embeddings(Path(config.embeddings.path), num_classes) if config.embeddings else None
+    given = (head.settings.get("num_features") if head else None) or num_classes if rows is None else rows.shape[1]
     initial: dict[str, Any] = {}
-    if node.get("weight") == "data":
+    if node.settings.get("weight") == "data":
         if weight is None:
             raise UserError(
-                f"model.weight=data: data={config['data']['name']} brings no initial weights; use model.weight=null"
+                f"model.weight=data: data={config.data.name} brings no initial weights; use model.weight=null"
             )
         initial["weight"] = weight
     model = seeded(seed, "model", node, "model", {"input_shape": input_shape, "num_classes": given}, **initial)
@@ -153,14 +150,14 @@ def build_model(
     return nn.Sequential(model, seeded(seed, "head", head, "head", {"num_features": given, "num_classes": num_classes}))
 
 
-def build_loss(seed: int, node: Mapping[str, Any], data: DataModule, where: str = "loss") -> Any:
+def build_loss(seed: int, node: Node, data: DataModule, where: str = "loss") -> Any:
     """Build a loss; `class_counts: null` becomes the number of training examples of each class.
 
     Raises:
         UserError: a class to be counted has no training example.
     """
     counted = {}
-    if "class_counts" in node and node["class_counts"] is None:
+    if node.settings.get("class_counts", ()) is None:
         counts = np.bincount(data.split("train").targets, minlength=data.source.num_classes)
         if not counts.all():
             missing = data.source.class_names[int(counts.argmin())]
@@ -172,7 +169,7 @@ def build_loss(seed: int, node: Mapping[str, Any], data: DataModule, where: str 
 
 
 def seeded(
-    seed: int, stream: str, node: Mapping[str, Any], where: str, offer: Mapping[str, object] | None = None, **extra: Any
+    seed: int, stream: str, node: Node, where: str, offer: Mapping[str, object] | None = None, **extra: Any
 ) -> Any:
     """Build a module with random numbers of its own, leaving everybody else's untouched."""
     before = torch.get_rng_state()
@@ -240,35 +237,35 @@ def try_out(model: nn.Module, loss: Loss, yardsticks: Mapping[str, Loss], data: 
     return list(measure(loss, yardsticks, evaluation, task=source.task))
 
 
-def build_task(config: Mapping[str, Any], parts: Parts) -> TrainingTask:
+def build_task(config: RunConfig, parts: Parts) -> TrainingTask:
     """Build the LightningModule.
 
     Raises:
         UserError: the schedule needs a model whose layers come in groups.
     """
-    schedule = build(config["scheduler"], "scheduler")
+    schedule = build(config.scheduler, "scheduler")
     return TrainingTask(
         parts.model,
         parts.loss,
         yardsticks=parts.yardsticks,
-        make_optimizer=build(config["optimizer"], "optimizer", partial=True),
+        make_optimizer=build(config.optimizer, "optimizer", partial=True),
         schedule=schedule,
         total_steps=parts.total_steps,
         steps_per_epoch=parts.steps_per_epoch,
-        seed=config["seed"],
+        seed=config.seed,
         layer_groups=layer_groups(parts.model, config) if schedule.layered else None,
-        accumulate=config["trainer"]["accumulate_grad_batches"],
-        log_every_n_steps=config["log_every_n_steps"],
+        accumulate=config.trainer.accumulate_grad_batches,
+        log_every_n_steps=config.log_every_n_steps,
         task=parts.source.task,
     )
 
 
-def layer_groups(model: nn.Module, config: Mapping[str, Any]) -> list[list[nn.Parameter]]:
+def layer_groups(model: nn.Module, config: RunConfig) -> list[list[nn.Parameter]]:
     """Give the model's parameters in groups from the stem to the head; what a loss adds behind the model joins the last."""
     body, *added = model if isinstance(model, nn.Sequential) else (model,)
     if not hasattr(body, "layer_groups"):
         raise UserError(
-            f"scheduler={config['scheduler']['name']} needs a model with layer_groups(), which model={config['model']['name']} lacks"
+            f"scheduler={config.scheduler.name} needs a model with layer_groups(), which model={config.model.name} lacks"
         )
     groups = body.layer_groups()  # pyright: ignore[reportCallIssue] - asked for above
     return [*groups[:-1], [*groups[-1], *(parameter for module in added for parameter in module.parameters())]]

@@ -3,13 +3,14 @@
 import logging
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from pytorch_lightning import Trainer
 
+from lossbench.config.schema import RunConfig
 from lossbench.data.images.source import ImageSource
 from lossbench.errors import Stopped
 from lossbench.hardware import forget_peak_memory, keep_freed_memory
@@ -43,16 +44,16 @@ def execute(run: RunDirectory, stop_signals: StopSignals) -> dict[str, Any]:
         UserError: the configuration cannot be run here, or the training became non-finite.
     """
     config, started = run.config, time.perf_counter()
-    check_hardware(config["trainer"])
+    check_hardware(config.trainer)
     keep_freed_memory()
     forget_peak_memory()
     parts = assemble(config)
     parts.data.prepare()
     prepare_model(config, parts)
     resumed = read_checkpoint(run.checkpoint("last")) if run.checkpoint("last").exists() else None
-    if config["trainer"]["precision"] == "16-mixed" and getattr(parts.loss, "exceeds_fp16", False):
+    if config.trainer.precision == "16-mixed" and getattr(parts.loss, "exceeds_fp16", False):
         print(
-            f"warning: {config['loss']['name']} has gradients beyond float16's range: prefer trainer.precision=bf16-mixed",
+            f"warning: {config.loss.name} has gradients beyond float16's range: prefer trainer.precision=bf16-mixed",
             flush=True,
         )
     if resumed is not None and resumed["is_best"] and rank() == 0:
@@ -60,21 +61,21 @@ def execute(run: RunDirectory, stop_signals: StopSignals) -> dict[str, Any]:
     with threads(config, parts), quiet(), history_of(run, resumed) as history:
         task = build_task(config, parts)
         trainer = make_trainer(config, run, parts, history, resumed, stop_signals)
-        drawn = wanted(config["figures"], parts) and trainer.is_global_zero
+        drawn = wanted(config.figures, parts) and trainer.is_global_zero
         if drawn and resumed is None:
             draw_training(run, parts, trainer)
         task.trained = steps, epochs = fit(trainer, task, parts, run, resumed)
-        judge(trainer, task, parts, run, config["evaluate"])
+        judge(trainer, task, parts, run, config.evaluate)
         if drawn:
             draw_test(run, parts, task, trainer, steps)
     saved = (
-        save_predictions(run, parts.data, task.evaluations, config["save_predictions"])
+        save_predictions(run, parts.data, task.evaluations, config.save_predictions)
         if trainer.is_global_zero
         else "none"
     )
     return make_result(
         config,
-        digest=identity_hash(config),
+        digest=identity_hash(config.record),
         metrics={name: (metric.value, metric.half_width) for name, metric in task.results.items()},
         counts={stage: len(evaluation.target) for stage, evaluation in task.evaluations.items()},
         steps=steps,
@@ -93,11 +94,11 @@ def execute(run: RunDirectory, stop_signals: StopSignals) -> dict[str, Any]:
     )
 
 
-def prepare_model(config: Mapping[str, Any], parts: Parts) -> None:
+def prepare_model(config: RunConfig, parts: Parts) -> None:
     """Choose the memory format and compile, as the configuration says; neither changes the names of the weights."""
-    if config["trainer"]["channels_last"]:
+    if config.trainer.channels_last:
         parts.model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - torch's stubs leave this form out
-    if config["trainer"]["compile"]:
+    if config.trainer.compile:
         torch.compiler.reset()  # what earlier runs of this process have compiled counts towards torch's limit
         parts.model.compile()
 

@@ -1,7 +1,7 @@
 """A finished run back in Python: model, configuration, predictions, and evaluation again on the same or other data."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from lossbench.config.resolve import verify
+from lossbench.config.schema import Model
+from lossbench.config.verify import verify
 from lossbench.data.module import DataModule
 from lossbench.data.source import SPLITS
 from lossbench.errors import UserError, suggest
@@ -43,7 +44,7 @@ class LoadedRun:
     @property
     def config(self) -> dict[str, Any]:
         """The resolved configuration."""
-        return self.directory.config
+        return self.directory.record
 
     @property
     def result(self) -> dict[str, Any] | None:
@@ -82,7 +83,7 @@ class LoadedRun:
             raise UserError(f"split={split} does not exist; {suggest(split, SPLITS)}")
         data = data or self.parts.data
         if self.parts.backbone is not None and not isinstance(data.source, FeatureSource):
-            features = features_of(self.parts.backbone, data, self.config["trainer"]["accelerator"])
+            features = features_of(self.parts.backbone, data, self.directory.config.trainer.accelerator)
             data = DataModule(features, data.seed, data.batch_size)
         self._require_fit(data)
         outputs = []
@@ -127,7 +128,7 @@ def load(run_dir: str | PathLike[str], checkpoint: str | None = None) -> LoadedR
     run = RunDirectory(Path(run_dir))
     verify(run)
     path = checkpoint_path(run, checkpoint)
-    parts = assemble({**run.config, "model": from_checkpoint(run.config["model"])})
+    parts = assemble(replace(run.config, model=from_checkpoint(run.config.model)))
     load_weights(parts.model, path)
     return LoadedRun(run, parts)
 
@@ -138,7 +139,7 @@ def checkpoint_path(run: RunDirectory, name: str | None) -> Path:
     Raises:
         UserError: there is no such name.
     """
-    name = name or run.config["evaluate"]
+    name = name or run.config.evaluate
     if name not in ("last", "best"):
         raise UserError(f"checkpoint={name} does not exist; {suggest(str(name), ('last', 'best'))}")
     return run.checkpoint(name)
@@ -157,8 +158,9 @@ def load_weights(model: nn.Module, path: Path) -> None:
     model.eval()
 
 
-def from_checkpoint(node: Mapping[str, Any]) -> dict[str, Any]:
+def from_checkpoint(model: Model) -> Model:
     """Build a model without the pretrained weights that it started from: its checkpoint has them all."""
-    if not node.get("pretrained"):
-        return dict(node)
-    return {**node, "pretrained": False, **({"stem": "imagenet"} if node.get("stem") == "auto" else {})}
+    if not model.settings.get("pretrained"):
+        return model
+    stem = {"stem": "imagenet"} if model.settings.get("stem") == "auto" else {}
+    return Model({**model.record, "pretrained": False, **stem})

@@ -1,45 +1,45 @@
 """The machine a run finds: what it lacks is said early, its threads are used as the work deserves."""
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 
+from lossbench.config.schema import RunConfig, Trainer
 from lossbench.errors import UserError
 from lossbench.hardware import NO_GPU
 from lossbench.training.assemble import Parts
 
 
-def check_hardware(trainer: Mapping[str, Any]) -> None:
+def check_hardware(trainer: Trainer) -> None:
     """Refuse early what this machine cannot do.
 
     Raises:
         UserError: no GPU, too few of them, or float16 without one.
     """
-    wanted, gpus = trainer["accelerator"], torch.cuda.device_count()
+    wanted, gpus = trainer.accelerator, torch.cuda.device_count()
     if wanted == "gpu" and not gpus and not torch.backends.mps.is_available():
         raise UserError(NO_GPU)
     on_gpu = wanted == "gpu" or (wanted == "auto" and gpus > 0)
-    if on_gpu and gpus and trainer["devices"] > gpus:
+    if on_gpu and gpus and trainer.devices > gpus:
         raise UserError(
-            f"trainer.devices={trainer['devices']}: this machine has {gpus} GPU(s); use trainer.devices={gpus}"
+            f"trainer.devices={trainer.devices}: this machine has {gpus} GPU(s); use trainer.devices={gpus}"
         )
-    if trainer["precision"] == "16-mixed" and not on_gpu:
+    if trainer.precision == "16-mixed" and not on_gpu:
         raise UserError("trainer.precision=16-mixed needs a GPU; use bf16-mixed or 32-true on a CPU")
 
 
 @contextmanager
-def threads(config: Mapping[str, Any], parts: Parts) -> Iterator[None]:
+def threads(config: RunConfig, parts: Parts) -> Iterator[None]:
     """Use as many threads as the work deserves: on tiny tensors two threads are many times slower than one."""
-    before, wanted = torch.get_num_threads(), config["trainer"]["threads"]
+    before, wanted = torch.get_num_threads(), config.trainer.threads
     if wanted == "auto":
-        work = sum(p.numel() for p in parts.model.parameters()) * config["data"]["batch_size"]
+        work = sum(p.numel() for p in parts.model.parameters()) * config.data.batch_size
         wanted = (
             1
             if work < 2e7
-            else max(1, before // (config["trainer"]["devices"] if config["trainer"]["accelerator"] == "cpu" else 1))
+            else max(1, before // (config.trainer.devices if config.trainer.accelerator == "cpu" else 1))
         )
     torch.set_num_threads(wanted)
     try:

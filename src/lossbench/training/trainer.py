@@ -1,7 +1,6 @@
 """The trainer: Lightning's, with the loggers and callbacks of the configuration and of the run contract."""
 
 import os
-from collections.abc import Mapping
 from typing import Any
 
 from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
@@ -13,6 +12,7 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
 from lossbench.config.build import build
+from lossbench.config.schema import RunConfig
 from lossbench.job.distributed import is_srun_task
 from lossbench.job.signals import StopSignals
 from lossbench.rundir.directory import RunDirectory
@@ -28,7 +28,7 @@ from lossbench.training.callbacks.progress import EpochLines, Progress
 
 
 def make_trainer(
-    config: Mapping[str, Any],
+    config: RunConfig,
     run: RunDirectory,
     parts: Parts,
     history: History | None,
@@ -36,24 +36,24 @@ def make_trainer(
     stop_signals: StopSignals | None = None,
 ) -> Trainer:
     """Build the trainer with its loggers and callbacks; stop_signals ends it at the end of a step."""
-    given = config["trainer"]
+    given = config.trainer
     loggers = make_loggers(config, run, history, resumed["global_step"] if resumed else None)
-    profiler = build(config["profiler"], "profiler", dirpath=str(run.path)) if config.get("profiler") else None
-    bar = show_bar(config["progress_bar"])
+    profiler = build(config.profiler, "profiler", dirpath=str(run.path)) if config.profiler else None
+    bar = show_bar(config.progress_bar)
     return Trainer(
-        accelerator=given["accelerator"],
-        devices=given["devices"],
-        num_nodes=given["num_nodes"],
-        strategy=given["strategy"],
-        precision=given["precision"],
-        max_epochs=given["max_epochs"],
-        gradient_clip_val=given["gradient_clip_val"],
-        accumulate_grad_batches=given["accumulate_grad_batches"],
-        sync_batchnorm=given["sync_batchnorm"],
-        deterministic=given["deterministic"],
+        accelerator=given.accelerator,
+        devices=given.devices,
+        num_nodes=given.num_nodes,
+        strategy=given.strategy,
+        precision=given.precision,
+        max_epochs=given.max_epochs,
+        gradient_clip_val=given.gradient_clip_val,
+        accumulate_grad_batches=given.accumulate_grad_batches,
+        sync_batchnorm=given.sync_batchnorm,
+        deterministic=given.deterministic,
         logger=loggers,
         log_every_n_steps=min(
-            config["log_every_n_steps"], parts.steps_per_epoch
+            config.log_every_n_steps, parts.steps_per_epoch
         ),  # for callbacks; the task logs by itself
         callbacks=make_callbacks(config, run, parts, history, bar, stop_signals or StopSignals()),
         plugins=[VerifiedCheckpointIO(), environment()],
@@ -67,7 +67,7 @@ def make_trainer(
 
 
 def make_callbacks(
-    config: Mapping[str, Any],
+    config: RunConfig,
     run: RunDirectory,
     parts: Parts,
     history: History | None,
@@ -75,17 +75,15 @@ def make_callbacks(
     stop_signals: StopSignals,
 ) -> list[Callback]:
     """The callbacks of the configuration, then those of the run contract."""
-    callbacks = [build(node, f"callbacks.{name}") for name, node in (config["callbacks"] or {}).items()]
-    checkpoint = config["checkpoint"]
-    if config["trainer"]["max_steps"] > 0:
-        callbacks.append(MaxSteps(config["trainer"]["max_steps"]))
+    callbacks = [build(node, f"callbacks.{name}") for name, node in config.callbacks.items()]
+    checkpoint = config.checkpoint
+    if config.trainer.max_steps > 0:
+        callbacks.append(MaxSteps(config.trainer.max_steps))
     callbacks.append(Agreement(agreement(config, parts)))
     callbacks += [
         Rows(),
         EpochLines(),
-        RunCheckpoint(
-            run, history, config["monitor"], checkpoint["every_n_epochs"], checkpoint["every_n_steps"], stop_signals
-        ),
+        RunCheckpoint(run, history, config.monitor, checkpoint.every_n_epochs, checkpoint.every_n_steps, stop_signals),
     ]
     return [*callbacks, Progress(refresh_rate=max(1, parts.steps_per_epoch // 20))] if bar else callbacks
 
@@ -97,33 +95,31 @@ def environment() -> ClusterEnvironment:
     return TorchElasticEnvironment() if TorchElasticEnvironment.detect() else LightningEnvironment()
 
 
-def agreement(config: Mapping[str, Any], parts: Parts) -> dict[str, str]:
+def agreement(config: RunConfig, parts: Parts) -> dict[str, str]:
     """What all processes of a run must have in common."""
     initial = getattr(parts.backbone or parts.body, "weights_sha256", None)
     return {
-        "configuration": identity_hash(config),
-        "seed": str(config["seed"]),
+        "configuration": identity_hash(config.record),
+        "seed": str(config.seed),
         "data fingerprint": parts.source.fingerprint(),
         "pretrained weights": str(initial),
     }
 
 
-def make_loggers(
-    config: Mapping[str, Any], run: RunDirectory, history: History | None, step: int | None
-) -> list[Logger]:
+def make_loggers(config: RunConfig, run: RunDirectory, history: History | None, step: int | None) -> list[Logger]:
     """metrics.csv always; then the configured loggers, which keep their files in the run directory (mlflow: beside the studies)."""
     loggers: list[Logger] = [TidyLogger(history)] if history else []
-    for name, node in (config["logger"] or {}).items():
+    for name, node in config.logger.items():
         extra: dict[str, Any] = {"save_dir": str(run.path)}
         if name == "tensorboard":
             extra |= {"purge_step": step}
-        if name == "mlflow" and not node.get("tracking_uri"):
+        if name == "mlflow" and not node.settings.get("tracking_uri"):
             extra |= {"tracking_uri": f"sqlite:///{run.path.resolve().parents[2] / 'mlflow.db'}"}
         logger = build(node, f"logger.{name}", **extra)
         if step is None and isinstance(logger, TensorBoardLogger):
-            fill_hparams(logger, flatten(config))
+            fill_hparams(logger, flatten(config.record))
         elif step is None:
-            logger.log_hyperparams(flatten(config))
+            logger.log_hyperparams(flatten(config.record))
         loggers.append(logger)
     return loggers
 

@@ -2,9 +2,12 @@
 
 import json
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any
 
-from lossbench.config.resolve import build_source
+from lossbench.config.facts import build_source
+from lossbench.config.parse import Node
+from lossbench.config.schema import Optimizer, RunConfig
 from lossbench.data.images.source import ImageSource
 
 # Settings that stacked runs may have of their own; everything else must be the same.
@@ -28,59 +31,49 @@ PLAIN: dict[str, tuple[Any, str]] = {
 }
 
 
-def why_not(config: Mapping[str, Any]) -> str | None:
+def why_not(config: RunConfig) -> str | None:
     """Say why a run cannot be stacked with others, naming the key; None where it can.
 
     Args:
         config: the resolved configuration.
     """
-    trainer = config["trainer"]
-    if trainer["devices"] * trainer["num_nodes"] > 1:
-        return f"trainer.devices={trainer['devices']}: a stack is one process"
+    if config.trainer.processes > 1:
+        return f"trainer.devices={config.trainer.devices}: a stack is one process"
     for key, (plain, reason) in PLAIN.items():
-        value: Any = config
-        for part in key.split("."):
-            value = value.get(part) if isinstance(value, Mapping) else None
+        value = attrgetter(key)(config)
         if value != plain:
             return f"{key}={value}: {reason}"
-    if config["callbacks"]:
-        return f"callbacks={','.join(config['callbacks'])}: callbacks progress one run"
-    if config["augment"]:
+    if config.callbacks:
+        return f"callbacks={','.join(config.callbacks)}: callbacks progress one run"
+    if config.augment:
         return "augment: images are varied one run at a time; augment=none, or model=linear_probe on images"
-    source = build_source(config["data"])
-    if isinstance(source, ImageSource) and "backbone" not in config["model"]:
-        return f"data={config['data']['name']}: images are decoded one run at a time; model=linear_probe computes their features once"
+    source = build_source(config.data.source)
+    if isinstance(source, ImageSource) and config.model.backbone is None:
+        return f"data={config.data.name}: images are decoded one run at a time; model=linear_probe computes their features once"
     if source.task != "classification":
-        return f"data={config['data']['name']}: its task is {source.task}, and stacked runs are classifiers"
-    if not str(config["scheduler"]["_target_"]).startswith("lossbench.training.schedules.") or config["scheduler"][
-        "_target_"
-    ].endswith(".Finetune"):
-        return f"scheduler={config['scheduler'].get('name')}: it treats layers differently"
-    return _why_not_optimizer(config["optimizer"]) or _why_not_logger(config["logger"])
+        return f"data={config.data.name}: its task is {source.task}, and stacked runs are classifiers"
+    schedule = config.scheduler
+    if not schedule.target.startswith("lossbench.training.schedules.") or schedule.class_name == "Finetune":
+        return f"scheduler={schedule.name}: it treats layers differently"
+    return _why_not_optimizer(config.optimizer) or _why_not_logger(config.logger)
 
 
-def _why_not_optimizer(optimizer: Mapping[str, Any]) -> str | None:
-    target = str(optimizer["_target_"])
+def _why_not_optimizer(optimizer: Optimizer) -> str | None:
+    target = optimizer.target
     if target not in OWN_NUMBERS:
-        return f"optimizer={optimizer.get('name', target)}: stacked are {', '.join(name.rpartition('.')[2] for name in OWN_NUMBERS)}"
-    unknown = {key for key, value in optimizer.items() if value} - {
-        "name",
-        "_target_",
-        *OWN_NUMBERS[target],
-        *TAKEN[target],
-    }
+        return f"optimizer={optimizer.name}: stacked are {', '.join(name.rpartition('.')[2] for name in OWN_NUMBERS)}"
+    unknown = {key for key, value in optimizer.settings.items() if value} - {*OWN_NUMBERS[target], *TAKEN[target]}
     return f"optimizer.{min(unknown)}: the stacked optimisers do not have it" if unknown else None
 
 
-def _why_not_logger(logger: Mapping[str, Any] | None) -> str | None:
-    other = set(logger or {}) - {"tensorboard", "csv"}
+def _why_not_logger(logger: Mapping[str, Node]) -> str | None:
+    other = set(logger) - {"tensorboard", "csv"}
     return f"logger={min(other)}: stacked runs write metrics.csv and TensorBoard's records" if other else None
 
 
-def group_of(config: Mapping[str, Any]) -> str:
+def group_of(config: RunConfig) -> str:
     """What runs of one stack have in common, as text: everything but seed, loss and the optimiser's numbers."""
-    optimizer = config["optimizer"]
-    numbers = OWN_NUMBERS.get(str(optimizer["_target_"]), ())
-    shared = {key: value for key, value in config.items() if key not in OWN}
-    shared["optimizer"] = {key: value for key, value in optimizer.items() if key not in numbers}
+    numbers = OWN_NUMBERS.get(config.optimizer.target, ())
+    shared = {key: value for key, value in config.record.items() if key not in OWN}
+    shared["optimizer"] = {key: value for key, value in config.optimizer.record.items() if key not in numbers}
     return json.dumps(shared, sort_keys=True, default=repr)

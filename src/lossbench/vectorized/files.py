@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from lossbench.config.schema import RunConfig
 from lossbench.metrics.estimates import Metric
 from lossbench.metrics.scale import fit_scale
 from lossbench.rundir.directory import RunDirectory
@@ -41,8 +42,8 @@ def histories(stacked: StackedRuns) -> Iterator[RunHistory]:
         yield from map(RunHistory, history.csv(), records)
 
 
-def _has_board(config: Mapping[str, Any]) -> bool:
-    return bool(config["logger"]) and "tensorboard" in config["logger"]
+def _has_board(config: RunConfig) -> bool:
+    return "tensorboard" in config.logger
 
 
 def write_run(
@@ -83,13 +84,13 @@ def write_run(
     write_atomic(run.metrics_path, lambda file: file.write(COLUMNS.encode() + before + after))
     _checkpoints(run, k, stacked, len(COLUMNS) + len(before))
     if _has_board(config):
-        write_board(run.path / "tensorboard", flatten(config), told.records, steps, stacked.epoch, tested)
+        write_board(run.path / "tensorboard", flatten(config.record), told.records, steps, stacked.epoch, tested)
     write_atomic(
         run.log_path, lambda file: file.write(f"{steps} steps in a stack of {len(stacked.stack)} runs\n".encode())
     )
     return make_result(
         config,
-        digest=identity_hash(config),
+        digest=identity_hash(config.record),
         metrics={name: (metric.value, metric.half_width) for name, metric in metrics.items()},
         counts={stage: len(evaluation.target) for stage, evaluation in evaluations.items()},
         steps=steps,
@@ -102,7 +103,7 @@ def write_run(
         resumed_at=stacked.resumed_at,
         device=str(stacked.device),
         scale=scale,
-        predictions=save_predictions(run, parts.data, evaluations, config["save_predictions"]),
+        predictions=save_predictions(run, parts.data, evaluations, config.save_predictions),
         classes=list(parts.source.class_names),
         weights_sha256=getattr(parts.backbone or parts.body, "weights_sha256", None),
         stacked_runs=len(stacked.stack),
@@ -112,7 +113,7 @@ def write_run(
 
 def _checkpoints(run: RunDirectory, k: int, stacked: StackedRuns, history_bytes: int) -> None:
     """last.ckpt and best.ckpt: what loads a run, or reports a finished one, needs of them."""
-    keep, steps, best_step = run.config["keep_checkpoints"], stacked.stack.step, int(stacked.best_step[k])
+    keep, steps, best_step = run.config.keep_checkpoints, stacked.stack.step, int(stacked.best_step[k])
     folder = run.checkpoint("last").parent
     try:
         folder.mkdir(exist_ok=True)

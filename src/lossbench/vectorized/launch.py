@@ -3,14 +3,16 @@
 import signal
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from tqdm import tqdm
 
-from lossbench.config.resolve import Cache, verify
+from lossbench.config.facts import Cache
+from lossbench.config.schema import RunConfig
+from lossbench.config.verify import verify
 from lossbench.errors import OwnedError, Stopped, UserError, one_line
 from lossbench.hardware import keep_freed_memory
 from lossbench.job.signals import SIGNALS
@@ -81,8 +83,8 @@ def _run_group(
     `others` gets the runs that another process is working on.
     """
     config = runs[0].config
-    check_hardware(config["trainer"])
-    device = torch.device("cuda" if config["trainer"]["accelerator"] != "cpu" and torch.cuda.is_available() else "cpu")
+    check_hardware(config.trainer)
+    device = torch.device("cuda" if config.trainer.accelerator != "cpu" and torch.cuda.is_available() else "cpu")
     runs, parts = _assembled(runs, progress)
     if not runs:
         return None
@@ -92,14 +94,12 @@ def _run_group(
         try:
             per_run = _measured(runs[:: max(1, len(runs) // TRIED)], parts, device)
         except (RuntimeError, NotImplementedError) as error:  # torch.func's ways of saying so
-            return (
-                f"model={config['model']['name']} cannot be mapped over runs ({one_line(error).split('. ')[0][:120]})"
-            )
+            return f"model={config.model.name} cannot be mapped over runs ({one_line(error).split('. ')[0][:120]})"
         most = min(runs_at_once(per_run, len(runs), budget(device, memory_gb)), max_runs or len(runs))
         chunks = _chunks(runs, most)
         for number, chunk in enumerate(chunks, 1):
             of = f" ({number} of {len(chunks)})" if len(chunks) > 1 else ""
-            what = f"{config['model']['name']} on {config['data']['name']}, {parts.total_steps:,} steps, {device}"
+            what = f"{config.model.name} on {config.data.name}, {parts.total_steps:,} steps, {device}"
             progress.say(f"stack{of}: {len(chunk)} runs of {what}")
             others += _run_chunk(chunk, parts, device, progress)
     return None
@@ -109,7 +109,7 @@ def _assembled(runs: Sequence[RunDirectory], progress: SweepProgress) -> tuple[l
     """Assemble one run of each loss, so that what does not fit together is said of those it concerns."""
     kinds: dict[str, list[RunDirectory]] = {}
     for run in runs:
-        kinds.setdefault(str(run.config["loss"]["_target_"]), []).append(run)
+        kinds.setdefault(run.config.loss.target, []).append(run)
     good: list[RunDirectory] = []
     parts: Parts | None = None
     for members in kinds.values():
@@ -129,7 +129,7 @@ def _assembled(runs: Sequence[RunDirectory], progress: SweepProgress) -> tuple[l
 def _measured(runs: Sequence[RunDirectory], parts: Parts, device: torch.device) -> float:
     """Bytes that one run needs in a stack: two steps and an evaluation of a few, their rows and predictions."""
     configs = [run.config for run in runs]
-    rows = parts.total_steps / configs[0]["log_every_n_steps"] * 5 * 8
+    rows = parts.total_steps / configs[0].log_every_n_steps * 5 * 8
 
     def work() -> None:
         tried = StackedRuns(configs, parts, device)
@@ -273,7 +273,7 @@ def stops_between_steps(stacked: StackedRuns) -> Iterator[None]:
 
 def _write_all(runs: Sequence[RunDirectory], stacked: StackedRuns, progress: SweepProgress, began: float) -> None:
     made_with, weights = asked_now(), None
-    if runs[0].config["evaluate"] == "best":
+    if runs[0].config.evaluate == "best":
         weights = stacked.best_weights
     outputs = {stage: stacked.evaluations(stage, weights) for stage in ("val", "test")}
     finite, seconds = stacked.finite(), time.perf_counter() - began
@@ -295,8 +295,8 @@ def _write_all(runs: Sequence[RunDirectory], stacked: StackedRuns, progress: Swe
 
 
 @contextmanager
-def _threads(config: Mapping[str, Any], parts: Parts, runs: int) -> Iterator[None]:
-    before, wanted = torch.get_num_threads(), config["trainer"]["threads"]
+def _threads(config: RunConfig, parts: Parts, runs: int) -> Iterator[None]:
+    before, wanted = torch.get_num_threads(), config.trainer.threads
     if wanted == "auto":
         wanted = before if runs * sum(p.numel() for p in parts.model.parameters()) > LARGE else 1
     torch.set_num_threads(wanted)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lossbench.config.build import build
+from lossbench.config.schema import RunConfig
 from lossbench.data.order import TrainBatches
 from lossbench.metrics.units import unit_of
 from lossbench.training.assemble import Parts, build_loss, build_model
@@ -31,7 +32,7 @@ class StackedRuns:
 
     def __init__(
         self,
-        configs: Sequence[Mapping[str, Any]],
+        configs: Sequence[RunConfig],
         parts: Parts,
         device: torch.device,
         dtype: torch.dtype = torch.float32,
@@ -46,18 +47,18 @@ class StackedRuns:
             stage: torch.from_numpy(data.split(stage).targets).to(device) for stage in ("train", "val", "test")
         }
         orders = [
-            TrainBatches(len(train), data.batch_size, config["seed"], steps_per_epoch=data.steps_per_epoch)
+            TrainBatches(len(train), data.batch_size, config.seed, steps_per_epoch=data.steps_per_epoch)
             for config in configs
         ]
         models: dict[int, nn.Module] = {}
         self.members = [_member(config, parts, models, device, dtype) for config in configs]
         self._rates = torch.tensor([member.optimizer["lr"] for member in self.members], dtype=torch.float64)
-        self.schedule = build(first["scheduler"], "scheduler")
+        self.schedule = build(first.scheduler, "scheduler")
         batches = Batches(self.inputs["train"], self.targets["train"], orders)
-        optimizer = str(first["optimizer"]["_target_"])
+        optimizer = first.optimizer.target
         self.stack = Stack(self.members, optimizer, batches, self.schedule, parts.total_steps, parts.steps_per_epoch)
-        self.rows, self.every = Rows(), first["log_every_n_steps"]
-        self.monitor = str(first["monitor"])
+        self.rows, self.every = Rows(), first.log_every_n_steps
+        self.monitor = first.monitor
         self.sign = 1.0 if unit_of(self.monitor).higher_is_better else -1.0
         self.best = torch.full((len(configs),), -torch.inf, dtype=torch.float64)
         self.best_step = torch.zeros(len(configs), dtype=torch.int64)
@@ -211,26 +212,25 @@ class StackedRuns:
         self.best_weights = {name: tensor[index].to(self.device) for name, tensor in state["best_weights"].items()}
 
 
-def in_order(configs: Sequence[Mapping[str, Any]]) -> list[int]:
+def in_order(configs: Sequence[RunConfig]) -> list[int]:
     """The order in which runs of one kind of loss, which differ in its numbers alone, are neighbours: indices into `configs`."""
 
     def kind(k: int) -> str:
         return repr(
-            sorted((name, value) for name, value in configs[k]["loss"].items() if isinstance(value, str | bool))
+            sorted((name, value) for name, value in configs[k].loss.record.items() if isinstance(value, str | bool))
         )
 
     return sorted(range(len(configs)), key=kind)
 
 
 def _member(
-    config: Mapping[str, Any], parts: Parts, models: dict[int, nn.Module], device: torch.device, dtype: torch.dtype
+    config: RunConfig, parts: Parts, models: dict[int, nn.Module], device: torch.device, dtype: torch.dtype
 ) -> Member:
     """Build a run's loss, and its model where no other run with that seed has: the same seed gives the same weights."""
-    seed, source = config["seed"], parts.data.source
+    seed, source = config.seed, parts.data.source
     if seed not in models:
         models[seed] = build_model(config, source.input_shape, source.num_classes, source.initial_weight(seed)).to(
             device, dtype
         )
-    loss = build_loss(seed, config["loss"], parts.data)
-    settings = {name: value for name, value in config["optimizer"].items() if name not in ("name", "_target_")}
-    return Member(models[seed], loss.to(device), seed, settings)
+    loss = build_loss(seed, config.loss, parts.data)
+    return Member(models[seed], loss.to(device), seed, config.optimizer.settings)

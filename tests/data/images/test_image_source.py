@@ -136,7 +136,7 @@ def test_a_run_is_planned_on_what_is_left(planned: Callable[..., RunDirectory], 
     ):
         planned(*where)
     less = planned(*where, "data.on_bad_image=skip")
-    assert less.config["fingerprint"] != whole.config["fingerprint"]
+    assert less.config.fingerprint != whole.config.fingerprint
 
 
 @pytest.mark.parametrize(

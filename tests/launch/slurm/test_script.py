@@ -1,12 +1,15 @@
 """The files for sbatch."""
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
+
+from records import config_with
 
 from lossbench.launch.slurm.resources import Resources
 from lossbench.launch.slurm.script import array_script, job_script
 
-ONE = {"devices": 1, "num_nodes": 1, "accelerator": "auto"}
+ONE = config_with(("trainer.accelerator", "auto")).trainer
 
 
 def options(text: str) -> set[str]:
@@ -14,7 +17,7 @@ def options(text: str) -> set[str]:
 
 
 def test_tasks_nodes_and_gpus_follow_from_the_run(tmp_path: Path) -> None:
-    trainer = {"devices": 4, "num_nodes": 2, "accelerator": "gpu"}
+    trainer = replace(ONE, devices=4, num_nodes=2, accelerator="gpu")
     found = options(job_script(tmp_path, Resources(partition="a100", time="2-12", memory_gb=1.5), trainer))
     assert {"--nodes=2", "--ntasks-per-node=4", "--gres=gpu:4"} <= found
     assert {"--partition=a100", "--time=2-12", "--mem=1500M", f"--output={tmp_path}/slurm.log"} <= found

@@ -73,7 +73,7 @@ def submit(run: RunDirectory, *sbatch: str, cpus: int = 1, **more: Any) -> str:
     """Submit one run by hand, as its job.sh says."""
     settings = {"time": "20", "memory_gb": 1, "signal_seconds": 60, **more}
     script = run.path / "job.sh"
-    script.write_text(job_script(run.path, Resources(cpus=cpus, sbatch=sbatch, **settings), run.config["trainer"]))
+    script.write_text(job_script(run.path, Resources(cpus=cpus, sbatch=sbatch, **settings), run.config.trainer))
     return slurm("sbatch", "--parsable", str(script))
 
 

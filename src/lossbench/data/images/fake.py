@@ -7,7 +7,7 @@ from hashlib import sha256
 
 import numpy as np
 
-from lossbench.config.schema import integer
+from lossbench.config.values import integer
 from lossbench.data.images.source import ImageSource
 from lossbench.data.source import Split
 from lossbench.seeds import generator

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from lossbench.config.schema import number
+from lossbench.config.values import number
 from lossbench.data.images.random_split import RandomSplitSource
 from lossbench.data.images.source import Listing, image_files, label, require_learnt
 from lossbench.data.images.subset import by_class, first_of_each, hold_out, ranked

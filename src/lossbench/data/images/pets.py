@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lossbench.config.schema import choice, integer, number
+from lossbench.config.values import choice, integer, number
 from lossbench.data.images.source import FileSource, Listing
 from lossbench.data.images.subset import hold_out, ranked
 

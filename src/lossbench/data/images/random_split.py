@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from lossbench.config.schema import integer, number
+from lossbench.config.values import integer, number
 from lossbench.data.images.lists import FileList, read_list
 from lossbench.data.images.source import FileSource
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lossbench.config.schema import choice, integer, number
+from lossbench.config.values import choice, integer, number
 from lossbench.data.images.inspection import Inspection, inspect
 from lossbench.data.images.lists import unsafe
 from lossbench.data.images.subset import SUFFIXES

@@ -47,12 +47,12 @@ class JobArrays:
 
     def write(self, runs: Sequence[RunDirectory], resources: Resources) -> Path:
         """Write job.sh of each run and the files of one array of them; give its script."""
-        name, trainer = f"lossbench-{uuid4().hex[:8]}", runs[0].config["trainer"]
+        name, trainer = f"lossbench-{uuid4().hex[:8]}", runs[0].config.trainer
         folder = runs[0].path.parents[1] / FOLDER / name
         folder.mkdir(parents=True)
         with synced_together():
             for run in runs:
-                _write_text(run.path / "job.sh", job_script(run.path, resources, run.config["trainer"]))
+                _write_text(run.path / "job.sh", job_script(run.path, resources, run.config.trainer))
                 run.set_status("planned")  # the failure of an earlier attempt is over
             _write_text(folder / "runs.txt", "".join(f"{run.path}\n" for run in runs))
             _write_text(folder / "array.sh", array_script(folder, name, len(runs), resources, trainer))

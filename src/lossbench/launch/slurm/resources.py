@@ -1,11 +1,11 @@
 """What a run asks a cluster for. Torch-free."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from lossbench.config.schema import Trainer
 from lossbench.errors import UserError
 
 TIME = r"\d+(:\d\d){0,2}|\d+-\d+(:\d\d){0,2}"  # minutes, minutes:seconds, hours:minutes:seconds, days-hours...
@@ -63,17 +63,17 @@ class Resources:
         if not all(option.startswith("-") for option in self.sbatch):
             raise _wrong("sbatch", "a list of options such as [--exclusive]", list(self.sbatch))
 
-    def options(self, trainer: Mapping[str, Any]) -> list[str]:
+    def options(self, trainer: Trainer) -> list[str]:
         """Give sbatch's options for a run with these trainer settings."""
-        gpus = self.gpus if self.gpus is not None else trainer["devices"] * (trainer["accelerator"] == "gpu")
+        gpus = self.gpus if self.gpus is not None else trainer.devices * (trainer.accelerator == "gpu")
         options = {
             "partition": self.partition,
             "account": self.account,
             "qos": self.qos,
             "time": self.time,
             "mem": None if self.memory_gb is None else f"{1000 * self.memory_gb:.0f}M",
-            "nodes": trainer["num_nodes"],
-            "ntasks-per-node": trainer["devices"],
+            "nodes": trainer.num_nodes,
+            "ntasks-per-node": trainer.devices,
             "cpus-per-task": self.cpus,
             "gres": f"gpu:{gpus}" if gpus else None,
             "constraint": self.constraint,

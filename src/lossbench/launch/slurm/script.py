@@ -2,14 +2,13 @@
 
 import shlex
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from lossbench.config.schema import Trainer
 from lossbench.launch.slurm.resources import Resources
 
 
-def job_script(run: Path, resources: Resources, trainer: Mapping[str, Any]) -> str:
+def job_script(run: Path, resources: Resources, trainer: Trainer) -> str:
     """Write the file job.sh of one run: `sbatch job.sh` starts it, or goes on with it, on its own.
 
     Args:
@@ -28,7 +27,7 @@ def job_script(run: Path, resources: Resources, trainer: Mapping[str, Any]) -> s
     )
 
 
-def array_script(folder: Path, name: str, count: int, resources: Resources, trainer: Mapping[str, Any]) -> str:
+def array_script(folder: Path, name: str, count: int, resources: Resources, trainer: Trainer) -> str:
     """Write the file that submits many runs as one job array: task k runs job.sh of line k + 1 of runs.txt.
 
     Args:

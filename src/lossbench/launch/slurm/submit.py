@@ -43,7 +43,7 @@ def _alike(runs: Sequence[RunDirectory], resources: Resources) -> Iterator[list[
         return
     groups: dict[tuple[Path, str], list[RunDirectory]] = {}
     for run in runs:
-        options = resources.options(run.config["trainer"])
+        options = resources.options(run.config.trainer)
         groups.setdefault((run.path.parents[1], repr(options)), []).append(run)
     most = largest_array()
     for group in groups.values():

@@ -1,0 +1,98 @@
+"""Rules for single values: each refuses a wrong one in a line that names the key, what was found and what is allowed."""
+
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+from lossbench.errors import suggest
+
+Rule = Callable[[str, Any], None]
+"""Called with the name of a setting and its value; raises ValueError."""
+
+
+def integer(name: str, value: object, low: int, high: int | None = None) -> None:
+    """Require a whole number in [low, high]."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < low or (high is not None and value > high):
+        allowed = f">= {low}" if high is None else f"between {low} and {high}"
+        raise ValueError(f"{name} must be a whole number {allowed}, got {value!r}")
+
+
+def number(
+    name: str, value: Any, low: float, *, above: bool = False, below: float = math.inf, top: float = math.inf
+) -> None:
+    """Require a finite number >= low (or > low when `above`), < below and <= top."""
+    if not _is_number(value) or not (low < value if above else low <= value) or not (value < below and value <= top):
+        limit = f" and < {below:g}" if below < math.inf else f" and <= {top:g}" if top < math.inf else ""
+        raise ValueError(f"{name} must be a number {'>' if above else '>='} {low:g}{limit}, got {value!r}")
+
+
+def choice(name: str, value: object, options: tuple[object, ...]) -> None:
+    """Require one of a few values."""
+    if not any(value is option or (type(value) is type(option) and value == option) for option in options):
+        raise ValueError(f"{name}={_shown(value)} is not allowed; {suggest(str(value), map(_shown, options))}")
+
+
+def directory_name(name: str, value: object) -> None:
+    """Require a name that is safe as a directory on every file system."""
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.=-]{0,99}", value):
+        raise ValueError(f"{name} must be a name of letters, digits, '_', '-', '.', got {value!r}")
+
+
+def validation_metric(name: str, value: object) -> None:
+    """Require the name of a metric of the validation split."""
+    if not re.fullmatch(r"val/\w+", str(value)):
+        raise ValueError(f"{name} must be a validation metric such as val/accuracy or val/nll, got {value!r}")
+
+
+def widths(name: str, value: Any) -> None:
+    """Require a list of layer widths."""
+    if not isinstance(value, list) or not all(type(width) is int and width > 0 for width in value):
+        raise ValueError(f"{name} must be a list of whole numbers > 0 such as [128], got {value!r}")
+
+
+def betas(name: str, value: Any) -> None:
+    """Require the two decay rates of Adam."""
+    if not isinstance(value, list) or len(value) != 2:
+        raise ValueError(f"{name} must be two numbers such as [0.9,0.999], got {value!r}")
+    for part in value:
+        number(name, part, 0, below=1)
+
+
+def whole(low: int, high: int | None = None) -> Rule:
+    """The rule of a whole number in [low, high]."""
+    return lambda name, value: integer(name, value, low, high)
+
+
+def real(low: float, *, above: bool = False, below: float = math.inf, top: float = math.inf) -> Rule:
+    """The rule of a number, see `number`."""
+    return lambda name, value: number(name, value, low, above=above, below=below, top=top)
+
+
+def one_of(*options: object) -> Rule:
+    """The rule of one of a few values."""
+    return lambda name, value: choice(name, value, options)
+
+
+def either(other: object, rule: Rule) -> Rule:
+    """The rule of one special value, such as null, or what another rule allows."""
+
+    def check(name: str, value: object) -> None:
+        if value is other or (value == other and type(value) is type(other)):
+            return
+        try:
+            rule(name, value)
+        except ValueError as error:
+            raise ValueError(f"{error}; {_shown(other)} is allowed too") from error
+
+    return check
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
