@@ -60,7 +60,7 @@ def record_with(*changes: tuple[str, object]) -> dict[str, Any]:
             if not node.get(parent):
                 node[parent] = {} if parent in NAMED else {"_target_": "x.Made"}
             node = node[parent]
-        node[last] = value
+        node[last] = deepcopy(value)
     return record
 
 
