@@ -4,20 +4,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-CONF = Path(__file__).resolve().parents[1] / "conf"
-
 
 def plan_words(words: list[str]) -> Any:
     """Plan a run as train.py does."""
-    from hydra import compose, initialize_config_dir
-    from omegaconf import OmegaConf
+    from lossbench.config.composition import composed, hydra_started
+    from lossbench.launch.single import plan_composed
 
-    from lossbench.cli.overrides import load_yardstick
-    from lossbench.config.resolve import prepare
-
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        config: Any = OmegaConf.to_container(compose("train", overrides=words), resolve=True)
-        return prepare(config, load_yardstick, [])
+    with hydra_started():
+        return plan_composed(composed(words), [])
 
 
 def steps_per_second(run: Any, parts: Any, steps: int) -> float:

@@ -65,7 +65,7 @@ ROOMS = {
     "job": {"lossbench.job", "lossbench.config", "lossbench.rundir", "lossbench.errors", "lossbench.training.fit"},
     "launch": {
         *{"lossbench.launch", "lossbench.job", "lossbench.config", "lossbench.rundir", "lossbench.report"},
-        *{"lossbench.cli.overrides", "lossbench.errors", "lossbench.hardware"},
+        *{"lossbench.errors", "lossbench.hardware"},
     },
     "vectorized.engine": {"torch", "lossbench.vectorized.engine", "lossbench.metrics"},
     "report": {
@@ -132,7 +132,7 @@ def test_what_must_start_fast_reaches_nothing_heavy(module: str) -> None:
 
 def test_planning_the_toy_run_imports_nothing_heavy(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from conftest import plan_run; import lossbench.cli.overrides\n"
+        "import sys; from pathlib import Path; from conftest import plan_run; import lossbench.cli.train\n"
         "from lossbench.config.verify import verify; run = plan_run(Path(sys.argv[1])); verify(run); print(run.path)\n"
         f"sys.exit(', '.join({HEAVY} & set(sys.modules)) or None)"
     )

@@ -12,7 +12,7 @@ from lossbench.atlas.measure import measure
 
 DOCS = ROOT / "docs"
 KNOWN = registered(ROOT / "conf" / "loss")
-STALE = "run python scripts/atlas.py --docs"
+STALE = "run lossbench atlas --docs"
 
 
 def test_the_document_is_in_step() -> None:

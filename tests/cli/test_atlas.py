@@ -1,4 +1,4 @@
-"""scripts/atlas.py and the commands of docs/add_a_loss.md, as a user types them."""
+"""lossbench atlas and the commands of docs/add_a_loss.md, as a user types them."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""scripts/convert_lists.py: pickled lists become text, and nothing in them is run."""
+"""lossbench convert-lists: pickled lists become text, and nothing in them is run."""
 
 import os
 import pickle
@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from lossbench.cli import convert_lists
 from lossbench.data.images import lists
 from lossbench.data.images.lists import read_list
 from lossbench.errors import UserError
-from scripts import convert_lists
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""scripts/evaluate.py: a checkpoint measured again, on the same or on other data."""
+"""lossbench evaluate: a checkpoint measured again, on the same or on other data."""
 
 import json
 import re
@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from conftest import plan_run
 
-from lossbench.cli.overrides import explain
+from lossbench.cli import evaluate
+from lossbench.config.hydra_errors import explain
 from lossbench.errors import exit_on_user_error
 from lossbench.job.start import start
 from lossbench.rundir.directory import RunDirectory
-from scripts import evaluate
 
 Evaluate = Callable[..., tuple[int, str, str]]
 

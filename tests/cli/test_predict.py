@@ -1,4 +1,4 @@
-"""python -m lossbench.cli.predict: what a run says about images, long after its data are gone."""
+"""lossbench predict: what a run says about images, long after its data are gone."""
 
 import csv
 import os
@@ -176,7 +176,7 @@ def test_a_bad_image_among_many_moves_no_other_answer(
 ) -> None:
     (tmp_path / "empty.jpg").touch()
     expected = [answer.classes for answer in predict(trained.run, trained.images)]
-    monkeypatch.setattr(module, "AT_ONCE", 4)
+    monkeypatch.setattr(module, "BATCH_SIZE", 4)
     paths = [*trained.images[:6], tmp_path / "empty.jpg", *trained.images[6:], tmp_path / "gone.jpg", tmp_path]
     answers = predict(trained.run, paths)
     assert [answer.path for answer in answers] == paths
@@ -201,7 +201,8 @@ def test_the_command_names_what_it_cannot_read_and_answers_the_rest(trained: Tra
         "-W",
         "error",
         "-m",
-        "lossbench.cli.predict",
+        "lossbench",
+        "predict",
         trained.run.path,
         trained.images[0],
         bad,

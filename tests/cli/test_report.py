@@ -1,4 +1,4 @@
-"""scripts/report.py and scripts/status.py as a user types them."""
+"""lossbench report and lossbench status as a user types them."""
 
 import re
 import subprocess
@@ -25,7 +25,7 @@ def study(tmp_path: Path) -> Path:
 def typed(
     name: str, *words: object, runs: Path = Path("nowhere"), cwd: Path = ROOT
 ) -> subprocess.CompletedProcess[str]:
-    return command(str(ROOT / "scripts" / f"{name}.py"), *map(str, words), runs=runs, cwd=cwd)
+    return command("-m", "lossbench", name, *map(str, words), runs=runs, cwd=cwd)
 
 
 def run(study: Path, loss: str, seed: int) -> Path:
@@ -95,8 +95,8 @@ def none_done(study: Path) -> str:
             (),
             "cannot be compared, their data fingerprints (examples and splits) differ: 45f04c9bac38c3d4 in ",
         ),
-        (damaged("result.json"), (), "cannot be read (Unterminated string"),
-        (damaged("status.json"), (), "cannot be read (Unterminated string"),
+        (damaged("result.json"), (), "result.json cannot be read ("),
+        (damaged("status.json"), (), "status.json cannot be read ("),
         (damaged("metrics.csv"), (), "cannot be read (its end is missing); the learning curves need it"),
         (
             damaged("predictions.npz"),
@@ -156,4 +156,4 @@ def test_a_wrong_number_of_runs_is_refused(study: Path, words: tuple[str, ...], 
 def test_help_says_what_can_be_typed(name: str) -> None:
     done = typed(name, "--help")
     assert (done.returncode, done.stderr) == (0, "")
-    assert f"python scripts/{name}.py" in done.stdout
+    assert f"lossbench {name}" in done.stdout

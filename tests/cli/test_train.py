@@ -25,6 +25,7 @@ from tensorboard.backend.event_processing.event_file_loader import EventFileLoad
 from tensorboard.plugins.hparams import metadata
 from typed import TYPED, assert_one_line, command, named_in, train
 
+from lossbench.cli.main import COMMANDS
 from lossbench.errors import exit_on_user_error
 from lossbench.hardware import has_gpu
 from lossbench.job import start as job
@@ -189,8 +190,10 @@ def test_help_shows_groups_and_commands_and_imports_nothing_heavy(tmp_path: Path
         listed = re.search(rf"^{group}: (.+)$", shown.stdout, flags=re.MULTILINE)
         assert listed, group
         assert options <= set(listed[1].split(", "))
-    typed = re.findall(r"^  (python train\.py\b.*)$", shown.stdout, flags=re.MULTILINE)
+    typed = re.findall(r"^  lossbench\b.*$", shown.stdout, flags=re.MULTILINE)
     assert len(typed) == 3
+    listed = shown.stdout.partition("Other commands")[2].partition("\n\n")[0]
+    assert re.findall(r"^  ([a-z-]+) ", listed, flags=re.MULTILINE) == list(COMMANDS)
     assert modules & HEAVY == set()
 
 
@@ -229,7 +232,7 @@ def test_the_shell_completes(tmp_path: Path) -> None:
         ("model._target_=os.system", ["model._target_=os.system is refused", "LOSSBENCH_ALLOW"]),
         ("yardsticks=[cosin]", ["yardsticks", "did you mean cosine?"]),
         ("loss.alpha=${nope}", ["loss.alpha", "nope"]),
-        ("seed", ["seed", "EQUAL"]),
+        ("data=digits seed", ["seed", "EQUAL"]),
     ],
 )
 def test_a_mistake_is_one_line(tmp_path: Path, typed: str, mentions: list[str]) -> None:

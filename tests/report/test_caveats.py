@@ -138,7 +138,7 @@ def test_no_baseline_is_told(tmp_path: Path) -> None:
     make_arm(tmp_path / "study", "power", [0.9])
     assert said(tmp_path)[0] == (
         "There is no baseline among these runs: run the same seeds with loss=cross_entropy (regression: mse) in the same study, then "
-        "python scripts/report.py on the study's folder; or name another baseline."
+        "lossbench report on the study's folder; or name another baseline."
     )
 
 

@@ -14,8 +14,8 @@ from lossbench.report.figures import Picture
 FOLDER = "img/losses"
 HEAD = """# Losses
 
-Made by `python scripts/atlas.py --docs` from the docstrings in `src/lossbench/losses/` and from measurement, without training and without
-data; change those, not this file. `python scripts/atlas.py` draws more of each loss on one page: sensitivity to every setting, value and
+Made by `lossbench atlas --docs` from the docstrings in `src/lossbench/losses/` and from measurement, without training and without
+data; change those, not this file. `lossbench atlas` draws more of each loss on one page: sensitivity to every setting, value and
 gradient at chance from 2 to 1,000 classes, and the gradient over two logits.
 
 z are the model's outputs, p = softmax(z), y is the true class. [add_a_loss.md](add_a_loss.md) adds one.

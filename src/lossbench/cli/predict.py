@@ -1,27 +1,38 @@
-"""Classify new images with a trained run: python -m lossbench.cli.predict RUN_DIR IMAGE ... [--top 3]."""
+"""Classify new images with a trained run: lossbench predict RUN_DIR IMAGE ... [--top 3]."""
 
 import argparse
 import csv
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lossbench.data.images.subset import SUFFIXES, printable
-from lossbench.errors import UserError, exit_on_user_error
+from lossbench.errors import UserError
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.files import cannot_write, write_atomic
 
-AT_ONCE = 32
-"""Images in a batch."""
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from lossbench.data.images.source import ImageSource
+
+BATCH_SIZE = 32
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a run says about an image: its most probable classes with their probabilities, the best first; or why it says nothing."""
+class Prediction:
+    """The most probable classes of an image, the best first; or the reason why it cannot be read.
+
+    Args:
+        path: of the image.
+        classes: their names.
+        probabilities: of these classes, in [0, 1].
+        reason: "" for an image that was read.
+    """
 
     path: Path
     classes: tuple[str, ...] = ()
@@ -29,7 +40,9 @@ class Answer:
     reason: str = ""
 
 
-def predict(run: RunDirectory, paths: Sequence[Path], *, top: int = 1, checkpoint: str | None = None) -> list[Answer]:
+def predict(
+    run: RunDirectory, paths: Sequence[Path], *, top: int = 1, checkpoint: str | None = None
+) -> list[Prediction]:
     """Classify images; the data that the run was trained on are not needed.
 
     Probabilities are softmax(scale * logits) with the scale that the run fitted on its validation split.
@@ -41,15 +54,25 @@ def predict(run: RunDirectory, paths: Sequence[Path], *, top: int = 1, checkpoin
         checkpoint: last or best; None takes the weights that were tested.
 
     Returns:
-        One answer for each path, in their order.
+        One prediction for each path, in their order.
 
     Raises:
         UserError: the run is not done or not about images, or its checkpoint is missing.
     """
-    from lossbench.config.facts import build_source
-    from lossbench.config.verify import verify_config
-    from lossbench.data.images.source import ImageSource
+    result, source = _result_of(run), _image_source(run)
+    classes = [str(name) for name in result["classes"]]
+    probabilities_of = _classifier(run, source, len(classes), result["scale"] or 1.0, checkpoint)
+    predictions: list[Prediction] = []
+    for start in range(0, len(paths), BATCH_SIZE):
+        read = [_read_image(path, source.image_size, source.shorter_side) for path in paths[start : start + BATCH_SIZE]]
+        images = [image for image in read if not isinstance(image, Prediction)]
+        rows = iter(probabilities_of(images)) if images else iter(())
+        for path, image in zip(paths[start : start + BATCH_SIZE], read, strict=True):
+            predictions.append(image if isinstance(image, Prediction) else _best(path, next(rows), classes, top))
+    return predictions
 
+
+def _result_of(run: RunDirectory) -> dict[str, Any]:
     if not (run.path / "config.yaml").exists():
         raise UserError(
             f"{run.path} is not a run directory: it holds no config.yaml; name one such as runs/STUDY/NAME/seed0"
@@ -57,40 +80,47 @@ def predict(run: RunDirectory, paths: Sequence[Path], *, top: int = 1, checkpoin
     result = run.result()
     if result is None:
         raise UserError(f"{run.path} is not done; run it with python -m lossbench.job {run.path}")
+    return result
+
+
+def _image_source(run: RunDirectory) -> "ImageSource":
+    from lossbench.config.facts import build_source
+    from lossbench.config.verify import verify_config
+    from lossbench.data.images.source import ImageSource
+
     verify_config(run)
     source = build_source(run.config.data.source)
     if not isinstance(source, ImageSource):
-        raise UserError(
-            f"{run.path} was trained on data={run.config.data.name}, not on image files: it cannot classify images"
-        )
+        name = run.config.data.name
+        raise UserError(f"{run.path} was trained on data={name}, not on image files: it cannot classify images")
+    return source
 
+
+def _best(path: Path, probabilities: "Tensor", classes: Sequence[str], top: int) -> Prediction:
+    best = probabilities.topk(min(top, len(classes)))
+    return Prediction(path, tuple(classes[i] for i in best.indices.tolist()), tuple(best.values.tolist()))
+
+
+def _classifier(
+    run: RunDirectory, source: "ImageSource", classes: int, scale: float, checkpoint: str | None
+) -> "Callable[[list[Tensor]], Tensor]":
+    """Load the trained model; gives a function from uint8 images (H, W, 3) to probabilities (n, C)."""
     import torch  # seconds: only now that there is something to do
 
     from lossbench.data.device_transforms import Normalise
 
-    classes: list[str] = result["classes"]
-    model, logits_of = _model(run, source, len(classes), checkpoint)
+    model, logits_of = _model(run, source, classes, checkpoint)
     normalise = Normalise(torch.tensor(source.mean), torch.tensor(source.std))
-    answers: list[Answer] = []
-    for start in range(0, len(paths), AT_ONCE):
-        chunk = [_look(path, source.image_size, source.shorter_side) for path in paths[start : start + AT_ONCE]]
-        images = [image for image in chunk if not isinstance(image, Answer)]
-        rows = iter([])
-        if images:
-            with torch.inference_mode():
-                logits = logits_of(model(normalise(torch.stack(images))))
-            best = (logits.double() * (result["scale"] or 1.0)).softmax(1).topk(min(top, len(classes)), dim=1)
-            rows = zip(best.indices.tolist(), best.values.tolist(), strict=True)
-        for path, image in zip(paths[start : start + AT_ONCE], chunk, strict=True):
-            if isinstance(image, Answer):
-                answers.append(image)
-            else:
-                index, probabilities = next(rows)
-                answers.append(Answer(path, tuple(classes[i] for i in index), tuple(probabilities)))
-    return answers
+
+    def probabilities_of(images: "list[Tensor]") -> "Tensor":
+        with torch.inference_mode():
+            logits = logits_of(model(normalise(torch.stack(images))))
+        return (logits.double() * scale).softmax(1)
+
+    return probabilities_of
 
 
-def _model(run: RunDirectory, source: Any, classes: int, checkpoint: str | None) -> tuple[Any, Any]:
+def _model(run: RunDirectory, source: "ImageSource", classes: int, checkpoint: str | None) -> tuple[Any, Any]:
     """The trained model from images to its output, and how the output becomes logits."""
     from torch import nn
 
@@ -108,7 +138,8 @@ def _model(run: RunDirectory, source: Any, classes: int, checkpoint: str | None)
     weights = weights_of(run.config.model)
     if weights != config.weights:  # a checkpoint holds the layer behind the backbone alone
         raise UserError(
-            f"the pretrained weights of {run.path} have changed since it was planned ({config.weights}, now {weights})"
+            f"the pretrained weights of {run.path} have changed since it was planned "
+            f"({config.weights}, now {weights})"
         )
     backbone: Any = build_backbone(config.model.backbone, source.input_shape, classes)
     model = build_model(config, (backbone.num_features,), classes)
@@ -117,8 +148,8 @@ def _model(run: RunDirectory, source: Any, classes: int, checkpoint: str | None)
     return nn.Sequential(backbone, model), loss.logits
 
 
-def _look(path: Path, side: int, shorter: int) -> Any:
-    """Read an image as evaluation sees it, uint8 (side, side, 3); an answer with the reason where it cannot be read."""
+def _read_image(path: Path, side: int, shorter: int) -> "Tensor | Prediction":
+    """Read an image as evaluation does, uint8 (side, side, 3); a prediction with the reason where it cannot be read."""
     import numpy as np
 
     from lossbench.data.augment import centre_boxes
@@ -130,7 +161,7 @@ def _look(path: Path, side: int, shorter: int) -> Any:
         describe(content, path.name)  # what training would refuse is refused here too
         image = decode(content)
     except (OSError, ValueError) as error:
-        return Answer(path, reason=getattr(error, "strerror", None) or str(error))
+        return Prediction(path, reason=getattr(error, "strerror", None) or str(error))
     size = shrunk(np.array([image.shape[1:]]), shorter)
     top, left, height, width = centre_boxes(size, side)[0].tolist()
     return resize(image, *size[0].tolist())[:, top : top + height, left : left + width].permute(1, 2, 0)
@@ -157,16 +188,16 @@ def _is_image(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.is_dir() and not path.is_fifo()  # a pipe would be waited for
 
 
-def write_answers(run: RunDirectory, answers: Iterable[Answer]) -> Path:
-    """Write answers beside the run's results, in a new file: image, rank, class, probability, reason."""
+def write_predictions(run: RunDirectory, predictions: Iterable[Prediction]) -> Path:
+    """Write predictions beside the run's results, in a new file: image, rank, class, probability, reason."""
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("image", "rank", "class", "probability", "reason"))
-    for answer in answers:
-        rows = zip(answer.classes, answer.probabilities, strict=True)
-        writer.writerows((answer.path, rank, name, f"{p:.6g}", "") for rank, (name, p) in enumerate(rows, 1))
-        if answer.reason:
-            writer.writerow((answer.path, "", "", "", answer.reason))
+    for found in predictions:
+        rows = zip(found.classes, found.probabilities, strict=True)
+        writer.writerows((found.path, rank, name, f"{p:.6g}", "") for rank, (name, p) in enumerate(rows, 1))
+        if found.reason:
+            writer.writerow((found.path, "", "", "", found.reason))
     path = run.path / "predicted" / f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}.csv"
     try:
         path.parent.mkdir(exist_ok=True)
@@ -176,30 +207,33 @@ def write_answers(run: RunDirectory, answers: Iterable[Answer]) -> Path:
     return path
 
 
-def main() -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m lossbench.cli.predict", description=__doc__)
-    parser.add_argument("run_dir", type=Path, help="a finished run on image data")
-    parser.add_argument("images", nargs="+", type=Path, help="image files, or folders of them")
-    parser.add_argument("--top", type=int, default=1, help="how many classes to name for each image (default 1)")
-    parser.add_argument("--checkpoint", choices=("last", "best"), help="default: the weights that the run tested")
-    given = parser.parse_args()
+def main(words: Sequence[str] | None = None) -> None:
+    """Classify image files and print the most probable classes of each."""
+    given = _parser().parse_args(words)
     if given.top < 1:
         raise UserError(f"--top must be >= 1, got {given.top}")
     run = RunDirectory(given.run_dir)
-    answers = predict(run, files_in(given.images), top=given.top, checkpoint=given.checkpoint)
-    for answer in answers:
-        if answer.reason:
-            print(f"{answer.path}: cannot be read: {answer.reason}", file=sys.stderr)
-        else:
-            named = zip(answer.classes, answer.probabilities, strict=True)
-            print(f"{printable(answer.path)}  " + "  ".join(f"{name} {100 * p:.1f} %" for name, p in named))
-    print(
-        f"written to {write_answers(run, answers)}; probabilities with the scale fitted on the run's validation split"
-    )
-    if bad := sum(bool(answer.reason) for answer in answers):
-        raise UserError(f"{bad} of {len(answers)} images cannot be read; the others are in the file above")
+    predictions = predict(run, files_in(given.images), top=given.top, checkpoint=given.checkpoint)
+    for found in predictions:
+        _print_prediction(found)
+    path = write_predictions(run, predictions)
+    print(f"written to {path}; probabilities with the scale fitted on the run's validation split")
+    if bad := sum(bool(found.reason) for found in predictions):
+        raise UserError(f"{bad} of {len(predictions)} images cannot be read; the others are in the file above")
 
 
-if __name__ == "__main__":
-    exit_on_user_error(main)
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("lossbench predict", description=__doc__)
+    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="a finished run on image data")
+    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="image files, or folders of them")
+    parser.add_argument("--top", type=int, default=1, help="how many classes to name for each image (default 1)")
+    parser.add_argument("--checkpoint", choices=("last", "best"), help="default: the weights that the run tested")
+    return parser
+
+
+def _print_prediction(found: Prediction) -> None:
+    if found.reason:
+        print(f"{found.path}: cannot be read: {found.reason}", file=sys.stderr)
+        return
+    named = zip(found.classes, found.probabilities, strict=True)
+    print(f"{printable(found.path)}  " + "  ".join(f"{name} {100 * p:.1f} %" for name, p in named))

@@ -54,7 +54,7 @@ def bring_to_result(run: RunDirectory) -> dict[str, Any]:
         run.verify()
         return done
     if not (run.path / "config.yaml").exists():
-        raise UserError(f"{run.path} is not a run directory: it holds no config.yaml; train.py plans run directories")
+        raise UserError(f"{run.path} is not a run directory: it holds no config.yaml; lossbench plans run directories")
     try:
         with run.lock(), handle_stop_signals() as stop_signals:
             verify(run)
@@ -117,7 +117,7 @@ def _execute(run: RunDirectory, stop_signals: StopSignals) -> dict[str, Any]:
 def _show(run: RunDirectory, result: dict[str, Any]) -> dict[str, Any]:
     print(f"\n{table(result)}\n± is the half-width of the 95 % interval from the n examples of this one run")
     if skipped := sum(result.get("skipped_images", {}).values()):
-        print(f"{skipped} images could not be read and were left out; python scripts/check_data.py lists them")
+        print(f"{skipped} images could not be read and were left out; lossbench check lists them")
     print(f"{result['steps']} steps in {result['seconds']:.1f} s; everything is in {run.path}\n", flush=True)
     return result
 
@@ -125,5 +125,5 @@ def _show(run: RunDirectory, result: dict[str, Any]) -> dict[str, Any]:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(prog="python -m lossbench.job", description=__doc__)
-    parser.add_argument("run_dir", type=Path, help="a directory that train.py planned")
+    parser.add_argument("run_dir", type=Path, help="a directory that lossbench planned")
     start(RunDirectory(parser.parse_args().run_dir))

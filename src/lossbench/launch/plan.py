@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from lossbench.cli.overrides import load_yardstick
+from lossbench.config.composition import load_yardstick
 from lossbench.config.facts import Cache
 from lossbench.config.resolve import place, resolve
 from lossbench.config.schema import RunConfig

@@ -7,7 +7,7 @@ from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from lossbench.cli.overrides import explain
+from lossbench.config.hydra_errors import explain
 from lossbench.config.schema import RunConfig
 from lossbench.errors import UserError, one_line
 from lossbench.launch.compose import Composer
@@ -16,7 +16,7 @@ from lossbench.launch.plan import Planned, plan_jobs
 from lossbench.launch.progress import SweepProgress, number_of_runs
 from lossbench.rundir.directory import RunDirectory
 
-LISTED = 20  # failed or invalid runs named on the screen; scripts/status.py lists all
+LISTED = 20  # failed or invalid runs named on the screen; lossbench status lists all
 
 
 def sweep(

@@ -17,8 +17,8 @@ MADE_WITH = {
 }
 
 NO_BASELINE = (
-    "There is no baseline among these runs: run the same seeds with loss=cross_entropy (regression: mse) in the same study, then python "
-    "scripts/report.py on the study's folder; or name another baseline."
+    "There is no baseline among these runs: run the same seeds with loss=cross_entropy (regression: mse) in the same study, then "
+    "lossbench report on the study's folder; or name another baseline."
 )
 RAW = ("nll", "brier", "ece", "true_class_probability")
 

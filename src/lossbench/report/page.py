@@ -128,10 +128,14 @@ def _legend(answer: Answer) -> str:
 
 def _commands(runs: Sequence[Record]) -> list[str]:
     found = {shlex.join(map(str, command)): None for run in runs if (command := (run.result or {}).get("command"))}
-    return [
-        f"python {command}" if command.split(" ")[0].endswith(".py") else command
-        for command in list(found)[:SHOWN_RUNS]
-    ]
+    return [_as_typed(command) for command in list(found)[:SHOWN_RUNS]]
+
+
+def _as_typed(command: str) -> str:
+    program, space, words = command.partition(" ")
+    if program.endswith("/lossbench"):  # the installed command, recorded with its folder
+        return f"lossbench{space}{words}"
+    return f"python {command}" if program.endswith(".py") else command
 
 
 def _facts(answer: Answer, runs: Sequence[Record]) -> dict[str, str]:

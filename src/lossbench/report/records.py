@@ -96,8 +96,25 @@ def find_runs(folders: Iterable[Path]) -> list[Path]:
             raise UserError(f"{folder} does not exist; name run directories, or folders of them such as runs/default")
         found |= dict.fromkeys(_below(folder))
     if not found:
-        raise UserError(f"there is no run in {', '.join(map(str, folders))}; train.py makes them, below runs/<study>")
+        raise UserError(f"there is no run in {', '.join(map(str, folders))}; lossbench makes them, below runs/<study>")
     return list(found)
+
+
+def read_done(folders: Sequence[Path]) -> list[Record]:
+    """Read all runs below some folders, for a comparison of those that are done.
+
+    Raises:
+        UserError: none is done, a file is damaged, or the runs cannot be compared with each other.
+    """
+    records = [read_record(path) for path in find_runs(folders)]
+    done = [record for record in records if record.result is not None]
+    if not done:
+        states = ", ".join(sorted({record.state for record in records}))
+        raise UserError(
+            f"none of the {len(records)} runs in {', '.join(map(str, folders))} is done ({states}); run them first"
+        )
+    require_comparable(done)
+    return records
 
 
 def read_record(path: Path) -> Record:

@@ -102,7 +102,7 @@ class RunDirectory:
         if found != RESULT_VERSION:
             raise UserError(
                 f"{self.path} was planned by another version of lossbench (result_version {found} in config.yaml, "
-                f"{RESULT_VERSION} here); start the run anew with train.py, it gets a directory of its own"
+                f"{RESULT_VERSION} here); start the run anew with lossbench, it gets a directory of its own"
             )
 
     def verify(self) -> None:
@@ -118,7 +118,7 @@ class RunDirectory:
             raise UserError(
                 f"{self.path / 'config.yaml'} does not belong to this directory: it describes {full[:SHOWN_DIGITS]}/seed{seed}, the "
                 f"directory says {shown}/{self.path.name}; undo the edit (a moved run keeps its last two folder names), "
-                "or start what you want with train.py"
+                "or start what you want with lossbench"
             )
 
     def prune_checkpoints(self, keep: str) -> None:

@@ -109,10 +109,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} cannot be read: {error.strerror}; a run directory holds a config.yaml") from error
     except (yaml.YAMLError, ValueError) as error:  # a ValueError for a month 13
         raise UserError(
-            f"{path} is not plain YAML ({error}); restore it or plan the run again with train.py"
+            f"{path} is not plain YAML ({error}); restore it or plan the run again with lossbench"
         ) from error
     if not isinstance(value, dict):
         raise UserError(
-            f"{path} is damaged: expected a mapping, found {type(value).__name__}; plan the run again with train.py"
+            f"{path} is damaged: expected a mapping, found {type(value).__name__}; plan the run again with lossbench"
         )
     return value

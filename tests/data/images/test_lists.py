@@ -99,7 +99,7 @@ def test_files_that_are_no_text_or_not_there(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"line 2: not UTF-8 text$"):
         read(tmp_path, "n1/a.jpg\nn1/é.jpg".encode("latin-1"))
     with pytest.raises(
-        UserError, match=r"line 1: not UTF-8 text; a pickled list is made text by scripts/convert_lists\.py"
+        UserError, match=r"line 1: not UTF-8 text; a pickled list is made text by lossbench convert-lists"
     ):
         read(tmp_path, b"\x80\x03]q\x00.")
     for path, reason in ((tmp_path / "none.txt", "No such file"), (tmp_path, "Is a directory")):

@@ -16,7 +16,7 @@ import numpy as np
 from lossbench.data.images.decode import ENDINGS
 from lossbench.errors import UserError
 
-# The first 16 hexadecimal digits of the SHA-256 of published lists; VIPriors' are pickles (scripts/convert_lists.py makes them text).
+# The first 16 hexadecimal digits of the SHA-256 of published lists; VIPriors' are pickles (lossbench convert-lists makes them text).
 KNOWN = {
     "11160099b3c6ff3a": "VIPriors train",
     "adecb5315745c9bb": "VIPriors val",
@@ -136,7 +136,7 @@ def _text(path: Path, data: bytes) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        hint = "; a pickled list is made text by scripts/convert_lists.py" if data[:1] == b"\x80" else ""
+        hint = "; a pickled list is made text by lossbench convert-lists" if data[:1] == b"\x80" else ""
         raise UserError(f"{path}, line {data[: error.start].count(10) + 1}: not UTF-8 text{hint}") from error
 
 

@@ -181,7 +181,7 @@ class FileSource(ImageSource):
             total = sum(map(len, self.listed.files.values()))
             raise UserError(
                 f"{len(bad)} of {total} images cannot be read, the first is {bad[0][1]} ({bad[0][2]}); list them all with "
-                f"python scripts/check_data.py, then repair or delete them, or leave them out with data.on_bad_image=skip"
+                f"lossbench check, then repair or delete them, or leave them out with data.on_bad_image=skip"
             )
         splits = {}
         for name in SPLITS:

@@ -1,4 +1,4 @@
-"""scripts/check_data.py: every file that cannot be read is named with its reason, odd ones are listed."""
+"""lossbench check: every file that cannot be read is named with its reason, odd ones are listed."""
 
 import csv
 import os
@@ -35,7 +35,7 @@ def check(root: Path, tmp_path: Path) -> Check:
     def run(*words: object, data: str = "image_folder") -> tuple[int, str, str]:
         where = (f"data={data}", f"data.root={root}", f"data.cache_dir={tmp_path / 'cache'}")
         done = subprocess.run(
-            [sys.executable, "-W", "error", "scripts/check_data.py", *where, *map(str, words)],
+            [sys.executable, "-W", "error", "-m", "lossbench", "check", *where, *map(str, words)],
             cwd=ROOT,
             env=ENVIRONMENT,
             capture_output=True,
@@ -138,7 +138,7 @@ def test_a_mistake_is_one_line(check: Check, words: list[str], mention: str) -> 
 
 def test_data_without_files(tmp_path: Path) -> None:
     for data in ("digits", "fake_images"):
-        command = [sys.executable, "scripts/check_data.py", f"data={data}"]
+        command = [sys.executable, "-m", "lossbench", "check", f"data={data}"]
         done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stdout) == (1, "")
         assert (

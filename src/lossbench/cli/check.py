@@ -1,0 +1,145 @@
+"""Check every image of a data set: lossbench check data=pets data.root=PATH [--csv FILE].
+
+Lists what cannot be read, with the reason, and what is unusual but read right; exits with 1 when an image cannot be read.
+"""
+
+import argparse
+import csv
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from io import StringIO
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lossbench.errors import UserError
+
+SHOWN = 50
+"""Lines of each kind on the screen; --csv writes all."""
+
+
+class Finding(NamedTuple):
+    """An image that cannot be read, or is unusual.
+
+    Args:
+        split: train, val or test.
+        path: of the file.
+        kind: unreadable or unusual.
+        reason: why.
+    """
+
+    split: str
+    path: str
+    kind: str
+    reason: str
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Open every image of a data set and print what is wrong or odd."""
+    given = _parser().parse_intermixed_args(words)
+    _check_new_file(given.csv)
+    source = build(given.overrides, given.config_dir)
+    try:
+        findings = list(findings_of(source))
+    except ValueError as error:
+        raise UserError(f"data.{error}") from error
+    print(describe(source))
+    for kind in ("unusual", "unreadable"):
+        _print_findings([finding for finding in findings if finding.kind == kind], kind)
+    if given.csv:
+        write_csv(findings, given.csv)
+        print(given.csv)
+    if bad := sum(finding.kind == "unreadable" for finding in findings):
+        raise UserError(f"{bad} images cannot be read: repair or delete them, or train with data.on_bad_image=skip")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "lossbench check", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("overrides", nargs="+", help="the data set as for a run, e.g. data=pets data.root=PATH")
+    parser.add_argument("--csv", type=Path, help="also write every line to this new file")
+    parser.add_argument("--config-dir", type=Path, help="a folder of your own YAML files")
+    return parser
+
+
+def _check_new_file(path: Path | None) -> None:
+    if path is not None and (path.exists() or not path.absolute().parent.is_dir()):
+        raise UserError(f"--csv {path} must be a new file in a folder that exists")
+
+
+def build(overrides: Sequence[str], config_dir: Path | None = None) -> Any:
+    """Compose and build the data set that the overrides name.
+
+    Raises:
+        UserError: it has no image files.
+    """
+    from lossbench.config.composition import composed, hydra_started, plain
+    from lossbench.config.facts import build_source
+    from lossbench.config.schema import Data
+    from lossbench.data.images.source import FileSource
+
+    with hydra_started():
+        data = Data.read("data", plain(composed(overrides, config_dir=config_dir))["data"])
+    source = build_source(data.source)
+    if not isinstance(source, FileSource):
+        raise UserError(f"data={data.name} has no image files; choose data=imagenet_subset, pets or image_folder")
+    return source
+
+
+def findings_of(source: Any) -> Iterator[Finding]:
+    """List every image that cannot be read or is unusual, split by split."""
+    for split, inspected in source.inspections.items():
+        names = source.listed.files[split]
+        for name, reason, note in zip(names, inspected.reason.tolist(), inspected.note.tolist(), strict=True):
+            if reason or note:
+                kind = "unreadable" if reason else "unusual"
+                yield Finding(split, str(source.folder / name), kind, reason or note)
+
+
+def describe(source: Any) -> str:
+    """Count the images of each split, with the range of their sides."""
+    lines = [f"{source.folder}: {source.num_classes} classes"]
+    for split, inspected in source.inspections.items():
+        good = inspected.reason == ""
+        sizes = _sizes(source, split) if good.any() else ""
+        lines.append(f"  {split:5} {good.sum():7,} images, {sizes}{(~good).sum()} unreadable")
+    for split, n in source.learnt().items():
+        if n:
+            lines.append(
+                f"warning: {n} {split} images have the content of a training image; "
+                "a score on them says nothing about new images"
+            )
+    return "\n".join(lines)
+
+
+def _sizes(source: Any, split: str) -> str:
+    """Images a class, and the shorter sides in pixels, of the readable images of a split."""
+    import numpy as np
+
+    inspected = source.inspections[split]
+    good = inspected.reason == ""
+    counts = Counter(np.array(source.listed.targets[split])[good].tolist())
+    sides = np.minimum(inspected.height, inspected.width)[good]
+    return (
+        f"{min(counts.values())} to {max(counts.values())} a class, "
+        f"shorter side {sides.min()} to {sides.max()} px (median {np.median(sides):.0f}), "
+    )
+
+
+def _print_findings(findings: Sequence[Finding], kind: str) -> None:
+    from lossbench.data.images.subset import printable
+
+    for finding in findings[:SHOWN]:
+        print(f"{kind}: {printable(Path(finding.path))}: {finding.reason}")
+    if len(findings) > SHOWN:
+        print(f"... and {len(findings) - SHOWN} more {kind}; --csv FILE writes all")
+
+
+def write_csv(findings: Sequence[Finding], path: Path) -> None:
+    """Write all findings to a new file."""
+    from lossbench.rundir.files import write_atomic
+
+    text = StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([("split", "path", "what", "why"), *findings])
+    write_atomic(path, lambda file: file.write(text.getvalue().encode("utf-8", "surrogateescape")))

@@ -1,0 +1,27 @@
+"""Draw the histories of some runs: lossbench curves RUN_DIR ... [--metrics train/loss val/nll] [--out curves.png]."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from lossbench.errors import UserError
+from lossbench.rundir.directory import RunDirectory
+
+ENDINGS = (".png", ".svg", ".pdf")
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Draw metrics.csv of some runs, one panel a metric."""
+    parser = argparse.ArgumentParser("lossbench curves", description=__doc__)
+    parser.add_argument("run_dirs", nargs="+", type=Path, metavar="RUN_DIR")
+    parser.add_argument("--metrics", nargs="+", help="names as in metrics.csv")
+    parser.add_argument("--out", type=Path, default=Path("curves.png"), help="png, svg or pdf")
+    given = parser.parse_args(words)
+    if given.out.suffix not in ENDINGS:
+        raise UserError(f"--out {given.out}: the ending must be .png, .svg or .pdf")
+
+    from lossbench.plots.curves import PANELS, draw_curves, save_figure  # matplotlib takes a second to import
+
+    runs = [RunDirectory(path) for path in given.run_dirs]
+    save_figure(draw_curves(runs, tuple(given.metrics or PANELS)), given.out)
+    print(given.out)

@@ -1,0 +1,87 @@
+"""Evaluate a run's checkpoint again, on the same or on other data.
+
+lossbench evaluate RUN_DIR [--checkpoint best] [--split test] [--json FILE] [data=digits data.split_seed=1 ...]
+"""
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lossbench.errors import UserError
+
+if TYPE_CHECKING:
+    from lossbench.data.module import DataModule
+    from lossbench.training.loaded import LoadedRun
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Measure a trained model on a split and print every metric with its interval."""
+    given = _parser().parse_intermixed_args(words)
+    _check_new_file(given.json)
+
+    import lossbench  # torch takes seconds to import
+
+    run = lossbench.load(given.run_dir, given.checkpoint)
+    data = _other_data(given.overrides, run.config["data"]["name"], given.config_dir) if given.overrides else None
+    metrics = run.evaluate(given.split, data)
+    n = len((data or run.parts.data).split(given.split))
+    if data is not None and (seen := _trained_on(run, data, given.split)):
+        print(
+            f"warning: the run was trained on {seen} of these {n} examples; its score on them says nothing about new data"
+        )
+    print(f"{given.run_dir}, {given.split} split, n = {n}; ± is the half-width of the 95 % interval")
+    _print_metrics(metrics)
+    if given.json:
+        values = {name: metric.value for name, metric in metrics.items()}
+        given.json.write_text(json.dumps(values, indent=2) + "\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "lossbench evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
+    parser.add_argument("overrides", nargs="*", help="other data, e.g. data=digits data.split_seed=1")
+    parser.add_argument("--checkpoint", choices=("last", "best"), help="default: the weights that the run tested")
+    parser.add_argument("--split", choices=("train", "val", "test"), default="test")
+    parser.add_argument("--json", type=Path, help="also write the metrics to this file")
+    parser.add_argument("--config-dir", type=Path, help="a folder of your own YAML files")
+    return parser
+
+
+def _check_new_file(path: Path | None) -> None:
+    if path is None:
+        return
+    if path.exists():
+        raise UserError(f"--json {path} exists already; name a new file")
+    if not path.absolute().parent.is_dir():
+        raise UserError(f"--json {path}: there is no folder {path.absolute().parent}")
+
+
+def _other_data(overrides: Sequence[str], own: str, config_dir: Path | None) -> "DataModule":
+    """Compose the data that the overrides name; settings alone are those of the run's own data set."""
+    from lossbench.config.composition import composed, hydra_started, plain
+    from lossbench.config.facts import build_source
+    from lossbench.config.schema import Data
+    from lossbench.data.module import DataModule
+
+    named = any(word.startswith("data=") for word in overrides)
+    with hydra_started():
+        config = composed(overrides if named else [f"data={own}", *overrides], config_dir=config_dir)
+        data = Data.read("data", plain(config)["data"])
+    return DataModule(build_source(data.source), seed=0, batch_size=data.batch_size)
+
+
+def _trained_on(run: "LoadedRun", data: "DataModule", split: str) -> int:
+    """Count the examples of other data that were in the run's training split: the same data set, the same ids."""
+    if type(data.source) is not type(run.parts.source):
+        return 0
+    return len({*data.split(split).ids} & {*run.parts.data.split("train").ids})
+
+
+def _print_metrics(metrics: Mapping[str, Any]) -> None:
+    for name, metric in metrics.items():
+        interval = "" if metric.half_width is None else f" ± {metric.half_width:.3g}"
+        print(f"  {name:24}{metric.value:12.5g}{interval}")

@@ -1,0 +1,80 @@
+"""The command `lossbench`: a subcommand by its first word, a run for anything else. Nothing heavy is imported before it is needed."""
+
+import os
+import re
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.metadata import version
+from typing import NoReturn
+
+from lossbench.errors import UserError, exit_on_user_error, suggest
+
+COMMANDS = {
+    "report": "which loss is better: a verdict, and a report of runs",
+    "status": "where runs stand, also while a sweep is running",
+    "curves": "draw the histories of some runs",
+    "evaluate": "measure a run's checkpoint again, on the same or on other data",
+    "predict": "classify new images with a trained run",
+    "check": "which images of a data set cannot be read, and why",
+    "atlas": "draw what losses look like, without training; --check holds them to the laws",
+    "convert-lists": "turn a pickled list of images into text without running anything in it",
+}
+"""Subcommand -> what it does. Each is `main` of the module of that name in lossbench.cli."""
+
+
+def main() -> NoReturn:
+    """Run what this process's command line asks for, and exit."""
+    run(sys.argv[1:])
+
+
+def run(words: Sequence[str]) -> NoReturn:
+    """Run a command line, and exit; a user's mistake is one line on standard error.
+
+    Args:
+        words: what is typed behind `lossbench`.
+
+    Raises:
+        SystemExit: always, with the exit code.
+    """
+    tracebacks = _wants_tracebacks()
+
+    def explained(error: Exception) -> str | None:
+        from lossbench.config.hydra_errors import explain  # imports Hydra
+
+        return None if tracebacks else explain(error, words)
+
+    exit_on_user_error(lambda: _dispatch(list(words)), explained)
+
+
+def _dispatch(words: list[str]) -> None:
+    first = words[0] if words else ""
+    if first == "--version":
+        print(f"lossbench {version('lossbench')}")
+    elif first in COMMANDS:
+        import_module(f"lossbench.cli.{first.replace('-', '_')}").main(words[1:])
+    elif _is_setting(first):
+        from lossbench.cli.train import main as train
+
+        train()
+    else:
+        raise UserError(
+            f"{first!r} is neither a command nor a setting KEY=VALUE; {suggest(first, COMMANDS)}; --help shows the settings"
+        )
+
+
+def _is_setting(word: str) -> bool:
+    """Whether a first word belongs to Hydra: none at all, a flag, an override such as key=1, +key=1 or ~key."""
+    return word == "" or bool(re.match(r"[-+~]|[^=]*=", word))
+
+
+def _wants_tracebacks() -> bool:
+    """Whether the user set HYDRA_FULL_ERROR; otherwise it is set here.
+
+    Hydra then re-raises what it would print as a traceback, so that one place words every error. A process started by this one inherits
+    both variables, so it can tell that the first was not set by the user.
+    """
+    if "HYDRA_FULL_ERROR" in os.environ and "LOSSBENCH_WORDS_ERRORS" not in os.environ:
+        return True
+    os.environ |= {"HYDRA_FULL_ERROR": "1", "LOSSBENCH_WORDS_ERRORS": "1"}
+    return False

@@ -1,0 +1,123 @@
+"""lossbench's own configuration folder, composed by Hydra outside of its command line. Torch-free."""
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+
+from lossbench.errors import UserError, suggest
+
+HYDRA_VERSION = "1.3"
+"""The version_base of every composition."""
+
+
+def conf_folder() -> Path:
+    """The folder of train.yaml and its groups: lossbench/conf of an installed package, conf/ of a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    packed = package / "conf"
+    return packed if packed.is_dir() else package.parents[1] / "conf"
+
+
+@contextmanager
+def hydra_started() -> Iterator[None]:
+    """Let Hydra compose from the configuration folder; its global state is the caller's again afterwards."""
+    hydra_of_caller = GlobalHydra.instance().hydra
+    GlobalHydra.instance().hydra = None
+    try:
+        with initialize_config_dir(str(conf_folder()), version_base=HYDRA_VERSION):
+            yield
+    finally:
+        GlobalHydra.instance().hydra = hydra_of_caller
+
+
+def composed(
+    overrides: Sequence[str], *, config_dir: str | PathLike[str] | None = None, with_hydra: bool = False
+) -> DictConfig:
+    """Compose train.yaml as the command line does; inside `hydra_started`.
+
+    Args:
+        overrides: GROUP=OPTION and KEY=VALUE, as they are typed.
+        config_dir: a folder of the user's own YAML files, beside lossbench's.
+        with_hydra: keep Hydra's own node.
+
+    Raises:
+        UserError: as `own_folder`.
+        HydraException: an override does not fit.
+    """
+    search = [] if config_dir is None else [f"hydra.searchpath=[{written(f'file://{own_folder(config_dir)}')}]"]
+    return compose("train", overrides=[*search, *overrides], return_hydra_config=with_hydra)
+
+
+def config_dir_of(words: Sequence[str]) -> str | None:
+    """Find the value of --config-dir in a command line."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--config-dir", "-cd")
+    return parser.parse_known_args(list(words))[0].config_dir
+
+
+def own_folder(config_dir: str | PathLike[str]) -> Path:
+    """Check a folder of the user's own YAML files.
+
+    Raises:
+        UserError: it does not exist, or a file in it has the place and name of one of lossbench's, which Hydra would read instead.
+    """
+    folder = Path(config_dir).absolute()
+    if not folder.is_dir():
+        raise UserError(f"--config-dir {config_dir} does not exist; name a folder of your own YAML files")
+    for path in sorted(folder.rglob("*.yaml")):
+        if (conf_folder() / path.relative_to(folder)).exists():
+            raise UserError(
+                f"{path} has the name of one of lossbench's own files, which would be read instead; rename it"
+            )
+    return folder
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """Resolve every interpolation of a composed configuration into plain containers.
+
+    Raises:
+        OmegaConfBaseException: an interpolation has no value.
+    """
+    container = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    assert isinstance(container, dict)
+    return {str(key): value for key, value in container.items()}
+
+
+def load_yardstick(name: str) -> Mapping[str, Any]:
+    """Give the configuration of a loss by its name, from the search path of the Hydra that composes.
+
+    Raises:
+        UserError: there is no such loss, or it needs a head of its own.
+    """
+    try:
+        found = compose(f"loss/{name}")
+    except HydraException as error:
+        losses = GlobalHydra.instance().config_loader().get_group_options("loss")
+        raise UserError(f"yardsticks: there is no loss {name}; {suggest(name, losses)}") from error
+    if "head" in found:
+        raise UserError(f"yardsticks: {name} needs a head of its own, so it cannot measure other models; leave it out")
+    loss = plain(found)["loss"]
+    if "_target_" not in loss:
+        raise UserError(f"yardsticks: {name} names no loss by itself; leave it out")
+    return loss
+
+
+def written(value: object) -> str:
+    """Write a Python value in Hydra's grammar of overrides: None, bool, number, text, path, or a list of them."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(written, value))}]"
+    if isinstance(value, str | PathLike):
+        return QuotedString(str(value), Quote.single).with_quotes()
+    raise UserError(f"{value!r} cannot be a setting; give None, a bool, a number, a text or a list of them")

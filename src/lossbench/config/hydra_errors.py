@@ -1,0 +1,71 @@
+"""Hydra's and OmegaConf's errors in one line that says what exists. Torch-free."""
+
+import re
+import sys
+from collections.abc import Sequence
+
+from hydra.errors import ConfigCompositionException, HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from lossbench.config.composition import composed, config_dir_of, hydra_started
+from lossbench.errors import UserError, one_line, suggest
+
+GROUP_CHOICE = r"[\w/@]+=[\w/-]+"
+
+
+def explain(error: Exception, words: Sequence[str] | None = None) -> str | None:
+    """Word an error of Hydra or OmegaConf in one line.
+
+    Args:
+        error: any exception.
+        words: the command line it comes from; None is this process's.
+
+    Returns:
+        The line; None for an exception of anything else.
+    """
+    text = str(error)
+    if isinstance(error, ValueError) and text.startswith("Config group override"):
+        return "a group needs the name of an option, e.g. loss=cosine_prob; --help lists them"
+    if not isinstance(error, HydraException | OmegaConfBaseException):
+        return None
+    if missing := re.search(r"Could not find '([\w/]+?)/([^/']*)'", text):
+        return _missing_option(missing[1], missing[2], text)
+    if wrong := re.search(r"Could not override '([^']+)'", text):
+        return _unknown_key(wrong[1].split("@")[0], text, sys.argv[1:] if words is None else words)
+    if isinstance(error, OmegaConfBaseException) and error.full_key:
+        return f"{error.full_key}: {one_line(error).split(' full_key:')[0]}"
+    return one_line(text)
+
+
+def _missing_option(group: str, name: str, text: str) -> str:
+    options = re.findall(r"^\t([\w./-]+)$", text, flags=re.MULTILINE)
+    return f"{group}={name} does not exist; {suggest(name, options)}"
+
+
+def _unknown_key(key: str, text: str, words: Sequence[str]) -> str:
+    """Find the nearest existing key by composing again with the choices of groups alone."""
+    parent, _, name = key.rpartition(".")
+    try:
+        config = _with_groups_alone(key, words)
+        node = OmegaConf.select(config, parent) if parent else config
+    except (ConfigCompositionException, OmegaConfBaseException, UserError):
+        return one_line(text)
+    if not isinstance(node, DictConfig):
+        return f"{key} does not exist: there is no {parent}; {suggest(parent, map(str, config))}"
+    if name in node:  # it exists with the default choice of groups, not with every choice of a sweep
+        return (
+            f"{key} does not exist for every choice of this sweep; sweep it for one choice at a time (docs/sweeps.md)"
+        )
+    known = [str(option) for option in node if not str(option).startswith("_")]
+    return (
+        f"{key} does not exist; {suggest(name, known)}. "
+        f"To add a key that the configuration does not know, write +{key}=VALUE"
+    )
+
+
+def _with_groups_alone(key: str, words: Sequence[str]) -> DictConfig:
+    """Compose the choices of groups among the words, in the user's own folder of YAML files too (--config-dir)."""
+    choices = [word for word in words if re.fullmatch(GROUP_CHOICE, word) and not word.startswith(f"{key}=")]
+    with hydra_started():
+        return composed(choices, config_dir=config_dir_of(words), with_hydra=key.startswith("hydra."))

@@ -1,0 +1,56 @@
+"""One composed configuration: check it, plan its run directory, bring that to its result."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from lossbench.config.composition import load_yardstick, plain
+from lossbench.config.hydra_errors import explain
+from lossbench.config.resolve import prepare
+from lossbench.errors import UserError, one_line
+from lossbench.hardware import require_gpu
+from lossbench.job.start import hand_over
+from lossbench.rundir.directory import RunDirectory, processes
+
+
+def plan_composed(config: DictConfig, command: Sequence[str]) -> RunDirectory:
+    """Give a composed configuration its run directory: found when the same experiment is there, planned otherwise.
+
+    Args:
+        config: composed by Hydra, which can still compose (the yardsticks are read from its search path).
+        command: what the user typed, for the record.
+
+    Raises:
+        UserError: a mistake in the configuration, or this machine lacks the GPU that it asks for.
+    """
+    try:
+        resolved = plain(config)
+    except OmegaConfBaseException as error:  # not through Hydra, which would add a line of its own
+        raise UserError(explain(error) or one_line(error)) from error
+    require_gpu(resolved["trainer"]["accelerator"])
+    return prepare(resolved, load_yardstick, list(command))
+
+
+def run_planned(run: RunDirectory, start: Callable[[RunDirectory], dict[str, Any]]) -> dict[str, Any]:
+    """Bring a planned directory to its result: here, or in a process of its own if the run takes several processes.
+
+    Args:
+        run: a planned directory.
+        start: brings a run of one process to its result.
+
+    Returns:
+        What result.json holds.
+
+    Raises:
+        UserError: the run failed.
+    """
+    if processes(run) == 1 or run.result() is not None:
+        return start(run)
+    code = hand_over(run)
+    result = run.result()
+    if code or result is None:
+        reason = run.status.get("reason", "see the messages above and train.log")
+        raise UserError(f"{run.path} failed with exit code {code}: {reason}")
+    return result

@@ -1,0 +1,150 @@
+"""The first word of a command line: a subcommand, a setting, or a mistake."""
+
+import os
+import re
+import subprocess
+import sys
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+from typed import assert_one_line, command
+
+from lossbench.cli import main as module
+from lossbench.cli.main import COMMANDS, run
+
+SCRIPTS = {"check_data": "check"} | {name: name for name in ("atlas", "curves", "evaluate", "report", "status")}
+
+
+def ended(words: list[str], capfd: pytest.CaptureFixture[str]) -> tuple[object, str, str]:
+    """Exit code, stdout and stderr of a command line, in this process."""
+    capfd.readouterr()
+    with pytest.raises(SystemExit) as stopped:
+        run(words)
+    return stopped.value.code, *capfd.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("word", "mention"),
+    [
+        ("repor", "'repor' is neither a command nor a setting KEY=VALUE; did you mean report?"),
+        ("convert_lists", "did you mean convert-lists?"),
+        ("train", "Available: atlas, check, convert-lists, curves, evaluate, predict, report, status;"),
+    ],
+)
+def test_an_unknown_first_word_is_one_line(capfd: pytest.CaptureFixture[str], word: str, mention: str) -> None:
+    code, out, err = ended([word, "loss=power"], capfd)
+    assert (code, out) == (1, "")
+    assert re.fullmatch(r"error: [^\n]+\n", err)
+    assert mention in err
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["-m"], ["--help"], ["loss=power"], ["+loss.q=1"], ["~logger"], ["--cfg", "job"]]
+)
+def test_settings_and_flags_are_a_run(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    trained: list[list[str]] = []
+    monkeypatch.setattr("lossbench.cli.train.main", lambda: trained.append(words))
+    with pytest.raises(SystemExit) as stopped:
+        run(words)
+    assert (stopped.value.code, trained) == (0, [words])
+
+
+def test_the_version_is_the_packages(capfd: pytest.CaptureFixture[str]) -> None:
+    assert ended(["--version"], capfd) == (0, f"lossbench {version('lossbench')}\n", "")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_that_names_it(name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    code, out, err = ended([name, "--help"], capfd)
+    assert (code, err) == (0, "")
+    assert out.startswith(f"usage: lossbench {name} ")
+    told = import_module(f"lossbench.cli.{name.replace('-', '_')}").__doc__
+    assert f"lossbench {name} " in str(told)
+
+
+def test_wrong_words_import_no_hydra() -> None:
+    """Seconds of imports stand between a typing error and its message otherwise."""
+    done = command("-X", "importtime", "-m", "lossbench", "repor", runs=Path("nowhere"))
+    modules = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert done.returncode == 1
+    assert "lossbench.cli.main" in modules
+    assert modules & {"hydra", "numpy", "torch", "matplotlib", "scipy"} == set()
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_scripts_are_the_commands(script: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts" / f"{script}.py", "--help"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith(f"usage: lossbench {SCRIPTS[script]} ")
+
+
+def test_tracebacks_are_the_users_wish_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HYDRA_FULL_ERROR", "LOSSBENCH_WORDS_ERRORS"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    wants = module._wants_tracebacks  # pyright: ignore[reportPrivateUsage]
+    assert (wants(), wants()) == (False, False)
+    assert os.environ["HYDRA_FULL_ERROR"] == "1"
+    monkeypatch.delenv("LOSSBENCH_WORDS_ERRORS")
+    assert wants()
+
+
+# -- a folder of the user's own YAML files
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A loss and an experiment of one's own."""
+    (tmp_path / "mine" / "loss").mkdir(parents=True)
+    (tmp_path / "mine" / "experiment").mkdir()
+    (tmp_path / "mine" / "loss" / "soft_power.yaml").write_text(
+        "name: soft_power\n_target_: lossbench.losses.Power\nq: 0.3\n"
+    )
+    (tmp_path / "mine" / "experiment" / "small.yaml").write_text(
+        "# @package _global_\ndefaults:\n  - override /loss: soft_power\n  - override /data: digits\n"
+        "data:\n  images_per_class: 5\ntrainer:\n  max_epochs: 1\n"
+    )
+    return tmp_path / "mine"
+
+
+def test_own_yaml_files_are_options_like_ours(own: Path, tmp_path: Path) -> None:
+    shown = command(
+        "-m", "lossbench", "--config-dir", "mine", "experiment=small", "--cfg", "job", runs=tmp_path, cwd=tmp_path
+    )
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "name: soft_power" in shown.stdout
+    assert "images_per_class: 5" in shown.stdout
+    search = f"hydra.searchpath=[file://{own}]"
+    again = command("-m", "lossbench", "experiment=small", search, "--cfg", "job", runs=tmp_path, cwd=tmp_path)
+    assert (again.returncode, again.stdout) == (0, shown.stdout)
+
+
+@pytest.mark.parametrize(
+    ("words", "mention"),
+    [
+        (["loss=soft_powr"], "loss=soft_powr does not exist; did you mean soft_power?"),
+        (["loss=soft_power", "loss.w=1"], "loss.w does not exist; Available: name, q"),
+        (["yardsticks=[soft_power]", "loss.alpha=3"], "loss.alpha must be > 0 and at most 2, got 3"),
+    ],
+)
+def test_mistakes_beside_own_yaml_files_are_one_line(own: Path, tmp_path: Path, words: list[str], mention: str) -> None:
+    done = command("-m", "lossbench", f"--config-dir={own}", *words, runs=tmp_path / "runs")
+    assert_one_line(done.returncode, done.stderr, mention)
+
+
+def test_own_yaml_files_that_would_not_be_read_are_refused(own: Path, tmp_path: Path) -> None:
+    missing = command("-m", "lossbench", "-cd", "nowhere", runs=tmp_path, cwd=tmp_path)
+    assert_one_line(missing.returncode, missing.stderr, "--config-dir nowhere does not exist")
+    (own / "loss" / "soft_power.yaml").rename(own / "loss" / "power.yaml")
+    hidden = command("-m", "lossbench", "-cd", "mine", runs=tmp_path, cwd=tmp_path)
+    assert_one_line(
+        hidden.returncode, hidden.stderr, f"{own}/loss/power.yaml has the name of one of lossbench's own files"
+    )
