@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 # Beside this file.
-from bench_runs import CONF, hush, toy_fit
+from bench_runs import hush, toy_fit
 from bench_train import bare_loop, image_fit
 
+from lossbench.config.composition import conf_folder
 from lossbench.errors import UserError, exit_on_user_error
 
 
@@ -80,7 +81,7 @@ def bench_losses(given: argparse.Namespace) -> list[Figure]:
         return measure
 
     figures = []
-    for name, entry in registered(CONF / "loss").items():
+    for name, entry in registered(conf_folder() / "loss").items():
         if "classification" not in entry.tasks:
             continue
         loss = entry.make()

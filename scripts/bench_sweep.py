@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bench_runs import CONF, hush, plan_words, steps_per_second
+from bench_runs import hush, plan_words, steps_per_second
 
 from lossbench.config.parse import Node
 from lossbench.config.schema import Optimizer, RunConfig
@@ -46,16 +46,16 @@ def toy_training(runs: int) -> float:
 
 def toy_sweep(runs: int, vectorized: bool) -> float:
     """Do all that a sweep of so many toy runs does but the report: compose, plan, train, measure, write; give seconds a run."""
-    from hydra import initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
     from hydra.types import RunMode
 
+    from lossbench.config.composition import hydra_started
     from lossbench.launch.local import run_here
     from lossbench.launch.sweep import sweep
     from lossbench.vectorized.launch import run_stacked
 
     launch: Callable[[Sequence[RunDirectory], SweepProgress], None] = run_stacked if vectorized else run_here
-    with tempfile.TemporaryDirectory() as folder, initialize_config_dir(str(CONF), version_base="1.3"):
+    with tempfile.TemporaryDirectory() as folder, hydra_started():
         loader = GlobalHydra.instance().config_loader()
         master = loader.load_configuration("train", [], RunMode.MULTIRUN, from_shell=False)
         words = [*TOY, f"runs_dir={folder}", "loss=cosine_prob", f"seed=range({runs})"]

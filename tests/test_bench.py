@@ -116,6 +116,6 @@ def test_every_loss_of_classes_is_timed(monkeypatch: pytest.MonkeyPatch) -> None
     threads = torch.get_num_threads()
     names = {figure.name for figure in bench.bench_losses(Namespace())}
     torch.set_num_threads(threads)
-    known = registered(bench.CONF / "loss")
+    known = registered(bench.conf_folder() / "loss")
     assert names == {f"losses.{name}" for name, entry in known.items() if "classification" in entry.tasks}
     assert len(names) >= 25

@@ -98,7 +98,8 @@ def _image_source(run: RunDirectory) -> "ImageSource":
 
 def _best(path: Path, probabilities: "Tensor", classes: Sequence[str], top: int) -> Prediction:
     best = probabilities.topk(min(top, len(classes)))
-    return Prediction(path, tuple(classes[i] for i in best.indices.tolist()), tuple(best.values.tolist()))
+    names: list[str] = [classes[i] for i in best.indices.tolist()]
+    return Prediction(path, tuple(names), tuple(best.values.tolist()))
 
 
 def _classifier(
