@@ -98,7 +98,7 @@ def _image_source(run: RunDirectory) -> "ImageSource":
 
 def _best(path: Path, probabilities: "Tensor", classes: Sequence[str], top: int) -> Prediction:
     best = probabilities.topk(min(top, len(classes)))
-    names: list[str] = [classes[i] for i in best.indices.tolist()]
+    names = [classes[int(i)] for i in best.indices.tolist()]
     return Prediction(path, tuple(names), tuple(best.values.tolist()))
 
 
