@@ -139,8 +139,7 @@ def _model(run: RunDirectory, source: "ImageSource", classes: int, checkpoint: s
     weights = weights_of(run.config.model)
     if weights != config.weights:  # a checkpoint holds the layer behind the backbone alone
         raise UserError(
-            f"the pretrained weights of {run.path} have changed since it was planned "
-            f"({config.weights}, now {weights})"
+            f"the pretrained weights of {run.path} have changed since it was planned ({config.weights}, now {weights})"
         )
     backbone: Any = build_backbone(config.model.backbone, source.input_shape, classes)
     model = build_model(config, (backbone.num_features,), classes)

@@ -36,7 +36,7 @@ def verify(run: RunDirectory, cache: Cache | None = None) -> None:
     if now != config.fingerprint:
         raise UserError(
             f"the data of {run.path} have changed since it was planned (fingerprint {config.fingerprint}, now {now}); "
-            "restore them, or start a new run with train.py"
+            "restore them, or start a new run with lossbench"
         )
 
 
@@ -51,7 +51,7 @@ def verify_config(run: RunDirectory) -> None:
     run.check_version()
     missing = [key for key in required(RunConfig) if key not in run.record]
     if missing:
-        raise UserError(f"{run.path / 'config.yaml'} lacks {', '.join(missing)}; plan the run again with train.py")
+        raise UserError(f"{run.path / 'config.yaml'} lacks {', '.join(missing)}; plan the run again with lossbench")
     check_targets(run.record)
     run.verify()
     check_together(run.config)
