@@ -19,6 +19,7 @@ from bench_runs import plan_words
 from lossbench.errors import UserError, exit_on_user_error
 from lossbench.launch.slurm.resources import Resources
 from lossbench.launch.slurm.script import job_script
+from lossbench.rundir.result import Result
 from lossbench.training.callbacks.checkpoint import read_checkpoint
 
 WORDS = ("data=digits", "trainer=cpu", "model.dropout=0.3", "loss=cosine_xent_head", "logger=none")
@@ -57,7 +58,7 @@ def interrupt_and_compare(soaked: "Soaked", whole: "Soaked", rng: random.Random)
     began = time.monotonic()
     seen = soaked.bring([rng.choice(WAYS) for _ in range(rng.randint(1, 3))], rng)
     same = soaked.fingerprint() == whole.fingerprint()
-    step, seconds = (soaked.run.result() or {})["resumed_at"], time.monotonic() - began
+    step, seconds = soaked.result().resumed_at, time.monotonic() - began
     verdict = "identical" if same else "DIFFERENT"
     return same, f"{', '.join(seen)}: {verdict}, last resumed at step {step}, {seconds:.0f} s"
 
@@ -91,6 +92,12 @@ class Soaked:
                 seen.append(way)
         self.until(lambda: False, 600)
         return seen
+
+    def result(self) -> Result:
+        """What the run, which is done, has found."""
+        found = self.run.result()
+        assert found is not None
+        return found
 
     def submit(self) -> None:
         """Start it, or go on with it."""
@@ -148,7 +155,7 @@ class Soaked:
         weights = read_checkpoint(self.run.checkpoint("last"))["state_dict"]
         rows = [row for row in self.run.metrics_path.read_text().splitlines() if "steps_per_second" not in row]
         exact = {name: tensor.numpy().tobytes() for name, tensor in weights.items()}
-        return exact, rows, (self.run.result() or {})["metrics"]
+        return exact, rows, self.result().metrics
 
 
 def slurm(*words: str) -> str:

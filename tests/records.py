@@ -4,6 +4,7 @@ from copy import deepcopy
 from typing import Any
 
 from lossbench.config.schema import RunConfig
+from lossbench.rundir.result import Result
 
 RECORD: dict[str, Any] = {
     "seed": 3,
@@ -47,6 +48,10 @@ RECORD: dict[str, Any] = {
     },
 }
 
+RESULT = Result(
+    seed=3, loss="cosine_prob", hash="0" * 64, metrics={"test/accuracy": 1.0}, n={"val": 4, "test": 4}, params={},
+    fingerprint="0123456789abcdef", classes=["a"], scale=1.0,
+)  # fmt: skip
 NAMED = ("callbacks", "logger", "yardsticks")  # hold nodes by name
 
 

@@ -1,12 +1,21 @@
 """What runs left on disk, read back and compared."""
 
 import csv
+from collections.abc import Mapping
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from lossbench.rundir.directory import RunDirectory
+from lossbench.rundir.result import Result
+
+
+def result_of(run: RunDirectory) -> Result:
+    """What a done run has found."""
+    result = run.result()
+    assert result is not None
+    return result
 
 
 def rows(run: RunDirectory, name: str) -> list[tuple[int, float]]:
@@ -33,13 +42,11 @@ def same(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> bool:
     return ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
-def final_state(run: RunDirectory) -> tuple[dict[str, torch.Tensor], list[str], dict[str, float]]:
+def final_state(run: RunDirectory) -> tuple[dict[str, torch.Tensor], list[str], Mapping[str, float | None]]:
     """Weights, history (without the clock's rows) and metrics."""
     weights = torch.load(run.checkpoint("last"), weights_only=True)["state_dict"]
     rows = [row for row in run.metrics_path.read_text().splitlines() if "steps_per_second" not in row]
-    result = run.result()
-    assert result is not None
-    return weights, rows, result["metrics"]
+    return weights, rows, result_of(run).metrics
 
 
 def assert_same(ours: RunDirectory, theirs: RunDirectory) -> None:

@@ -48,14 +48,14 @@ def test_everything_at_once(tmp_path: Path, cache: str, precision: str) -> None:
         "trainer.accumulate_grad_batches=2",
     )
     result = start(plan_run(tmp_path / "runs", *SMALL, *words, *more, f"data.cache_dir={tmp_path / 'cache'}"))
-    assert (result["steps"], result["device"]) == (8, "cuda:0")
-    assert result["n"] == {"val": 13, "test": 15}
+    assert (result.steps, result.device) == (8, "cuda:0")
+    assert result.n == {"val": 13, "test": 15}
 
 
 def test_crops_on_the_device_are_those_on_the_cpu(tmp_path: Path) -> None:
     words = (*SMALL, "data.cache=gpu", "model=mlp", "optimizer=sgd", f"data.cache_dir={tmp_path / 'cache'}")
     words = tuple(word for word in words if word not in ("model=resnet18", "model.stem=imagenet"))
-    first, second = (start(plan_run(tmp_path / name, *words, f"trainer={name}"))["metrics"] for name in ("cpu", "gpu"))
+    first, second = (start(plan_run(tmp_path / name, *words, f"trainer={name}")).metrics for name in ("cpu", "gpu"))
     assert first == pytest.approx(second, abs=1e-3)
 
 
@@ -67,4 +67,4 @@ def test_a_compiled_model_with_batchnorm_over_all_processes(tmp_path: Path) -> N
         "trainer.compile=true",
         "trainer.precision=bf16-mixed",
     )
-    assert start(plan_run(tmp_path / "runs", *SMALL, *words, f"data.cache_dir={tmp_path / 'cache'}"))["steps"] == 8
+    assert start(plan_run(tmp_path / "runs", *SMALL, *words, f"data.cache_dir={tmp_path / 'cache'}")).steps == 8

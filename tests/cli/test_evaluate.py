@@ -59,7 +59,7 @@ def test_the_same_data_give_the_same_metrics(trained: RunDirectory, typed: Evalu
             f"{split}/{name}": value for name, value in json.loads((tmp_path / f"{split}.json").read_text()).items()
         }
         assert again == pytest.approx(
-            {name: value for name, value in before["metrics"].items() if name.startswith(split)}, rel=1e-5, abs=1e-6
+            {name: value for name, value in before.metrics.items() if name.startswith(split)}, rel=1e-5, abs=1e-6
         )
         assert re.search(rf"accuracy +{again[f'{split}/accuracy']:.5g} ± [\d.]+", printed)
 
@@ -81,9 +81,7 @@ def test_other_data_give_other_metrics(
     code, printed, errors = typed(trained.path, *overrides, "--json", tmp_path / "new.json")
     assert (code, errors) == (0, "")
     assert re.search(r"trained on (\d+) of these 359 examples", printed)
-    assert json.loads((tmp_path / "new.json").read_text())["nll"] != pytest.approx(
-        before["metrics"]["test/nll"], rel=1e-3
-    )
+    assert json.loads((tmp_path / "new.json").read_text())["nll"] != pytest.approx(before.metrics["test/nll"], rel=1e-3)
     assert trained.result() == before
 
 

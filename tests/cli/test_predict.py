@@ -16,6 +16,7 @@ import torch
 from conftest import plan_run
 from odd_files import encode
 from PIL import Image
+from records import RESULT
 
 import lossbench
 from lossbench.cli import predict as module
@@ -23,7 +24,6 @@ from lossbench.cli.predict import predict
 from lossbench.errors import UserError, exit_on_user_error
 from lossbench.job.start import start
 from lossbench.rundir.directory import RunDirectory
-from lossbench.rundir.files import write_json
 
 CLASSES = ("cat", "dog", "emu")
 Typed = Callable[..., tuple[int, str, str]]
@@ -88,9 +88,9 @@ def train(folder: Path, *overrides: str) -> Trained:
     loaded = lossbench.load(run.path)
     saved = loaded.predictions
     outputs = torch.from_numpy(np.concatenate([saved["val_outputs"], saved["test_outputs"]]))
-    probabilities = (loaded.parts.loss.logits(outputs).double() * result["scale"]).softmax(1).numpy()
+    probabilities = (loaded.parts.loss.logits(outputs).double() * result.scale).softmax(1).numpy()
     again = {split: loaded.evaluate(split)["nll_scaled"].value for split in ("val", "test")}
-    assert sum(result["skipped_images"].values()) == 1
+    assert sum(result.facts["skipped_images"].values()) == 1
     names = [*saved["val_ids"].tolist(), *saved["test_ids"].tolist()]
     paths = []
     for name in names:
@@ -312,7 +312,7 @@ def test_a_run_that_is_not_done(trained: Trained, typed: Typed, planned: Callabl
 
 def test_a_directory_that_was_edited_is_refused(trained: Trained, planned: Callable[..., RunDirectory]) -> None:
     run = planned("data=fake_images", "data.n_train=4")
-    write_json(run.result_path, {"classes": ["a"], "scale": 1.0})
+    RESULT.write(run.result_path)
     (run.path / "config.yaml").write_text((run.path / "config.yaml").read_text().replace("n_train: 4", "n_train: 5"))
     with pytest.raises(UserError, match=r"does not belong to this directory"):
         predict(run, trained.images)

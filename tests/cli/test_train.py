@@ -20,6 +20,7 @@ import torch
 import yaml
 from conftest import ROOT, plan_run
 from photos import make_imagenet, make_pets
+from run_files import result_of
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 from tensorboard.plugins.hparams import metadata
@@ -32,12 +33,6 @@ from lossbench.job import start as job
 from lossbench.rundir.directory import RunDirectory
 
 HEAVY = {"torch", "torchvision", "pytorch_lightning", "torchmetrics"}
-
-
-def result_of(run: RunDirectory) -> dict[str, Any]:
-    result = run.result()
-    assert result is not None
-    return result
 
 
 def training_losses(run: RunDirectory) -> dict[int, float]:
@@ -57,7 +52,7 @@ def golden(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
 
 @pytest.mark.slow
 def test_the_command_alone_is_the_published_toy_run(golden: RunDirectory) -> None:
-    assert result_of(golden)["metrics"]["test/cross_entropy"] == pytest.approx(0.0159, abs=1e-4)
+    assert result_of(golden).metrics["test/cross_entropy"] == pytest.approx(0.0159, abs=1e-4)
     losses = training_losses(golden)
     published = {0: 1.03072, 1000: 0.37062, 2000: 0.11325, 3000: 0.05045, 4000: 0.02649}
     assert {step: losses[step] for step in published} == pytest.approx(published, abs=1e-4)
@@ -69,8 +64,8 @@ def test_an_experiment_is_the_published_cross_entropy_run(tmp_path: Path) -> Non
     losses = training_losses(run)
     published = {0: 1.66132, 1000: 0.56661, 2000: 0.21057, 3000: 0.09623, 4000: 0.05014}
     assert {step: losses[step] for step in published} == pytest.approx(published, abs=1e-4)
-    assert result_of(run)["metrics"]["test/cosine_prob"] == pytest.approx(0.0266, abs=1e-4)
-    assert result_of(run)["study"] == "toy"
+    assert result_of(run).metrics["test/cosine_prob"] == pytest.approx(0.0266, abs=1e-4)
+    assert result_of(run).study == "toy"
 
 
 def test_the_directory_holds_the_run_contract(golden: RunDirectory) -> None:
@@ -87,7 +82,8 @@ def test_the_directory_holds_the_run_contract(golden: RunDirectory) -> None:
 def test_result_json_says_everything(golden: RunDirectory) -> None:
     result = result_of(golden)
     told = {
-        key: result[key] for key in ("status", "seed", "loss", "data", "model", "engine", "steps", "epochs", "study")
+        key: result.to_json()[key]
+        for key in ("status", "seed", "loss", "data", "model", "engine", "steps", "epochs", "study")
     }
     assert told == {
         "status": "done",
@@ -100,18 +96,23 @@ def test_result_json_says_everything(golden: RunDirectory) -> None:
         "epochs": 10,
         "study": "default",
     }
-    assert result["hash"].startswith(golden.path.parent.name.rpartition("-")[2])
-    assert {"test/accuracy", "test/cross_entropy", "val/accuracy", "test/nll", "test/brier", "test/ece"} <= result[
-        "metrics"
-    ].keys()
-    assert result["params"]["loss.alpha"] == 0.9
-    assert result["fingerprint"] == golden.config.fingerprint
-    assert result["seconds"] > 0
-    assert result["peak_memory_mb"] > 50
-    assert result["versions"].keys() >= {"python", "torch", "pytorch-lightning", "lossbench"}
-    assert re.fullmatch(r"[0-9a-f]{40}", result["git"].get("commit", "0" * 40))
-    assert result["command"] == [str(ROOT / "train.py")]
-    assert result["n"] == {"val": 4, "test": 4}
+    assert result.hash.startswith(golden.path.parent.name.rpartition("-")[2])
+    assert {
+        "test/accuracy",
+        "test/cross_entropy",
+        "val/accuracy",
+        "test/nll",
+        "test/brier",
+        "test/ece",
+    } <= result.metrics.keys()
+    assert result.params["loss.alpha"] == 0.9
+    assert result.fingerprint == golden.config.fingerprint
+    assert result.seconds > 0
+    assert result.peak_memory_mb > 50
+    assert result.versions.keys() >= {"python", "torch", "pytorch-lightning", "lossbench"}
+    assert re.fullmatch(r"[0-9a-f]{40}", result.git.get("commit", "0" * 40))
+    assert result.command == [str(ROOT / "train.py")]
+    assert result.n == {"val": 4, "test": 4}
 
 
 def test_tensorboard_reads_the_scalars(golden: RunDirectory) -> None:
@@ -120,7 +121,7 @@ def test_tensorboard_reads_the_scalars(golden: RunDirectory) -> None:
     assert written == pytest.approx(training_losses(golden), rel=1e-6)
     assert board.Scalars("test/cross_entropy")[-1].step == 5000
     assert board.Scalars("test/cross_entropy")[-1].value == pytest.approx(
-        result_of(golden)["metrics"]["test/cross_entropy"]
+        result_of(golden).metrics["test/cross_entropy"]
     )
     assert {"train/learning_rate", "train/gradient_norm", "train/steps_per_second", "val/accuracy"} <= set(
         board.Tags()["scalars"]
@@ -308,7 +309,7 @@ def test_a_damaged_checkpoint_is_refused(
     run.checkpoint("last").write_bytes(damage(run.checkpoint("last").read_bytes()))
     job_fails(run, capfd, "last.ckpt is refused", "delete it and repeat the command")
     run.checkpoint("last").unlink()
-    assert job.start(RunDirectory(run.path))["steps"] == 1  # the advice works
+    assert job.start(RunDirectory(run.path)).steps == 1  # the advice works
 
 
 def edit(run: RunDirectory, change: Callable[[dict[str, Any]], object]) -> None:
@@ -386,7 +387,7 @@ def test_ctrl_c_cancels_and_the_same_command_finishes(golden: RunDirectory, tmp_
     again = command("train.py", runs=runs)
     assert again.returncode == 0
     assert re.search(r"resuming at step [1-9]\d*00 of 5000", again.stdout)
-    assert result_of(run)["metrics"] == result_of(golden)["metrics"]
+    assert result_of(run).metrics == result_of(golden).metrics
 
 
 @pytest.mark.slow
@@ -398,7 +399,7 @@ def test_a_full_disk_is_one_line_and_the_same_command_finishes(golden: RunDirect
     assert run.status["status"] == "failed"
     assert "cannot write" in run.status["reason"]
     train(runs=runs)
-    assert result_of(run)["metrics"] == result_of(golden)["metrics"]
+    assert result_of(run).metrics == result_of(golden).metrics
     assert "reason" not in run.status
     board = EventAccumulator(str(run.path / "tensorboard"), size_guidance={"scalars": 0}).Reload()
     assert [event.step for event in board.Scalars("train/loss")] == sorted(training_losses(run))
@@ -413,7 +414,7 @@ def test_every_experiment_runs_one_batch_and_says_how_to(planned: Run, name: str
     assert f"# Command: python train.py experiment={name}" in header
     assert "# Takes: " in header
     assert "# Expect: " in header
-    assert job.start(planned(f"experiment={name}", "debug=one_batch", *photographs(name, tmp_path)))["steps"] == 1
+    assert job.start(planned(f"experiment={name}", "debug=one_batch", *photographs(name, tmp_path))).steps == 1
 
 
 def photographs(experiment: str, folder: Path) -> tuple[str, ...]:
@@ -462,14 +463,14 @@ def test_two_processes_measure_every_example_once(tmp_path: Path) -> None:
     alone = plan_run(tmp_path / "alone", *settings, "trainer=cpu")
     job.start(alone)
     ours, theirs = result_of(together), result_of(alone)
-    assert ours["n"] == theirs["n"]
-    assert ours["steps"] == theirs["steps"]
+    assert ours.n == theirs.n
+    assert ours.steps == theirs.steps
     with np.load(together.predictions_path) as arrays, np.load(alone.predictions_path) as single:
         assert (arrays["test_ids"] == single["test_ids"]).all()
         assert (arrays["test_targets"] == single["test_targets"]).all()
         accuracy = float((arrays["test_outputs"].argmax(1) == arrays["test_targets"]).mean())
-    assert ours["metrics"]["test/accuracy"] == pytest.approx(accuracy, abs=1e-9)
-    assert ours["metrics"]["test/accuracy"] == pytest.approx(theirs["metrics"]["test/accuracy"], abs=0.02)
+    assert ours.metrics["test/accuracy"] == pytest.approx(accuracy, abs=1e-9)
+    assert ours.metrics["test/accuracy"] == pytest.approx(theirs.metrics["test/accuracy"], abs=0.02)
     assert training_losses(together).keys() == training_losses(alone).keys()
     assert training_losses(together)[0] == pytest.approx(
         training_losses(alone)[0], abs=0.02
@@ -496,8 +497,8 @@ def test_two_processes_train_on_photographs_like_one(tmp_path: Path) -> None:
     )
     together, alone = (train(*words, f"trainer={name}", runs=tmp_path / name) for name in ("ddp_cpu", "cpu"))
     ours, theirs = result_of(together), result_of(alone)
-    assert ours["n"] == theirs["n"] == {"val": 8, "test": 12}
-    assert ours["steps"] == theirs["steps"] == 15
-    assert ours["metrics"] == pytest.approx(theirs["metrics"], abs=1e-5)
+    assert ours.n == theirs.n == {"val": 8, "test": 12}
+    assert ours.steps == theirs.steps == 15
+    assert ours.metrics == pytest.approx(theirs.metrics, abs=1e-5)
     first, second = (torch.load(run.checkpoint("last"), weights_only=True)["state_dict"] for run in (together, alone))
     assert all(torch.allclose(first[name], second[name], atol=1e-5) for name in second)

@@ -66,7 +66,7 @@ def test_it_trains_and_loads_again(own: Path, planned: Plan) -> None:
     start(run)
     result = run.result()
     assert result is not None
-    assert result["metrics"]["test/loss"] == pytest.approx(2 * result["metrics"]["test/cross_entropy"], rel=1e-5)
+    assert result.metrics["test/loss"] == pytest.approx(2 * result.metrics["test/cross_entropy"], rel=1e-5)
     assert repr(lossbench.load(run.path).parts.loss) == "Mine(reduction='mean', factor=2.0)"
     own.write_text(OWN.replace("factor: float = 1.0", "factor: float = 3.0"))
     with pytest.raises(

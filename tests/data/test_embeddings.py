@@ -135,9 +135,9 @@ def test_a_run_learns_towards_its_rows_and_is_loaded_again(planned: Plan, file: 
     parts = assemble(run.config)
     assert parts.body(torch.zeros(2, 1, 8, 8)).shape == (2, 16)
     result = start(run)
-    assert result["metrics"]["test/accuracy"] > 0.8
+    assert result.metrics["test/accuracy"] > 0.8
     again = lossbench.load(run.path).evaluate("test")
-    assert again["accuracy"].value == pytest.approx(result["metrics"]["test/accuracy"])
+    assert again["accuracy"].value == pytest.approx(result.metrics["test/accuracy"])
     with np.load(run.predictions_path, allow_pickle=False) as saved:
         assert saved["test_outputs"].shape == (len(saved["test_targets"]), 10)
 

@@ -18,13 +18,13 @@ def test_what_changed_while_a_run_was_interrupted_is_kept(
     planned: Callable[..., RunDirectory], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = planned("data=digits")
-    monkeypatch.setattr(module, "asked_now", lambda: made_with("2.15.0", "a"))
+    monkeypatch.setattr(module, "code_state", lambda: made_with("2.15.0", "a"))
     run.checkpoint("last").parent.mkdir()
     with pytest.raises(Stopped), recorded_status(run):
         raise Stopped("SIGTERM")
     run.checkpoint("last").touch()
     assert code_of(run)["changed_on_resume"] == []
-    monkeypatch.setattr(module, "asked_now", lambda: made_with("2.16.0", "b"))
+    monkeypatch.setattr(module, "code_state", lambda: made_with("2.16.0", "b"))
     with recorded_status(run):
         pass
     wanted = {"versions.torch": ["2.15.0", "2.16.0"], "git.commit": ["a", "b"]}

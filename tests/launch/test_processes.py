@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, plan_run
 from moods import CAT, moody
-from run_files import assert_same
+from run_files import assert_same, result_of
 from typed import TYPED, assert_one_line, command
 
 from lossbench.rundir.directory import RunDirectory
@@ -107,7 +107,7 @@ def test_a_launcher_that_is_stopped_lets_its_runs_save(tmp_path: Path, sign: sig
     alone = plan_run(tmp_path / "alone", *words[5:-1], "trainer=cpu")
     subprocess.run([sys.executable, "-m", "lossbench.job", str(alone.path)], check=True, capture_output=True)
     stopped = RunDirectory(next(iter((tmp_path / "runs").rglob("seed0/result.json"))).parent)
-    assert (stopped.result() or {})["resumed_at"] > 0
+    assert result_of(stopped).resumed_at > 0
     assert_same(stopped, alone)
 
 

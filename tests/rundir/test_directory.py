@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from records import RECORD, config_with
+from records import RECORD, RESULT, config_with
 
 from lossbench.config.schema import RunConfig
 from lossbench.errors import UserError
 from lossbench.rundir import directory
 from lossbench.rundir.directory import RunDirectory, plan
-from lossbench.rundir.files import write_json, write_yaml
+from lossbench.rundir.files import write_yaml
 from lossbench.rundir.identity import RESULT_VERSION, identity_hash
 
 CONFIG = config_with()
@@ -30,7 +30,7 @@ def edit(run: RunDirectory, **changes: object) -> RunDirectory:
 
 
 def finish(run: RunDirectory) -> None:
-    write_json(run.result_path, {"metrics": {"x": 1.0}})
+    RESULT.write(run.result_path)
     run.checkpoint("last").parent.mkdir()
     run.checkpoint("last").write_bytes(b"weights")
 
@@ -57,7 +57,7 @@ def test_the_same_experiment_is_found_again_untouched(tmp_path: Path) -> None:
     before = content(tmp_path)
     again = plan(config_with(("logger.csv", CSV), ("progress_bar", True)), tmp_path)
     assert again.path == run.path
-    assert again.result() == {"metrics": {"x": 1.0}}
+    assert again.result() == RESULT
     assert content(tmp_path) == before
 
 

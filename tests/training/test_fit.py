@@ -45,7 +45,7 @@ def test_every_loss_reads_digits(planned: Plan, loss: str) -> None:
     run = planned("data=digits", "model=mlp", f"loss={loss}", "seed=0")
     settings = {key: run.record["optimizer"][key] for key in ("name", "lr")} | {"batch": run.config.data.batch_size}
     assert settings == {"name": "adam", "lr": 3e-3, "batch": 64}
-    metrics = start(run)["metrics"]
+    metrics = start(run).metrics
     assert [name for name, value in metrics.items() if not math.isfinite(value)] == []
     assert metrics["test/accuracy"] >= 0.95
 
@@ -95,7 +95,7 @@ def test_whatever_the_loss_the_start_and_the_order_are_the_same(
 def test_the_number_of_workers_changes_nothing(tmp_path: Path) -> None:
     settings = ("data=digits", "trainer.max_epochs=3", "model.dropout=0.3", "loss=cosine_xent_head")
     alone, helped = plan_run(tmp_path / "0", *settings), plan_run(tmp_path / "2", *settings, "data.num_workers=2")
-    assert start(alone)["metrics"] == start(helped)["metrics"]
+    assert start(alone).metrics == start(helped).metrics
     assert alone.path.parent.name == helped.path.parent.name
     assert same(weights(alone), weights(helped))
     assert steady(alone) == steady(helped)
@@ -138,7 +138,7 @@ def test_predictions_are_kept_by_size(
     monkeypatch.setattr(lossbench.training.predictions, "HALVE_ABOVE", halve_above)
     monkeypatch.setattr(lossbench.training.predictions, "DROP_ABOVE", drop_above)
     run = planned(*QUICK, f"save_predictions={wanted}")
-    assert start(run)["predictions"] == saved
+    assert start(run).predictions == saved
     if saved == "none":
         assert not run.predictions_path.exists()
         assert "predictions not saved" in run.log_path.read_text()
@@ -157,11 +157,11 @@ def test_predictions_give_the_result_again(planned: Plan) -> None:
     for stage in ("val", "test"):
         logits, targets = saved[f"{stage}_outputs"].astype(np.float64), saved[f"{stage}_targets"]
         log_p = logits - np.log(np.exp(logits).sum(1, keepdims=True))
-        assert (logits.argmax(1) == targets).mean() == pytest.approx(result["metrics"][f"{stage}/accuracy"], abs=1e-9)
+        assert (logits.argmax(1) == targets).mean() == pytest.approx(result.metrics[f"{stage}/accuracy"], abs=1e-9)
         assert -log_p[np.arange(len(targets)), targets].mean() == pytest.approx(
-            result["metrics"][f"{stage}/cross_entropy"], rel=1e-5
+            result.metrics[f"{stage}/cross_entropy"], rel=1e-5
         )
-        assert len(set(saved[f"{stage}_ids"])) == len(targets) == result["n"][stage]
+        assert len(set(saved[f"{stage}_ids"])) == len(targets) == result.n[stage]
     assert set(saved["val_ids"]) & set(saved["test_ids"]) == set()
 
 
@@ -171,7 +171,7 @@ def test_a_loaded_run_measures_the_same(planned: Plan) -> None:
     back = lossbench.load(run.path)
     for stage in ("val", "test"):
         again = {f"{stage}/{name}": metric.value for name, metric in back.evaluate(stage).items()}
-        before = {name: value for name, value in result["metrics"].items() if name.startswith(f"{stage}/")}
+        before = {name: value for name, value in result.metrics.items() if name.startswith(f"{stage}/")}
         assert again == pytest.approx(before, rel=1e-5, abs=1e-6)
     assert back.config == run.record
     assert not back.model.training
@@ -185,7 +185,7 @@ def test_a_loaded_run_measures_the_same(planned: Plan) -> None:
 def test_the_best_epochs_weights_are_tested(planned: Plan) -> None:
     settings = (*OVERFITTING, "trainer.max_epochs=15")
     best, last = planned(*settings, "evaluate=best"), planned(*settings, "evaluate=last")
-    ours, theirs = start(best)["metrics"], start(last)["metrics"]
+    ours, theirs = start(best).metrics, start(last).metrics
     values = [value for _, value in rows(best, "val/nll")]
     assert min(values) < 0.9 * values[-1]
     assert ours["val/nll"] == pytest.approx(min(values), rel=1e-6)
@@ -198,7 +198,7 @@ def test_the_best_epochs_weights_are_tested(planned: Plan) -> None:
 def test_the_test_split_is_looked_at_once_at_the_end(planned: Plan) -> None:
     run = planned("data=digits", "trainer.max_epochs=3", "data.steps_per_epoch=5")
     result = start(run)
-    assert rows(run, "test/accuracy") == [(15, result["metrics"]["test/accuracy"])]
+    assert rows(run, "test/accuracy") == [(15, result.metrics["test/accuracy"])]
     names = [line.split(",")[2] for line in run.metrics_path.read_text().splitlines()[1:]]
     first = next(i for i, name in enumerate(names) if name.startswith("test/"))
     assert all(name.startswith("test/") for name in names[first:])
@@ -211,7 +211,7 @@ def test_the_test_split_is_looked_at_once_at_the_end(planned: Plan) -> None:
 def test_a_budget_of_steps_ends_inside_an_epoch_and_validates_there(planned: Plan) -> None:
     run = planned("data=digits", "data.steps_per_epoch=5", "trainer.max_steps=8", "log_every_n_steps=1")
     result = start(run)
-    assert (result["steps"], result["epochs"]) == (8, 2)
+    assert (result.steps, result.epochs) == (8, 2)
     assert [step for step, _ in rows(run, "train/loss")] == list(range(8))
     assert [step for step, _ in rows(run, "val/accuracy")] == [5, 8]
 
@@ -224,12 +224,12 @@ def test_early_stopping_stops_and_stays_stopped(planned: Plan) -> None:
     values = [value for _, value in rows(run, "val/nll")]
     assert 3 <= len(values) < 40
     assert len(values) - 1 - values.index(min(values)) == 2
-    assert result["epochs"] == len(values)
+    assert result.epochs == len(values)
     run.result_path.unlink()
     before = steady(run), run.checkpoint("last").stat().st_mtime_ns
     again = start(RunDirectory(run.path))
     assert (steady(run), run.checkpoint("last").stat().st_mtime_ns) == before
-    assert (again["metrics"], again["steps"]) == (result["metrics"], result["steps"])
+    assert (again.metrics, again.steps) == (result.metrics, result.steps)
     assert run.status["status"] == "done"
 
 
@@ -250,7 +250,7 @@ def test_under_bf16_the_loss_is_computed_in_float32(planned: Plan, monkeypatch: 
     run = planned("data=digits", "trainer.precision=bf16-mixed", "trainer.accelerator=cpu", "trainer.max_epochs=5")
     result = start(run)
     assert dtypes == {(torch.bfloat16, torch.float32)}
-    assert result["metrics"]["test/accuracy"] > 0.8
+    assert result.metrics["test/accuracy"] > 0.8
     assert {value.dtype for value in weights(run).values()} == {torch.float32}
 
 
@@ -301,7 +301,7 @@ def test_a_full_disk_names_the_file_and_repeating_finishes(
     assert run.status["status"] == "failed"
     assert list(run.path.rglob("*.tmp")) == []
     whole = plan_run(tmp_path / "whole", *settings.split())
-    assert start(RunDirectory(run.path))["metrics"] == start(whole)["metrics"]
+    assert start(RunDirectory(run.path)).metrics == start(whole).metrics
     assert steady(run) == steady(whole)
     assert same(weights(run), weights(whole))
 
@@ -341,9 +341,9 @@ def test_force_archives_and_trains_anew(planned: Plan, tmp_path: Path) -> None:
     second = planned(*QUICK, "force=true")
     assert second.path == first.path
     assert second.result() is None
-    assert start(second)["metrics"] == before["metrics"]
+    assert start(second).metrics == before.metrics
     archived = [json.loads(path.read_text()) for path in (tmp_path / "runs" / ".archive").rglob("result.json")]
-    assert archived == [before]
+    assert archived == [before.to_json()]
 
 
 # -- a loss of one's own
@@ -381,8 +381,8 @@ def test_a_loss_of_ones_own_needs_no_edit_but_a_name_in_the_environment(
     monkeypatch.setenv("LOSSBENCH_ALLOW", "my_losses")
     run = planned(*mine)
     result = start(run)
-    assert result["metrics"]["test/accuracy"] > 0.8
-    assert result["metrics"]["test/loss"] == pytest.approx(result["metrics"]["test/brier"], rel=1e-5)
+    assert result.metrics["test/accuracy"] > 0.8
+    assert result.metrics["test/loss"] == pytest.approx(result.metrics["test/brier"], rel=1e-5)
     assert run.path.parent.name.startswith("digits-mlp-brier_loss-")
     monkeypatch.delenv("LOSSBENCH_ALLOW")
     with pytest.raises(UserError, match="refused"):
@@ -394,7 +394,7 @@ def test_a_loss_of_ones_own_needs_no_edit_but_a_name_in_the_environment(
 
 def test_terms_and_yardsticks_are_logged_on_their_own(planned: Plan) -> None:
     run = planned(*QUICK, "loss=cosine_xent", "yardsticks=[cross_entropy,cosine]")
-    metrics = start(run)["metrics"]
+    metrics = start(run).metrics
     terms = assemble(run.config).loss.terms(torch.randn(2, 10), torch.tensor([0, 1]))
     assert len(terms) == 2
     assert sum(metrics[f"test/{name}"] for name in terms) == pytest.approx(metrics["test/loss"], rel=1e-5)
@@ -436,5 +436,5 @@ def test_a_profile_is_written_into_the_run(planned: Plan) -> None:
 
 def test_one_batch_is_learnt_by_heart(planned: Plan) -> None:
     run = planned("data=digits", "debug=overfit", "loss=cross_entropy")
-    assert start(run)["metrics"]["val/accuracy"] == 1
+    assert start(run).metrics["val/accuracy"] == 1
     assert arrays(run)["val_targets"].shape == (64,)

@@ -101,16 +101,16 @@ def test_an_interrupted_run_ends_like_one_that_was_left_alone(
         with pytest.raises(KeyboardInterrupt):
             start(broken)
     assert broken.checkpoint("last").exists()
-    assert start(broken)["metrics"] == result["metrics"]
+    assert start(broken).metrics == result.metrics
     assert same(weights(whole), weights(broken))
     assert steady(whole) == steady(broken)
 
 
 def test_parts_of_a_batch_are_the_batch(plan: Plan) -> None:
     whole, parts = start(plan()), start(plan("trainer.accumulate_grad_batches=4"))
-    assert (whole["steps"], parts["steps"]) == (12, 12)
-    assert whole["hash"] != parts["hash"]
-    assert parts["metrics"] == pytest.approx(whole["metrics"], abs=1e-5)
+    assert (whole.steps, parts.steps) == (12, 12)
+    assert whole.hash != parts.hash
+    assert parts.metrics == pytest.approx(whole.metrics, abs=1e-5)
     ours, theirs = (
         rows(RunDirectory(Path(str(run))), "train/loss")
         for run in (plan("trainer.accumulate_grad_batches=4").path, plan().path)
@@ -127,7 +127,7 @@ def test_the_average_of_the_weights_is_what_is_tested_saved_and_loaded(plan: Pla
     loaded = lossbench.load(averaged.path)
     metrics = loaded.evaluate("test")
     assert {name: metric.value for name, metric in metrics.items()} == pytest.approx(
-        {name.removeprefix("test/"): value for name, value in result["metrics"].items() if name.startswith("test/")},
+        {name.removeprefix("test/"): value for name, value in result.metrics.items() if name.startswith("test/")},
         abs=1e-6,
     )
     state = {
@@ -154,22 +154,20 @@ def test_the_best_average_is_what_is_judged(plan: Plan) -> None:
     result = start(run)
     history = rows(run, "val/nll")
     assert min(value for _, value in history) < 0.9 * history[-1][1]  # the last average is not the best one
-    assert result["metrics"]["val/nll"] == pytest.approx(min(value for _, value in history), abs=1e-6)
-    assert lossbench.load(run.path).evaluate("val")["nll"].value == pytest.approx(
-        result["metrics"]["val/nll"], abs=1e-6
-    )
+    assert result.metrics["val/nll"] == pytest.approx(min(value for _, value in history), abs=1e-6)
+    assert lossbench.load(run.path).evaluate("val")["nll"].value == pytest.approx(result.metrics["val/nll"], abs=1e-6)
     run.result_path.unlink()
-    assert start(run)["metrics"] == result["metrics"]
+    assert start(run).metrics == result.metrics
 
 
 @pytest.mark.slow
 def test_a_compiled_run_is_an_ordinary_one(plan: Plan) -> None:
     plain, compiled = plan(), plan("trainer.compile=true", "trainer.channels_last=true", "study=compiled")
     first, second = start(plain), start(compiled)
-    assert first["hash"] == second["hash"]
+    assert first.hash == second.hash
     assert weights(plain).keys() == weights(compiled).keys()
-    assert second["metrics"] == pytest.approx(first["metrics"], abs=1e-4)
-    assert lossbench.load(compiled.path).evaluate("test")["accuracy"].value == second["metrics"]["test/accuracy"]
+    assert second.metrics == pytest.approx(first.metrics, abs=1e-4)
+    assert lossbench.load(compiled.path).evaluate("test")["accuracy"].value == second.metrics["test/accuracy"]
 
 
 def test_soft_targets_are_refused_by_losses_that_do_not_take_them(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,9 +250,7 @@ def test_features_are_computed_once_for_every_loss_and_seed(plan: Plan, monkeypa
         pictures = assemble(images).data
         batch = pictures.finish(next(iter(pictures.test_dataloader())), "test")
         torch.testing.assert_close(parts.backbone.features(batch.inputs), test.inputs)  # pyright: ignore[reportCallIssue]
-    assert lossbench.load(run.path).evaluate("test")["nll"].value == pytest.approx(
-        result["metrics"]["test/nll"], abs=1e-6
-    )
+    assert lossbench.load(run.path).evaluate("test")["nll"].value == pytest.approx(result.metrics["test/nll"], abs=1e-6)
     monkeypatch.setattr(lossbench.training.features, "_compute", lambda *given: pytest.fail("computed again"))
     start(plan(*PROBE, "loss=cosine_prob"))
     start(plan(*PROBE, "seed=1", "optimizer.lr=0.1"))
@@ -279,9 +275,9 @@ def test_a_probe_takes_pretrained_weights_by_content(plan: Plan, tmp_path: Path)
     first, second = (plan(*PROBE, f"model.backbone.pretrained={copy}") for copy in copies)
     assert first.path == second.path
     result = start(first)
-    assert result["weights_sha256"] == first.record["weights"]["sha256"]
+    assert result.weights_sha256 == first.record["weights"]["sha256"]
     headed = plan(*RESNET, f"model.pretrained={copies[1]}", "loss=cosine_xent_head", "trainer.max_epochs=1")
-    assert start(headed)["weights_sha256"] == result["weights_sha256"]
+    assert start(headed).weights_sha256 == result.weights_sha256
     copies[0].write_bytes(copies[0].read_bytes() + b"0")
     assert plan(*PROBE, f"model.backbone.pretrained={copies[0]}").path != first.path
     with pytest.raises(UserError, match=r"the pretrained weights of .* have changed"):
@@ -299,7 +295,7 @@ def test_pictures_are_drawn_into_the_run_and_its_tensorboard(plan: Plan) -> None
             assert np.asarray(picture.convert("L")).std() > 5
     board = EventAccumulator(str(run.path / "tensorboard"), size_guidance={"images": 0}).Reload()
     assert sorted(board.Tags()["images"]) == ["augmented", "confusion", "mistakes", "reliability"]
-    assert result["classes"] == [f"pattern {i}" for i in range(4)]
+    assert result.classes == [f"pattern {i}" for i in range(4)]
 
 
 def test_pictures_of_what_are_no_images(planned: Plan) -> None:
@@ -335,9 +331,9 @@ def test_what_was_left_out_is_counted_and_said(tmp_path: Path, capsys: pytest.Ca
     with pytest.raises(UserError, match=rf"^1 of 36 images cannot be read, the first is {bad} \(empty file\)"):
         plan_run(tmp_path / "runs", *words, *small)
     result = start(plan_run(tmp_path / "runs", *words, *small, "data.on_bad_image=skip"))
-    assert result["skipped_images"] == {"train": 0, "val": 0, "test": 1}
-    assert result["learnt_images"] == {"val": 0, "test": 0}
-    assert result["n"] == {"val": 6, "test": 5}
+    assert result.facts["skipped_images"] == {"train": 0, "val": 0, "test": 1}
+    assert result.facts["learnt_images"] == {"val": 0, "test": 0}
+    assert result.n == {"val": 6, "test": 5}
     assert "1 images could not be read and were left out" in capsys.readouterr().out
 
 

@@ -55,7 +55,7 @@ def test_killed_at_random_instants(tmp_path: Path, least: int, extra: tuple[str,
     assert run_until_done(whole, lambda: 120) == 0
     result = whole.result()
     assert result is not None
-    seconds, rng, kills = result["seconds"], random.Random(0), 0
+    seconds, rng, kills = result.seconds, random.Random(0), 0
     for attempt in range(
         least
     ):  # a killed process has run for less than the whole takes: every attempt is killed once at least

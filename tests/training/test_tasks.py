@@ -40,7 +40,7 @@ class AbsoluteCosine(Loss):
 def metrics_of(run: RunDirectory) -> dict[str, float]:
     result = run.result()
     assert result is not None
-    return result["metrics"]
+    return result.metrics
 
 
 def outputs_of(run: RunDirectory) -> tuple[np.ndarray, np.ndarray]:

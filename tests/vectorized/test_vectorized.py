@@ -12,6 +12,7 @@ import pytest
 import torch
 from conftest import ROOT
 from records import config_with
+from run_files import result_of
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from typed import TYPED, assert_one_line, command
 
@@ -77,7 +78,7 @@ def test_both_launchers_leave_the_same_directories(
         assert files == {path.name for path in other.path.iterdir()}
         assert {path.name for path in (run.path / "checkpoints").iterdir()} == {"last.ckpt", "best.ckpt"}
         assert run.status["status"] == "done"
-        mine, its = run.result() or {}, other.result() or {}
+        mine, its = (result_of(each).to_json() for each in (run, other))
         assert mine.keys() - {"stacked_runs"} == its.keys()
         assert mine["metrics"] == pytest.approx(its["metrics"], abs=1e-4)
         assert mine["half_width_95"] == pytest.approx(its["half_width_95"], abs=1e-4)
@@ -136,14 +137,14 @@ def test_a_stacked_run_loads_evaluates_and_is_taken_up_by_lightning(
     pair: tuple[dict[str, RunDirectory], dict[str, RunDirectory]],
 ) -> None:
     run = next(iter(pair[0].values()))
-    before = run.result() or {}
+    before = result_of(run)
     loaded = lossbench.load(run.path)
-    assert loaded.evaluate("test")["accuracy"].value == pytest.approx(before["metrics"]["test/accuracy"])
+    assert loaded.evaluate("test")["accuracy"].value == pytest.approx(before.metrics["test/accuracy"])
     run.result_path.unlink()
     again = start(run)  # trained to the end already: only measured
-    assert again["engine"] == "lightning"
-    assert again["steps"] == before["steps"]
-    assert again["metrics"] == pytest.approx(before["metrics"], abs=1e-6)
+    assert again.engine == "lightning"
+    assert again.steps == before.steps
+    assert again.metrics == pytest.approx(before.metrics, abs=1e-6)
 
 
 @pytest.mark.slow
@@ -161,7 +162,7 @@ def test_the_best_weights_are_tested_where_that_is_asked(tmp_path: Path) -> None
         assert sweep(*words, *more, runs=tmp_path / name).returncode == 0
     ours, theirs = directories(tmp_path / "ours"), directories(tmp_path / "theirs")
     for name, run in ours.items():
-        mine, its = (run.result() or {})["metrics"], (theirs[name].result() or {})["metrics"]
+        mine, its = result_of(run).metrics, result_of(theirs[name]).metrics
         assert mine["test/accuracy"] == its["test/accuracy"]
         assert mine == pytest.approx(its, abs=1e-2)
         assert [path.name for path in (run.path / "checkpoints").iterdir()] == ["best.ckpt"]
@@ -227,7 +228,7 @@ def test_a_run_that_explodes_fails_and_the_others_go_on(tmp_path: Path) -> None:
     )
     assert alone.returncode == 0
     for name, run in directories(tmp_path / "alone").items():
-        assert (run.result() or {})["metrics"] == pytest.approx((found[name].result() or {})["metrics"], abs=1e-4)
+        assert result_of(run).metrics == pytest.approxresult_of((found[name]).metrics, abs=1e-4)
 
 
 @pytest.mark.slow
@@ -263,9 +264,9 @@ def test_a_conv_net_with_batch_norm_goes_through_both_launchers(tmp_path: Path, 
         done = sweep(*words, "loss=cross_entropy,cosine_prob", *more, runs=tmp_path / name, env=own)
         assert done.returncode == 0, done.stderr
     ours, theirs = directories(tmp_path / "ours"), directories(tmp_path / "theirs")
-    assert (next(iter(ours.values())).result() or {})["engine"] == "vectorized"
+    assert result_of(next(iter(ours.values()))).engine == "vectorized"
     for name, run in ours.items():
-        assert (run.result() or {})["metrics"] == pytest.approx((theirs[name].result() or {})["metrics"], abs=2e-3)
+        assert result_of(run).metrics == pytest.approxresult_of((theirs[name]).metrics, abs=2e-3)
 
 
 @pytest.mark.slow
@@ -288,8 +289,8 @@ def test_little_memory_makes_chunks_that_change_nothing(tmp_path: Path) -> None:
     assert "stack (3 of 3): 2 runs" in few.stdout
     for other in ("small", "few"):
         for name, run in directories(tmp_path / other).items():
-            mine = (RunDirectory(tmp_path / "whole" / name).result() or {})["metrics"]
-            assert (run.result() or {})["metrics"] == pytest.approx(mine, abs=1e-4)
+            mine = result_of(RunDirectory(tmp_path / "whole" / name)).metrics
+            assert result_of(run).metrics == pytest.approx(mine, abs=1e-4)
 
 
 @pytest.mark.slow
@@ -352,8 +353,8 @@ def test_an_interrupted_stack_goes_on(tmp_path: Path, sign: signal.Signals) -> N
     assert untouched.returncode == 0
     for name, run in directories(tmp_path / "untouched").items():
         mine = RunDirectory(tmp_path / "runs" / name)
-        assert (mine.result() or {})["metrics"] == (run.result() or {})["metrics"]
-        assert (mine.result() or {})["resumed_at"] == resumed
+        assert result_of(mine).metrics == result_of(run).metrics
+        assert result_of(mine).resumed_at == resumed
         assert [row for row in rows(mine) if row[2] != "train/steps_per_second"] == [
             row for row in rows(run) if row[2] != "train/steps_per_second"
         ]

@@ -14,6 +14,7 @@ from lossbench.data.images.subset import SUFFIXES, printable
 from lossbench.errors import UserError
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.files import cannot_write, write_atomic
+from lossbench.rundir.result import Result
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -60,8 +61,8 @@ def predict(
         UserError: the run is not done or not about images, or its checkpoint is missing.
     """
     result, source = _result_of(run), _image_source(run)
-    classes = [str(name) for name in result["classes"]]
-    probabilities_of = _classifier(run, source, len(classes), result["scale"] or 1.0, checkpoint)
+    classes = list(result.classes)
+    probabilities_of = _classifier(run, source, len(classes), result.scale or 1.0, checkpoint)
     predictions: list[Prediction] = []
     for start in range(0, len(paths), BATCH_SIZE):
         read = [_read_image(path, source.image_size, source.shorter_side) for path in paths[start : start + BATCH_SIZE]]
@@ -72,7 +73,7 @@ def predict(
     return predictions
 
 
-def _result_of(run: RunDirectory) -> dict[str, Any]:
+def _result_of(run: RunDirectory) -> Result:
     if not (run.path / "config.yaml").exists():
         raise UserError(
             f"{run.path} is not a run directory: it holds no config.yaml; name one such as runs/STUDY/NAME/seed0"

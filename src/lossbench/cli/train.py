@@ -36,4 +36,5 @@ def run_composed(config: DictConfig) -> float:
         result = run_planned(run, start)
     except UserError as error:  # not through Hydra, which would add a line of its own
         fail(one_line(error))
-    return result["metrics"].get(run.config.monitor, float("nan"))
+    value = result.metrics.get(run.config.monitor)
+    return float("nan") if value is None else value

@@ -4,7 +4,6 @@ import argparse
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 from lossbench.config.verify import verify
 from lossbench.errors import Stopped, UserError, one_line
@@ -15,11 +14,11 @@ from lossbench.job.requeue import requeue
 from lossbench.job.signals import StopSignals, forward_signals, handle_stop_signals
 from lossbench.job.status import recorded_rank_status, recorded_status
 from lossbench.rundir.directory import RunDirectory
-from lossbench.rundir.files import write_json
-from lossbench.rundir.result import table
+from lossbench.rundir.result import Result
+from lossbench.rundir.table import table
 
 
-def start(run: RunDirectory) -> dict[str, Any]:
+def start(run: RunDirectory) -> Result:
     """Bring a run directory to its result and show it.
 
     Args:
@@ -38,7 +37,7 @@ def start(run: RunDirectory) -> dict[str, Any]:
     return _show(run, bring_to_result(run))
 
 
-def bring_to_result(run: RunDirectory) -> dict[str, Any]:
+def bring_to_result(run: RunDirectory) -> Result:
     """Bring a run directory to its result: read that of a done run, resume an interrupted one, start a planned one.
 
     Args:
@@ -80,17 +79,17 @@ def hand_over(run: RunDirectory) -> int:
             raise
 
 
-def _run_locked(run: RunDirectory, stop_signals: StopSignals) -> dict[str, Any]:
+def _run_locked(run: RunDirectory, stop_signals: StopSignals) -> Result:
     """Do rank 0's part of a run: log, status and result are its own."""
     with log_file(run.log_path), recorded_status(run):
         check_allocation(run)
         print(f"run directory: {run.path}", flush=True)
         result = _execute(run, stop_signals)
-        write_json(run.result_path, result)
+        result.write(run.result_path)
     return result
 
 
-def _run_rank(run: RunDirectory) -> dict[str, Any]:
+def _run_rank(run: RunDirectory) -> Result:
     """Do the part of a rank above 0: it trains as the others do; rank 0 owns the directory."""
     if (done := run.result()) is not None:
         return done
@@ -108,17 +107,17 @@ def _run_rank(run: RunDirectory) -> dict[str, Any]:
         raise UserError(f"{what}; {log_path.name} has more") from error
 
 
-def _execute(run: RunDirectory, stop_signals: StopSignals) -> dict[str, Any]:
+def _execute(run: RunDirectory, stop_signals: StopSignals) -> Result:
     from lossbench.training.fit import execute  # torch and lightning take seconds to import: only for a run that starts
 
     return execute(run, stop_signals)
 
 
-def _show(run: RunDirectory, result: dict[str, Any]) -> dict[str, Any]:
+def _show(run: RunDirectory, result: Result) -> Result:
     print(f"\n{table(result)}\n± is the half-width of the 95 % interval from the n examples of this one run")
-    if skipped := sum(result.get("skipped_images", {}).values()):
+    if skipped := sum(result.facts.get("skipped_images", {}).values()):
         print(f"{skipped} images could not be read and were left out; lossbench check lists them")
-    print(f"{result['steps']} steps in {result['seconds']:.1f} s; everything is in {run.path}\n", flush=True)
+    print(f"{result.steps} steps in {result.seconds:.1f} s; everything is in {run.path}\n", flush=True)
     return result
 
 

@@ -13,7 +13,8 @@ from lossbench.job.rank_failures import attempt_id, first_rank_failure, peer_fai
 from lossbench.job.requeue import outcome_of
 from lossbench.rundir.directory import RunDirectory, processes
 from lossbench.rundir.files import cannot_write
-from lossbench.rundir.result import asked_now, flatten
+from lossbench.rundir.flatten import flatten
+from lossbench.rundir.provenance import code_state
 
 log = logging.getLogger("lossbench")
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
@@ -80,7 +81,7 @@ def _record_failure(run: RunDirectory, error: Exception) -> None:
 
 def code_of(run: RunDirectory) -> dict[str, Any]:
     """Give status.json's facts about the code: made_with, and what changed of it at each resume."""
-    now, before = asked_now(), run.status.get("made_with")
+    now, before = code_state(), run.status.get("made_with")
     changes = run.status.get("changed_on_resume", [])
     if before is not None and run.checkpoint("last").exists() and before != now:
         changes = [*changes, _differences(flatten(before), flatten(now))]

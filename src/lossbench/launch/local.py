@@ -3,7 +3,6 @@
 import time
 from collections.abc import Sequence
 from contextlib import redirect_stdout
-from typing import Any
 
 from lossbench.config.schema import RunConfig
 from lossbench.errors import OwnedError, Stopped, UserError, one_line
@@ -12,6 +11,7 @@ from lossbench.job.start import bring_to_result
 from lossbench.launch.progress import SweepProgress, number_of_runs
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.files import cannot_write
+from lossbench.rundir.result import Result
 
 POLL_SECONDS = 1.0  # between two tries to lock runs that other processes own
 
@@ -62,7 +62,7 @@ def _finish(run: RunDirectory, progress: SweepProgress) -> bool:
     return True
 
 
-def _attempt(run: RunDirectory) -> tuple[dict[str, Any] | None, str | None]:
+def _attempt(run: RunDirectory) -> tuple[Result | None, str | None]:
     """Give the result, or the reason why there is none."""
     try:
         return _logged(run), None
@@ -76,7 +76,7 @@ def _attempt(run: RunDirectory) -> tuple[dict[str, Any] | None, str | None]:
         return None, f"{type(error).__name__}: {one_line(error)}"
 
 
-def _logged(run: RunDirectory) -> dict[str, Any]:
+def _logged(run: RunDirectory) -> Result:
     """Run it; what it prints goes to its train.log."""
     try:
         log = open(run.log_path, "a")  # noqa: SIM115 - closed below; opening alone can fail for want of space

@@ -14,8 +14,8 @@ from lossbench.launch.expand import Job
 from lossbench.launch.question import check_question
 from lossbench.rundir.directory import RunDirectory, plan
 from lossbench.rundir.files import synced_together
+from lossbench.rundir.flatten import flatten
 from lossbench.rundir.identity import identity_hash
-from lossbench.rundir.result import flatten
 
 
 @dataclass

@@ -3,11 +3,11 @@
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from tqdm import tqdm
 
 from lossbench.rundir.directory import RunDirectory
+from lossbench.rundir.result import Result
 
 BAR = "{desc} |{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
 
@@ -46,12 +46,12 @@ class SweepProgress:
         self._draw()
 
     def finished(
-        self, run: RunDirectory, result: Mapping[str, Any] | None, reason: str | None = None, *, say: bool = True
+        self, run: RunDirectory, result: Result | None, reason: str | None = None, *, say: bool = True
     ) -> None:
         """Count a run that has ended, with a result or with the reason why it has none, and print its line."""
         self.running -= 1
         if not self._ended():
-            self.first_end, self.first_seconds = time.monotonic(), float((result or {}).get("seconds", 0.0))
+            self.first_end, self.first_seconds = time.monotonic(), result.seconds if result else 0.0
         if result is None:
             self.failed[run] = str(reason)
         else:
@@ -75,10 +75,10 @@ class SweepProgress:
             return line
         return f"{line}  ({self._counts()})"
 
-    def _score(self, result: Mapping[str, Any]) -> str:
-        value = result["metrics"].get(self.shown)
+    def _score(self, result: Result) -> str:
+        value = result.metrics.get(self.shown)
         metric = "" if value is None else f"{self.shown} {value:.4g}  "
-        return f"{metric}{result['seconds']:.1f} s"
+        return f"{metric}{result.seconds:.1f} s"
 
     def _counts(self) -> str:
         left = self.total - self._ended() - self.running

@@ -17,6 +17,7 @@ from lossbench.errors import UserError
 from lossbench.rundir.files import cannot_write, read_json, read_yaml, write_json, write_yaml
 from lossbench.rundir.identity import RESULT_VERSION, differences, identity, identity_hash, with_targets_of
 from lossbench.rundir.lock import Lock
+from lossbench.rundir.result import Result
 
 STATES = ("planned", "running", "done", "failed", "preempted", "cancelled", "invalid")
 KEEP = ("all", "last", "best", "none")
@@ -84,9 +85,13 @@ class RunDirectory:
         owner = {} if state == "planned" else {"host": socket.gethostname(), "pid": os.getpid()}
         write_json(self.path / "status.json", {**kept, "status": state, **owner, state: now, "updated": now, **facts})
 
-    def result(self) -> dict[str, Any] | None:
-        """The result of a done run, otherwise None."""
-        return read_json(self.result_path) if self.result_path.exists() else None
+    def result(self) -> Result | None:
+        """The result of a done run, otherwise None.
+
+        Raises:
+            UserError: result.json is damaged.
+        """
+        return Result.read(self.result_path) if self.result_path.exists() else None
 
     def lock(self) -> Lock:
         """The right to run this directory, as a context manager."""

@@ -1,134 +1,200 @@
-"""What a finished run says: result.json and the table on the screen. Torch-free."""
+"""What a finished run has found: result.json, shared by its writers and readers. Torch-free."""
 
-import platform
-import subprocess
-from collections.abc import Mapping
-from importlib.metadata import version
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from lossbench.config.schema import RunConfig
+from lossbench.errors import UserError
 from lossbench.hardware import peak_memory
-from lossbench.metrics.registry import shown
-from lossbench.metrics.units import unit_of
+from lossbench.rundir.files import read_json, write_json
+from lossbench.rundir.flatten import flatten
+from lossbench.rundir.identity import identity_hash
+from lossbench.rundir.provenance import code_state
 
-PACKAGES = ("lossbench", "torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core", "numpy")
-
-
-def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Flatten nested settings to dotted names; lists stay lists."""
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        name = f"{prefix}{key}"
-        flat |= flatten(value, f"{name}.") if isinstance(value, Mapping) and value else {name: value}
-    return flat
+NOT_FACTS = ("status",)
 
 
-def versions() -> dict[str, str]:
-    """The versions of everything that computes."""
-    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
-
-
-def git_state() -> dict[str, Any]:
-    """The commit of the project the run was made with, and whether it had uncommitted changes; {} outside a repository."""
-
-    def git(*args: str) -> str:
-        done = subprocess.run(
-            ["git", "-C", str(Path(__file__).parent), *args], capture_output=True, text=True, check=False
-        )
-        return done.stdout.strip() if done.returncode == 0 else ""
-
-    try:
-        commit = git("rev-parse", "HEAD")
-        return {"commit": commit, "dirty": bool(git("status", "--porcelain", "--untracked-files=no"))} if commit else {}
-    except FileNotFoundError:  # no git on this machine
-        return {}
-
-
-def asked_now() -> dict[str, Any]:
-    """What a result says about the code that made it."""
-    return {"versions": versions(), "git": git_state()}
-
-
-def make_result(
-    config: RunConfig,
-    *,
-    digest: str,
-    metrics: Mapping[str, tuple[float, float | None]],
-    counts: Mapping[str, int],
-    steps: int,
-    epochs: int,
-    seconds: float,
-    command: list[str],
-    made_with: Mapping[str, Any] | None = None,
-    **more: object,
-) -> dict[str, Any]:
-    """Collect what result.json holds.
+@dataclass(frozen=True)
+class Training:
+    """How a run was trained.
 
     Args:
-        config: the resolved configuration.
-        digest: the identity's hash.
-        metrics: name -> value and half-width of its 95 % interval.
-        counts: split -> number of examples.
+        engine: lightning or vectorized.
+        device: such as cpu or cuda:0.
         steps: updates done.
         epochs: epochs done.
         seconds: wall-clock time of this process's part of the run.
-        command: what the user typed.
-        made_with: what `asked_now` gives, where it has been asked already: it takes some 20 ms.
-        more: further facts (engine, GPU memory).
-
-    Returns:
-        A JSON-ready dictionary.
+        resumed_at: the step from which this process trained; 0 is the start.
+        weights_sha256: hash of the pretrained weights it started from.
+        stacked_runs: how many runs were trained in one stack; None where it was alone.
     """
-    return {
-        "status": "done",
-        "seed": config.seed,
-        "loss": config.loss.name,
-        "data": config.data.name,
-        "model": config.model.name,
-        "study": config.study,
-        "hash": digest,
-        "metrics": {name: value for name, (value, _) in metrics.items()},
-        "half_width_95": {name: width for name, (_, width) in metrics.items()},
-        "n": dict(counts),
-        "params": flatten(config.record),
-        "fingerprint": config.fingerprint,
-        "steps": steps,
-        "epochs": epochs,
-        "seconds": round(seconds, 3),
-        "peak_memory_mb": round(peak_memory() / 1e6, 1),
-        **(made_with or asked_now()),
-        "command": command,
-        **more,
-    }
+
+    engine: str
+    device: str
+    steps: int
+    epochs: int
+    seconds: float
+    resumed_at: int = 0
+    weights_sha256: str | None = None
+    stacked_runs: int | None = None
 
 
-def table(result: Mapping[str, Any]) -> str:
-    """Show the metrics of a result: value, half-width of its 95 % interval, unit and n, for val and test."""
-    monitored = str(result["params"].get("monitor", "")).removeprefix("val/")
-    names = [*shown("above the loss"), "loss", *shown("below the loss"), monitored, *yardsticks(result)]
-    n = result["n"]
-    lines = [f"{'':24}{'val (n = ' + str(n['val']) + ')':>24}{'test (n = ' + str(n['test']) + ')':>24}"]
-    for name in dict.fromkeys(names):
-        if f"test/{name}" in result["metrics"]:
-            cells = "".join(f"{_cell(result, f'{stage}/{name}'):>24}" for stage in ("val", "test"))
-            lines.append(f"{name + _unit(name):24}{cells}")
-    return "\n".join(lines)
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of a trained run.
+
+    Args:
+        metrics: name such as test/accuracy -> value and half-width of its 95 % interval.
+        n: split -> number of examples.
+        scale: the factor on the logits that was fitted on the validation split; None where there is none.
+        predictions: how they were saved: float32, float16 or none.
+        classes: the names of the classes.
+    """
+
+    metrics: Mapping[str, tuple[float, float | None]]
+    n: Mapping[str, int]
+    scale: float | None
+    predictions: str
+    classes: Sequence[str]
 
 
-def yardsticks(result: Mapping[str, Any]) -> list[str]:
-    """The names of the yardstick losses of a result."""
-    parts = (key.split(".") for key in result["params"] if key.startswith("yardsticks."))
-    return list(dict.fromkeys(part[1] for part in parts))
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What result.json holds; docs/run_directory.md explains every key.
+
+    Args:
+        facts: of the data set, such as its skipped images; in the file they stand beside the other keys.
+    """
+
+    seed: int
+    loss: str
+    data: str = ""
+    model: str = ""
+    study: str = ""
+    hash: str
+    metrics: Mapping[str, float | None]
+    half_width_95: Mapping[str, float | None] = field(default_factory=dict)
+    n: Mapping[str, int]
+    params: Mapping[str, Any]
+    fingerprint: str
+    steps: int = 0
+    epochs: int = 0
+    seconds: float = 0.0
+    peak_memory_mb: float | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    git: Mapping[str, Any] = field(default_factory=dict)
+    command: Sequence[str] = ()
+    changed_on_resume: Sequence[Mapping[str, Any]] = ()
+    engine: str = ""
+    resumed_at: int = 0
+    device: str = ""
+    scale: float | None = None
+    predictions: str = "none"
+    classes: Sequence[str] = ()
+    weights_sha256: str | None = None
+    stacked_runs: int | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        config: RunConfig,
+        status: Mapping[str, Any],
+        training: Training,
+        measured: Measured,
+        facts: Mapping[str, Any],
+        made_with: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Collect the result of a run.
+
+        Args:
+            config: the run's.
+            status: what status.json holds: the command, and what has changed when the run was resumed.
+            training: how it was trained.
+            measured: what was measured.
+            facts: of the data set.
+            made_with: what `code_state` has given already: it takes some 20 ms.
+        """
+        return cls(
+            seed=config.seed,
+            loss=config.loss.name,
+            data=config.data.name,
+            model=config.model.name,
+            study=config.study,
+            hash=identity_hash(config.record),
+            metrics={name: value for name, (value, _) in measured.metrics.items()},
+            half_width_95={name: width for name, (_, width) in measured.metrics.items()},
+            n=measured.n,
+            params=flatten(config.record),
+            fingerprint=config.fingerprint,
+            steps=training.steps,
+            epochs=training.epochs,
+            seconds=round(training.seconds, 3),
+            peak_memory_mb=round(peak_memory() / 1e6, 1),
+            **(made_with or code_state()),
+            command=status.get("command", []),
+            changed_on_resume=status.get("changed_on_resume", []),
+            engine=training.engine,
+            resumed_at=training.resumed_at,
+            device=training.device,
+            scale=measured.scale,
+            predictions=measured.predictions,
+            classes=measured.classes,
+            weights_sha256=training.weights_sha256,
+            stacked_runs=training.stacked_runs,
+            facts=facts,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Give what result.json holds; a run that was not stacked says nothing about stacks."""
+        own = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "facts"}
+        if self.stacked_runs is None:
+            del own["stacked_runs"]
+        return {"status": "done", **own, **self.facts}
+
+    def write(self, path: Path) -> None:
+        """Write result.json whole or not at all."""
+        write_json(path, self.to_json())
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a result.json.
+
+        Raises:
+            UserError: it is damaged, or another program wrote it.
+        """
+        found = read_json(path)
+        if missing := [name for name in REQUIRED if name not in found]:
+            raise UserError(f"{path} lacks {', '.join(missing)}; move it away and start the run again")
+        for name, (kinds, words) in KINDS.items():
+            if not isinstance(found.get(name, kinds[0]()), kinds):
+                raise _damaged(path, words, name)
+        if not all(map(_is_measured, found["metrics"].values())):
+            raise _damaged(path, "finite numbers", "metrics")
+        own = {name: value for name, value in found.items() if name in NAMES}
+        return cls(**own, facts={name: value for name, value in found.items() if name not in (*NAMES, *NOT_FACTS)})
 
 
-def _unit(name: str) -> str:
-    unit = unit_of(name).name
-    return f" ({unit})" if unit else ""
+NAMES = tuple(each.name for each in fields(Result) if each.name != "facts")
+REQUIRED = tuple(each.name for each in fields(Result) if each.default is MISSING and each.default_factory is MISSING)
+KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
+    "metrics": ((dict,), "finite numbers"),
+    "half_width_95": ((dict,), "numbers by name"),
+    "n": ((dict,), "numbers by split"),
+    "params": ((dict,), "settings by name"),
+    "seed": ((int,), "a whole number"),
+    "steps": ((int,), "a whole number"),
+    "seconds": ((float, int), "a number"),
+    "classes": ((list,), "a list of names"),
+}
 
 
-def _cell(result: Mapping[str, Any], name: str) -> str:
-    unit = unit_of(name)
-    value, width = result["metrics"][name], result["half_width_95"][name]
-    style = f".{unit.digits}f" if max(abs(value), abs(width or 0)) < 1e4 else ".3g"
-    return f"{unit.factor * value:{style}}" + ("" if width is None else f" ± {unit.factor * width:{style}}")
+def _damaged(path: Path, words: str, name: str) -> UserError:
+    return UserError(f"{path} is damaged: expected {words} as {name}; move it away and start the run again")
+
+
+def _is_measured(value: Any) -> bool:
+    return value is None or (isinstance(value, int | float) and math.isfinite(value))

@@ -42,6 +42,11 @@ class Parts:
     backbone: nn.Module | None = None
 
     @property
+    def weights_sha256(self) -> str | None:
+        """The hash of the pretrained weights that the model, or its backbone, started from."""
+        return getattr(self.backbone or self.body, "weights_sha256", None)
+
+    @property
     def body(self) -> nn.Module:
         """The model without what the loss adds behind it."""
         model = self.model.model if isinstance(self.model, EachMember) else self.model

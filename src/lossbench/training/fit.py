@@ -18,8 +18,7 @@ from lossbench.job.distributed import rank
 from lossbench.job.signals import StopSignals
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.history import History
-from lossbench.rundir.identity import identity_hash
-from lossbench.rundir.result import make_result
+from lossbench.rundir.result import Measured, Result, Training
 from lossbench.training.assemble import Parts, assemble, build_task
 from lossbench.training.callbacks.checkpoint import link_best, read_checkpoint
 from lossbench.training.machine import check_hardware, quiet, threads
@@ -30,7 +29,7 @@ from lossbench.training.trainer import make_trainer
 log = logging.getLogger(__name__)
 
 
-def execute(run: RunDirectory, stop_signals: StopSignals) -> dict[str, Any]:
+def execute(run: RunDirectory, stop_signals: StopSignals) -> Result:
     """Train, validate and test what a run directory describes, from its last checkpoint if there is one.
 
     Args:
@@ -73,25 +72,23 @@ def execute(run: RunDirectory, stop_signals: StopSignals) -> dict[str, Any]:
         if trainer.is_global_zero
         else "none"
     )
-    return make_result(
-        config,
-        digest=identity_hash(config.record),
-        metrics={name: (metric.value, metric.half_width) for name, metric in task.results.items()},
-        counts={stage: len(evaluation.target) for stage, evaluation in task.evaluations.items()},
+    training = Training(
+        engine="lightning",
+        device=str(trainer.strategy.root_device),
         steps=steps,
         epochs=epochs,
         seconds=time.perf_counter() - started,
-        command=run.status.get("command", []),
-        changed_on_resume=run.status.get("changed_on_resume", []),
-        engine="lightning",
         resumed_at=resumed["global_step"] if resumed is not None else 0,
-        device=str(trainer.strategy.root_device),
+        weights_sha256=parts.weights_sha256,
+    )
+    measured = Measured(
+        metrics={name: (metric.value, metric.half_width) for name, metric in task.results.items()},
+        n={stage: len(evaluation.target) for stage, evaluation in task.evaluations.items()},
         scale=task.scale,
         predictions=saved,
         classes=list(parts.source.class_names),
-        weights_sha256=getattr(parts.backbone or parts.body, "weights_sha256", None),
-        **parts.source.facts(),
     )
+    return Result.of(config, run.status, training, measured, parts.source.facts())
 
 
 def prepare_model(config: RunConfig, parts: Parts) -> None:

@@ -18,6 +18,7 @@ from lossbench.data.source import SPLITS
 from lossbench.errors import UserError, suggest
 from lossbench.metrics.estimates import Metric
 from lossbench.rundir.directory import RunDirectory
+from lossbench.rundir.result import Result
 from lossbench.training.assemble import Parts, assemble
 from lossbench.training.callbacks.checkpoint import read_checkpoint
 from lossbench.training.evaluation import Evaluation, measure, with_intervals
@@ -47,7 +48,7 @@ class LoadedRun:
         return self.directory.record
 
     @property
-    def result(self) -> dict[str, Any] | None:
+    def result(self) -> Result | None:
         """What result.json holds; None while the run is not done."""
         return self.directory.result()
 
@@ -93,7 +94,7 @@ class LoadedRun:
                 outputs.append(output if isinstance(output, tuple) else (output,))
         columns = [torch.cat(column) for column in zip(*outputs, strict=True)]
         whole = type(output)(*columns) if isinstance(output, tuple) else columns[0]  # pyright: ignore[reportPossiblyUnboundVariable] - a split has examples
-        scale = self.result["scale"] if self.result else None
+        scale = self.result.scale if self.result else None
         target = torch.from_numpy(data.split(split).targets)
         evaluation = Evaluation(whole, target)
         return with_intervals(measure(self.parts.loss, self.parts.yardsticks, evaluation, scale, data.source.task))

@@ -16,9 +16,9 @@ from lossbench.config.schema import RunConfig
 from lossbench.job.distributed import is_srun_task
 from lossbench.job.signals import StopSignals
 from lossbench.rundir.directory import RunDirectory
+from lossbench.rundir.flatten import flatten
 from lossbench.rundir.history import History
 from lossbench.rundir.identity import identity_hash
-from lossbench.rundir.result import flatten
 from lossbench.training.assemble import Parts
 from lossbench.training.callbacks.agreement import Agreement
 from lossbench.training.callbacks.budget import MaxSteps
@@ -97,12 +97,11 @@ def environment() -> ClusterEnvironment:
 
 def agreement(config: RunConfig, parts: Parts) -> dict[str, str]:
     """What all processes of a run must have in common."""
-    initial = getattr(parts.backbone or parts.body, "weights_sha256", None)
     return {
         "configuration": identity_hash(config.record),
         "seed": str(config.seed),
         "data fingerprint": parts.source.fingerprint(),
-        "pretrained weights": str(initial),
+        "pretrained weights": str(parts.weights_sha256),
     }
 
 

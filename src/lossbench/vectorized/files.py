@@ -12,9 +12,9 @@ from lossbench.metrics.estimates import Metric
 from lossbench.metrics.scale import fit_scale
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.files import cannot_write, write_atomic
+from lossbench.rundir.flatten import flatten
 from lossbench.rundir.history import COLUMNS
-from lossbench.rundir.identity import identity_hash
-from lossbench.rundir.result import flatten, make_result
+from lossbench.rundir.result import Measured, Result, Training
 from lossbench.training.assemble import Parts
 from lossbench.training.evaluation import Evaluation, measure, with_intervals
 from lossbench.training.predictions import save_predictions
@@ -54,7 +54,7 @@ def write_run(
     evaluations: Mapping[str, Evaluation],
     made_with: Mapping[str, Any],
     seconds: float,
-) -> dict[str, Any]:
+) -> Result:
     """Write the files of the k-th run of a stack that is trained, all but result.json.
 
     Args:
@@ -88,27 +88,24 @@ def write_run(
     write_atomic(
         run.log_path, lambda file: file.write(f"{steps} steps in a stack of {len(stacked.stack)} runs\n".encode())
     )
-    return make_result(
-        config,
-        digest=identity_hash(config.record),
-        metrics={name: (metric.value, metric.half_width) for name, metric in metrics.items()},
-        counts={stage: len(evaluation.target) for stage, evaluation in evaluations.items()},
+    training = Training(
+        engine="vectorized",
+        device=str(stacked.device),
         steps=steps,
         epochs=stacked.epoch,
         seconds=seconds,
-        command=run.status.get("command", []),
-        changed_on_resume=run.status.get("changed_on_resume", []),
-        made_with=made_with,
-        engine="vectorized",
         resumed_at=stacked.resumed_at,
-        device=str(stacked.device),
+        weights_sha256=parts.weights_sha256,
+        stacked_runs=len(stacked.stack),
+    )
+    measured = Measured(
+        metrics={name: (metric.value, metric.half_width) for name, metric in metrics.items()},
+        n={stage: len(evaluation.target) for stage, evaluation in evaluations.items()},
         scale=scale,
         predictions=save_predictions(run, parts.data, evaluations, config.save_predictions),
         classes=list(parts.source.class_names),
-        weights_sha256=getattr(parts.backbone or parts.body, "weights_sha256", None),
-        stacked_runs=len(stacked.stack),
-        **parts.source.facts(),
     )
+    return Result.of(config, run.status, training, measured, parts.source.facts(), made_with)
 
 
 def _checkpoints(run: RunDirectory, k: int, stacked: StackedRuns, history_bytes: int) -> None:

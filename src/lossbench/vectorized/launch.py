@@ -19,9 +19,10 @@ from lossbench.job.signals import SIGNALS
 from lossbench.launch.local import run_here
 from lossbench.launch.progress import SweepProgress
 from lossbench.rundir.directory import RunDirectory
-from lossbench.rundir.files import synced_together, write_json
+from lossbench.rundir.files import synced_together
 from lossbench.rundir.lock import Lock, all_of
-from lossbench.rundir.result import asked_now
+from lossbench.rundir.provenance import code_state
+from lossbench.rundir.result import Result
 from lossbench.training.assemble import Parts, assemble
 from lossbench.training.machine import check_hardware
 from lossbench.vectorized.checkpoint import key_of, resume, save_stack, saved_stacks, tidy
@@ -272,12 +273,12 @@ def stops_between_steps(stacked: StackedRuns) -> Iterator[None]:
 
 
 def _write_all(runs: Sequence[RunDirectory], stacked: StackedRuns, progress: SweepProgress, began: float) -> None:
-    made_with, weights = asked_now(), None
+    made_with, weights = code_state(), None
     if runs[0].config.evaluate == "best":
         weights = stacked.best_weights
     outputs = {stage: stacked.evaluations(stage, weights) for stage in ("val", "test")}
     finite, seconds = stacked.finite(), time.perf_counter() - began
-    results: dict[RunDirectory, dict[str, Any]] = {}
+    results: dict[RunDirectory, Result] = {}
     with synced_together():
         for k, (run, told) in enumerate(zip(runs, histories(stacked), strict=True)):
             if finite[k]:
@@ -289,7 +290,7 @@ def _write_all(runs: Sequence[RunDirectory], stacked: StackedRuns, progress: Swe
                 progress.finished(run, None, reason)
     with synced_together():
         for run, result in results.items():
-            write_json(run.result_path, result)
+            result.write(run.result_path)
             run.set_status("done")
             progress.finished(run, result, say=False)
 

@@ -90,7 +90,7 @@ def done(run: RunDirectory) -> bool:
 def resumed_at(run: RunDirectory) -> int:
     result = run.result()
     assert result is not None
-    return result["resumed_at"]
+    return result.resumed_at
 
 
 def test_a_sweep_over_two_nodes_equals_the_basic_launchers(tmp_path: Path) -> None:

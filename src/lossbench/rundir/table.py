@@ -1,0 +1,38 @@
+"""The table of a finished run on the screen. Torch-free."""
+
+from lossbench.metrics.registry import shown
+from lossbench.metrics.units import unit_of
+from lossbench.rundir.result import Result
+
+
+def table(result: Result) -> str:
+    """Show the metrics of a result: value, half-width of its 95 % interval, unit and n, for val and test."""
+    monitored = str(result.params.get("monitor", "")).removeprefix("val/")
+    names = [*shown("above the loss"), "loss", *shown("below the loss"), monitored, *yardsticks(result)]
+    n = result.n
+    lines = [f"{'':24}{'val (n = ' + str(n['val']) + ')':>24}{'test (n = ' + str(n['test']) + ')':>24}"]
+    for name in dict.fromkeys(names):
+        if f"test/{name}" in result.metrics:
+            cells = "".join(f"{_cell(result, f'{stage}/{name}'):>24}" for stage in ("val", "test"))
+            lines.append(f"{name + _unit(name):24}{cells}")
+    return "\n".join(lines)
+
+
+def yardsticks(result: Result) -> list[str]:
+    """The names of the yardstick losses of a result."""
+    parts = (key.split(".") for key in result.params if key.startswith("yardsticks."))
+    return list(dict.fromkeys(part[1] for part in parts))
+
+
+def _unit(name: str) -> str:
+    unit = unit_of(name).name
+    return f" ({unit})" if unit else ""
+
+
+def _cell(result: Result, name: str) -> str:
+    unit = unit_of(name)
+    value, width = result.metrics[name], result.half_width_95[name]
+    if value is None:
+        return "none"
+    style = f".{unit.digits}f" if max(abs(value), abs(width or 0)) < 1e4 else ".3g"
+    return f"{unit.factor * value:{style}}" + ("" if width is None else f" ± {unit.factor * width:{style}}")
