@@ -1,7 +1,6 @@
 """One composed configuration: check it, plan its run directory, bring that to its result."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
@@ -13,6 +12,7 @@ from lossbench.errors import UserError, one_line
 from lossbench.hardware import require_gpu
 from lossbench.job.start import hand_over
 from lossbench.rundir.directory import RunDirectory, processes
+from lossbench.rundir.result import Result
 
 
 def plan_composed(config: DictConfig, command: Sequence[str]) -> RunDirectory:
@@ -33,7 +33,7 @@ def plan_composed(config: DictConfig, command: Sequence[str]) -> RunDirectory:
     return prepare(resolved, load_yardstick, list(command))
 
 
-def run_planned(run: RunDirectory, start: Callable[[RunDirectory], dict[str, Any]]) -> dict[str, Any]:
+def run_planned(run: RunDirectory, start: Callable[[RunDirectory], Result]) -> Result:
     """Bring a planned directory to its result: here, or in a process of its own if the run takes several processes.
 
     Args:
