@@ -86,14 +86,14 @@ class Result:
     peak_memory_mb: float | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     git: Mapping[str, Any] = field(default_factory=dict)
-    command: Sequence[str] = ()
-    changed_on_resume: Sequence[Mapping[str, Any]] = ()
+    command: Sequence[str] = field(default_factory=list)
+    changed_on_resume: Sequence[Mapping[str, Any]] = field(default_factory=list)
     engine: str = ""
     resumed_at: int = 0
     device: str = ""
     scale: float | None = None
     predictions: str = "none"
-    classes: Sequence[str] = ()
+    classes: Sequence[str] = field(default_factory=list)
     weights_sha256: str | None = None
     stacked_runs: int | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
