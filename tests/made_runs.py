@@ -1,4 +1,4 @@
-"""Run directories as train.py leaves them, without training: what a test says about a run, the rest as it usually is."""
+"""Run directories as train.py leaves them, without training: a test gives what matters to it, the rest is usual."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from lossbench.report.comparison import Answer, Question, answer
-from lossbench.report.records import Record, find_runs, read_record
+from lossbench.report.comparison import Comparison, ComparisonSpec, compare_arms
+from lossbench.report.findings import Findings, find
+from lossbench.report.records import Record, find_runs, read_record, split_done
 
 FINGERPRINT = "45f04c9bac38c3d4"
 N = 359  # examples of each split
@@ -159,7 +160,7 @@ def params_of(loss: str, seed: int, study: str, settings: Mapping[str, Any] | No
 
 
 def metrics_of(accuracy: float, seed: int) -> dict[str, float | None]:
-    """Give the usual metrics of both splits; the loss differs between seeds, as it does where anything depends on them."""
+    """Usual metrics of both splits; the loss differs between seeds, so that the runs are not frozen."""
     one = {
         "loss": 1 - accuracy + 0.001 * seed,
         "accuracy": accuracy,
@@ -220,8 +221,12 @@ def read(*folders: Path) -> list[Record]:
     return [read_record(path) for path in find_runs(folders)]
 
 
-def ask(*folders: Path, **question: Any) -> Answer:
-    """Answer from all runs below some folders."""
-    records = read(*folders)
-    missing = [record for record in records if record.result is None]
-    return answer([record for record in records if record.result is not None], Question(**question), missing)
+def compare_runs(*folders: Path, **spec: Any) -> Comparison:
+    """Compare all runs below some folders."""
+    done, missing = split_done(read(*folders))
+    return compare_arms(done, ComparisonSpec(**spec), missing)
+
+
+def find_in(*folders: Path, **spec: Any) -> Findings:
+    """Compare and measure all runs below some folders."""
+    return find(read(*folders), ComparisonSpec(**spec))

@@ -77,10 +77,10 @@ ROOMS = {
         "lossbench.errors",
         "lossbench.seeds",
     },
-    "plots": {"lossbench.plots", "lossbench.rundir", "lossbench.errors"},
+    "plots": {"lossbench.plots", "lossbench.rundir.files", "lossbench.errors"},
     "atlas": {
         *{"torch", "lossbench.atlas", "lossbench.losses", "lossbench.plots", "lossbench.rundir.files"},
-        *{"lossbench.config", "lossbench.errors", "lossbench.report"},
+        *{"lossbench.config", "lossbench.errors"},
     },
 }
 

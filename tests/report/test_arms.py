@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from made_runs import change, make_arm, make_run, params_of, read
 
-from lossbench.report.arms import Arm, make_arms, telling
+from lossbench.report.arms import Arm, make_arms
+from lossbench.report.settings import differing_settings
 
 
 def arms_of(folder: Path) -> dict[str, Arm]:
@@ -74,7 +75,7 @@ def test_a_setting_tells_apart_only_arms_that_have_it() -> None:
         "hard": params_of("power", 0, "s", {"loss.q": 0.9, "optimizer.lr": 0.1}),
         "other": params_of("cross_entropy", 0, "s", {"loss.q": 7, "optimizer.lr": 0.2}),
     }
-    assert telling(arms) == {
+    assert differing_settings(arms) == {
         "soft": {"loss.name": "power", "loss.q": 0.5, "optimizer.lr": 0.1},
         "hard": {"loss.name": "power", "loss.q": 0.9, "optimizer.lr": 0.1},
         "other": {"loss.name": "cross_entropy", "optimizer.lr": 0.2},
@@ -86,7 +87,9 @@ def test_a_setting_tells_apart_only_arms_that_have_it() -> None:
     ["seed", "study", "data.num_workers", "data.root", "logger.tensorboard._target_", "trainer.threads", "fingerprint"],
 )
 def test_what_decides_no_number_tells_nothing(key: str) -> None:
-    assert telling({"a": {**params_of("power", 0, "s"), key: 1}, "b": {**params_of("power", 0, "s"), key: 2}}) == {
+    assert differing_settings(
+        {"a": {**params_of("power", 0, "s"), key: 1}, "b": {**params_of("power", 0, "s"), key: 2}}
+    ) == {
         "a": {},
         "b": {},
     }
@@ -106,11 +109,11 @@ def test_what_decides_no_number_tells_nothing(key: str) -> None:
 )
 def test_numbers_are_the_same_to_12_digits(ours: Any, theirs: Any, same: bool) -> None:
     arms = {"a": params_of("power", 0, "s", {"loss.q": ours}), "b": params_of("power", 0, "s", {"loss.q": theirs})}
-    assert (telling(arms) == {"a": {}, "b": {}}) == same
+    assert (differing_settings(arms) == {"a": {}, "b": {}}) == same
 
 
 def test_a_setting_that_is_off_is_one_that_is_not_there() -> None:
-    assert telling({"a": params_of("power", 0, "s", {"loss.q": None}), "b": params_of("power", 0, "s")}) == {
+    assert differing_settings({"a": params_of("power", 0, "s", {"loss.q": None}), "b": params_of("power", 0, "s")}) == {
         "a": {},
         "b": {},
     }

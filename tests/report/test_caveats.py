@@ -1,26 +1,23 @@
-"""A careful reader is told what applies, and only that."""
+"""Caveats: those that apply, and no others."""
 
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
-from made_runs import ask, change, make_arm, make_run, read, write
+from made_runs import change, compare_runs, find_in, make_arm, make_run, write
 
-from lossbench.report.caveats import caveats
-from lossbench.report.measures import measure_arms
+from lossbench.report.caveats import find_caveats
 
 SCORES = [0.80, 0.82, 0.84, 0.86, 0.88, 0.90, 0.81, 0.83]
 
 
-def said(folder: Path, **question: Any) -> list[str]:
-    found = ask(folder, **question)
-    missing = [record for record in read(folder) if record.result is None]
-    return caveats(found, measure_arms(found)[0], missing)
+def said(folder: Path, **spec: Any) -> list[str]:
+    return find_caveats(find_in(folder, **spec))
 
 
-def mentions(folder: Path, start: str, **question: Any) -> list[str]:
-    return [line for line in said(folder, **question) if line.startswith(start)]
+def mentions(folder: Path, start: str, **spec: Any) -> list[str]:
+    return [line for line in said(folder, **spec) if line.startswith(start)]
 
 
 @pytest.fixture
@@ -87,7 +84,7 @@ def test_too_few_seeds_say_how_many_are_enough(tmp_path: Path, n: int, arms: int
 def test_where_no_number_of_seeds_is_enough_none_is_named(tmp_path: Path) -> None:
     for loss in ("cross_entropy", "power"):
         make_arm(tmp_path / "study", loss, [0.8 + 0.005 * seed for seed in range(22)])
-    found = ask(tmp_path)
+    found = compare_runs(tmp_path)
     assert found.baseline is not None
     name = f"test/accuracy {found.baseline.digest[:16]} {found.others[0].digest[:16]}"
     write(tmp_path / "study" / "looks.json", {"looks": {name: [[seed] for seed in range(13)]}})
@@ -137,7 +134,8 @@ def test_deterministic_runs_show_one_seed_and_say_so(tmp_path: Path) -> None:
 def test_no_baseline_is_told(tmp_path: Path) -> None:
     make_arm(tmp_path / "study", "power", [0.9])
     assert said(tmp_path)[0] == (
-        "There is no baseline among these runs: run the same seeds with loss=cross_entropy (regression: mse) in the same study, then "
+        "There is no baseline among these runs: run the same seeds with loss=cross_entropy (regression: mse) "
+        "in the same study, then "
         "lossbench report on the study's folder; or name another baseline."
     )
 
@@ -154,7 +152,10 @@ def test_a_metric_that_was_not_asked_for_is_explained(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("metric", ["test/nll", "test/brier", "val/ece"])
 def test_metrics_of_outputs_that_are_no_logits_are_told(study: Path, metric: str) -> None:
-    line = f"{metric} takes outputs for logits, which those of the cosine losses are not: nll_scaled and ece_scaled are fair to all."
+    line = (
+        f"{metric} takes outputs for logits, which those of the cosine losses are not: "
+        "nll_scaled and ece_scaled are fair to all."
+    )
     assert line in said(study, metric=metric)
     assert mentions(study, f"{metric}_scaled takes") == []
 
@@ -187,7 +188,8 @@ def test_a_baseline_chosen_among_settings_is_told_a_named_one_not(tmp_path: Path
         make_run(tmp_path / "study", accuracy=score, settings={"optimizer.lr": rate})
     assert mentions(
         tmp_path,
-        "Of 2 settings of cross_entropy the one with the best mean validation score is the baseline (cross_entropy lr=0.2)",
+        "Of 2 settings of cross_entropy the one with the best mean validation score is the baseline "
+        "(cross_entropy lr=0.2)",
     )
     assert mentions(tmp_path, "Of 2 settings", baseline="cross_entropy lr=0.1") == []
     assert mentions(tmp_path, "cross_entropy lr=0.1 was run with one setting", baseline="cross_entropy lr=0.1") == []
@@ -261,7 +263,7 @@ def test_copies_are_counted(study: Path, n: int, words: str) -> None:
 
 @pytest.fixture
 def close(tmp_path: Path) -> Path:
-    """Losses that are better by 0.1 points; power and cosine err on other examples than the baseline, inverse on the same."""
+    """Losses better by 0.1 points; inverse errs on the examples of the baseline, power and cosine on others."""
     for loss, shift, missed in (
         ("cross_entropy", 0, 0),
         ("power", 0.001, 1),
@@ -277,8 +279,8 @@ def close(tmp_path: Path) -> Path:
 
 def test_differences_that_other_examples_could_turn_round_are_named(close: Path) -> None:
     assert (
-        "The differences of cosine, power could turn round with other test examples: they are smaller than their ± from the test set."
-        in said(close)
+        "The differences of cosine, power could turn round with other test examples: "
+        "they are smaller than their ± from the test set." in said(close)
     )
     for path in close.glob("*cosine*/*/predictions.npz"):
         path.unlink()
@@ -294,11 +296,14 @@ def test_an_undecided_difference_is_not_said_to_turn_round(close: Path) -> None:
 
 
 def test_the_best_of_several_is_told_to_look_better_than_it_is(close: Path) -> None:
-    line = "The best of several looks better than it is: the difference in the headline is not corrected for having been picked."
+    line = (
+        "The best of several looks better than it is: "
+        "the difference in the headline is not corrected for having been picked."
+    )
     assert line in said(close)
     for loss in ("cosine", "inverse"):
         shutil.rmtree(next(close.glob(f"*-{loss}-*")))
-    assert ask(close).comparisons["power"].verdict == "better"
+    assert compare_runs(close).paired["power"].verdict == "better"
     assert line not in said(close)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
-from made_runs import ask, cut_in_half, make_arm, make_run
+from made_runs import compare_runs, cut_in_half, make_arm, make_run
 
 from lossbench.errors import UserError
 from lossbench.report.journal import Looks, name_of
@@ -141,11 +141,11 @@ def study(tmp_path: Path) -> Callable[[int, int], Path]:
 
 def test_adding_seeds_costs_a_factor_of_ten(study: Callable[[int, int], Path]) -> None:
     for _ in range(3):  # asking again costs nothing
-        first = ask(study(0, 7)).comparisons["power"] if _ == 0 else ask(study(0, 0)).comparisons["power"]
+        first = compare_runs(study(0, 7)).paired["power"] if _ == 0 else compare_runs(study(0, 0)).paired["power"]
         assert (first.look, first.p_adjusted) == (1, 2 / 2**7)
-    second = ask(study(7, 8)).comparisons["power"]
+    second = compare_runs(study(7, 8)).paired["power"]
     assert (second.look, second.p_adjusted) == (2, 10 * 2 / 2**8)
-    third = ask(study(8, 10)).comparisons["power"]  # the look with 8 seeds could decide nothing
+    third = compare_runs(study(8, 10)).paired["power"]  # the look with 8 seeds could decide nothing
     assert (third.look, third.p_adjusted) == (2, 10 * 2 / 2**10)
 
 
@@ -158,40 +158,40 @@ def pair(folder: Path, differences: Sequence[float], *, first: int = 0, loss: st
 
 
 def test_what_was_decided_stays_decided_when_a_seed_is_added(study: Callable[[int, int], Path]) -> None:
-    found = ask(folder := study(0, 7))
-    assert (found.comparisons["power"].verdict, found.standing) == ("better", {})
+    found = compare_runs(folder := study(0, 7))
+    assert (found.paired["power"].verdict, found.standing) == ("better", {})
     assert list(json.loads((folder / "looks.json").read_text())["decided"].values()) == [["better", 7, 1]]
-    found = ask(study(7, 8))  # 8 seeds can give no p below 0.05 at the second look
-    one = found.comparisons["power"]
+    found = compare_runs(study(7, 8))  # 8 seeds can give no p below 0.05 at the second look
+    one = found.paired["power"]
     assert (one.verdict, one.more_seeds, found.standing) == ("better", None, {"power": (7, 1)})
     (said,) = sentences(found)
     assert said.startswith(
         "power was found better than cross_entropy at look 1 with 7 seeds, which stands: +2.82 points (95 % interval "
     )
     assert said.endswith(", n = 8 seeds) now.")
-    found = ask(study(8, 10))  # decided again
-    assert (found.comparisons["power"].verdict, found.standing) == ("better", {})
+    found = compare_runs(study(8, 10))  # decided again
+    assert (found.paired["power"].verdict, found.standing) == ("better", {})
     assert list(json.loads((folder / "looks.json").read_text())["decided"].values()) == [["better", 7, 1]]
 
 
 def test_a_worse_loss_stays_worse(tmp_path: Path) -> None:
-    assert ask(pair(tmp_path, [-0.03] * 7)).comparisons["power"].verdict == "worse"
-    found = ask(pair(tmp_path, [-0.01], first=7))
-    assert (found.comparisons["power"].verdict, found.standing) == ("worse", {"power": (7, 1)})
+    assert compare_runs(pair(tmp_path, [-0.03] * 7)).paired["power"].verdict == "worse"
+    found = compare_runs(pair(tmp_path, [-0.01], first=7))
+    assert (found.paired["power"].verdict, found.standing) == ("worse", {"power": (7, 1)})
 
 
 def test_what_was_decided_falls_when_the_mean_changes_sign(tmp_path: Path) -> None:
-    ask(pair(tmp_path, [0.03] * 7))
-    found = ask(pair(tmp_path, [-0.4], first=7))
-    assert (found.comparisons["power"].verdict, found.standing) == ("undecided", {})
-    found = ask(pair(tmp_path, [0.4], first=8))
-    assert (found.comparisons["power"].verdict, found.standing) == ("better", {"power": (7, 1)})
+    compare_runs(pair(tmp_path, [0.03] * 7))
+    found = compare_runs(pair(tmp_path, [-0.4], first=7))
+    assert (found.paired["power"].verdict, found.standing) == ("undecided", {})
+    found = compare_runs(pair(tmp_path, [0.4], first=8))
+    assert (found.paired["power"].verdict, found.standing) == ("better", {"power": (7, 1)})
 
 
 def test_what_was_open_at_the_first_look_has_to_pass_the_second(tmp_path: Path) -> None:
-    assert ask(pair(tmp_path, [0.02, -0.01] * 3)).comparisons["power"].verdict == "undecided"
-    found = ask(pair(tmp_path, [0.02] * 6, first=6))
-    one = found.comparisons["power"]
+    assert compare_runs(pair(tmp_path, [0.02, -0.01] * 3)).paired["power"].verdict == "undecided"
+    found = compare_runs(pair(tmp_path, [0.02] * 6, first=6))
+    one = found.paired["power"]
     assert 0.005 < one.p < 0.05
     assert (one.look, one.verdict, found.standing) == (2, "undecided", {})
 
@@ -199,20 +199,20 @@ def test_what_was_open_at_the_first_look_has_to_pass_the_second(tmp_path: Path) 
 def test_an_earlier_look_taken_again_says_what_it_said(tmp_path: Path) -> None:
     folder = pair(tmp_path / "study", [0.02, -0.01] * 3)
     early = list(folder.glob("*/seed*"))
-    first = ask(folder)
-    assert ask(pair(folder, [0.02] * 12, first=6)).comparisons["power"].verdict == "better"
-    again = ask(*early)
-    assert again.comparisons == first.comparisons
-    assert (again.comparisons["power"].look, again.comparisons["power"].verdict, again.standing) == (1, "undecided", {})
+    first = compare_runs(folder)
+    assert compare_runs(pair(folder, [0.02] * 12, first=6)).paired["power"].verdict == "better"
+    again = compare_runs(*early)
+    assert again.paired == first.paired
+    assert (again.paired["power"].look, again.paired["power"].verdict, again.standing) == (1, "undecided", {})
 
 
 def test_more_losses_at_the_same_seeds_are_judged_together(tmp_path: Path) -> None:
-    assert ask(pair(tmp_path, [0.03] * 7)).comparisons["power"].verdict == "better"
+    assert compare_runs(pair(tmp_path, [0.03] * 7)).paired["power"].verdict == "better"
     for loss in ("cosine", "inverse", "focal"):
         pair(tmp_path, [0.03] * 7, loss=loss)
-    found = ask(tmp_path)
-    assert {one.look for one in found.comparisons.values()} == {1}
-    assert {one.verdict for one in found.comparisons.values()} == {"undecided"}
+    found = compare_runs(tmp_path)
+    assert {one.look for one in found.paired.values()} == {1}
+    assert {one.verdict for one in found.paired.values()} == {"undecided"}
     assert found.standing == {}
     assert json.loads((tmp_path / "looks.json").read_text())["decided"] == {}
 
@@ -223,20 +223,20 @@ def test_a_failed_run_that_is_done_again_is_no_second_look(
     tmp_path: Path, loss: str, last: float, verdict: str
 ) -> None:
     folder = pair(pair(tmp_path / "study", [0.03] * 7), [last], first=7)
-    at_once = ask(folder)
+    at_once = compare_runs(folder)
     before = (folder / "looks.json").read_bytes()
     (folder / "looks.json").unlink()
     run = next(folder.glob(f"*-{loss}-*/seed7"))
     shutil.move(run, tmp_path / "kept")
     make_run(folder, loss, 7, state="failed")
-    first = ask(folder)
-    one = first.comparisons["power"]
+    first = compare_runs(folder)
+    one = first.paired["power"]
     assert (one.n, one.look, one.verdict, first.failed) == (7, 1, "better", {loss: 1})
     shutil.rmtree(run)
     shutil.move(tmp_path / "kept", run)
-    again = ask(folder)
-    assert again.comparisons == at_once.comparisons
-    assert (again.comparisons["power"].look, again.comparisons["power"].verdict, again.standing) == (1, verdict, {})
+    again = compare_runs(folder)
+    assert again.paired == at_once.paired
+    assert (again.paired["power"].look, again.paired["power"].verdict, again.standing) == (1, verdict, {})
     assert (folder / "looks.json").read_bytes() == before
 
 
@@ -244,15 +244,15 @@ def test_a_run_that_fails_for_good_leaves_what_was_decided(tmp_path: Path) -> No
     folder = pair(tmp_path / "study", [0.03] * 7)
     make_run(folder, "cross_entropy", 7)
     make_run(folder, "power", 7, state="failed")
-    assert ask(folder).comparisons["power"].verdict == "better"
-    found = ask(pair(folder, [0.03], first=8))
-    assert found.comparisons["power"].look == 2
-    assert (found.comparisons["power"].verdict, found.standing) == ("better", {"power": (7, 1)})
+    assert compare_runs(folder).paired["power"].verdict == "better"
+    found = compare_runs(pair(folder, [0.03], first=8))
+    assert found.paired["power"].look == 2
+    assert (found.paired["power"].verdict, found.standing) == ("better", {"power": (7, 1)})
 
 
 def test_the_looks_lie_beside_the_runs_of_the_baseline(study: Callable[[int, int], Path], tmp_path: Path) -> None:
     folder = study(0, 7)
-    found = ask(folder)
+    found = compare_runs(folder)
     assert found.baseline is not None
     (name,) = json.loads((folder / "looks.json").read_text())["looks"]
     assert name == f"test/accuracy {found.baseline.digest[:16]} {found.others[0].digest[:16]}"

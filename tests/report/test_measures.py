@@ -1,4 +1,4 @@
-"""What else is said about an arm: widths from the test examples against naive loops, and what is missing stays missing."""
+"""Measures of an arm: widths from the test examples equal naive loops, and what is missing stays missing."""
 
 import math
 from pathlib import Path
@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_runs import ask, change, make_arm, make_run, write_predictions
+from made_runs import change, compare_runs, make_arm, make_run, write_predictions
 
 from lossbench.errors import UserError
 from lossbench.report.measures import Measures, measure_arms
 
 
-def measured(*folders: Path, **question: Any) -> dict[str, Measures]:
-    return measure_arms(ask(*folders, **question))[0]
+def measured(*folders: Path, **spec: Any) -> dict[str, Measures]:
+    return measure_arms(compare_runs(*folders, **spec))[0]
 
 
 def draw(seed: int, share: float, n: int = 40) -> list[bool]:
@@ -156,7 +156,7 @@ def curves(tmp_path: Path, name: str, ends: list[float], start: float) -> None:
 def test_the_goal_is_95_percent_of_the_baselines_last_score(tmp_path: Path) -> None:
     curves(tmp_path, "val/accuracy", [0.7, 0.9], 0.1)
     make_run(tmp_path / "study", "power", history={"val/accuracy": [(100, 0.2), (150, 0.77), (300, 0.2)]})
-    found, goal = measure_arms(ask(tmp_path))
+    found, goal = measure_arms(compare_runs(tmp_path))
     assert goal == pytest.approx(0.95 * 0.8)
     assert found["power"].convergence is not None
     assert found["power"].convergence.steps == 150
@@ -164,23 +164,23 @@ def test_the_goal_is_95_percent_of_the_baselines_last_score(tmp_path: Path) -> N
 
 def test_the_goal_of_a_metric_that_falls_is_95_percent_of_the_fall(tmp_path: Path) -> None:
     curves(tmp_path, "val/nll", [0.2, 0.4], 2.3)
-    assert measure_arms(ask(tmp_path, metric="test/nll"))[1] == pytest.approx(2.3 - 0.95 * (2.3 - 0.3))
+    assert measure_arms(compare_runs(tmp_path, metric="test/nll"))[1] == pytest.approx(2.3 - 0.95 * (2.3 - 0.3))
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_a_curve_of_the_baseline_that_broke_sets_no_goal(tmp_path: Path, bad: float) -> None:
     curves(tmp_path, "val/accuracy", [0.8, bad], 0.1)
-    assert measure_arms(ask(tmp_path))[1] == pytest.approx(0.95 * 0.8)
+    assert measure_arms(compare_runs(tmp_path))[1] == pytest.approx(0.95 * 0.8)
     (tmp_path / "b").mkdir()
     curves(tmp_path / "b", "val/accuracy", [bad, bad], 0.1)
-    assert measure_arms(ask(tmp_path / "b"))[1] is None
+    assert measure_arms(compare_runs(tmp_path / "b"))[1] is None
 
 
 def test_without_histories_or_baseline_nothing_is_timed(tmp_path: Path) -> None:
     make_arm(tmp_path / "study", "power", [0.9])
-    assert measure_arms(ask(tmp_path))[1] is None
+    assert measure_arms(compare_runs(tmp_path))[1] is None
     (make_run(tmp_path / "study") / "metrics.csv").unlink()
-    found, goal = measure_arms(ask(tmp_path))
+    found, goal = measure_arms(compare_runs(tmp_path))
     assert goal is None
     assert (found["power"].convergence, found["cross_entropy"].band) == (None, None)
     assert found["power"].band is not None

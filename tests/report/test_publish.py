@@ -8,12 +8,12 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from made_runs import ask, change, make_arm, make_run, read
+from made_runs import change, compare_runs, make_arm, make_run, read
 
 from lossbench.errors import UserError
-from lossbench.report.comparison import Question
+from lossbench.report.comparison import ComparisonSpec
 from lossbench.report.page import ranges
-from lossbench.report.publish import DRAWN, by_question, default_folder, publish, publish_all
+from lossbench.report.publish import default_folder, publish, publish_all
 
 BASE = [0.80, 0.82, 0.84, 0.86, 0.88, 0.90]
 SCRIPT = "<script>alert('1 & 2')</script>"
@@ -69,7 +69,7 @@ def nasty(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 study, "swept<b>&", settings={"loss.q": q, "loss.p": p}, state="invalid" if (q, p) == (3, 2) else "done"
             )
     make_run(study, "cosine", state="failed", status={"reason": f"{SCRIPT} became nan \udcff"})
-    return publish(read(study), Question())
+    return publish(read(study), ComparisonSpec())
 
 
 def test_every_text_from_a_run_is_escaped(nasty: Path) -> None:
@@ -117,7 +117,6 @@ def test_the_pictures_are_whole(nasty: Path) -> None:
     names = sorted(path.name for path in (nasty.parent / "figures").iterdir())
     pictures = ("calibration", "cost", "curves", "forest", "heatmap_swept<b>&", "seeds")
     assert names == sorted(f"{name}.{kind}" for name in pictures for kind in ("svg", "pdf"))
-    assert all(map(DRAWN.fullmatch, names))
     for path in (nasty.parent / "figures").glob("*.svg"):
         ElementTree.parse(path)
     assert all(path.read_bytes().startswith(b"%PDF") for path in (nasty.parent / "figures").glob("*.pdf"))
@@ -143,7 +142,7 @@ def study(tmp_path: Path) -> Path:
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reports without pictures, where these say nothing: drawing takes most of the time."""
-    monkeypatch.setattr("lossbench.report.publish.draw_pictures", lambda *_: [])
+    monkeypatch.setattr("lossbench.report.publish.draw_figures", lambda *_: [])
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -151,9 +150,9 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def test_the_same_runs_give_the_same_report(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    page = publish(read(study), Question())
+    page = publish(read(study), ComparisonSpec())
     before, printed = files(page.parent), capsys.readouterr().out
-    assert publish(read(study), Question()) == page
+    assert publish(read(study), ComparisonSpec()) == page
     assert files(page.parent) == before
     assert capsys.readouterr().out == printed
     assert set(before) >= {"report.html", "records.csv", "verdict.csv", "verdict.md", "more.csv", "more.md"}
@@ -163,7 +162,7 @@ def test_the_same_runs_give_the_same_report(study: Path, capsys: pytest.CaptureF
 def test_the_order_of_the_runs_changes_no_number(study: Path, tmp_path: Path) -> None:
     records = read(study)
     found = [
-        files(publish(order, Question(), tmp_path / name).parent)
+        files(publish(order, ComparisonSpec(), tmp_path / name).parent)
         for name, order in (("a", records), ("b", records[::-1]))
     ]
     for name in ("verdict.csv", "verdict.md", "more.csv", "more.md"):
@@ -175,7 +174,7 @@ def test_the_verdict_is_printed_with_what_to_know_before_believing_it(
     study: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     make_run(study, "cosine", state="failed")
-    page = publish(read(study), Question(margin=0.05))
+    page = publish(read(study), ComparisonSpec(margin=0.05))
     lines = capsys.readouterr().out.strip().split("\n")
     assert lines[0] == "test/accuracy of every loss, and paired by seed against cross_entropy"
     assert lines[2].split()[:2] == ["loss", "verdict"]
@@ -189,14 +188,14 @@ def test_the_verdict_is_printed_with_what_to_know_before_believing_it(
 @pytest.mark.usefixtures("undrawn")
 def test_a_report_of_a_sweep_that_is_not_done_judges_nothing(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = make_run(study, "cosine", state="running")
-    page = publish(read(study), Question())
+    page = publish(read(study), ComparisonSpec())
     lines = capsys.readouterr().out.strip().split("\n")
     assert lines[6] == "Not judged yet: 1 run of this comparison is still to be done."
     assert "  - 1 more run is running and not in this report." in lines
     assert "not judged yet" in page.read_text()
     assert not (study / "looks.json").exists()
     change(path / "status.json", status="failed")
-    publish(read(study), Question())
+    publish(read(study), ComparisonSpec())
     assert "Train with power" in capsys.readouterr().out
     assert (study / "looks.json").exists()
 
@@ -205,7 +204,7 @@ def test_a_report_of_a_sweep_that_is_not_done_judges_nothing(study: Path, capsys
 def test_a_long_table_is_cut_on_the_screen_not_in_the_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for k in range(45):
         make_run(tmp_path / "study", "power", accuracy=0.5 + k / 1000, settings={"loss.q": k})
-    page = publish(read(tmp_path), Question())
+    page = publish(read(tmp_path), ComparisonSpec())
     assert "... and 5 more in the report" in capsys.readouterr().out
     assert len((page.parent / "verdict.csv").read_text().splitlines()) == 46
     assert len((page.parent / "verdict.md").read_text().splitlines()) == 2 + 2 + 45
@@ -215,7 +214,7 @@ def test_a_long_table_is_cut_on_the_screen_not_in_the_files(tmp_path: Path, caps
 def test_runs_without_a_result_are_listed_with_place_and_reason(study: Path) -> None:
     for seed in range(40, 75):
         make_run(study, "power", seed, state="failed", status={"reason": f"reason {seed}"})
-    text = Page(publish(read(study), Question()).read_text()).text
+    text = Page(publish(read(study), ComparisonSpec()).read_text()).text
     name = next(study.glob("*power*")).name
     assert f"failed study/{name}/seed40: reason 40" in text
     assert len(re.findall("reason [0-9]+", text)) == 30
@@ -224,15 +223,15 @@ def test_runs_without_a_result_are_listed_with_place_and_reason(study: Path) -> 
 
 def test_more_seeds_write_over_the_report_more_arms_do_not(study: Path) -> None:
     make_arm(study, "inverse", BASE)
-    before = default_folder(ask(study), Question())
+    before = default_folder(compare_runs(study), ComparisonSpec())
     assert before.parent == study / "reports"
     assert before.name.startswith("digits-mlp-")
     for loss, accuracy in (("cross_entropy", 0.9), ("power", 0.1), ("inverse", 0.95)):  # the order of the arms turns
         make_run(study, loss, 6, accuracy=accuracy)
-    assert default_folder(ask(study), Question()) == before
-    others = [default_folder(ask(study, metric="test/nll"), Question(metric="test/nll"))]
+    assert default_folder(compare_runs(study), ComparisonSpec()) == before
+    others = [default_folder(compare_runs(study, metric="test/nll"), ComparisonSpec(metric="test/nll"))]
     make_run(study, "cosine")
-    others.append(default_folder(ask(study), Question()))
+    others.append(default_folder(compare_runs(study), ComparisonSpec()))
     assert len({before, *others}) == 3
 
 
@@ -245,41 +244,25 @@ def test_another_question_has_another_folder(study: Path) -> None:
         {"metric": "test/brier"},
         {"metric": "test/accuracy"},
     )
-    folders = [default_folder(ask(study, **question), Question(**question)) for question in questions]
+    folders = [default_folder(compare_runs(study, **spec), ComparisonSpec(**spec)) for spec in questions]
     assert len({*folders}) == 5
     assert folders[5] == folders[0]  # the same metric, named
-
-
-@pytest.mark.usefixtures("undrawn")
-def test_figures_of_an_earlier_report_are_removed_and_no_others(study: Path, tmp_path: Path) -> None:
-    figures = tmp_path / "out" / "figures"
-    figures.mkdir(parents=True)
-    mine = ("forest.png", "forest_2.svg", "cost_of_living.pdf", "heatmap_.svg", "thesis.pdf", "notes.txt")
-    for name in (*mine, "forest.svg", "forest.pdf", "swept_power.pdf", "heatmap_a.b.svg"):
-        (figures / name).touch()
-    publish(read(study), Question(), tmp_path / "out")
-    assert sorted(path.name for path in figures.iterdir()) == sorted(mine)
-
-
-@pytest.mark.usefixtures("undrawn")
-def test_a_figure_that_cannot_be_removed_says_where(study: Path, tmp_path: Path) -> None:
-    (tmp_path / "out" / "figures" / "forest.svg").mkdir(parents=True)
-    with pytest.raises(UserError, match=r"cannot write .*/out: "):
-        publish(read(study), Question(), tmp_path / "out")
 
 
 @pytest.mark.parametrize("inside", [False, True])
 def test_runs_may_be_named_from_where_they_lie(study: Path, monkeypatch: pytest.MonkeyPatch, inside: bool) -> None:
     run = next(study.glob("*power*/seed0"))
     monkeypatch.chdir(run if inside else run.parent)
-    assert default_folder(ask(Path() if inside else Path("seed0")), Question()).parent == study / "reports"
+    assert (
+        default_folder(compare_runs(Path() if inside else Path("seed0")), ComparisonSpec()).parent == study / "reports"
+    )
 
 
 @pytest.mark.parametrize("name", ["file", "file/deeper", "a" * 300])
 def test_a_report_that_cannot_be_written_says_where(study: Path, tmp_path: Path, name: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="cannot write") as caught:
-        publish(read(study), Question(), tmp_path / name)
+        publish(read(study), ComparisonSpec(), tmp_path / name)
     assert str(tmp_path / name) in str(caught.value)
 
 
@@ -287,68 +270,13 @@ def test_a_report_that_cannot_be_written_says_where(study: Path, tmp_path: Path,
 def test_a_file_that_cannot_be_replaced_says_which(study: Path, tmp_path: Path) -> None:
     (tmp_path / "out" / "report.html").mkdir(parents=True)
     with pytest.raises(UserError, match=r"cannot write .*out/report\.html: Is a directory"):
-        publish(read(study), Question(), tmp_path / "out")
+        publish(read(study), ComparisonSpec(), tmp_path / "out")
 
 
 @pytest.mark.usefixtures("undrawn")
 def test_a_report_may_go_anywhere(study: Path, tmp_path: Path) -> None:
-    assert publish(read(study), Question(), tmp_path / "new" / "out") == tmp_path / "new" / "out" / "report.html"
+    assert publish(read(study), ComparisonSpec(), tmp_path / "new" / "out") == tmp_path / "new" / "out" / "report.html"
     assert not (study / "reports").exists()
-
-
-def test_runs_are_split_into_those_that_can_be_compared(study: Path) -> None:
-    failed, other = (
-        make_run(study, "cosine", state="failed"),
-        make_arm(study / "other", "power", [0.5], settings={"loss.q": 1}),
-    )
-    change(other[0] / "result.json", fingerprint="0" * 16)
-    groups = by_question(read(study))
-    assert sorted(len(group) for group in groups.values()) == [2, 13]
-    assert len(groups) == 2
-    assert all(group[-1].path == failed for group in groups.values())
-    assert by_question([run for run in read(study) if run.result is None]) == {}
-
-
-@pytest.mark.parametrize(
-    ("settings", "names"),
-    [
-        ({"model.name": "cnn", "model._target_": "my.CNN"}, {"mlp", "cnn"}),
-        ({"trainer.max_epochs": 5}, {"max_epochs=30", "max_epochs=5"}),
-        ({"data.batch_size": 7, "model.hidden": [3]}, {"batch_size=64 hidden=[128]", "batch_size=7 hidden=[3]"}),
-        ({"augment._target_": "lossbench.data.augment.Augment"}, {"no augment", "Augment"}),
-        ({"callbacks.ema._target_": "my.EMA", "optimizer.lr": 0.1}, {"no ema", "EMA"}),
-        ({"optimizer.lr": 0.1}, {""}),
-        ({"optimizer.name": "sgd", "optimizer._target_": "torch.optim.SGD", "scheduler.name": "cosine"}, {""}),
-        ({"head._target_": "my.Head", "yardsticks.power.name": "power"}, {""}),
-        ({"loss.q": 0.5, "data.num_workers": 4}, {""}),
-    ],
-)
-def test_what_is_not_compared_has_a_report_of_its_own(
-    study: Path, settings: dict[str, object], names: set[str]
-) -> None:
-    for loss in ("cross_entropy", "power"):
-        make_arm(study, loss, [0.7, 0.8], settings=settings)
-    groups = by_question(read(study))
-    assert set(groups) == names
-    assert sorted(map(len, groups.values())) == ([16] if names == {""} else [4, 12])
-
-
-def test_runs_on_other_data_are_told_by_its_name(study: Path) -> None:
-    for path in make_arm(study, "power", [0.7, 0.8], settings={"data.name": "toy", "trainer.max_epochs": 5}):
-        change(path / "result.json", fingerprint="0" * 16)
-    groups = by_question(read(study))
-    assert set(groups) == {"digits max_epochs=30", "toy max_epochs=5"}
-
-
-def test_a_run_without_a_result_goes_with_the_others_of_its_setting(study: Path) -> None:
-    make_arm(study, "power", [0.7, 0.8], settings={"trainer.max_epochs": 5})
-    theirs = make_run(study, "power", 9, settings={"trainer.max_epochs": 5}, state="running")
-    ours = make_run(study, "power", 9, state="failed")
-    strange = make_run(study, "cosine", 9, state="failed")
-    missing = {
-        name: {run.path for run in group if run.result is None} for name, group in by_question(read(study)).items()
-    }
-    assert missing == {"max_epochs=30": {ours, strange}, "max_epochs=5": {theirs, strange}}
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -359,7 +287,7 @@ def test_several_reports_have_folders_and_titles_of_their_own(
     folder = tmp_path / out if out else None
     for loss, accuracy in (("cross_entropy", 0.7), ("power", 0.8)):
         make_run(study, loss, accuracy=accuracy, settings={"trainer.max_epochs": 5})
-    publish_all(read(study), Question(), folder)
+    publish_all(read(study), ComparisonSpec(), folder)
     printed = capsys.readouterr().out
     pages = sorted((folder or study / "reports").glob("*/report.html"))
     assert len(pages) == 2
@@ -377,7 +305,7 @@ def test_several_reports_have_folders_and_titles_of_their_own(
 @pytest.mark.usefixtures("undrawn")
 def test_one_report_lies_where_it_was_asked_for(study: Path, tmp_path: Path) -> None:
     make_run(study, "power", settings={"optimizer.lr": 0.1})
-    publish_all(read(study), Question(), tmp_path / "out")
+    publish_all(read(study), ComparisonSpec(), tmp_path / "out")
     assert (tmp_path / "out" / "report.html").exists()
     assert "<h1>Which loss? digits, mlp</h1>" in (tmp_path / "out" / "report.html").read_text()
 
@@ -393,7 +321,7 @@ def test_commands_are_shown_once_as_they_are_typed(study: Path) -> None:
         (["train.py", "-m", "loss=a b"], ["scripts/x.py"], ["python", "-m", "lossbench.job"], []), 10
     ):
         change(make_run(study, "power", seed) / "result.json", command=command)
-    page = Page(publish(read(study), Question()).read_text())
+    page = Page(publish(read(study), ComparisonSpec()).read_text())
     shown = page.text[
         page.text.index("What was run") : page.text.index("baseline", page.text.index("What was run"))
     ].split("\n")

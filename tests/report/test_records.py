@@ -12,7 +12,10 @@ from made_runs import change, cut_in_half, make_arm, make_run, read, write
 
 from lossbench.errors import UserError
 from lossbench.report import records
-from lossbench.report.records import by_seed, find_runs, read_record, require_comparable, rows, write_csv
+from lossbench.report.arms import by_seed
+from lossbench.report.comparable import require_comparable
+from lossbench.report.records import find_runs, read_record
+from lossbench.report.records_csv import run_rows, write_csv
 
 
 def test_runs_are_found_at_any_depth_by_name_once(tmp_path: Path) -> None:
@@ -154,7 +157,7 @@ def test_the_table_is_what_a_naive_loop_over_the_files_gives(tmp_path: Path) -> 
     make_run(study, "cross_entropy", metrics={"test/nll": 1e-17, "val/nll": None})
     make_run(study, "cosine", state="failed", status={"reason": 'a "word", a\nline, <b> & ü'})
     make_run(study, "cosine_prob", state="invalid", settings={"loss.alpha": 2.5})
-    columns, table = rows(read(study))
+    columns, table = run_rows(read(study))
     write_csv(tmp_path / "records.csv", columns, table)
     with open(tmp_path / "records.csv", newline="") as file:
         found = {row["path"]: row for row in csv.DictReader(file)}
@@ -180,7 +183,7 @@ def test_the_table_is_what_a_naive_loop_over_the_files_gives(tmp_path: Path) -> 
 
 def test_a_broken_character_is_replaced_not_fatal(tmp_path: Path) -> None:
     make_run(tmp_path / "study", state="failed", status={"reason": "no file \udcff.png"})
-    write_csv(tmp_path / "records.csv", *rows(read(tmp_path)))
+    write_csv(tmp_path / "records.csv", *run_rows(read(tmp_path)))
     assert "no file ?.png" in (tmp_path / "records.csv").read_text()
 
 
@@ -217,7 +220,7 @@ def test_a_run_without_a_result_took_no_time(tmp_path: Path) -> None:
     ],
 )
 def test_the_name_of_a_directory_says_what_it_is(folder: str, seed: str, named: tuple[str, str, int | None]) -> None:
-    assert records.Record(Path("runs") / "study" / folder / seed, {}, None).named == named
+    assert records.Record(Path("runs") / "study" / folder / seed, {}, None).name == named
 
 
 def test_runs_are_grouped_by_experiment_and_seed(tmp_path: Path) -> None:

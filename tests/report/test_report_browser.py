@@ -101,8 +101,8 @@ WORDS = """(() => { const seen = []; const walk = node => { if (node.shadowRoot)
 def has_read(address: str, runs: int) -> bool:
     """Whether TensorBoard knows the scores of so many runs; a page opened before that stays empty."""
     try:
-        with urlopen(f"{address}/data/plugin/scalars/tags") as answer:
-            tags = json.load(answer)
+        with urlopen(f"{address}/data/plugin/scalars/tags") as response:
+            tags = json.load(response)
     except URLError:
         return False
     return sum("test/accuracy" in names for names in tags.values()) == runs

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_runs import ask, make_arm, make_run
+from made_runs import compare_runs, make_arm, make_run
 
 from lossbench.metrics.units import unit_of
-from lossbench.report.sentences import amount, headline, p_value, score, sentences
+from lossbench.report.formatting import format_difference, format_p, format_score
+from lossbench.report.sentences import headline, sentences
 
 BASE = [0.80, 0.82, 0.84, 0.86, 0.88, 0.90, 0.81, 0.83]
 
@@ -36,8 +37,8 @@ def study(tmp_path: Path, **arms: Sequence[float]) -> Path:
     ],
 )
 def test_differences_are_worded_with_their_unit(metric: str, value: float, signed: bool, text: str) -> None:
-    assert amount(value, unit_of(metric), signed=signed) == text
-    assert amount(value, unit_of(metric), signed=signed, with_unit=False) == text.split(" ")[0]
+    assert format_difference(value, unit_of(metric), signed=signed) == text
+    assert format_difference(value, unit_of(metric), signed=signed, with_unit=False) == text.split(" ")[0]
 
 
 @pytest.mark.parametrize(
@@ -50,7 +51,7 @@ def test_differences_are_worded_with_their_unit(metric: str, value: float, signe
     ],
 )
 def test_scores_are_worded_with_their_unit(metric: str, value: float, text: str) -> None:
-    assert score(value, unit_of(metric)) == text
+    assert format_score(value, unit_of(metric)) == text
 
 
 @pytest.mark.parametrize(
@@ -58,13 +59,14 @@ def test_scores_are_worded_with_their_unit(metric: str, value: float, text: str)
     [(1, "1.000"), (0.0499, "0.050"), (0.001, "0.001"), (0.00099, "< 0.001"), (0, "< 0.001"), (math.nan, "n/a")],
 )
 def test_p_is_worded(p: float, text: str) -> None:
-    assert p_value(p) == text
+    assert format_p(p) == text
 
 
 def test_a_better_loss_is_what_to_train_with(tmp_path: Path) -> None:
-    found = ask(study(tmp_path, power=shifted(0.03), cosine=shifted(-0.05)))
+    found = compare_runs(study(tmp_path, power=shifted(0.03), cosine=shifted(-0.05)))
     assert headline(found).startswith(
-        "Train with power: it is better than cross_entropy here, +3.00 points (95 % interval +2.82 to +3.18, n = 8 seeds)."
+        "Train with power: it is better than cross_entropy here, +3.00 points "
+        "(95 % interval +2.82 to +3.18, n = 8 seeds)."
     )
     assert [said.split(":")[0] for said in sentences(found)] == [
         "power is better than cross_entropy",
@@ -74,36 +76,38 @@ def test_a_better_loss_is_what_to_train_with(tmp_path: Path) -> None:
 
 
 def test_of_several_better_losses_the_best_is_named_and_the_others_too(tmp_path: Path) -> None:
-    found = ask(study(tmp_path, power=shifted(0.03), cosine=shifted(0.05), inverse=shifted(0.04)))
+    found = compare_runs(study(tmp_path, power=shifted(0.03), cosine=shifted(0.05), inverse=shifted(0.04)))
     said = headline(found)
     assert said.startswith("Train with cosine: ")
     assert said.endswith("So inverse, power are better too; they are compared with cross_entropy, not with each other.")
 
 
 def test_where_all_is_decided_the_baseline_stays(tmp_path: Path) -> None:
-    found = ask(study(tmp_path, power=shifted(0, 0.001), cosine=shifted(-0.05)))
+    found = compare_runs(study(tmp_path, power=shifted(0, 0.001), cosine=shifted(-0.05)))
     assert headline(found) == "Stay with cross_entropy: no loss is better here, and every comparison is decided."
     said = sentences(found)[0].replace("+0.00", "-0.00", 1)  # the mean is 0 but for rounding
     assert said.startswith(
-        "power is equivalent to cross_entropy, within ±1.00 points (corrected p < 0.001): -0.00 points (95 % interval -0.09"
+        "power is equivalent to cross_entropy, within ±1.00 points (corrected p < 0.001): -0.00 points "
+        "(95 % interval -0.09"
     )
 
 
 def test_what_is_open_is_said_to_be_open(tmp_path: Path) -> None:
-    found = ask(study(tmp_path, power=shifted(0.005, 0.03), cosine=shifted(-0.05)))
+    found = compare_runs(study(tmp_path, power=shifted(0.005, 0.03), cosine=shifted(-0.05)))
     assert (
         headline(found)
         == "Nothing is shown to be better than cross_entropy: stay with it, or decide what is open (1 of 2)."
     )
-    more = found.comparisons["power"].more_seeds
+    more = found.paired["power"].more_seeds
     assert more is not None
     assert sentences(found)[0].endswith(f"; about {more} more seeds would decide.")
 
 
 def test_a_difference_below_the_margin_is_told_as_such(tmp_path: Path) -> None:
-    found = ask(study(tmp_path, power=shifted(0.004, 0.001)))
+    found = compare_runs(study(tmp_path, power=shifted(0.004, 0.001)))
     assert headline(found).startswith(
-        "Train with power: it is better than cross_entropy here, by less than the margin of 1.00 points, +0.40 points (95 %"
+        "Train with power: it is better than cross_entropy here, by less than the margin of 1.00 points, +0.40 points "
+        "(95 %"
     )
     assert sentences(found)[0].startswith(
         "power is better than cross_entropy, by less than the margin of 1.00 points: +0.40 points"
@@ -111,20 +115,19 @@ def test_a_difference_below_the_margin_is_told_as_such(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("scores", "question", "mention"),
+    ("scores", "spec", "mention"),
     [
         (
             [0.9],
             {},
-            "power is undecided against cross_entropy: +10.00 points (n = 1 seed); one seed tells nothing about others.",
+            "power is undecided against cross_entropy: +10.00 points (n = 1 seed); "
+            "one seed tells nothing about others.",
         ),
         (BASE, {"metric": "test/brier"}, "more than 1,000 further seeds would be needed to decide."),
     ],
 )
-def test_what_no_number_of_seeds_helps(
-    tmp_path: Path, scores: list[float], question: dict[str, Any], mention: str
-) -> None:
-    assert sentences(ask(study(tmp_path, power=scores), **question))[0].endswith(mention)
+def test_what_no_number_of_seeds_helps(tmp_path: Path, scores: list[float], spec: dict[str, Any], mention: str) -> None:
+    assert sentences(compare_runs(study(tmp_path, power=scores), **spec))[0].endswith(mention)
 
 
 @pytest.mark.parametrize(("n", "runs"), [(1, "1 run of this comparison is"), (3, "3 runs of this comparison are")])
@@ -132,7 +135,7 @@ def test_what_is_not_judged_yet_says_how_many_runs_are_to_be_done(tmp_path: Path
     folder = study(tmp_path, power=shifted(0.03))
     for seed in range(n):
         make_run(folder, "cosine", seed, state="planned")
-    found = ask(folder)
+    found = compare_runs(folder)
     assert headline(found) == f"Not judged yet: {runs} still to be done."
     assert sentences(found) == [
         "power against cross_entropy so far: +3.00 points (95 % interval +2.82 to +3.18, n = 8 seeds)."
@@ -141,11 +144,11 @@ def test_what_is_not_judged_yet_says_how_many_runs_are_to_be_done(tmp_path: Path
 
 def test_where_all_other_runs_are_to_be_done_nothing_else_is_advised(tmp_path: Path) -> None:
     make_run(study(tmp_path), "power", state="running")
-    assert headline(ask(tmp_path)) == "Not judged yet: 1 run of this comparison is still to be done."
+    assert headline(compare_runs(tmp_path)) == "Not judged yet: 1 run of this comparison is still to be done."
 
 
 def test_better_is_better_where_lower_is_better(tmp_path: Path) -> None:
-    found = ask(study(tmp_path, power=shifted(0.03)), metric="test/nll")
+    found = compare_runs(study(tmp_path, power=shifted(0.03)), metric="test/nll")
     assert headline(found).startswith(
         "Train with power: it is better than cross_entropy here, +0.0600 nats (95 % interval +0.0"
     )
@@ -154,7 +157,7 @@ def test_better_is_better_where_lower_is_better(tmp_path: Path) -> None:
 def test_without_a_baseline_the_best_mean_is_named_and_nothing_claimed(tmp_path: Path) -> None:
     make_arm(tmp_path / "study", "power", [0.9, 0.92])
     make_arm(tmp_path / "study", "cosine", [0.8])
-    found = ask(tmp_path)
+    found = compare_runs(tmp_path)
     assert headline(found).startswith(
         "Best mean test/accuracy: power, 91.00 % (95 % interval 78.29 % to 103.71 %, n = 2 seeds)."
     )
@@ -164,13 +167,13 @@ def test_without_a_baseline_the_best_mean_is_named_and_nothing_claimed(tmp_path:
 
 def test_one_run_is_one_seed(tmp_path: Path) -> None:
     make_arm(tmp_path / "study", "power", [0.9])
-    assert "90.00 % (n = 1 seed)." in headline(ask(tmp_path))
+    assert "90.00 % (n = 1 seed)." in headline(compare_runs(tmp_path))
 
 
 def test_without_a_shared_seed_nothing_is_compared(tmp_path: Path) -> None:
     make_arm(tmp_path / "study", "cross_entropy", [0.9, 0.8])
     make_arm(tmp_path / "study", "power", [0.9, 0.8], first=2)
-    found = ask(tmp_path)
+    found = compare_runs(tmp_path)
     assert (
         headline(found)
         == "There is nothing to compare cross_entropy with: add losses, or seeds that it shares with them."

@@ -8,22 +8,22 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_runs import ask, make_arm, make_run
+from made_runs import find_in, make_arm, make_run
 
-from lossbench.report.measures import measure_arms
-from lossbench.report.records import write_csv
+from lossbench.report.cost_table import cost_table
+from lossbench.report.records_csv import write_csv
 from lossbench.report.stats.paired import effect_size, probability_better
 from lossbench.report.stats.summary import summarise
-from lossbench.report.tables import EMPTY, Table, for_terminal, markdown, more_table, verdict_table
+from lossbench.report.tables import EMPTY, Table, for_terminal, markdown
+from lossbench.report.verdict_table import verdict_table
 
 BASE = [0.801, 0.823, 0.84, 0.86, 0.88, 0.90, 0.81]
 GOOD = [0.831, 0.843, 0.88, 0.87, 0.92, 0.93, 0.85]
 
 
-def tables(folder: Path, **question: Any) -> tuple[Table, Table]:
-    found = ask(folder, **question)
-    measures, threshold = measure_arms(found)
-    return verdict_table(found, measures), more_table(found, measures, threshold)
+def tables(folder: Path, **spec: Any) -> tuple[Table, Table]:
+    findings = find_in(folder, **spec)
+    return verdict_table(findings), cost_table(findings)
 
 
 def cells(table: Table, label: str) -> dict[str, str]:

@@ -8,8 +8,8 @@ from lossbench.atlas.catalog import Entry
 from lossbench.atlas.measure import Measured, calls, measure
 from lossbench.atlas.page import LEGEND, SHOWN, described
 from lossbench.atlas.publish import make_folder, standalone, write_text
+from lossbench.plots.page import PageFigure
 from lossbench.plots.theme import to_svg
-from lossbench.report.figures import Picture
 
 FOLDER = "img/losses"
 HEAD = """# Losses
@@ -64,11 +64,11 @@ def write_docs(entries: Sequence[Entry], folder: Path) -> Path:
     return folder / "losses.md"
 
 
-def _pictures(entries: Sequence[Entry], found: Mapping[str, Measured | str]) -> list[Picture]:
+def _pictures(entries: Sequence[Entry], found: Mapping[str, Measured | str]) -> list[PageFigure]:
     beside = found.get(gallery.BESIDE)
     other = None if isinstance(beside, str) else beside
     drawn = [
-        Picture(
+        PageFigure(
             name, f"{name} along its path", "", gallery.curve(name, each, None if name == gallery.BESIDE else other)
         )
         for name, each in found.items()
@@ -80,7 +80,7 @@ def _pictures(entries: Sequence[Entry], found: Mapping[str, Measured | str]) -> 
         if entry.name in gallery.FAMILY and not isinstance(call := calls(entry.make()), str)
     }
     return (
-        [*drawn, Picture("family", ", ".join(family), "", gallery.family(family))]
+        [*drawn, PageFigure("family", ", ".join(family), "", gallery.family(family))]
         if len(family) == len(gallery.FAMILY)
         else drawn
     )

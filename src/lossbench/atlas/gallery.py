@@ -9,7 +9,7 @@ from lossbench.atlas.finite import Call
 from lossbench.atlas.measure import CLASSES, Curve, Measured, Swept, along
 from lossbench.atlas.plots import REFERENCE, Line, Panel, draw_contour, draw_panels, style
 from lossbench.plots.key import Entry as KeyEntry
-from lossbench.report.figures import Picture
+from lossbench.plots.page import PageFigure
 
 FAMILY = ("cross_entropy", "dot_product", "inverse", "inverse_tuned")
 BESIDE = "cross_entropy"
@@ -85,7 +85,7 @@ def family(calls: Mapping[str, Call]) -> Figure:
     return draw_panels(panels, XLABEL["probability"], entries, ends=(1e-4, 1.0), log_x=True)
 
 
-def pictures(name: str, found: Measured, beside: Measured | None) -> list[Picture]:
+def pictures(name: str, found: Measured, beside: Measured | None) -> list[PageFigure]:
     """Draw all pictures of one loss.
 
     Args:
@@ -94,7 +94,7 @@ def pictures(name: str, found: Measured, beside: Measured | None) -> list[Pictur
         beside: cross-entropy.
     """
     stem = name.replace(":", ".")
-    drawn = [Picture(f"{stem}-curve", "Along its path", about_path(found), curve(name, found, beside))]
+    drawn = [PageFigure(f"{stem}-curve", "Along its path", about_path(found), curve(name, found, beside))]
     for each, swept in found.swept.items():
         left_out = f" Not defined for {', '.join(f'{value:g}' for value in swept.refused)}." if swept.refused else ""
         rising = [
@@ -104,15 +104,15 @@ def pictures(name: str, found: Measured, beside: Measured | None) -> list[Pictur
         ]
         rises = f" It rises again before the right answer for {each} = {', '.join(rising)}." if rising else ""
         caption = f"The other settings are at their defaults.{left_out}{rises}"
-        drawn.append(Picture(f"{stem}-{each}", f"Sensitivity to {each}", caption, setting(each, swept, found.path)))
+        drawn.append(PageFigure(f"{stem}-{each}", f"Sensitivity to {each}", caption, setting(each, swept, found.path)))
     if found.chance is not None:
         caption = "All logits are equal, as before the first step: how large the loss starts and how hard it pulls."
-        drawn.append(Picture(f"{stem}-chance", "At chance", caption, chance(found)))
+        drawn.append(PageFigure(f"{stem}-chance", "At chance", caption, chance(found)))
     if found.contour is not None:
         what = "logit" if found.path == "probability" else "cosine"
         figure = draw_contour(*found.contour, f"true class's {what}", f"another class's {what}")
         drawn.append(
-            Picture(f"{stem}-contour", "‖∂L/∂z‖ over two logits", f"Three classes; the third {what} is 0.", figure)
+            PageFigure(f"{stem}-contour", "‖∂L/∂z‖ over two logits", f"Three classes; the third {what} is 0.", figure)
         )
     return drawn
 

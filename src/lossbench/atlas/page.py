@@ -7,8 +7,7 @@ from lossbench.atlas import sentences
 from lossbench.atlas.catalog import Entry
 from lossbench.atlas.docstrings import as_html
 from lossbench.atlas.measure import Measured
-from lossbench.report.figures import Picture
-from lossbench.report.page import page_template, style_sheet
+from lossbench.plots.page import PageFigure, page_template, style_sheet
 
 SHOWN = ("When to use", "Pitfalls", "Reference")
 SUBTITLE = (
@@ -20,7 +19,7 @@ LEGEND = (
     "is the gradient of the true class's logit, and − means that it is pulled up. Finite to gap: the difference of two logits up to which "
     "loss and gradient are finite when the logits have this type. Cosine losses depend on how long the outputs are: here all logits are 1."
 )
-Drawn = tuple[Picture, str]  # and its SVG
+Drawn = tuple[PageFigure, str]  # and its SVG
 
 
 def render(
@@ -48,7 +47,7 @@ def render(
         table=[sentences.row(name, each) for name, each in inside.items()],
         columns=sentences.columns(inside),
         legend=LEGEND,
-        family=_shown(*family) if family else None,
+        family=family[0].for_page(family[1]) if family else None,
         made=made,
     )
 
@@ -71,9 +70,5 @@ def _loss(entry: Entry, found: Measured | str, drawn: Sequence[Drawn]) -> dict[s
         "formula": as_html(entry.words.formula),
         "sentences": described(found),
         "facts": facts,
-        "pictures": [_shown(*each) for each in drawn],
+        "pictures": [figure.for_page(svg) for figure, svg in drawn],
     }
-
-
-def _shown(picture: Picture, svg: str) -> dict[str, str]:
-    return {"name": picture.name, "title": picture.title, "caption": picture.caption, "svg": svg}

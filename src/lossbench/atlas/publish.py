@@ -10,8 +10,8 @@ from lossbench.atlas import gallery, sentences
 from lossbench.atlas.catalog import Entry
 from lossbench.atlas.measure import Measured, calls, measure
 from lossbench.atlas.page import Drawn, render
+from lossbench.plots.page import PageFigure
 from lossbench.plots.theme import FAINT, GRID, INK, QUIET, to_svg
-from lossbench.report.figures import Picture
 from lossbench.rundir.files import cannot_write, write_atomic
 
 # The colours of a picture outside a page; it brings its own paper, as the page around it may be of either kind.
@@ -90,10 +90,10 @@ def _family(entries: Mapping[str, Entry]) -> Drawn | None:
         "Powers of p: 1/p is ruled by the worst examples, −p hardly sees them; cross-entropy's pull stays below 1, and p^−0.2 follows it "
         "closely. Both axes are logarithmic."
     )
-    return _drawn(Picture("family", "Cross-entropy, dot product, inverse and tuned inverse", caption, figure))
+    return _drawn(PageFigure("family", "Cross-entropy, dot product, inverse and tuned inverse", caption, figure))
 
 
-def _drawn(picture: Picture) -> Drawn:
+def _drawn(picture: PageFigure) -> Drawn:
     return picture, to_svg(picture.figure, picture.name, picture.title)
 
 

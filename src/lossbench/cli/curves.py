@@ -21,7 +21,8 @@ def main(words: Sequence[str] | None = None) -> None:
         raise UserError(f"--out {given.out}: the ending must be .png, .svg or .pdf")
 
     from lossbench.plots.curves import PANELS, draw_curves, save_figure  # matplotlib takes a second to import
+    from lossbench.report.run_curves import read_run_curves
 
-    runs = [RunDirectory(path) for path in given.run_dirs]
-    save_figure(draw_curves(runs, tuple(given.metrics or PANELS)), given.out)
+    curves = read_run_curves(RunDirectory(path) for path in given.run_dirs)
+    save_figure(draw_curves(curves, given.metrics or PANELS), given.out)
     print(given.out)

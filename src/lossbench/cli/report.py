@@ -7,7 +7,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from lossbench.report.records import read_done
+from lossbench.report.comparable import read_done
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -15,10 +15,10 @@ def main(words: Sequence[str] | None = None) -> None:
     given = _parser().parse_args(words)
     records = read_done(given.folders)
 
-    from lossbench.report.comparison import Question  # matplotlib and scipy take a second to import
+    from lossbench.report.comparison import ComparisonSpec  # matplotlib and scipy take a second to import
     from lossbench.report.publish import publish_all
 
-    publish_all(records, Question(given.baseline, given.metric, given.margin), given.out)
+    publish_all(records, ComparisonSpec(given.baseline, given.metric, given.margin), given.out)
 
 
 def _parser() -> argparse.ArgumentParser:

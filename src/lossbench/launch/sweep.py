@@ -134,7 +134,7 @@ def _report(planned: Planned, progress: SweepProgress, question: Mapping[str, An
 
 
 def _publish(runs: Sequence[RunDirectory], question: Mapping[str, Any]) -> None:
-    from lossbench.report.comparison import Question  # matplotlib and scipy take a second to import
+    from lossbench.report.comparison import ComparisonSpec  # matplotlib and scipy take a second to import
     from lossbench.report.publish import publish_all
     from lossbench.report.records import read_record
 
@@ -145,4 +145,4 @@ def _publish(runs: Sequence[RunDirectory], question: Mapping[str, Any]) -> None:
         except UserError as error:  # one damaged file does not take the report of the others
             print(f"not in the report: {one_line(error)}")
     if any(record.result is not None for record in records):
-        publish_all(records, Question(**question))
+        publish_all(records, ComparisonSpec(**question))

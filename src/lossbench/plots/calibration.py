@@ -19,7 +19,8 @@ def draw_calibration(raw: Mapping[str, Interval], scaled: Mapping[str, Interval]
     """Draw each label's expected calibration error as trained and after temperature scaling.
 
     Args:
-        raw: label -> mean over the seeds and the ends of its 95 % interval, percentage points, 0..100; NaN draws nothing.
+        raw: label -> mean over the seeds and the ends of its 95 % interval, percentage points, 0..100; NaN draws
+            nothing.
         scaled: the same with one temperature fitted on the validation data.
 
     Returns:

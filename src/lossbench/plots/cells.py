@@ -36,7 +36,7 @@ def draw_bar(axes: Axes, ends: tuple[float, float], width: float) -> None:
 
 
 def draw_cells(axes: Axes, scores: np.ma.MaskedArray, ends: tuple[float, float], width: float) -> None:
-    """Draw the scores, (b, a), into axes width points wide; masked ones stay empty, and up to 8 x 8 show their number."""
+    """Draw the scores, (b, a), into axes width points wide; masked ones stay empty, up to 8 x 8 show numbers."""
     b, a = scores.shape
     edges = np.arange(a + 1) - 0.5, np.arange(b + 1) - 0.5
     axes.pcolormesh(*edges, scores, cmap=MAP, vmin=ends[0], vmax=ends[1], **SEAMLESS)

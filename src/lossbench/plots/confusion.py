@@ -25,8 +25,9 @@ SHADE = PowerNorm(0.5, 0, 100)  # the square root, so that a few percent beside 
 def draw_confusion(target: np.ndarray, predicted: np.ndarray, class_names: Sequence[str]) -> Figure:
     """Draw which classes are taken for which: a row holds what the examples of one true class were called, in percent.
 
-    Up to 25 classes the cells hold numbers; more classes make a heat map beside the 12 commonest confusions, up to 60 classes with names at
-    its sides. A row without examples is grey. Above 400 classes a point shows the largest of a block of cells.
+    Up to 25 classes the cells hold numbers; more classes make a heat map beside the 12 commonest confusions, up to 60
+    classes with names at its sides. A row without examples is grey. Above 400 classes a point shows the largest of a
+    block of cells.
 
     Args:
         target: (n,) integers 0..C-1, n >= 1, the true classes.

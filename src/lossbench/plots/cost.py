@@ -19,7 +19,8 @@ def draw_cost(rows: Mapping[str, Interval], *, unit: str) -> Figure:
 
     Args:
         rows: label -> mean and the ends of its interval, >= 0; NaN draws nothing.
-        unit: of the values: "s" or such as "seconds per epoch", which large values turn into min or h; others are kept, such as "GiB".
+        unit: of the values: "s" or such as "seconds per epoch", which large values turn into min or h; others are kept,
+            such as "GiB".
 
     Returns:
         The figure.

@@ -1,6 +1,6 @@
 """What every single run scored: one dot a seed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import isfinite
 
 import numpy as np
@@ -39,25 +39,15 @@ def draw_dots(
     Raises:
         ValueError: without a label, or on a baseline that is none of them.
     """
-    if not scores:
-        raise ValueError("scores must hold at least one label, got none")
-    if baseline is not None and baseline not in scores:
-        raise ValueError(f"baseline must be one of {', '.join(scores)}, got {baseline}")
+    _check(scores, baseline)
     check_intervals("means", means)
-    seeds = sorted({seed for runs in scores.values() for seed in runs})
-    heights = dict(
-        zip(seeds, np.linspace(-SPREAD, SPREAD, len(seeds)) if len(seeds) > 1 else np.zeros(len(seeds)), strict=True)
-    )
-    known = {label: {seed: score for seed, score in runs.items() if isfinite(score)} for label, runs in scores.items()}
+    seeds = sorted(set[int]().union(*scores.values()))
+    height = _heights(seeds)
+    known = {label: _finite(runs) for label, runs in scores.items()}
     reference = means.get(baseline, NOTHING)[0] if baseline is not None else np.nan
     figure, axes = draw_rows(
         list(scores),
-        ends=limits(
-            [
-                *(score for runs in known.values() for score in runs.values()),
-                *(x for mean in means.values() for x in mean),
-            ]
-        ),
+        ends=_ends(known, means),
         xlabel=unit if "(" in unit else f"score ({unit})",
         words=[[f"n = {len(runs)}" for runs in known.values()]],
         key=_key(seeds, isfinite(reference), baseline or ""),
@@ -65,10 +55,32 @@ def draw_dots(
     )
     for place, (label, runs) in enumerate(known.items()):
         _draw_mean(axes, place, means.get(label, NOTHING))
-        axes.plot(list(runs.values()), [place + heights[seed] for seed in runs], **DOT)
+        axes.plot(list(runs.values()), [place + height[seed] for seed in runs], **DOT)
     if isfinite(reference):
         axes.axvline(reference, color=QUIET, linewidth=1, linestyle=":", zorder=1)
     return figure
+
+
+def _check(scores: Mapping[str, Mapping[int, float]], baseline: str | None) -> None:
+    if not scores:
+        raise ValueError("scores must hold at least one label, got none")
+    if baseline is not None and baseline not in scores:
+        raise ValueError(f"baseline must be one of {', '.join(scores)}, got {baseline}")
+
+
+def _heights(seeds: Sequence[int]) -> dict[int, float]:
+    """Seed -> height within a row, from the top; the middle for a single seed."""
+    heights = np.linspace(-SPREAD, SPREAD, len(seeds)) if len(seeds) > 1 else np.zeros(len(seeds))
+    return dict(zip(seeds, heights.tolist(), strict=True))
+
+
+def _finite(runs: Mapping[int, float]) -> dict[int, float]:
+    return {seed: score for seed, score in runs.items() if isfinite(score)}
+
+
+def _ends(scores: Mapping[str, Mapping[int, float]], means: Mapping[str, Interval]) -> tuple[float, float]:
+    values = [score for runs in scores.values() for score in runs.values()]
+    return limits([*values, *(value for interval in means.values() for value in interval)])
 
 
 def _draw_mean(axes: Axes, place: int, interval: Interval) -> None:
@@ -81,16 +93,15 @@ def _draw_mean(axes: Axes, place: int, interval: Interval) -> None:
         axes.plot([mean, mean], [place - SPREAD - 0.06, place + SPREAD + 0.06], **MEAN)
 
 
-def _key(seeds: list[int], referenced: bool, baseline: str) -> list[Entry]:
-    said = ", ".join(map(str, seeds)) if len(seeds) <= NAMED else f"{seeds[0]} to {seeds[-1]}"
+def _key(seeds: Sequence[int], has_reference: bool, baseline: str) -> list[Entry]:
+    listed = ", ".join(map(str, seeds)) if len(seeds) <= NAMED else f"{seeds[0]} to {seeds[-1]}"
     which = ": seed " if len(seeds) == 1 else ": from the top, seeds "
     entries = [
-        Entry("one run", line=DOT, tail=which + said, alone=True),
+        Entry("one run", line=DOT, tail=which + listed, alone=True),
         Entry("mean", line={**MEAN, "linestyle": "none", "marker": "|", "markersize": 9, "markeredgewidth": 1.6}),
         Entry("95 % interval of the mean", box={"facecolor": colour(0), "alpha": 0.18, "linewidth": 0}),
     ]
-    return (
-        entries
-        + [Entry(baseline, line={"color": QUIET, "linewidth": 1, "linestyle": ":"}, tail=": mean", alone=True)]
-        * referenced
-    )
+    if has_reference:
+        line = {"color": QUIET, "linewidth": 1, "linestyle": ":"}
+        entries.append(Entry(baseline, line=line, tail=": mean", alone=True))
+    return entries

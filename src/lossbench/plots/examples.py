@@ -61,7 +61,8 @@ def draw_mistakes(
     """Draw the mistakes a model is surest of, the surest first.
 
     Args:
-        images: (m, H, W, 3) or (m, H, W, 1) uint8, m >= 0: examples in any order; the right ones among them are left out.
+        images: (m, H, W, 3) or (m, H, W, 1) uint8, m >= 0: examples in any order; the right ones among them are left
+            out.
         target: (m,) integers 0..C-1, the true classes.
         predicted: (m,) integers 0..C-1, what the model said.
         confidence: (m,) 0..1, the probability it gave to what it said.

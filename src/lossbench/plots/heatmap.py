@@ -102,9 +102,8 @@ def _stride(least: float) -> int:
 
 
 def _check(x: np.ndarray, y: np.ndarray, mean: np.ndarray, invalid: np.ndarray, best: tuple[int, int] | None) -> None:
-    for name, numbers in (("x", x), ("y", y)):
-        if numbers.ndim != 1 or len(numbers) == 0 or not (np.diff(numbers) > 0).all():
-            raise ValueError(f"{name} must be ascending numbers of shape (k,), k >= 1, got {numbers}")
+    _check_ascending("x", x)
+    _check_ascending("y", y)
     for name, cells in (("mean", mean), ("invalid", invalid)):
         if cells.shape != (len(y), len(x)):
             raise ValueError(f"{name} must have shape ({len(y)}, {len(x)}), got {cells.shape}")
@@ -112,3 +111,8 @@ def _check(x: np.ndarray, y: np.ndarray, mean: np.ndarray, invalid: np.ndarray, 
         raise ValueError(f"invalid must be bool, got {invalid.dtype}")
     if best is not None and not (0 <= best[0] < len(y) and 0 <= best[1] < len(x)):
         raise ValueError(f"best must be (row, column) within ({len(y)}, {len(x)}), got {best}")
+
+
+def _check_ascending(name: str, numbers: np.ndarray) -> None:
+    if numbers.ndim != 1 or len(numbers) == 0 or not (np.diff(numbers) > 0).all():
+        raise ValueError(f"{name} must be ascending numbers of shape (k,), k >= 1, got {numbers}")

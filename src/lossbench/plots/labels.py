@@ -1,4 +1,4 @@
-"""Words on pictures: any name drawn as it is written, cut to the room there is."""
+"""Text in figures: any name drawn as it is written, cut to the room there is."""
 
 import re
 from bisect import bisect_right
@@ -21,9 +21,9 @@ LONGEST = 400  # characters looked at: more never fit, and measuring them takes 
 def fit_text(text: str, width: float, size: float, rows: int = 1) -> str:
     r"""Break and shorten a text to the room it has, ready for matplotlib.
 
-    Breaks after spaces and after - _ / , as long as there are rows left; a row that is still too long loses its middle ("Staff…Terrier").
-    Characters that matplotlib's font.family lacks become "?", white space becomes one space, and "$" is escaped as "\$" because
-    matplotlib would typeset what stands between two of them.
+    Breaks after spaces and after - _ / , as long as there are rows left; a row that is still too long loses its middle
+    ("Staff…Terrier"). Characters that matplotlib's font.family lacks become "?", white space becomes one space, and "$"
+    is escaped as "\$" because matplotlib would typeset what stands between two of them.
 
     Args:
         text: any characters.
@@ -45,7 +45,7 @@ def fit_text(text: str, width: float, size: float, rows: int = 1) -> str:
 
 
 def tell_apart(class_names: Sequence[str]) -> list[str]:
-    """Put the class index before names that are empty or that the font cannot draw, so that "?? ??" says which class it is."""
+    """Put the class index before names that are empty or that the font cannot draw, as all of those look alike."""
     return [
         name if name.strip() and _drawable(name) == _one_line(name) else f"{k} {name}"
         for k, name in enumerate(class_names)

@@ -58,8 +58,6 @@ def style(k: int) -> dict[str, Any]:
 
 def check_arrays(name: str, label: str, arrays: Sequence[np.ndarray]) -> None:
     """Raise ValueError unless there are four arrays (t,) of the same t >= 1."""
-    shapes = {np.shape(array) for array in arrays}
-    if len(arrays) != 4 or len(shapes) != 1 or len(shape := shapes.pop()) != 1 or shape[0] == 0:
-        raise ValueError(
-            f"{name}[{label!r}] must hold four arrays of the same shape (t,), t >= 1, got {[np.shape(array) for array in arrays]}"
-        )
+    shapes = [np.shape(array) for array in arrays]
+    if len(shapes) != 4 or len({*shapes}) != 1 or len(shapes[0]) != 1 or shapes[0][0] == 0:
+        raise ValueError(f"{name}[{label!r}] must hold four arrays of the same shape (t,), t >= 1, got {shapes}")

@@ -11,7 +11,7 @@ from lossbench.plots.labels import DPI, INK, POINTS, TITLE_SIZE, fit_text
 
 Z95 = 1.96  # as in lossbench.metrics
 BINS = 15
-# As torch.linspace rounds them, from both ends: an example on an edge then falls into the bin it has in lossbench.metrics.
+# As torch.linspace rounds them, from both ends: an example on an edge falls into its bin of lossbench.metrics.
 EDGES = np.concatenate([np.arange(8) / BINS, 1 - np.arange(7, -1, -1) * (1 / BINS)])
 COLOURS = (
     "#0072B2",
@@ -74,10 +74,12 @@ def check_confidence(confidence: np.ndarray, n: int) -> None:
 def draw_reliability(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str) -> Figure:
     """Draw how often a model is right against how sure it is, with the confidences it gave below.
 
-    A line below the diagonal says too sure, above it not sure enough. Bars are 95 % Wilson intervals of each bin's accuracy.
+    A line below the diagonal says too sure, above it not sure enough. Bars are 95 % Wilson intervals of each bin's
+    accuracy.
 
     Args:
-        curves: name to confidence, (n,) 0..1, and correct, (n,) bool, with n >= 1; such as the raw and the scaled probabilities.
+        curves: name to confidence, (n,) 0..1, and correct, (n,) bool, with n >= 1; such as the raw and the scaled
+            probabilities.
         title: text above the diagram.
 
     Returns:

@@ -12,6 +12,7 @@ from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator
 from lossbench.plots.sheet import SMALL, text_width
 
 GAP = 7.0  # points between two tick labels
+LOG_STEPS = ((1, (1, 2, 5)), (1, (1, 3)), (1, (1,)), (2, (1,)), (3, (1,)), (6, (1,)))  # of the exponent, and digits
 Tick = tuple[float, str]
 
 
@@ -37,7 +38,7 @@ def limits(values: Iterable[float], *, share: float = 0.06, log: bool = False) -
 
 
 def spell(values: Sequence[float]) -> list[str]:
-    """Write numbers with the same number of decimals, as few as say them exactly; very large and very small ones each by itself."""
+    """Write numbers with the fewest decimals that are exact for all; very large and very small ones each by itself."""
     largest = max((abs(value) for value in values), default=0.0)
     exact = [d for d in range(7) if all(abs(round(value, d) - value) <= 1e-9 * largest for value in values)]
     if 0 < largest < 1e-3 or largest >= 1e6 or not exact:
@@ -65,33 +66,43 @@ def set_scale(
     Returns:
         Width in points of the widest tick label.
     """
-    chosen: list[Tick] = next(
-        (ticks for ticks in _offers(*ends, log) if len(ticks) > 1 and _fits(ticks, ends, room, which, log)), []
-    )
+    ticks = _ticks(which, ends, room, log)
+    scale: Literal["log", "linear"] = "log" if log else "linear"
     if which == "x":
-        axes.set(xscale="log" if log else "linear", xlim=ends)
+        axes.set(xscale=scale, xlim=ends)
     else:
-        axes.set(yscale="log" if log else "linear", ylim=ends)
+        axes.set(yscale=scale, ylim=ends)
     axis = axes.xaxis if which == "x" else axes.yaxis
-    axis.set_major_locator(FixedLocator([value for value, _ in chosen]))
-    axis.set_major_formatter(FixedFormatter([text for _, text in chosen]))
+    axis.set_major_locator(FixedLocator([value for value, _ in ticks]))
+    axis.set_major_formatter(FixedFormatter([text for _, text in ticks]))
     axes.minorticks_off()
-    return max((text_width(text, SMALL) for _, text in chosen), default=0.0)
+    return max((text_width(text, SMALL) for _, text in ticks), default=0.0)
+
+
+def _ticks(which: Literal["x", "y"], ends: tuple[float, float], room: float, log: bool) -> list[Tick]:
+    """The first offer of at least two ticks that do not touch."""
+    for ticks in _offers(*ends, log):
+        if len(ticks) > 1 and _fits(ticks, ends, room, which, log):
+            return ticks
+    return []
 
 
 def _offers(low: float, high: float, log: bool) -> Iterator[list[Tick]]:
     """Yield sets of ticks within the limits, those with most ticks first."""
     if log:
-        first, last = floor(log10(low)), ceil(log10(high))
-        for step, digits in ((1, (1, 2, 5)), (1, (1, 3)), (1, (1,)), (2, (1,)), (3, (1,)), (6, (1,))):
-            powers = [k for k in range(first, last + 1) if k % step == 0]
-            yield [
-                (value, spell_one(value)) for k in powers for d in digits if low <= (value := float(f"{d}e{k}")) <= high
-            ]
+        yield from _log_offers(low, high)
     for count in range(7, 0, -1):
         values = MaxNLocator(count, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
         inside = [0.0 if abs(value) < 1e-9 * (high - low) else float(value) for value in values if low <= value <= high]
         yield list(zip(inside, spell(inside), strict=True))
+
+
+def _log_offers(low: float, high: float) -> Iterator[list[Tick]]:
+    first, last = floor(log10(low)), ceil(log10(high))
+    for step, digits in LOG_STEPS:
+        powers = [k for k in range(first, last + 1) if k % step == 0]
+        values = [float(f"{digit}e{k}") for k in powers for digit in digits]
+        yield [(value, spell_one(value)) for value in values if low <= value <= high]
 
 
 def _fits(ticks: Sequence[Tick], ends: tuple[float, float], room: float, which: str, log: bool) -> bool:

@@ -1,4 +1,4 @@
-"""A sheet to draw a figure of a report on: everything at a place given in points (1/72 inch) from the top left corner."""
+"""A sheet to draw a figure on: places are in points (1/72 inch) from the top left corner."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -46,7 +46,7 @@ class Sheet:
     def write(
         self, x: float, top: float, text: str, *, size: float = SMALL, colour: str = INK, ha: str = "left"
     ) -> None:
-        """Write lines made by fit_text, one below the other; each its own text, as browsers with another font keep only then its middle."""
+        """Write lines made by fit_text below each other, each its own text, so that another font keeps its middle."""
         for k, line in enumerate(text.split("\n") if text else []):
             half = text_width(line, size) / 2 if ha == "center" else -ROOM
             inside = min(max(x, EDGE + half), WIDTH - EDGE - half)

@@ -42,7 +42,7 @@ def marker(k: int) -> str:
 
 
 def dashes(k: int) -> str | tuple[float, tuple[float, ...]]:
-    """Line style of the k-th series, k >= 0, for matplotlib; the first 18 pairs with the colour and with the marker differ."""
+    """Line style of the k-th series, k >= 0, for matplotlib; the first 18 pairs with colour and with marker differ."""
     return DASHES[(k + k // len(COLOURS)) % len(DASHES)]
 
 
@@ -55,8 +55,8 @@ def to_svg(figure: Figure, name: str, title: str) -> str:
         title: what a screen reader says in place of the picture.
 
     Returns:
-        The element, without reference to anything outside it, the same at every call. Its width and height are in CSS pixels; with
-        max-width: 100% and height: auto it shrinks to narrow pages.
+        The element, without reference to anything outside it, the same at every call. Its width and height are in CSS
+        pixels; with max-width: 100% and height: auto it shrinks to narrow pages.
     """
     root = ElementTree.fromstring(_render(figure, "svg", name, "none"))
     prefix = f"f{sha256(name.encode()).hexdigest()[:10]}-"

@@ -1,206 +1,175 @@
-"""The pictures of a report."""
+"""The figures of a report: each is one function here, in the order of the page.
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+A figure is a generator marked with `@figure(NAME)`. It yields nothing where it does not apply, else a drawing, or one
+for each subject.
+"""
+
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-import numpy as np
 from matplotlib.figure import Figure
 
-from lossbench.plots.bands import Band, draw_bands, draw_lines
+from lossbench.plots.bands import draw_bands, draw_lines
 from lossbench.plots.calibration import draw_calibration
 from lossbench.plots.cost import draw_cost
 from lossbench.plots.dots import draw_dots
-from lossbench.plots.forest import ForestRow, draw_forest
+from lossbench.plots.forest import draw_forest
 from lossbench.plots.heatmap import draw_heatmap
-from lossbench.report.arms import Arm
-from lossbench.report.comparison import Answer
-from lossbench.report.grids import Grid, find_grids
-from lossbench.report.measures import Measures
-from lossbench.report.records import Record
-from lossbench.report.sentences import score
-from lossbench.report.stats.summary import Summary
+from lossbench.plots.page import PageFigure
+from lossbench.report import figure_data as data
+from lossbench.report.findings import Findings
 
-MOST_ROWS = 40
 MOST_CURVES = 7
 
 
-class Picture(NamedTuple):
-    """A picture and what it shows.
+class Drawing(NamedTuple):
+    """What a figure function yields.
 
     Args:
-        name: of its files.
-        title: above it.
+        title: above the figure.
         caption: what to see, with n.
-        figure: the picture.
+        figure: the figure.
+        subject: what this one of several is about, part of its file's name.
     """
 
-    name: str
     title: str
     caption: str
     figure: Figure
+    subject: str = ""
 
 
-def draw_pictures(answer: Answer, measures: Mapping[str, Measures], missing: Sequence[Record]) -> list[Picture]:
-    """Draw all that the runs have something to say about."""
-    shown = answer.arms[:MOST_ROWS]
-    cut = f" The {MOST_ROWS} best of {len(answer.arms)} are shown." if len(answer.arms) > MOST_ROWS else ""
+FigureFunction = Callable[[Findings], Iterator[Drawing]]
+FIGURES: dict[str, FigureFunction] = {}
+
+
+def figure(name: str) -> Callable[[FigureFunction], FigureFunction]:
+    """Register a figure of the report under the name of its files."""
+
+    def register(draw: FigureFunction) -> FigureFunction:
+        if name in FIGURES:
+            raise ValueError(f"there are two figures called {name}")
+        FIGURES[name] = draw
+        return draw
+
+    return register
+
+
+def draw_figures(findings: Findings) -> list[PageFigure]:
+    """Draw all figures that apply."""
     return [
-        *_forest(answer, shown, cut),
-        *(_grid(answer, grid) for grid in find_grids(answer, missing)),
-        _dots(answer, shown, cut),
-        *_curves(answer, measures),
-        *_calibration(measures, shown, cut),
-        *_cost(measures, shown, cut),
+        PageFigure(f"{name}_{drawing.subject}" if drawing.subject else name, *drawing[:3])
+        for name, draw in FIGURES.items()
+        for drawing in draw(findings)
     ]
 
 
-def _forest(answer: Answer, shown: Sequence[Arm], cut: str) -> Iterator[Picture]:
-    unit, baseline = answer.unit, answer.baseline
-    compared = [(arm, answer.comparisons[arm.label]) for arm in shown if arm.label in answer.comparisons]
-    if baseline is None or not compared:
+@figure("forest")
+def paired_differences(findings: Findings) -> Iterator[Drawing]:
+    """The mean difference of every arm from the baseline; none without an arm that shares seeds with it."""
+    comparison, shown = findings.comparison, data.shown_arms(findings.comparison)
+    rows = data.forest_rows(comparison, shown.arms)
+    if comparison.baseline is None or not rows:
         return
-    rows = [
-        ForestRow(
-            arm.label,
-            unit.factor * found.mean,
-            unit.factor * found.low,
-            unit.factor * found.high,
-            found.verdict,
-            found.n,
-        )
-        for arm, found in compared
-    ]
-    margin = None if answer.margin is None else unit.factor * answer.margin
-    figure = draw_forest(rows, margin=margin, unit=unit.difference or answer.metric, baseline=baseline.label)
+    unit, baseline = comparison.unit, comparison.baseline.label
+    margin = None if comparison.margin is None else unit.factor * comparison.margin
     band = "" if margin is None else " The grey band is the margin below which a difference does not matter."
     interval = "its 95 % t interval, not corrected for the number of losses"
-    caption = f"Mean difference from {baseline.label} over common seeds with {interval}.{band}"
-    yield Picture("forest", f"Paired differences in {answer.metric}", caption + cut, figure)
+    caption = f"Mean difference from {baseline} over common seeds with {interval}.{band}{shown.cut}"
+    drawn = draw_forest(rows, margin=margin, unit=unit.difference or comparison.metric, baseline=baseline)
+    yield Drawing(f"Paired differences in {comparison.metric}", caption, drawn)
 
 
-def _dots(answer: Answer, shown: Sequence[Arm], cut: str) -> Picture:
-    factor = answer.unit.factor
-    scores = {arm.label: {seed: factor * value for seed, value in arm.scores(answer.metric).items()} for arm in shown}
-    means = {arm.label: _triple(answer.summaries[arm.label], factor) for arm in shown}
-    baseline = answer.baseline.label if answer.baseline in shown and answer.baseline else None
-    figure = draw_dots(scores, means=means, unit=_axis(answer), baseline=baseline)
+@figure("swept")
+def one_swept_number(findings: Findings) -> Iterator[Drawing]:
+    """The score of a loss against a number that was swept alone."""
+    comparison = findings.comparison
+    for grid in data.grids(findings, dimensions=1):
+        line = data.swept_line(grid, comparison)
+        level = data.baseline_level(grid, comparison)
+        drawn = draw_lines({grid.loss: line}, xlabel=grid.names[0], ylabel=data.axis_name(comparison), baseline=level)
+        caption = f"Mean over seeds with its 95 % t interval; {data.best_text(grid, comparison)}.{data.CONFIRM}"
+        yield Drawing(data.grid_title(grid, comparison), caption, drawn, grid.loss)
+
+
+@figure("heatmap")
+def two_swept_numbers(findings: Findings) -> Iterator[Drawing]:
+    """The score of a loss over two numbers that were swept together."""
+    comparison = findings.comparison
+    for grid in data.grids(findings, dimensions=2):
+        text, invalid = data.best_text(grid, comparison), int(grid.invalid.sum())
+        drawn = draw_heatmap(
+            grid.x,
+            grid.y,
+            grid.mean(comparison),
+            invalid=grid.invalid,
+            xlabel=grid.names[0],
+            ylabel=grid.names[1],
+            value=data.axis_name(comparison),
+            best=(grid.best[1], grid.best[0]),
+            best_text=text,
+        )
+        cells = f" In {invalid} cells the loss is not defined." if invalid else ""
+        yield Drawing(
+            data.grid_title(grid, comparison), f"Mean over seeds; {text}.{data.CONFIRM}{cells}", drawn, grid.loss
+        )
+
+
+@figure("seeds")
+def seed_by_seed(findings: Findings) -> Iterator[Drawing]:
+    """The score of every run."""
+    comparison, shown = findings.comparison, data.shown_arms(findings.comparison)
+    factor, baseline = comparison.unit.factor, comparison.baseline
+    drawn = draw_dots(
+        {arm.label: data.scaled_scores(arm, comparison) for arm in shown.arms},
+        means={arm.label: data.interval(comparison.summaries[arm.label], factor) for arm in shown.arms},
+        unit=data.axis_name(comparison),
+        baseline=baseline.label if baseline is not None and baseline in shown.arms else None,
+    )
     caption = (
         "Each dot is one seed, at the same height within every row; the line is the mean with its 95 % t interval."
-        + cut
     )
-    return Picture("seeds", "Seed by seed", caption, figure)
+    yield Drawing("Seed by seed", caption + shown.cut, drawn)
 
 
-def _curves(answer: Answer, measures: Mapping[str, Measures]) -> Iterator[Picture]:
-    factor = answer.unit.factor
-    bands = {
-        arm.label: found
-        for arm in answer.arms
-        if (found := measures[arm.label].band) is not None and len(found.steps) > 1
-    }
-    if not bands:
+@figure("curves")
+def learning_curves(findings: Findings) -> Iterator[Drawing]:
+    """The validation curves of the best arms; none where no run measured the metric twice."""
+    comparison = findings.comparison
+    curves = data.curves(findings)
+    if not curves:
         return
-    cut = f" The {MOST_CURVES} best of {len(bands)} are shown." if len(bands) > MOST_CURVES else ""
-    curves = {
-        label: Band(
-            found.steps,
-            factor * found.mean,
-            _possible(answer, factor * found.low),
-            _possible(answer, factor * found.high),
-            found.n,
-        )
-        for label, found in list(bands.items())[:MOST_CURVES]
-    }
-    unit = f" ({answer.unit.name})" if answer.unit.name else ""
-    figure = draw_bands(curves, ylabel=f"{answer.monitored}{unit}", title="")
-    yield Picture(
-        "curves",
-        "Learning curves",
-        f"Mean {answer.monitored} over seeds, bands are 95 % t intervals at each step.{cut}",
-        figure,
-    )
+    cut = f" The {MOST_CURVES} best of {len(curves)} are shown." if len(curves) > MOST_CURVES else ""
+    best = dict(list(curves.items())[:MOST_CURVES])
+    unit = f" ({comparison.unit.name})" if comparison.unit.name else ""
+    drawn = draw_bands(best, ylabel=f"{comparison.monitored}{unit}", title="")
+    caption = f"Mean {comparison.monitored} over seeds, bands are 95 % t intervals at each step.{cut}"
+    yield Drawing("Learning curves", caption, drawn)
 
 
-def _possible(answer: Answer, ends: np.ndarray) -> np.ndarray:
-    """A t interval of a few seeds may leave 0..100 %, which would squeeze the curves."""
-    return np.clip(ends, 0, 100) if answer.unit.name == "%" else ends
-
-
-def _calibration(measures: Mapping[str, Measures], shown: Sequence[Arm], cut: str) -> Iterator[Picture]:
-    found = {arm.label: measures[arm.label].calibration for arm in shown}
-    both = {label: sums for label, sums in found.items() if {"test/ece", "test/ece_scaled"} <= set(sums)}
+@figure("calibration")
+def calibration(findings: Findings) -> Iterator[Drawing]:
+    """The calibration error before and after temperature scaling; none where no run measured both."""
+    shown = data.shown_arms(findings.comparison)
+    raw, scaled = (data.calibration(findings, shown.arms, name) for name in ("test/ece", "test/ece_scaled"))
+    both = [label for label in raw if label in scaled]
     if both:
-        raw = {label: _triple(sums["test/ece"], 100) for label, sums in both.items()}
-        scaled = {label: _triple(sums["test/ece_scaled"], 100) for label, sums in both.items()}
+        drawn = draw_calibration({label: raw[label] for label in both}, {label: scaled[label] for label in both})
         caption = (
-            "Expected calibration error on the test set (15 bins), raw and after temperature scaling fitted on validation data: mean over "
-            "seeds with its 95 % t interval. Outputs of the cosine losses are no logits, so their raw value means nothing."
+            "Expected calibration error on the test set (15 bins), raw and after temperature scaling "
+            "fitted on validation data: mean over seeds with its 95 % t interval. "
+            "Outputs of the cosine losses are no logits, so their raw value means nothing."
         )
-        yield Picture("calibration", "Calibration", caption + cut, draw_calibration(raw, scaled))
+        yield Drawing("Calibration", caption + shown.cut, drawn)
 
 
-def _cost(measures: Mapping[str, Measures], shown: Sequence[Arm], cut: str) -> Iterator[Picture]:
-    seconds = {arm.label: _triple(found, 1) for arm in shown if (found := measures[arm.label].seconds) is not None}
+@figure("cost")
+def cost(findings: Findings) -> Iterator[Drawing]:
+    """The wall-clock time of a run; none where no run's time is known."""
+    shown = data.shown_arms(findings.comparison)
+    seconds = data.seconds(findings, shown.arms)
     if seconds:
-        caption = "Wall-clock time of a run (in proportion to its steps, if it was interrupted): mean over seeds with its 95 % t interval."
-        yield Picture("cost", "Cost", caption + cut, draw_cost(seconds, unit="s"))
-
-
-def _grid(answer: Answer, grid: Grid) -> Picture:
-    best = grid.arms[grid.best]
-    names = [key.removeprefix("loss.") for key in grid.keys]
-    fixed = "".join(f" at {key}={value}" for key, value in grid.fixed.items())
-    said = ", ".join(f"{name} {best.params[key]:.4g}" for name, key in zip(names, grid.keys, strict=True))
-    text = f"best: {said}: {_with_interval(answer, best)}"
-    title = f"{grid.loss}: {answer.metric} over {' and '.join(names)}{fixed}"
-    warning = " The best of many cells looks better than it is: confirm it with new seeds."
-    if len(grid.keys) == 1:
-        low, high, mean = (
-            np.array(
-                [_triple(answer.summaries[grid.arms[i, 0].label], answer.unit.factor)[k] for i, _ in sorted(grid.arms)]
-            )
-            for k in (1, 2, 0)
+        caption = (
+            "Wall-clock time of a run (in proportion to its steps, if it was interrupted): "
+            "mean over seeds with its 95 % t interval."
         )
-        x = grid.x[[i for i, _ in sorted(grid.arms)]]
-        baseline = _line(answer, grid)
-        figure = draw_lines({grid.loss: (x, mean, low, high)}, xlabel=names[0], ylabel=_axis(answer), baseline=baseline)
-        return Picture(
-            f"swept_{grid.loss}", title, f"Mean over seeds with its 95 % t interval; {text}.{warning}", figure
-        )
-    invalid = int(grid.invalid.sum())
-    figure = draw_heatmap(
-        grid.x,
-        grid.y,
-        grid.mean(answer),
-        invalid=grid.invalid,
-        xlabel=names[0],
-        ylabel=names[1],
-        value=_axis(answer),
-        best=(grid.best[1], grid.best[0]),
-        best_text=text,
-    )
-    cells = f" In {invalid} cells the loss is not defined." if invalid else ""
-    return Picture(f"heatmap_{grid.loss}", title, f"Mean over seeds; {text}.{warning}{cells}", figure)
-
-
-def _line(answer: Answer, grid: Grid) -> tuple[str, float] | None:
-    baseline = answer.baseline
-    if baseline is None or baseline in grid.arms.values():
-        return None
-    return baseline.label, answer.unit.factor * answer.summaries[baseline.label].mean
-
-
-def _with_interval(answer: Answer, arm: Arm) -> str:
-    summary, unit = answer.summaries[arm.label], answer.unit
-    if math.isnan(summary.low):
-        return f"{score(summary.mean, unit)} (n = 1 seed)"
-    return f"{score(summary.mean, unit)} (95 % interval {score(summary.low, unit)} to {score(summary.high, unit)}, n = {summary.n} seeds)"
-
-
-def _axis(answer: Answer) -> str:
-    return f"{answer.metric} ({answer.unit.name})" if answer.unit.name else answer.metric
-
-
-def _triple(summary: Summary, factor: float) -> tuple[float, float, float]:
-    return factor * summary.mean, factor * summary.low, factor * summary.high
+        yield Drawing("Cost", caption + shown.cut, draw_cost(seconds, unit="s"))

@@ -1,22 +1,33 @@
-"""How often a comparison has been looked at: testing again after adding seeds inflates false positives, so looks are counted."""
+"""The journal of looks at comparisons.
+
+Testing again after adding seeds inflates false positives, so every look is recorded.
+"""
 
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple, cast
 
 from lossbench.errors import UserError
 from lossbench.report.stats.sequential import reachable
 from lossbench.rundir.files import read_json, write_json
 
-DECIDED = ("better", "worse")
+ADVICE = "move it away, and every comparison counts as new"
+
+
+class Decision(NamedTuple):
+    """The first look that found a comparison better or worse, with so many seeds."""
+
+    verdict: Literal["better", "worse"]
+    n: int
+    look: int
 
 
 class Looks:
     """The looks at the comparisons of one study, in <study>/looks.json.
 
-    A look is a set of seeds for which a comparison was reported; the same set again is the same look. Sets too small to decide anything
-    are not counted. What a look has found better or worse stays found: its share of the 6 % is spent.
+    A look is a set of seeds for which a comparison was reported; the same set again is the same look. Sets too small to
+    decide anything are not counted. What a look has found better or worse stays found: its share of the 6 % is spent.
 
     Args:
         folder: the study's folder.
@@ -27,69 +38,82 @@ class Looks:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "looks.json"
-        advice = "move it away, and every comparison counts as new"
-        try:
-            found = read_json(self.path) if self.path.exists() else {}
-        except UserError as error:
-            raise UserError(
-                f"{self.path} is damaged ({error.__cause__ or 'expected a JSON object'}); {advice}"
-            ) from error
-        self.seen: dict[str, list[list[int]]] = found.pop("looks", {})
-        self.decided: dict[str, list[Any]] = found.pop("decided", {})
-        if found or not (_are_all(self.seen, _is_history) and _are_all(self.decided, _is_decision)):
-            raise UserError(f"{self.path} is damaged: expected looks, lists of seeds, and what was decided; {advice}")
-        self._before = self._now()
+        content = self._read() if self.path.exists() else {}
+        seen, decided = content.pop("looks", {}), content.pop("decided", {})
+        if content or not (_are_all(seen, _is_list_of_looks) and _are_all(decided, _is_decision)):
+            raise UserError(f"{self.path} is damaged: expected looks, lists of seeds, and what was decided; {ADVICE}")
+        self.seen: dict[str, list[list[int]]] = seen
+        self.decided = {name: Decision(*decision) for name, decision in decided.items()}
+        self._saved = self._as_text()
 
     def count(self, name: str, seeds: Sequence[int], comparisons: int) -> int:
-        """Say which look this is, 1 the first, and remember it if it can decide anything among so many comparisons."""
-        now, history = sorted(seeds), self.seen.get(name, [])
-        look = history.index(now) + 1 if now in history else len(history) + 1
-        if now not in history and reachable(len(now), comparisons, look):
-            self.seen[name] = [*history, now]
-        return look
+        """Number this look, 1 the first, and add it if so many seeds can decide anything among so many comparisons."""
+        look, earlier = sorted(seeds), self.seen.get(name, [])
+        if look in earlier:
+            return earlier.index(look) + 1
+        number = len(earlier) + 1
+        if reachable(len(look), comparisons, number):
+            self.seen[name] = [*earlier, look]
+        return number
 
-    def decide(self, name: str, word: str, n: int, look: int) -> None:
-        """Remember the first look that found a comparison better or worse; the same look again counts as it is now."""
-        if self.decided.get(name, [None, n, look])[2] == look:
-            self.decided.pop(name, None)
-            if word in DECIDED:
-                self.decided[name] = [word, n, look]
+    def decide(self, name: str, verdict: str, n: int, look: int) -> None:
+        """Keep the first look that found a comparison better or worse; the same look again replaces what it found."""
+        earlier = self.decided.get(name)
+        if earlier is not None and earlier.look != look:
+            return
+        self.decided.pop(name, None)
+        if verdict == "better" or verdict == "worse":
+            self.decided[name] = Decision(verdict, n, look)
 
     def save(self) -> str | None:
-        """Write looks.json if it says anything new; give the reason where that fails, for then later looks will not be counted."""
-        if self._now() == self._before:
+        """Write looks.json if anything is new.
+
+        Returns:
+            Why that failed, if so: later looks are then not corrected for this one.
+        """
+        if self._as_text() == self._saved:
             return None
+        looks = {"looks": dict(sorted(self.seen.items())), "decided": dict(sorted(self.decided.items()))}
         try:
-            write_json(
-                self.path, {"looks": dict(sorted(self.seen.items())), "decided": dict(sorted(self.decided.items()))}
-            )
+            write_json(self.path, looks)
         except UserError as error:
             return str(error)
         return None
 
-    def _now(self) -> str:
+    def _read(self) -> dict[str, Any]:
+        try:
+            return read_json(self.path)
+        except UserError as error:
+            reason = error.__cause__ or "expected a JSON object"
+            raise UserError(f"{self.path} is damaged ({reason}); {ADVICE}") from error
+
+    def _as_text(self) -> str:
         return json.dumps([self.seen, self.decided], sort_keys=True)
 
 
-def _is_history(value: Any) -> bool:
-    return isinstance(value, list) and all(
-        isinstance(seeds, list) and all(type(seed) is int for seed in seeds) for seeds in value
-    )
+def name_of(metric: str, baseline: str, arm: str) -> str:
+    """The key of a comparison in looks.json: the metric, and the hashes of both identities."""
+    return f"{metric} {baseline[:16]} {arm[:16]}"
+
+
+def _are_all(values: Any, is_right: Callable[[Any], bool]) -> bool:
+    return isinstance(values, dict) and all(map(is_right, cast(dict[str, Any], values).values()))
+
+
+def _is_list_of_looks(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_look, cast(list[Any], value)))
+
+
+def _is_look(value: Any) -> bool:
+    return isinstance(value, list) and _are_whole(cast(list[Any], value))
 
 
 def _is_decision(value: Any) -> bool:
-    return (
-        isinstance(value, list)
-        and len(value) == 3
-        and value[0] in DECIDED
-        and all(type(number) is int for number in value[1:])
-    )
+    if not isinstance(value, list):
+        return False
+    decision = cast(list[Any], value)
+    return len(decision) == 3 and decision[0] in ("better", "worse") and _are_whole(decision[1:])
 
 
-def _are_all(found: Any, right: Callable[[Any], bool]) -> bool:
-    return isinstance(found, dict) and all(map(right, found.values()))
-
-
-def name_of(metric: str, baseline: str, arm: str) -> str:
-    """What looks.json calls a comparison: the metric, and the hashes of both identities."""
-    return f"{metric} {baseline[:16]} {arm[:16]}"
+def _are_whole(numbers: Sequence[Any]) -> bool:
+    return all(type(number) is int for number in numbers)

@@ -1,28 +1,25 @@
-"""What else is said about an arm: calibration, cost, convergence, and how much the choice of test examples matters."""
+"""Measures of an arm beside its scores: calibration, cost, convergence, uncertainty from the test examples."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from zipfile import BadZipFile
 
 import numpy as np
 
-from lossbench.errors import UserError
 from lossbench.plots.bands import Band
 from lossbench.report.arms import Arm
-from lossbench.report.comparison import Answer
-from lossbench.report.histories import Convergence, History, band, convergence, histories
-from lossbench.report.records import Record
+from lossbench.report.comparison import Comparison
 from lossbench.report.stats.summary import Summary, summarise
+from lossbench.report.test_set_width import difference_half_width, mean_half_width
+from lossbench.report.validation_curves import Convergence, ValidationCurve, convergence, mean_curve, read_curves
 
 FRACTION = 0.95  # of the baseline's last validation score (of its gain, for losses): what counts as reached
 CALIBRATION = ("test/ece", "test/ece_scaled", "test/nll", "test/nll_scaled")
-Z95 = 1.96  # as in lossbench.metrics
-DAMAGED = (OSError, ValueError, KeyError, BadZipFile, EOFError, RuntimeError)  # what a broken .npz raises
+PAIRED_BY_EXAMPLE = ("test/accuracy", "test/error_rate")
 
 
 @dataclass(frozen=True)
 class Measures:
-    """What else is known about one arm; a metric that its runs lack is missing.
+    """Measures of one arm; a metric that its runs lack is missing.
 
     Args:
         calibration: metric -> summary: ece and nll, raw and after temperature scaling fitted on validation data.
@@ -30,7 +27,8 @@ class Measures:
         memory: peak memory of the process, MB.
         band: learning curve of the monitored metric.
         convergence: how fast its runs reach FRACTION of the baseline's score.
-        run_half_width: half-width of the 95 % interval of a run's score from its test examples, mean over runs, stored unit.
+        run_half_width: half-width of the 95 % interval of a run's score from its test examples, mean over runs, stored
+            unit.
         difference_half_width: the same of the mean difference from the baseline; None without saved predictions.
     """
 
@@ -43,84 +41,52 @@ class Measures:
     difference_half_width: float | None
 
 
-def measure_arms(answer: Answer) -> tuple[dict[str, Measures], float | None]:
+def measure_arms(comparison: Comparison) -> tuple[dict[str, Measures], float | None]:
     """Measure all arms.
 
     Returns:
-        label -> measures, and the validation score whose reaching is timed (None without a baseline or histories).
+        label -> measures, and the validation score whose reaching is timed (None without a baseline or its curves).
     """
-    found = {arm.label: histories(arm, answer.monitored) for arm in answer.arms}
-    threshold = _threshold(answer, found)
-    return {arm.label: _measure(arm, answer, found[arm.label], threshold) for arm in answer.arms}, threshold
+    curves = {arm.label: read_curves(arm, comparison.monitored) for arm in comparison.arms}
+    threshold = None
+    if comparison.baseline is not None:
+        threshold = _threshold(curves[comparison.baseline.label], comparison.unit.higher_is_better)
+    return {arm.label: _measure(arm, comparison, curves[arm.label], threshold) for arm in comparison.arms}, threshold
 
 
-def _measure(arm: Arm, answer: Answer, found: Sequence[History], threshold: float | None) -> Measures:
+def _measure(arm: Arm, comparison: Comparison, curves: Sequence[ValidationCurve], threshold: float | None) -> Measures:
     runs = list(arm.runs.values())
+    values = {name: arm.values(name) for name in CALIBRATION}
     return Measures(
-        calibration={name: summarise(arm.values(name)) for name in CALIBRATION if len(arm.values(name))},
-        seconds=_summary([run.seconds for run in runs]),
-        memory=_summary([(run.result or {}).get("peak_memory_mb") for run in runs]),
-        band=band(found),
-        convergence=None if threshold is None else convergence(found, threshold, answer.unit.higher_is_better),
-        run_half_width=_mean_half_width(runs, answer.metric),
-        difference_half_width=_difference_half_width(arm, answer),
+        calibration={name: summarise(found) for name, found in values.items() if len(found)},
+        seconds=_summary(run.seconds for run in runs),
+        memory=_summary(run.facts.get("peak_memory_mb") for run in runs),
+        band=mean_curve(curves),
+        convergence=None if threshold is None else convergence(curves, threshold, comparison.unit.higher_is_better),
+        run_half_width=mean_half_width(runs, comparison.metric),
+        difference_half_width=_difference_half_width(arm, comparison),
     )
 
 
-def _summary(values: Sequence[float | None]) -> Summary | None:
+def _summary(values: Iterable[float | None]) -> Summary | None:
     known = [value for value in values if value is not None]
     return summarise(np.array(known, dtype=float)) if known else None
 
 
-def _mean_half_width(runs: Sequence[Record], metric: str) -> float | None:
-    widths = [(run.result or {}).get("half_width_95", {}).get(metric) for run in runs]
-    known = [width for width in widths if width is not None]
-    return float(np.mean(known)) if known else None
-
-
-def _threshold(answer: Answer, found: Mapping[str, Sequence[History]]) -> float | None:
-    """FRACTION of the baseline's last score; of a metric that falls, the level at which FRACTION of the fall is done."""
-    runs = [history for history in found.get(answer.baseline.label, ()) if history.is_finite] if answer.baseline else []
-    if not runs:
+def _threshold(curves: Sequence[ValidationCurve], higher_is_better: bool) -> float | None:
+    """FRACTION of the baseline's last score; of a metric that falls, the level after FRACTION of the fall."""
+    finite = [curve.values for curve in curves if curve.is_finite]
+    if not finite:
         return None
-    last = float(np.mean([history.values[-1] for history in runs]))
-    if answer.unit.higher_is_better:
+    last = float(np.mean([values[-1] for values in finite]))
+    if higher_is_better:
         return FRACTION * last
-    first = float(np.mean([history.values[0] for history in runs]))
+    first = float(np.mean([values[0] for values in finite]))
     return first - FRACTION * (first - last)
 
 
-def _difference_half_width(arm: Arm, answer: Answer) -> float | None:
-    """How far the mean difference may lie from that on other test examples of the same kind, given these trained models."""
-    baseline, seeds = answer.baseline, answer.common.get(arm.label, ())
-    if baseline is None or not seeds or answer.metric not in ("test/accuracy", "test/error_rate"):
+def _difference_half_width(arm: Arm, comparison: Comparison) -> float | None:
+    baseline = comparison.baseline
+    if baseline is None or comparison.metric not in PAIRED_BY_EXAMPLE:
         return None
-    total: np.ndarray | None = None
-    ids: list[str] | None = None
-    for seed in seeds:
-        ours, theirs = _correct(arm.runs[seed]), _correct(baseline.runs[seed])
-        if ours is None or theirs is None:
-            return None
-        ids = ids or ours[1].tolist()
-        if not ours[1].tolist() == theirs[1].tolist() == ids:
-            return None
-        difference = ours[0].astype(float) - theirs[0]
-        total = difference if total is None else total + difference
-    assert total is not None
-    return float(Z95 * (total / len(seeds)).std(ddof=1) / np.sqrt(len(total))) if len(total) > 1 else None
-
-
-def _correct(run: Record) -> tuple[np.ndarray, np.ndarray] | None:
-    """Which test examples a run got right, and their ids; None where it saved no predictions.
-
-    Raises:
-        UserError: predictions.npz is damaged.
-    """
-    path = run.path / "predictions.npz"
-    if not path.exists():
-        return None
-    try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return arrays["test_outputs"].argmax(axis=1) == arrays["test_targets"], arrays["test_ids"]
-    except DAMAGED as error:
-        raise UserError(f"{path} cannot be read ({error}); delete it and the report goes without it") from error
+    return difference_half_width(arm, baseline, comparison.common.get(arm.label, ()))

@@ -1,37 +1,34 @@
 """From run directories to a report on disk and a verdict in the terminal."""
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 
-from lossbench.plots.theme import save
-from lossbench.report.arms import named, telling
-from lossbench.report.caveats import caveats
-from lossbench.report.comparison import Answer, Question, answer
-from lossbench.report.figures import Picture, draw_pictures
-from lossbench.report.measures import measure_arms
+from lossbench.report.caveats import find_caveats
+from lossbench.report.comparable import comparable_sets
+from lossbench.report.comparison import Comparison, ComparisonSpec
+from lossbench.report.cost_table import cost_table
+from lossbench.report.figures import draw_figures
+from lossbench.report.files import write_figures, write_table, write_text
+from lossbench.report.findings import find
 from lossbench.report.page import render
-from lossbench.report.records import SHOWN_HASH, Record, comparable_by, rows, write_csv
+from lossbench.report.records import SHOWN_HASH, Record
+from lossbench.report.records_csv import run_rows, write_csv
 from lossbench.report.sentences import headline
-from lossbench.report.tables import Table, for_terminal, markdown, more_table, verdict_table
-from lossbench.rundir.files import cannot_write, write_atomic
+from lossbench.report.tables import Table, for_terminal
+from lossbench.report.verdict_table import verdict_table
 
 IN_TERMINAL = ("loss", "verdict", "difference", "its 95 %", "p different", "p equivalent", "n seeds", "mean ±", "95 %")
 PRINTED = 40
-# What draw_pictures calls its files: in a folder of the user's nothing else is touched.
-DRAWN = re.compile(r"(forest|seeds|curves|calibration|cost|(swept|heatmap)_.+)\.(svg|pdf)")
-# What may differ between the arms of one comparison.
-COMPARED = ("loss", "head", "optimizer", "scheduler", "yardsticks")
 
 
-def publish(records: Sequence[Record], question: Question, folder: Path | None = None, about: str = "") -> Path:
+def publish(records: Sequence[Record], spec: ComparisonSpec, folder: Path | None = None, about: str = "") -> Path:
     """Write the report of some comparable runs and print its verdict.
 
     Args:
         records: runs with a result, at least one; the others are listed in the report.
-        question: what is asked of them.
-        folder: where the report goes; None is <study>/reports/<data>-<model>-<hash of what is asked>.
+        spec: the baseline, the metric and the margin.
+        folder: where the report goes; None is <study>/reports/<data>-<model>-<hash of the spec and the arms>.
         about: what tells these runs from others that were reported at the same time, e.g. "mlp max_epochs=30".
 
     Returns:
@@ -40,112 +37,52 @@ def publish(records: Sequence[Record], question: Question, folder: Path | None =
     Raises:
         UserError: the runs cannot be compared, or the report cannot be written.
     """
-    done, missing = (
-        [record for record in records if record.result is not None],
-        [record for record in records if record.result is None],
-    )
-    found = answer(done, question, missing)
-    measures, threshold = measure_arms(found)
-    tables = [verdict_table(found, measures), more_table(found, measures, threshold)]
+    findings = find(records, spec)
+    comparison, verdicts, costs = findings.comparison, verdict_table(findings), cost_table(findings)
     if about:
-        tables[0] = tables[0]._replace(title=f"{about}: {tables[0].title}")
-    warnings = caveats(found, measures, missing)
-    folder = folder or default_folder(found, question)
-    page = _write(folder, found, tables, draw_pictures(found, measures, missing), warnings, records, about)
-    print(_verdict(found, tables[0], warnings, page), flush=True)
+        verdicts = verdicts._replace(title=f"{about}: {verdicts.title}")
+    caveats = find_caveats(findings)
+    folder = folder or default_folder(comparison, spec)
+    figures = draw_figures(findings)
+    write_figures(folder, figures)
+    for table in (verdicts, costs):
+        write_table(folder, table)
+    write_csv(folder / "records.csv", *run_rows(records))
+    page = folder / "report.html"
+    write_text(page, render(findings, (verdicts, costs), figures, caveats, about))
+    print(_verdict(comparison, verdicts, caveats, page), flush=True)
     return page
 
 
-def publish_all(records: Sequence[Record], question: Question, folder: Path | None = None) -> None:
+def publish_all(records: Sequence[Record], spec: ComparisonSpec, folder: Path | None = None) -> None:
     """Write a report for each set of runs that can be compared with each other.
 
-    Losses are compared at the same model, augmentation and budget, and on the same data; what their settings and optimisers differ in
-    is part of the comparison.
+    Losses are compared at the same model, augmentation and budget, and on the same data; what their settings and
+    optimisers differ in is part of the comparison.
 
     Args:
         records: of any runs, at least one of them done.
-        question: what is asked of them.
+        spec: the baseline, the metric and the margin.
         folder: where the report goes; several get folders of their own inside.
     """
-    groups = by_question(records)
-    for k, (about, group) in enumerate(groups.items()):
-        publish(group, question, folder if folder is None or len(groups) == 1 else folder / str(k + 1), about)
+    groups = comparable_sets(records)
+    for k, (about, group) in enumerate(groups.items(), 1):
+        publish(group, spec, folder if folder is None or len(groups) == 1 else folder / str(k), about)
 
 
-def by_question(records: Sequence[Record]) -> dict[str, list[Record]]:
-    """Split runs into sets that can be compared; a run without a result goes with the others of its setting, else to every set.
-
-    Returns:
-        What a set has in common that others have not, e.g. "mlp max_epochs=30" ("" where there is one set) -> its runs.
-    """
-    done = [record for record in records if record.result is not None]
-    told = telling({str((record.result or {})["hash"]): record.params for record in done})
-    groups: dict[tuple[str, str], list[Record]] = {}
-    for record in done:
-        apart = {
-            key: value for key, value in told[(record.result or {})["hash"]].items() if not key.startswith(COMPARED)
-        }
-        groups.setdefault((str(sorted(comparable_by(record).items())), named(apart)), []).append(record)
-    missing = [record for record in records if record.result is None]
-    settings = {record.named[:2] for record in done}
-    found: dict[str, list[Record]] = {}
-    for (_, apart), group in groups.items():
-        elsewhere = settings - {record.named[:2] for record in group}
-        about = _new(apart if len(groups) > 1 else "", found)
-        found[about] = [*group, *(record for record in missing if record.named[:2] not in elsewhere)]
-    return found
+def default_folder(comparison: Comparison, spec: ComparisonSpec) -> Path:
+    """The folder of a report; the same arms and the same spec have the same one, however many seeds they get."""
+    run = next(iter(comparison.arms[0].runs.values()))
+    digests = sorted(arm.digest for arm in comparison.arms)
+    parts = [comparison.metric, spec.baseline, str(spec.margin), *digests]
+    digest = sha256("\n".join(parts).encode()).hexdigest()[:SHOWN_HASH]
+    return run.study / "reports" / f"{run.facts.get('data')}-{run.facts.get('model')}-{digest}"
 
 
-def _new(name: str, taken: Mapping[str, object]) -> str:
-    return name if name not in taken else f"{name} ({len(taken) + 1})".strip()
-
-
-def default_folder(found: Answer, question: Question) -> Path:
-    """The same arms and the same question have the same folder, however many seeds they get."""
-    run = next(iter(found.arms[0].runs.values()))
-    result: Mapping[str, object] = run.result or {}
-    asked = [found.metric, question.baseline, str(question.margin), *sorted(arm.digest for arm in found.arms)]
-    digest = sha256("\n".join(asked).encode()).hexdigest()[:SHOWN_HASH]
-    return run.path.resolve().parents[1] / "reports" / f"{result.get('data')}-{result.get('model')}-{digest}"
-
-
-def _write(
-    folder: Path,
-    found: Answer,
-    tables: Sequence[Table],
-    pictures: Sequence[Picture],
-    warnings: Sequence[str],
-    records: Sequence[Record],
-    about: str,
-) -> Path:
-    names = {picture.name for picture in pictures}
-    try:
-        (folder / "figures").mkdir(parents=True, exist_ok=True)
-        for path in (folder / "figures").iterdir():
-            if DRAWN.fullmatch(path.name) and path.stem not in names:  # of an earlier report of other runs
-                path.unlink()
-    except OSError as error:
-        raise cannot_write(folder, error) from error
-    for picture in pictures:
-        for kind in ("svg", "pdf"):
-            save(picture.figure, folder / "figures" / f"{picture.name}.{kind}")
-    for table in tables:
-        columns = list(dict.fromkeys(name for row in table.numbers for name in row))
-        write_csv(folder / f"{table.name}.csv", columns, table.numbers)
-        _write_text(folder / f"{table.name}.md", markdown(table))
-    write_csv(folder / "records.csv", *rows(records))
-    missing = [record for record in records if record.result is None]
-    _write_text(folder / "report.html", render(found, tables, pictures, warnings, missing, about))
-    return folder / "report.html"
-
-
-def _write_text(path: Path, text: str) -> None:
-    write_atomic(path, lambda file: file.write(text.encode(errors="replace")))
-
-
-def _verdict(found: Answer, table: Table, warnings: Sequence[str], page: Path) -> str:
+def _verdict(comparison: Comparison, table: Table, caveats: Sequence[str], page: Path) -> str:
     shown = table._replace(rows=table.rows[:PRINTED])
     more = f"\n... and {len(table.rows) - PRINTED} more in the report" if len(table.rows) > PRINTED else ""
-    notes = "".join(f"\n  - {warning}" for warning in warnings)
+    notes = "".join(f"\n  - {caveat}" for caveat in caveats)
     before = f"\n\nBefore you believe it:{notes}" if notes else ""
-    return f"\n{table.title}\n\n{for_terminal(shown, IN_TERMINAL)}{more}\n\n{headline(found)}{before}\n\nreport: {page}"
+    cells = for_terminal(shown, IN_TERMINAL)
+    return f"\n{table.title}\n\n{cells}{more}\n\n{headline(comparison)}{before}\n\nreport: {page}"

@@ -1,46 +1,42 @@
-"""One table of any set of run directories, from their result.json and status.json alone."""
+"""What one run directory holds, read from its result.json and status.json alone."""
 
-import csv
-import io
 import math
 import os
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 from lossbench.errors import UserError
-from lossbench.rundir.files import read_json, write_atomic
+from lossbench.rundir.files import read_json
 
-FACTS = (
-    "study",
-    "data",
-    "model",
-    "loss",
-    "hash",
-    "seed",
-    "status",
-    "reason",
-    "steps",
-    "epochs",
-    "seconds",
-    "peak_memory_mb",
-    "engine",
-    "device",
-)
-SHOWN_HASH = 8
+SHOWN_HASH = 8  # digits of an identity's hash in names
+REQUIRED = ("metrics", "params", "seed", "loss", "hash", "n", "fingerprint")
+
+
+class DirectoryName(NamedTuple):
+    """The parts of <data>-<model>-<loss>-<hash8>/seed<k>, which a run without a result has too.
+
+    Args:
+        setting: data, model and loss.
+        digest: the first digits of the identity's hash.
+        seed: None where the folder's name is no seed.
+    """
+
+    setting: str
+    digest: str
+    seed: int | None
 
 
 @dataclass(frozen=True)
 class Record:
-    """What one run directory says.
+    """The files of one run directory.
 
     Args:
         path: the directory.
-        status: what status.json holds; {} where there is none.
-        result: what result.json holds; None where the run is not done.
+        status: content of status.json; {} where there is none.
+        result: content of result.json; None where the run is not done.
     """
 
     path: Path
@@ -49,38 +45,54 @@ class Record:
 
     @property
     def state(self) -> str:
-        """The run's state; result.json decides what is done."""
+        """The run's state; "done" is decided by result.json."""
         if self.result is not None:
             return "done"
-        said = str(self.status.get("status", "planned"))
-        return "planned" if said == "done" else said  # its result was moved away: the same command runs it again
+        state = str(self.status.get("status", "planned"))
+        return "planned" if state == "done" else state  # its result was moved away: the same command runs it again
+
+    @cached_property
+    def facts(self) -> Mapping[str, Any]:
+        """The content of result.json; {} where the run is not done."""
+        return self.result or {}
 
     @cached_property
     def params(self) -> Mapping[str, Any]:
-        """The flat configuration; of runs without a result only invalid ones know theirs."""
+        """The flat configuration; of runs without a result only the invalid ones have one."""
         return (self.result or self.status).get("params", {})
 
     @property
-    def named(self) -> tuple[str, str, int | None]:
-        """What the directory's name says, also of a run without a result: data, model and loss; the start of the hash; the seed."""
+    def metrics(self) -> Mapping[str, float | None]:
+        """Metric -> value, e.g. test/accuracy; {} where the run is not done."""
+        return self.facts.get("metrics", {})
+
+    @property
+    def n(self) -> Mapping[str, int]:
+        """Split -> number of examples; {} where the run is not done."""
+        return self.facts.get("n", {})
+
+    @property
+    def name(self) -> DirectoryName:
+        """The parts of the directory's name."""
         folder, seed = self.path.resolve().parts[-2:]
-        what, _, digest = folder.rpartition("-")
-        return what, digest, int(seed[4:]) if seed.startswith("seed") and seed[4:].isdigit() else None
+        setting, _, digest = folder.rpartition("-")
+        number = seed.removeprefix("seed")
+        return DirectoryName(setting, digest, int(number) if number != seed and number.isdigit() else None)
+
+    @property
+    def study(self) -> Path:
+        """The folder of the study."""
+        return self.path.resolve().parents[1]
 
     @property
     def seconds(self) -> float | None:
-        """Wall-clock time of the whole run, s: of one that was interrupted, its last start's in proportion to the steps that this made."""
-        result = self.result or {}
-        seconds, resumed_at = result.get("seconds"), result.get("resumed_at") or 0
+        """Wall-clock time of the run, s; of an interrupted one, that of its last start scaled to all steps."""
+        seconds, resumed_at = self.facts.get("seconds"), self.facts.get("resumed_at") or 0
         if seconds is None or not resumed_at:
             return seconds
-        made = result["steps"] - resumed_at
-        return seconds * result["steps"] / made if made > 0 else None
-
-    @property
-    def metrics(self) -> Mapping[str, float]:
-        """Metric -> value, e.g. test/accuracy; {} where the run is not done."""
-        return self.result["metrics"] if self.result is not None else {}
+        steps = self.facts["steps"]
+        made = steps - resumed_at
+        return seconds * steps / made if made > 0 else None
 
 
 def find_runs(folders: Iterable[Path]) -> list[Path]:
@@ -100,122 +112,50 @@ def find_runs(folders: Iterable[Path]) -> list[Path]:
     return list(found)
 
 
-def read_done(folders: Sequence[Path]) -> list[Record]:
-    """Read all runs below some folders, for a comparison of those that are done.
-
-    Raises:
-        UserError: none is done, a file is damaged, or the runs cannot be compared with each other.
-    """
-    records = [read_record(path) for path in find_runs(folders)]
-    done = [record for record in records if record.result is not None]
-    if not done:
-        states = ", ".join(sorted({record.state for record in records}))
-        raise UserError(
-            f"none of the {len(records)} runs in {', '.join(map(str, folders))} is done ({states}); run them first"
-        )
-    require_comparable(done)
-    return records
-
-
 def read_record(path: Path) -> Record:
-    """Read what a run directory says.
+    """Read status.json and result.json of a run directory.
 
     Raises:
-        UserError: a file in it is damaged.
+        UserError: one of them is damaged.
     """
     status, result = path / "status.json", path / "result.json"
-    said = read_json(status) if status.exists() else {}
-    if not result.exists():
-        return Record(path, said, None)
-    whole = read_json(result)
-    if missing := [
-        key for key in ("metrics", "params", "seed", "loss", "hash", "n", "fingerprint") if key not in whole
-    ]:
-        raise UserError(f"{result} lacks {', '.join(missing)}; move it away and start the run again")
-    if not (isinstance(whole["metrics"], dict) and all(map(_is_measured, whole["metrics"].values()))):
-        raise UserError(
-            f"{result} is damaged: expected finite numbers as metrics; move it away and start the run again"
-        )
-    return Record(path, said, whole)
+    return Record(path, read_json(status) if status.exists() else {}, _read_result(result) if result.exists() else None)
 
 
-def require_comparable(records: Sequence[Record]) -> None:
-    """Refuse to compare runs that were not measured on the same examples in the same way.
-
-    Raises:
-        UserError: says in what the first two kinds differ, and names a run of each.
-    """
-    kinds: dict[str, dict[str, Record]] = {}
-    for record in records:
-        for what, value in comparable_by(record).items():
-            kinds.setdefault(what, {}).setdefault(value, record)
-    for what, seen in kinds.items():
-        if len(seen) > 1:
-            (ours, one), (theirs, other) = list(seen.items())[:2]
-            raise UserError(
-                f"these runs cannot be compared, their {what} differ: {ours} in {one.path}, {theirs} in {other.path}"
-            )
+def split_done(records: Iterable[Record]) -> tuple[list[Record], list[Record]]:
+    """Split runs into those with a result and those without."""
+    records = list(records)
+    done = [record for record in records if record.result is not None]
+    return done, [record for record in records if record.result is None]
 
 
-def comparable_by(record: Record) -> dict[str, str]:
-    """What must be the same in all runs of a comparison."""
-    assert record.result is not None
-    result, params = record.result, record.params
-    n = result["n"]
-    return {
-        "data sets": str(result.get("data")),
-        "data fingerprints (examples and splits)": str(result["fingerprint"])[:16],
-        "numbers of examples": f"val {n.get('val')}, test {n.get('test')}",
-        "tested weights (evaluate)": str(params.get("evaluate")),
-        "classes": str(len(result.get("classes", ()))),
-    }
+def _read_result(path: Path) -> dict[str, Any]:
+    result = read_json(path)
+    if missing := [key for key in REQUIRED if key not in result]:
+        raise UserError(f"{path} lacks {', '.join(missing)}; move it away and start the run again")
+    if not _are_measured(result["metrics"]):
+        raise UserError(f"{path} is damaged: expected finite numbers as metrics; move it away and start the run again")
+    return result
 
 
-def rows(records: Iterable[Record]) -> tuple[list[str], list[dict[str, Any]]]:
-    """One row a run: facts, metrics as they are named, settings as params.NAME.
-
-    Returns:
-        The columns, and the rows as column -> value; what a run does not have is missing.
-    """
-    made, columns = [], dict.fromkeys(("path", *FACTS))
-    for record in records:
-        facts = {**{name: record.status.get(name) for name in FACTS}, **(record.result or {}), "status": record.state}
-        row = {"path": str(record.path), **{name: facts.get(name) for name in FACTS}, **record.metrics}
-        row |= {f"params.{name}": value for name, value in record.params.items()}
-        columns |= dict.fromkeys(row)
-        made.append(row)
-    return list(columns), made
+def _are_measured(metrics: object) -> bool:
+    if not isinstance(metrics, dict):
+        return False
+    return all(map(_is_measured, cast(dict[str, object], metrics).values()))
 
 
-def write_csv(path: Path, columns: Sequence[str], table: Iterable[Mapping[str, Any]]) -> None:
-    """Write a table as CSV, whole or not at all."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(table)
-    write_atomic(path, lambda file: file.write(text.getvalue().encode(errors="replace")))
-
-
-def by_seed(records: Iterable[Record]) -> dict[str, dict[int, Record]]:
-    """Group done runs: hash -> seed -> run. Of two copies of one run the first counts."""
-    groups: dict[str, dict[int, Record]] = defaultdict(dict)
-    for record in records:
-        if record.result is not None:
-            groups[record.result["hash"]].setdefault(record.result["seed"], record)
-    return dict(groups)
-
-
-def _is_measured(value: Any) -> bool:
+def _is_measured(value: object) -> bool:
     return value is None or (isinstance(value, int | float) and math.isfinite(value))
 
 
 def _below(folder: Path) -> Iterator[Path]:
     try:
-        names = {entry.name: entry.is_dir() for entry in os.scandir(folder)}
+        is_folder = {entry.name: entry.is_dir() for entry in os.scandir(folder)}
     except OSError as error:
         raise UserError(f"{folder} cannot be read: {error.strerror or error}; name folders that can") from error
-    if "status.json" in names or "result.json" in names:
+    if "status.json" in is_folder or "result.json" in is_folder:
         yield folder
         return
-    for name in sorted(name for name, is_folder in names.items() if is_folder and not name.startswith(".")):
-        yield from _below(folder / name)
+    for name in sorted(is_folder):
+        if is_folder[name] and not name.startswith("."):
+            yield from _below(folder / name)

@@ -1,7 +1,6 @@
 """Where the runs of some folders stand."""
 
 import socket
-from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +10,7 @@ from lossbench.report.records import Record, read_record
 from lossbench.rundir.lock import is_alive, read_owner
 
 ORDER = ("done", "running", "planned", "preempted", "cancelled", "invalid", "failed")
+NOT_LISTED = ("done", "planned")
 
 
 def survey(paths: Iterable[Path], most: int) -> str:
@@ -23,27 +23,35 @@ def survey(paths: Iterable[Path], most: int) -> str:
     Returns:
         Lines for the terminal.
     """
-    records, damaged = [], []
+    by_state: dict[str, list[Record]] = {}
+    damaged: list[str] = []
     for path in paths:
         try:
-            records.append(read_record(path))
+            record = read_record(path)
         except UserError as error:
-            damaged.append(str(error))
-    states = {record.path: _state(record) for record in records}
-    counts = Counter(states.values())
-    known = [*ORDER, *(state for state in counts if state not in ORDER)]
-    total = ", ".join(f"{counts[state]} {state}" for state in known if counts[state]) or "none readable"
-    lines = [f"{len(records) + len(damaged)} runs: {total}{f', {len(damaged)} damaged' if damaged else ''}"]
-    for state in known:
-        if state not in ("done", "planned"):
-            listed = [record for record in records if states[record.path] == state]
-            lines += [f"  {state:9}  {record.path}{_about(record)}" for record in listed[:most]]
-            lines += [f"  ... and {len(listed) - most} more {state}"] if len(listed) > most else []
-    return "\n".join([*lines, *(f"  damaged    {line}" for line in damaged)])
+            damaged.append(f"  damaged    {error}")
+        else:
+            by_state.setdefault(_state(record), []).append(record)
+    ordered = {state: by_state[state] for state in (*ORDER, *by_state) if state in by_state}
+    lines = [_totals({state: len(records) for state, records in ordered.items()}, len(damaged))]
+    for state, records in ordered.items():
+        if state not in NOT_LISTED:
+            lines += _listed(state, records, most)
+    return "\n".join([*lines, *damaged])
+
+
+def _totals(counts: dict[str, int], damaged: int) -> str:
+    total = ", ".join(f"{count} {state}" for state, count in counts.items()) or "none readable"
+    return f"{sum(counts.values()) + damaged} runs: {total}{f', {damaged} damaged' if damaged else ''}"
+
+
+def _listed(state: str, records: list[Record], most: int) -> list[str]:
+    lines = [f"  {state:9}  {record.path}{_about(record)}" for record in records[:most]]
+    return [*lines, f"  ... and {len(records) - most} more {state}"] if len(records) > most else lines
 
 
 def _state(record: Record) -> str:
-    """A run whose owner died without a word is interrupted, whatever status.json says."""
+    """A running run whose owner is dead is interrupted, whatever status.json says."""
     lock = record.path / "lock.json"
     if record.state == "running" and not is_alive(read_owner(lock), lock):
         return "interrupted"
@@ -51,13 +59,12 @@ def _state(record: Record) -> str:
 
 
 def _about(record: Record) -> str:
-    said = record.status
+    status = record.status
     if record.state == "running":
-        minutes = (
-            (datetime.now(UTC) - datetime.fromisoformat(said["running"])).total_seconds() / 60
-            if "running" in said
-            else 0
-        )
-        host = "" if said.get("host") == socket.gethostname() else f" on {said.get('host')}"
-        return f": since {minutes:.0f} min, process {said.get('pid')}{host}"
-    return f": {one_line(str(said['reason']))}" if "reason" in said else ""
+        host = "" if status.get("host") == socket.gethostname() else f" on {status.get('host')}"
+        return f": since {_minutes(status.get('running')):.0f} min, process {status.get('pid')}{host}"
+    return f": {one_line(str(status['reason']))}" if "reason" in status else ""
+
+
+def _minutes(since: str | None) -> float:
+    return (datetime.now(UTC) - datetime.fromisoformat(since)).total_seconds() / 60 if since else 0

@@ -33,7 +33,7 @@ DECIDES = (
     "trainer.sync_batchnorm",
 )
 # Where things lie and what else changes no number; the files behind these settings count by their content (fingerprint, weights).
-WHEREABOUTS = {
+WHEREABOUTS: dict[str, tuple[str, ...]] = {
     "data": (
         "root",
         "download",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lossbench.report.stats.paired import sign_flip_p, sign_flip_ps, tost_p
-from lossbench.report.stats.verdict import ALPHA, Word, compare, decide
+from lossbench.report.stats.verdict import ALPHA, Verdict, compare, decide
 from lossbench.seeds import generator
 
 LOSSES = 9  # besides the baseline
@@ -15,7 +15,7 @@ REPEATS = 2000
 
 
 def studies(repeats: int, seeds: int, *names: object) -> np.ndarray:
-    """Differences (repeats, seeds, 9) of nine losses to one baseline, all ten equally good; a seed moves all ten alike."""
+    """Differences (repeats, seeds, 9) of nine losses to a baseline that is as good; a seed moves all ten alike."""
     stream = generator(0, "error rates", *names)
     scores = (
         0.9 + 0.02 * stream.normal(size=(repeats, seeds, 1)) + 0.01 * stream.normal(size=(repeats, seeds, LOSSES + 1))
@@ -31,7 +31,7 @@ def flips(D: np.ndarray) -> np.ndarray:
 
 def verdicts(D: np.ndarray, p: np.ndarray, look: int = 1, margin: float | None = None) -> np.ndarray:
     """Verdicts of every study, (repeats, m), as `compare` gives them."""
-    words: list[list[Word]] = []
+    words: list[list[Verdict]] = []
     for study, raw in zip(D, p, strict=True):
         same = [math.nan if margin is None else tost_p(d, margin) for d in study.T]
         m, n = len(raw), len(study)
@@ -71,7 +71,8 @@ def test_ten_equal_losses_seldom_differ_at_any_of_six_looks(equal: tuple[np.ndar
     wrong = [claims(verdicts(D[:, :seeds], p[seeds], look)).any(1) for look, seeds in enumerate(LOOKS, 1)]
     rate, second = np.any(wrong, axis=0).mean(), claims(verdicts(D[:, :15, :1], p[15][:, :1], 2)).mean()
     print(
-        f"ten equal losses, six looks: a false claim in {rate:.4f} of {REPEATS} studies; by look {np.mean(wrong, axis=1).tolist()}"
+        f"ten equal losses, six looks: a false claim in {rate:.4f} of {REPEATS} studies; "
+        f"by look {np.mean(wrong, axis=1).tolist()}"
     )
     print(f"one comparison at its second look: a false claim in {second:.4f}")
     assert rate <= 0.06
@@ -88,7 +89,8 @@ def test_looking_again_without_a_price_is_what_the_look_factor_prevents(
         [claims(verdicts(D[:, :seeds, one], p[seeds][:, one], look)) for look, seeds in enumerate(LOOKS, 1)], axis=0
     ).mean()
     print(
-        f"one comparison, six looks: a false claim in {free:.4f} of {REPEATS} studies without the look factor, {paid:.4f} with it"
+        f"one comparison, six looks: a false claim in {free:.4f} of {REPEATS} studies "
+        f"without the look factor, {paid:.4f} with it"
     )
     assert free > 0.09
     assert paid <= 0.06 < 0.06 + 0.03 < free
@@ -100,7 +102,8 @@ def test_an_effect_of_two_deviations_is_found_among_nine_comparisons() -> None:
     words = verdicts(D, flips(D))
     found, false = (words[:, 4] == "better").mean(), claims(np.delete(words, 4, axis=1)).any(1).mean()
     print(
-        f"an effect of 2 sd among nine, 12 seeds: found in {found:.4f}, a false claim about another in {false:.4f} of 1000 studies"
+        f"an effect of 2 sd among nine, 12 seeds: found in {found:.4f}, "
+        f"a false claim about another in {false:.4f} of 1000 studies"
     )
     assert found >= 0.9
     assert false <= 0.06
@@ -111,7 +114,8 @@ def test_equal_losses_are_called_equivalent_with_40_seeds() -> None:
     words = verdicts(D, flips(D), margin=0.01 * math.sqrt(2))
     share, whole = (words == "equivalent").mean(), (words == "equivalent").all(1).mean()
     print(
-        f"ten equal losses, 40 seeds, margin 1 sd: {share:.4f} of comparisons equivalent, all nine in {whole:.4f} of 500 studies"
+        f"ten equal losses, 40 seeds, margin 1 sd: {share:.4f} of comparisons equivalent, "
+        f"all nine in {whole:.4f} of 500 studies"
     )
     assert share >= 0.9
     assert whole >= 0.9

@@ -1,1 +1,4 @@
-"""What differences between losses mean: summaries over seeds, paired tests, verdicts, convergence. Pure functions on NumPy arrays."""
+"""What differences between losses mean: summaries over seeds, paired tests, verdicts, convergence.
+
+Pure functions on NumPy arrays.
+"""

@@ -1,4 +1,4 @@
-"""How fast a loss gets somewhere: first step at a level, typical time over seeds, area under a curve."""
+"""How fast a loss converges: first step at a level, median time over seeds, area under a curve."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ _ROUNDING = 1e-12  # a product of shares that is 1/2 on paper may come out this 
 
 
 def first_reach(steps: np.ndarray, values: np.ndarray, threshold: float) -> float | None:
-    """Give the first step at which a curve is at the threshold or above.
+    """First step at which a curve is at the threshold or above.
 
     min {step : value >= threshold}
 
@@ -31,9 +31,10 @@ def first_reach(steps: np.ndarray, values: np.ndarray, threshold: float) -> floa
 
 
 def censored_median(times: np.ndarray, reached: np.ndarray) -> float | None:
-    """Give the time by which half of the seeds got there, seeds that stopped earlier without counting as "later than that".
+    """Median time to reach a level over seeds, those that stopped before reaching it counted as censored.
 
-    min {t : S(t) <= 1/2}, S(t) = product over times u <= t of (1 - reached at u / still running at u), Kaplan and Meier's curve
+    min {t : S(t) <= 1/2}, S(t) = product over times u <= t of (1 - reached at u / still running at u), Kaplan and
+    Meier's curve
 
     Args:
         times: (n,) when a seed got there, or else where it stopped; finite, n >= 1, in any unit.
@@ -58,7 +59,7 @@ def censored_median(times: np.ndarray, reached: np.ndarray) -> float | None:
 
 
 def area_under_curve(steps: np.ndarray, values: np.ndarray) -> float:
-    """Give the mean height of a curve over its steps: higher means better earlier.
+    """Mean height of a curve over its steps: higher means better earlier.
 
     sum of (v_i + v_(i+1)) / 2 * (s_(i+1) - s_i), divided by s_n - s_1
 

@@ -5,10 +5,11 @@ A difference is that of one seed, loss minus baseline, turned so that positive i
 
 import math
 from collections.abc import Sequence
+from typing import Any, cast
 
 import numpy as np
-from scipy.special import ndtri, stdtr
-from scipy.stats import bootstrap
+from scipy.special import ndtri, stdtr  # pyright: ignore[reportMissingTypeStubs]
+from scipy.stats import bootstrap  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
 
 from lossbench.report.stats.sign_flip import sign_flip_p, sign_flip_ps
 from lossbench.report.stats.summary import checked, deviation
@@ -30,9 +31,10 @@ RESAMPLES = 9_999
 
 
 def tost_p(d: np.ndarray, margin: float) -> float:
-    """Say how often chance alone would show losses this alike, were they really a margin apart: two one-sided paired t tests.
+    """p-value for losses a margin apart or more, small where they are equivalent: two one-sided paired t tests.
 
-    p = max(P(T >= (mean + margin) / se), P(T <= (mean - margin) / se)), T Student's t with n - 1 degrees, se = sd / sqrt(n)
+    p = max(P(T >= (mean + margin) / se), P(T <= (mean - margin) / se)), T Student's t with n - 1 degrees, se = sd /
+    sqrt(n)
 
     Args:
         d: (n,) differences, any real numbers, n >= 2.
@@ -42,7 +44,8 @@ def tost_p(d: np.ndarray, margin: float) -> float:
         p, 0..1: small means equivalent. Where d differs by rounding only: 0 if |mean| < margin, else 1.
 
     Raises:
-        ValueError: on a shape other than (n,) with n >= 2, a NaN or an infinity, or a margin that is not > 0 and finite.
+        ValueError: on a shape other than (n,) with n >= 2, a NaN or an infinity, or a margin that is not > 0 and
+            finite.
 
     Reference:
         Schuirmann 1987, A Comparison of the Two One-Sided Tests Procedure and the Power Approach.
@@ -62,7 +65,7 @@ def check_margin(margin: float) -> None:
 
 
 def holm(p: Sequence[float] | np.ndarray) -> np.ndarray:
-    """Correct the p of several comparisons so that all of them together raise a false alarm at the rate of one.
+    """Correct the p-values of several comparisons: all of them together raise a false alarm at the rate of one.
 
     With p sorted: adjusted_i = min(1, max over j <= i of (m - j + 1) p_j)
 
@@ -88,7 +91,7 @@ def holm(p: Sequence[float] | np.ndarray) -> np.ndarray:
 
 
 def effect_size(d: np.ndarray) -> float:
-    """Give the mean difference in units of how much it varies between seeds: Cohen's d_z = mean / sd.
+    """Mean difference in units of its standard deviation over seeds: Cohen's d_z = mean / sd.
 
     Args:
         d: (n,) differences, any real numbers, n >= 2.
@@ -110,7 +113,7 @@ def effect_size(d: np.ndarray) -> float:
 
 
 def probability_better(d: np.ndarray) -> tuple[float, float, float]:
-    """Say on which share of seeds the loss beats the baseline, ties counting half, with Wilson's 95 % interval.
+    """Share of seeds on which the loss beats the baseline, ties counting half, with Wilson's 95 % interval.
 
     With q the share and z = 1.96: (q + z^2 / 2n -+ z sqrt(q (1 - q) / n + z^2 / 4n^2)) / (1 + z^2 / n)
 
@@ -136,7 +139,7 @@ def probability_better(d: np.ndarray) -> tuple[float, float, float]:
 
 
 def bca_interval(d: np.ndarray) -> tuple[float, float] | None:
-    """Give a 95 % interval of the mean difference that assumes no shape of its distribution: the BCa bootstrap.
+    """95 % interval of the mean difference without an assumption about its distribution: the BCa bootstrap.
 
     Ends are quantiles of 9,999 resampled means, moved for their bias and skewness (bias-corrected and accelerated).
 
@@ -144,8 +147,8 @@ def bca_interval(d: np.ndarray) -> tuple[float, float] | None:
         d: (n,) differences, any real numbers, n >= 1.
 
     Returns:
-        Lower and upper end in the unit of d, both the mean where d differs by rounding only; None for n < 20, where the interval would
-        cover only 85-89 %.
+        Lower and upper end in the unit of d, both the mean where d differs by rounding only; None for n < 20, where the
+        interval would cover only 85-89 %.
 
     Raises:
         ValueError: on a shape other than (n,) with n >= 1, a NaN or an infinity.
@@ -159,6 +162,6 @@ def bca_interval(d: np.ndarray) -> tuple[float, float] | None:
     if deviation(d) == 0:
         return float(d.mean()), float(d.mean())
     stream = generator(0, "bca", len(d))
-    # random_state is the name that SciPy before 1.15 knows too.
-    drawn = bootstrap((d,), np.mean, n_resamples=RESAMPLES, batch=1000, method="BCa", random_state=stream)  # pyright: ignore[reportCallIssue]
+    # random_state is the name that SciPy before 1.15 has too.
+    drawn = cast(Any, bootstrap)((d,), np.mean, n_resamples=RESAMPLES, batch=1000, method="BCa", random_state=stream)
     return float(drawn.confidence_interval.low), float(drawn.confidence_interval.high)

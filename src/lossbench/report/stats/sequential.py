@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
+from scipy.special import stdtr, stdtrit  # pyright: ignore[reportMissingTypeStubs]
 
 from lossbench.report.stats.paired import check_margin
 from lossbench.report.stats.sign_flip import PATTERNS, smallest_p
@@ -14,11 +14,12 @@ MOST_SEEDS = 1000  # more than that is no advice
 
 
 def look_factor(look: int) -> float:
-    """Give what a p is multiplied with at the k-th look, so that looking again after adding seeds stays honest.
+    """Factor of a p-value at the k-th look, which bounds the false alarms of looking again after adding seeds.
 
-    The first look at a comparison tests at 5 %. Every further look, after seeds were added, tests at 0.5 %, 0.25 %, 0.125 %, ...: 1 %
-    halved each time. All looks together stay at 5 % + 0.5 % + 0.25 % + ... <= 6 %, however many there are and whenever one stops.
-    A look with too few seeds to call anything better (`reachable`) decides nothing, so it costs nothing and is not counted.
+    The first look at a comparison tests at 5 %. Every further look, after seeds were added, tests at 0.5 %, 0.25 %,
+    0.125 %, ...: 1 % halved each time. All looks together stay at 5 % + 0.5 % + 0.25 % + ... <= 6 %, however many there
+    are and whenever one stops. A look with too few seeds to call anything better (`reachable`) decides nothing, so it
+    costs nothing and is not counted.
 
     factor = 1 for look 1, 0.05 / (0.01 / 2^(look - 1)) = 10, 20, 40, ... from look 2 on
 
@@ -37,7 +38,7 @@ def look_factor(look: int) -> float:
 
 
 def least_seeds(comparisons: int, look: int = 1) -> int:
-    """Give the number of seeds below which not even a loss that wins on every seed can be called better.
+    """Fewest seeds with which a loss that wins on every seed can be called better.
 
     Smallest n with 2 / 2^n * comparisons * look_factor(look) < 5 %: 6 for one comparison, 8 for six, 9 for nine.
 
@@ -46,8 +47,8 @@ def least_seeds(comparisons: int, look: int = 1) -> int:
         look: >= 1, as in `look_factor`.
 
     Returns:
-        Seeds, >= 6. Exact up to 16; beyond, the test's smallest p is 0.00001, so that more than 5,000 comparisons * look_factor stay
-        undecided with any number of seeds, which `Comparison.reachable` tells.
+        Seeds, >= 6. Exact up to 16; beyond, the test's smallest p is 0.00001, so that more than 5,000 comparisons *
+        look_factor stay undecided with any number of seeds, which `PairedComparison.reachable` tells.
 
     Raises:
         ValueError: if comparisons or look < 1.
@@ -61,7 +62,7 @@ def least_seeds(comparisons: int, look: int = 1) -> int:
 
 
 def reachable(n: int, comparisons: int, look: int) -> bool:
-    """Say whether n seeds can give a corrected p < 5 % at all; below that every verdict is "undecided".
+    """Whether n seeds can give a corrected p < 5 % at all; below that every verdict is "undecided".
 
     Args:
         n: >= 1, seeds.
@@ -75,10 +76,11 @@ def reachable(n: int, comparisons: int, look: int) -> bool:
 
 
 def more_seeds(mean: float, sd: float, n: int, margin: float | None, comparisons: int, look: int) -> int | None:
-    """Say about how many more seeds would decide an undecided comparison in four of five studies.
+    """Estimate how many more seeds would decide an undecided comparison with a power of 80 %.
 
-    Takes the mean and sd seen so far for the true ones. With N seeds in all, N >= least_seeds(comparisons, look), a = 5 % / (comparisons
-    * look_factor(look)), se = sd / sqrt(N) and F Student's t with N - 1 degrees, the fewest N for which one of these is >= 80 %::
+    Takes the mean and sd seen so far for the true ones. With N seeds in all, N >= least_seeds(comparisons, look), a = 5
+    % / (comparisons * look_factor(look)), se = sd / sqrt(N) and F Student's t with N - 1 degrees, the fewest N for
+    which one of these is >= 80 %::
 
         better or worse    F(|mean| / se - t(1 - a/2))
         equivalent         F((margin - mean) / se - t(1 - a)) + F((margin + mean) / se - t(1 - a)) - 1

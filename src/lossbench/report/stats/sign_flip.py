@@ -1,7 +1,8 @@
-"""Sign-flip permutation test: how often chance alone would put the mean of paired differences this far from 0."""
+"""Sign-flip permutation test of paired differences."""
 
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import cast
 
 import numpy as np
 
@@ -15,21 +16,24 @@ _ROWS, _COLUMNS = 4096, 256  # sign patterns x comparisons at once: their sums s
 
 
 def sign_flip_p(d: np.ndarray) -> float:
-    """Say how often chance alone would put the mean difference this far from 0, were the two losses equal.
+    """p-value of a mean difference this far from 0 if the two losses were equal: sign-flip permutation test.
 
-    p = share of sign patterns s with |sum s d| >= |sum d|: all 2^n for n <= 16, else (b + 1) / (B + 1) with b of B = 99,999 drawn ones.
+    p = share of sign patterns s with |sum s d| >= |sum d|: all 2^n for n <= 16, else (b + 1) / (B + 1) with b of B =
+    99,999 drawn ones.
 
     Args:
         d: (n,) differences, any real numbers, n >= 1.
 
     Returns:
-        Two-sided p, 0..1; the smallest possible is 2 / 2^n, or about 0.00001 beyond n = 16. 1 where all differences are 0.
+        Two-sided p, 0..1; the smallest possible is 2 / 2^n, or about 0.00001 beyond n = 16. 1 where all differences are
+        0.
 
     Raises:
         ValueError: on a shape other than (n,) with n >= 1, a NaN or an infinity.
 
     Reference:
-        Fisher 1935, The Design of Experiments, section 21; Phipson and Smyth 2010, Permutation P-values Should Never Be Zero.
+        Fisher 1935, The Design of Experiments, section 21; Phipson and Smyth 2010, Permutation P-values Should Never Be
+        Zero.
     """
     return float(sign_flip_ps(checked(d)[:, None])[0])
 
@@ -46,22 +50,22 @@ def sign_flip_ps(D: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: on a shape other than (n, m) with n >= 1, a NaN or an infinity.
     """
-    D = np.asarray(D, dtype=np.float64)
-    if D.ndim != 2 or len(D) == 0 or not np.isfinite(D).all():
-        raise ValueError(f"D must be finite and of shape (n, m) with n >= 1, got {D.shape}")
-    n, m = D.shape
-    bound = np.abs(D.sum(0)) - _TIE * np.abs(D).sum(0)
+    d = np.asarray(D, dtype=np.float64)
+    if d.ndim != 2 or len(d) == 0 or not np.isfinite(d).all():
+        raise ValueError(f"D must be finite and of shape (n, m) with n >= 1, got {d.shape}")
+    n, m = d.shape
+    bound = np.abs(d.sum(0)) - _TIE * np.abs(d).sum(0)
     far = np.zeros(m, dtype=np.int64)
     for signs in _sign_patterns(n):
         for start in range(0, m, _COLUMNS):
             block = slice(start, start + _COLUMNS)
-            sums = D.T[block] @ signs
+            sums = d.T[block] @ signs
             far[block] += np.count_nonzero(np.abs(sums, out=sums) >= bound[block, None], axis=1)
     return far / 2 ** (n - 1) if n <= EXACT else (far + 1) / (PATTERNS + 1)
 
 
 def _sign_patterns(n: int) -> Iterator[np.ndarray]:
-    """Give blocks (n, up to 4096) of signs -1 and 1; half of all patterns where exact, since s and -s have the same |sum|."""
+    """Yield blocks (n, up to 4096) of signs; half of all patterns where exact, as s and -s have the same |sum|."""
     if n <= EXACT:
         signs = _half_of_all(n)
         yield from (signs[:, start : start + _ROWS] for start in range(0, signs.shape[1], _ROWS))
@@ -73,11 +77,13 @@ def _sign_patterns(n: int) -> Iterator[np.ndarray]:
 
 @lru_cache(maxsize=1024)
 def smallest_p(n: int) -> float:
-    """Give the p of n equal differences, the smallest that n seeds can have: 2 / 2^n for n <= 16, about 0.00001 beyond."""
+    """Smallest p of n seeds, that of n equal differences: 2 / 2^n for n <= 16, about 0.00001 beyond."""
     return sign_flip_p(np.ones(n))
 
 
 @lru_cache(maxsize=4)
 def _half_of_all(n: int) -> np.ndarray:
-    """Give the 2^(n-1) sign patterns that begin with 1, (n, 2^(n-1))."""
-    return 1.0 - 2 * ((np.arange(2 ** (n - 1)) >> np.arange(n)[::-1, None]) & 1)
+    """The 2^(n-1) sign patterns that begin with 1, (n, 2^(n-1))."""
+    places = np.arange(n - 1, -1, -1).reshape(-1, 1)
+    bits = cast(np.ndarray, np.arange(2 ** (n - 1)) >> places & 1)
+    return 1.0 - 2.0 * bits

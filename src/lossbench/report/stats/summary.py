@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
-from scipy.stats import trim_mean
+from scipy.special import stdtrit  # pyright: ignore[reportMissingTypeStubs]
+from scipy.stats import trim_mean  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
 
 SAME = 1e-12  # relative; values closer than that differ by rounding only, and their variance says nothing
 
@@ -24,7 +24,7 @@ class Summary:
 
 
 def summarise(values: np.ndarray) -> Summary:
-    """Say how good a loss is over its seeds, and how well that is known.
+    """Summarise the scores of one loss over its seeds.
 
     With v the sorted values and g = floor(n / 4)::
 
@@ -36,7 +36,8 @@ def summarise(values: np.ndarray) -> Summary:
         values: (n,) one value per seed, any real numbers, n >= 1.
 
     Returns:
-        The summary, in the unit of the values; values that differ by rounding only have sd 0 and an interval that is a point.
+        The summary, in the unit of the values; values that differ by rounding only have sd 0 and an interval that is a
+        point.
 
     Raises:
         ValueError: on a shape other than (n,) with n >= 1, a NaN or an infinity.
@@ -51,7 +52,7 @@ def summarise(values: np.ndarray) -> Summary:
 
 
 def t_interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
-    """Give the range that holds the mean over all possible seeds in 95 % of such studies.
+    """Student's t interval: holds the mean over all possible seeds in 95 % of such studies.
 
     mean -+ t((1 + level) / 2, n - 1) sd / sqrt(n)
 
@@ -77,7 +78,7 @@ def t_interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
 
 
 def deviation(values: np.ndarray) -> float:
-    """Give the standard deviation over seeds: sqrt(sum (v - mean)^2 / (n - 1)).
+    """Standard deviation over seeds: sqrt(sum (v - mean)^2 / (n - 1)).
 
     Args:
         values: (n,) finite numbers, n >= 1.
@@ -91,7 +92,7 @@ def deviation(values: np.ndarray) -> float:
 
 
 def checked(values: np.ndarray, least: int = 1) -> np.ndarray:
-    """Give the values as (n,) float64, or raise ValueError unless they are (n,) with n >= least and finite."""
+    """Convert values to (n,) float64; ValueError unless they are finite and n >= least."""
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != 1 or len(values) < least:
         raise ValueError(f"values must have shape (n,) with n >= {least}, got {values.shape}")

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_runs import ask, make_arm, make_run, read
+from made_runs import compare_runs, find_in, make_arm, make_run, read
 
-from lossbench.report.comparison import Answer
-from lossbench.report.figures import Picture, draw_pictures
+from lossbench.plots.page import PageFigure
+from lossbench.report.comparison import Comparison
+from lossbench.report.figures import draw_figures
 from lossbench.report.grids import Grid, find_grids
-from lossbench.report.measures import measure_arms
 
 
 def sweep(
@@ -36,15 +36,13 @@ def sweep(
                 make_run(study, loss, seed, accuracy=accuracy + 0.001 * seed, settings=cell)
 
 
-def grids(folder: Path, **question: Any) -> tuple[Answer, list[Grid]]:
-    found = ask(folder, **question)
+def grids(folder: Path, **spec: Any) -> tuple[Comparison, list[Grid]]:
+    found = compare_runs(folder, **spec)
     return found, find_grids(found, [record for record in read(folder) if record.result is None])
 
 
-def pictures(folder: Path) -> dict[str, Picture]:
-    found = ask(folder)
-    missing = [record for record in read(folder) if record.result is None]
-    return {picture.name: picture for picture in draw_pictures(found, measure_arms(found)[0], missing)}
+def pictures(folder: Path) -> dict[str, PageFigure]:
+    return {figure.name: figure for figure in draw_figures(find_in(folder))}
 
 
 def test_every_cell_is_at_its_place(tmp_path: Path) -> None:
@@ -55,10 +53,10 @@ def test_every_cell_is_at_its_place(tmp_path: Path) -> None:
         return None if alpha + beta > 2.6 else round(0.6 + alpha / 10 - beta / 100, 3)
 
     sweep(tmp_path / "study", {"loss.alpha": alphas, "loss.beta": betas}, score, seeds=2)
-    answer, (grid,) = grids(tmp_path)
+    comparison, (grid,) = grids(tmp_path)
     assert (grid.loss, grid.keys, grid.fixed) == ("cosine_prob", ("loss.alpha", "loss.beta"), {})
     assert (grid.x.tolist(), grid.y.tolist()) == ([0.1, 0.5, 0.9, 1.5], [0, 1, 2])
-    means = grid.mean(answer)
+    means = grid.mean(comparison)
     for i, alpha in enumerate(sorted(alphas)):
         for j, beta in enumerate(sorted(betas)):
             expected = score(alpha, beta)
@@ -75,8 +73,8 @@ def test_every_cell_is_at_its_place(tmp_path: Path) -> None:
 def test_a_cell_that_was_not_run_is_neither_an_arm_nor_invalid(tmp_path: Path) -> None:
     for alpha, beta in ((1, 1), (2, 2), (3, 1)):
         make_run(tmp_path / "study", "power", accuracy=0.9, settings={"loss.alpha": alpha, "loss.beta": beta})
-    answer, (grid,) = grids(tmp_path)
-    assert np.isnan(grid.mean(answer)).tolist() == [[False, True, False], [True, False, True]]
+    comparison, (grid,) = grids(tmp_path)
+    assert np.isnan(grid.mean(comparison)).tolist() == [[False, True, False], [True, False, True]]
     assert not grid.invalid.any()
 
 
@@ -91,11 +89,11 @@ def test_one_swept_number_is_a_line(tmp_path: Path) -> None:
     make_run(tmp_path / "study", accuracy=0.7)
     sweep(tmp_path / "study", {"loss.q": [0.9, 0.1, 0.5]}, lambda q: None if q == 0.5 else q, loss="power", seeds=2)
     sweep(tmp_path / "study", {"loss.q": [0.3]}, lambda q: q, loss="power", seeds=2)
-    answer, (grid,) = grids(tmp_path)
+    comparison, (grid,) = grids(tmp_path)
     assert grid.x.tolist() == [0.1, 0.3, 0.5, 0.9]
     assert np.isnan(grid.y).tolist() == [True]
     assert grid.invalid.tolist() == [[False, False, True, False]]
-    assert grid.mean(answer)[0].tolist() == pytest.approx([10.05, 30.05, math.nan, 90.05], nan_ok=True)
+    assert grid.mean(comparison)[0].tolist() == pytest.approx([10.05, 30.05, math.nan, 90.05], nan_ok=True)
     shown = pictures(tmp_path)["swept_power"]
     assert shown.title == "power: test/accuracy over q"
     assert "best: q 0.9: 90.05 % (95 % interval" in shown.caption
@@ -123,12 +121,12 @@ def third(alpha: float, beta: float, gamma: float) -> float | None:
 
 def test_of_three_swept_numbers_the_third_is_fixed_at_the_best(tmp_path: Path) -> None:
     sweep(tmp_path / "study", {"loss.alpha": [0.1, 0.2, 0.3], "loss.beta": [1, 2, 3], "loss.gamma": [5, 6]}, third)
-    answer, (grid,) = grids(tmp_path)
+    comparison, (grid,) = grids(tmp_path)
     assert (grid.keys, grid.fixed) == (("loss.alpha", "loss.beta"), {"loss.gamma": 5})
     assert {arm.params["loss.gamma"] for arm in grid.arms.values()} == {5}
     assert len(grid.arms) == 9
     assert not grid.invalid.any()  # what is invalid at another gamma is not invalid here
-    assert np.isfinite(grid.mean(answer)).all()
+    assert np.isfinite(grid.mean(comparison)).all()
     shown = pictures(tmp_path)["heatmap_cosine_prob"]
     assert shown.title == "cosine_prob: test/accuracy over alpha and beta at loss.gamma=5"
     assert "not defined" not in shown.caption

@@ -1,0 +1,47 @@
+"""HTML pages of one file: the template, the style sheet and the figures that go into it."""
+
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+from jinja2 import Environment, StrictUndefined, Template
+from matplotlib.figure import Figure
+
+from lossbench.plots.theme import to_svg
+
+
+class PageFigure(NamedTuple):
+    """A figure with its words.
+
+    Args:
+        name: of its files, and of its element on the page.
+        title: above it.
+        caption: what to see, with n.
+        figure: the figure.
+    """
+
+    name: str
+    title: str
+    caption: str
+    figure: Figure
+
+    def for_page(self, svg: str | None = None) -> dict[str, str]:
+        """What a template shows of it: name, title, caption and svg, which is drawn unless it is given."""
+        svg = svg or to_svg(self.figure, self.name, self.title)
+        return {"name": self.name, "title": self.title, "caption": self.caption, "svg": svg}
+
+
+def page_template(package: str) -> Template:
+    """Read page.html of a package; what is put into it is escaped."""
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_keep_together
+    )
+    return environment.from_string(files(package).joinpath("page.html").read_text(encoding="utf-8"))
+
+
+def style_sheet() -> str:
+    """Read the style of all pages, in light and dark."""
+    return files("lossbench.plots").joinpath("page.css").read_text(encoding="utf-8")
+
+
+def _keep_together(value: Any) -> Any:
+    return value.replace(" %", "\u00a0%") if type(value) is str else value

@@ -1,0 +1,25 @@
+"""What limits a comparison: only the caveats that apply to it."""
+
+from lossbench.report.caveats.examples import about_metric, about_test_set
+from lossbench.report.caveats.runs import (
+    about_baseline_settings,
+    about_optimiser,
+    about_origin,
+    about_runs_without_result,
+)
+from lossbench.report.caveats.seeds import about_looks, about_seeds
+from lossbench.report.findings import Findings
+
+
+def find_caveats(findings: Findings) -> list[str]:
+    """List what limits a comparison, one sentence each, in the order of the report."""
+    return [
+        *about_metric(findings),
+        *about_seeds(findings),
+        *about_looks(findings),
+        *about_test_set(findings),
+        *about_optimiser(findings),
+        *about_baseline_settings(findings),
+        *about_runs_without_result(findings),
+        *about_origin(findings),
+    ]

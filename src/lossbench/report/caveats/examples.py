@@ -1,0 +1,63 @@
+"""Caveats about the metric, and about the examples that it was measured on."""
+
+from collections.abc import Iterator
+
+from lossbench.report.findings import Findings
+from lossbench.report.formatting import format_difference
+
+RAW = ("nll", "brier", "ece", "true_class_probability")  # metrics of the softmax of unscaled outputs
+
+
+def about_metric(findings: Findings) -> Iterator[str]:
+    """A metric that was replaced, that is unfair to some losses, or that was measured on the validation examples."""
+    comparison, metric = findings.comparison, findings.comparison.metric
+    if comparison.instead:
+        yield (
+            f"The runs monitor their own losses, another formula in each, so {metric} is compared "
+            f"instead of {comparison.instead}."
+        )
+    if metric.rpartition("/")[2] in RAW and len({arm.loss for arm in comparison.arms}) > 1:
+        yield (
+            f"{metric} takes outputs for logits, which those of the cosine losses are not: "
+            "nll_scaled and ece_scaled are fair to all."
+        )
+    if comparison.split == "val":
+        yield (
+            "Weights, settings and scales were chosen on the validation examples compared here: "
+            "a metric of test is fair."
+        )
+
+
+def about_test_set(findings: Findings) -> Iterator[str]:
+    """A small test set, verdicts that other test examples could turn, and test images that were trained on."""
+    yield from _small(findings)
+    yield from _unsure(findings)
+    repeated = max(run.facts.get("learnt_images", {}).get("test", 0) for run in findings.comparison.runs)
+    if repeated:
+        yield f"{repeated} test images have the content of a training image."
+
+
+def _small(findings: Findings) -> Iterator[str]:
+    comparison, split = findings.comparison, findings.comparison.split
+    widths = [width for found in findings.measures.values() if (width := found.run_half_width) is not None]
+    if widths and (comparison.margin is None or max(widths) > comparison.margin):
+        n, width = comparison.runs[0].n[split], format_difference(max(widths), comparison.unit)
+        yield (
+            f"The {split} set is small (n = {n:,}): other {split} examples would move a score by about ±{width}. "
+            f"More seeds do not change that; the verdict is about this {split} set, "
+            "and the paired difference moves by less (see the table)."
+        )
+
+
+def _unsure(findings: Findings) -> Iterator[str]:
+    """Arms whose difference is smaller than its half-width from the test examples."""
+    paired, split = findings.comparison.paired, findings.comparison.split
+    decided = [label for label, pair in paired.items() if pair.verdict in ("better", "worse")]
+    unsure = [
+        label for label in decided if (findings.measures[label].difference_half_width or 0) > abs(paired[label].mean)
+    ]
+    if unsure:
+        one = len(unsure) == 1
+        what = f"The {'difference' if one else 'differences'} of {', '.join(unsure)}"
+        smaller = "it is smaller than its" if one else "they are smaller than their"
+        yield f"{what} could turn round with other {split} examples: {smaller} ± from the {split} set."

@@ -1,0 +1,89 @@
+"""Which runs may be compared with each other: those measured on the same examples in the same way."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lossbench.errors import UserError
+from lossbench.report.records import Record, find_runs, read_record, split_done
+from lossbench.report.settings import describe_settings, differing_settings
+
+# What may differ between the arms of one comparison.
+COMPARED = ("loss", "head", "optimizer", "scheduler", "yardsticks")
+
+
+def measured_on(record: Record) -> dict[str, str]:
+    """What must be the same in all runs of a comparison: the data, the examples and the tested weights."""
+    return {
+        "data sets": str(record.facts.get("data")),
+        "data fingerprints (examples and splits)": str(record.facts["fingerprint"])[:16],
+        "numbers of examples": f"val {record.n.get('val')}, test {record.n.get('test')}",
+        "tested weights (evaluate)": str(record.params.get("evaluate")),
+        "classes": str(len(record.facts.get("classes", ()))),
+    }
+
+
+def require_comparable(records: Sequence[Record]) -> None:
+    """Refuse to compare runs that were not measured on the same examples in the same way.
+
+    Raises:
+        UserError: names the first difference, and a run of each kind.
+    """
+    kinds: dict[str, dict[str, Record]] = {}
+    for record in records:
+        for what, value in measured_on(record).items():
+            kinds.setdefault(what, {}).setdefault(value, record)
+    for what, seen in kinds.items():
+        if len(seen) > 1:
+            (ours, one), (theirs, other) = list(seen.items())[:2]
+            raise UserError(
+                f"these runs cannot be compared, their {what} differ: {ours} in {one.path}, {theirs} in {other.path}"
+            )
+
+
+def read_done(folders: Sequence[Path]) -> list[Record]:
+    """Read all runs below some folders, for a comparison of those that are done.
+
+    Raises:
+        UserError: none is done, a file is damaged, or the runs cannot be compared with each other.
+    """
+    records = [read_record(path) for path in find_runs(folders)]
+    done, missing = split_done(records)
+    if not done:
+        states = ", ".join(sorted({record.state for record in missing}))
+        places = ", ".join(map(str, folders))
+        raise UserError(f"none of the {len(records)} runs in {places} is done ({states}); run them first")
+    require_comparable(done)
+    return records
+
+
+def comparable_sets(records: Iterable[Record]) -> dict[str, list[Record]]:
+    """Split runs into sets that can be compared; a run without a result joins the runs of its setting, else every set.
+
+    Returns:
+        What a set has in common that others have not, e.g. "mlp max_epochs=30" ("" where there is one set) -> its runs.
+    """
+    done, missing = split_done(records)
+    groups = _group(done)
+    settings = {record.name[:2] for record in done}
+    found: dict[str, list[Record]] = {}
+    for about, group in groups:
+        elsewhere = settings - {record.name[:2] for record in group}
+        name = _unused(about if len(groups) > 1 else "", found)
+        found[name] = [*group, *(record for record in missing if record.name[:2] not in elsewhere)]
+    return found
+
+
+def _group(done: Sequence[Record]) -> list[tuple[str, list[Record]]]:
+    """Group done runs by what they were measured on, and by their settings beyond COMPARED, given in words."""
+    differing = differing_settings({str(record.facts["hash"]): record.params for record in done})
+    groups: dict[tuple[str, str], list[Record]] = {}
+    for record in done:
+        settings = differing[record.facts["hash"]]
+        about = describe_settings({key: value for key, value in settings.items() if not key.startswith(COMPARED)})
+        groups.setdefault((str(sorted(measured_on(record).items())), about), []).append(record)
+    return [(about, group) for (_, about), group in groups.items()]
+
+
+def _unused(name: str, taken: Mapping[str, Any]) -> str:
+    return name if name not in taken else f"{name} ({len(taken) + 1})".strip()

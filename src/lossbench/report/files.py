@@ -1,0 +1,86 @@
+"""The files of a report. The figures of an earlier report are removed where they are not drawn again."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+from lossbench.errors import UserError
+from lossbench.plots.page import PageFigure
+from lossbench.plots.theme import save
+from lossbench.report.records_csv import write_csv
+from lossbench.report.tables import Table, markdown
+from lossbench.rundir.files import cannot_write, read_json, write_atomic, write_json
+
+KINDS = ("svg", "pdf")
+LIST = "figures.json"  # the files in figures/ that a report wrote; no other file is ever removed
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it.
+
+    Raises:
+        UserError: that is not possible.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    write_atomic(path, lambda file: file.write(text.encode(errors="replace")))
+
+
+def write_table(folder: Path, table: Table) -> None:
+    """Write a table as CSV, for programs, and as Markdown."""
+    columns = list(dict.fromkeys(name for row in table.numbers for name in row))
+    write_csv(folder / f"{table.name}.csv", columns, table.numbers)
+    write_text(folder / f"{table.name}.md", markdown(table))
+
+
+def write_figures(folder: Path, figures: Sequence[PageFigure]) -> None:
+    """Write figures as SVG and PDF into figures/, and remove those of an earlier report that are not drawn again.
+
+    Args:
+        folder: of the report; figures.json lists the files that lossbench wrote into figures/.
+        figures: those of the report.
+
+    Raises:
+        UserError: the folder cannot be written, or figures.json is damaged.
+    """
+    place = folder / "figures"
+    for each in (folder, place):
+        make_folder(each)
+    earlier = _listed(folder / LIST)
+    drawn = {f"{figure.name}.{kind}": figure.figure for figure in figures for kind in KINDS}
+    # Listed before they are written: the next report also removes the files of one that was interrupted.
+    write_json(folder / LIST, {"figures": sorted({*earlier, *drawn})})
+    for name in set(earlier) - set(drawn):
+        _remove(place / name)
+    for name, figure in drawn.items():
+        save(figure, place / name)
+    write_json(folder / LIST, {"figures": sorted(drawn)})
+
+
+def _listed(path: Path) -> list[str]:
+    if not path.exists():
+        return []
+    names = read_json(path).get("figures")
+    if not isinstance(names, list) or not all(map(_is_figure, cast(list[object], names))):
+        raise UserError(
+            f"{path} is damaged: expected a list of the figures beside it; delete it and make the report again"
+        )
+    return cast(list[str], names)
+
+
+def _is_figure(name: object) -> bool:
+    """Whether it is the plain name of an SVG or PDF file: nothing outside the folder is removed."""
+    return isinstance(name, str) and Path(name).name == name and name.endswith(tuple(f".{kind}" for kind in KINDS))
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise cannot_write(path, error) from error

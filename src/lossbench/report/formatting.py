@@ -1,0 +1,50 @@
+"""How numbers and counts are written in sentences and tables."""
+
+import math
+from collections.abc import Sequence
+
+from lossbench.metrics.units import Unit
+from lossbench.report.stats.summary import Summary
+
+MARKS = {"better": "▲", "worse": "▼", "equivalent": "■", "undecided": "○"}
+MOST_LISTED = 8
+
+
+def format_difference(value: float, unit: Unit, *, signed: bool = False, with_unit: bool = True) -> str:
+    """Write a difference or a width: "+1.20 points"; "n/a" where it is not known."""
+    if math.isnan(value):
+        return "n/a"
+    text = f"{unit.factor * value:{'+' if signed else ''}.{unit.digits}f}"
+    return f"{text} {unit.difference}".rstrip() if with_unit else text
+
+
+def format_score(value: float, unit: Unit) -> str:
+    """Write a score: "97.83 %"; "n/a" where it is not known."""
+    return "n/a" if math.isnan(value) else f"{unit.factor * value:.{unit.digits}f} {unit.name}".rstrip()
+
+
+def format_mean(summary: Summary, unit: Unit) -> str:
+    """Write a mean score with its interval and n."""
+    mean = format_score(summary.mean, unit)
+    if math.isnan(summary.low):
+        return f"{mean} (n = 1 seed)"
+    low, high = format_score(summary.low, unit), format_score(summary.high, unit)
+    return f"{mean} (95 % interval {low} to {high}, n = {summary.n} seeds)"
+
+
+def format_p(p: float) -> str:
+    """Write a p-value: three decimals, "< 0.001" or "n/a"."""
+    if math.isnan(p):
+        return "n/a"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def counted(n: int, one: str, many: str = "") -> str:
+    """Write a count with its noun: "1 seed", "3 seeds"."""
+    return f"{n} {one if n == 1 else many or one + 's'}"
+
+
+def listed(numbers: Sequence[int]) -> str:
+    """Write whole numbers in a row, the first eight of them."""
+    shown = ", ".join(map(str, numbers[:MOST_LISTED]))
+    return f"{shown}, ..." if len(numbers) > MOST_LISTED else shown

@@ -1,0 +1,46 @@
+"""Tables as CSV files, and the table with one row a run."""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lossbench.report.records import Record
+from lossbench.rundir.files import write_atomic
+
+FACTS = (
+    "study", "data", "model", "loss", "hash", "seed", "status", "reason", "steps", "epochs", "seconds",
+    "peak_memory_mb", "engine", "device",
+)  # fmt: skip
+
+
+def run_rows(records: Iterable[Record]) -> tuple[list[str], list[dict[str, Any]]]:
+    """Make one row a run: facts, metrics under their names, settings as params.NAME.
+
+    Returns:
+        The columns, and the rows as column -> value; what a run does not have is missing.
+    """
+    rows: list[dict[str, Any]] = []
+    columns = dict.fromkeys(("path", *FACTS))
+    for record in records:
+        row = _row(record)
+        columns |= dict.fromkeys(row)
+        rows.append(row)
+    return list(columns), rows
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write a table as CSV, whole or not at all."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomic(path, lambda file: file.write(text.getvalue().encode(errors="replace")))
+
+
+def _row(record: Record) -> dict[str, Any]:
+    status = {name: record.status.get(name) for name in FACTS}
+    facts = {**status, **record.facts, "status": record.state}
+    params = {f"params.{name}": value for name, value in record.params.items()}
+    return {"path": str(record.path), **{name: facts.get(name) for name in FACTS}, **record.metrics, **params}

@@ -1,0 +1,78 @@
+"""How far a score may move with other test examples of the same kind, given the trained models."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+from zipfile import BadZipFile
+
+import numpy as np
+
+from lossbench.errors import UserError
+from lossbench.report.arms import Arm
+from lossbench.report.records import Record
+
+Z95 = 1.96  # as in lossbench.metrics
+DAMAGED = (OSError, ValueError, KeyError, BadZipFile, EOFError, RuntimeError)  # what a broken .npz raises
+
+
+class Correctness(NamedTuple):
+    """Which test examples a run got right: (n,) bool, and (n,) their ids."""
+
+    correct: np.ndarray
+    ids: list[str]
+
+
+def mean_half_width(runs: Sequence[Record], metric: str) -> float | None:
+    """Half-width of the 95 % interval of a run's score, mean over the runs that know it; None where none does."""
+    widths = [run.facts.get("half_width_95", {}).get(metric) for run in runs]
+    known = [width for width in widths if width is not None]
+    return float(np.mean(known)) if known else None
+
+
+def difference_half_width(ours: Arm, theirs: Arm, seeds: Sequence[int]) -> float | None:
+    """Half-width of the 95 % interval of the mean difference in accuracy.
+
+    1.96 sd(d) / sqrt(n), with d the difference in correctness of each of the n test examples, mean over the seeds
+
+    Args:
+        ours: an arm.
+        theirs: the arm that it is compared with.
+        seeds: that both have.
+
+    Returns:
+        A fraction; None without seeds, without saved predictions of the same examples in all runs, or with one example.
+    """
+    differences: list[np.ndarray] = []
+    ids: list[str] | None = None
+    for seed in seeds:
+        pair = _correctness(ours.runs[seed]), _correctness(theirs.runs[seed])
+        if pair[0] is None or pair[1] is None:
+            return None
+        ids = ids or pair[0].ids
+        if not pair[0].ids == pair[1].ids == ids:
+            return None
+        differences.append(pair[0].correct.astype(float) - pair[1].correct)
+    if not differences or len(differences[0]) < 2:
+        return None
+    mean = np.sum(differences, axis=0) / len(differences)
+    return float(Z95 * mean.std(ddof=1) / np.sqrt(len(mean)))
+
+
+def _correctness(run: Record) -> Correctness | None:
+    """None where the run saved no predictions.
+
+    Raises:
+        UserError: predictions.npz is damaged.
+    """
+    path = run.path / "predictions.npz"
+    if not path.exists():
+        return None
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return _compare(arrays)
+    except DAMAGED as error:
+        raise UserError(f"{path} cannot be read ({error}); delete it and the report goes without it") from error
+
+
+def _compare(arrays: Mapping[str, np.ndarray]) -> Correctness:
+    correct = arrays["test_outputs"].argmax(axis=1) == arrays["test_targets"]
+    return Correctness(correct, arrays["test_ids"].tolist())

@@ -1,0 +1,32 @@
+"""The curves of run directories, as metrics.csv holds them."""
+
+from pathlib import Path
+
+import pytest
+from conftest import plan_run
+
+from lossbench.errors import UserError
+from lossbench.report.run_curves import read_run_curves
+
+
+def test_every_metric_is_read_in_the_order_of_its_rows(tmp_path: Path) -> None:
+    run = plan_run(tmp_path)
+    rows = (
+        "step,epoch,name,value",
+        "0,0,train/loss,2.5",
+        "10,1,val/accuracy,0.5",
+        "10,1,train/loss,nan",
+        "20,2,val/accuracy,1",
+    )
+    run.metrics_path.write_text("\n".join(rows) + "\n")
+    ((label, curves),) = read_run_curves([run]).items()
+    assert label == "cosine_prob, toy, linear, seed 0"
+    assert {name: steps for name, (steps, _) in curves.items()} == {"train/loss": [0, 10], "val/accuracy": [10, 20]}
+    assert curves["val/accuracy"][1] == [0.5, 1.0]
+    assert curves["train/loss"][1] == pytest.approx([2.5, float("nan")], nan_ok=True)
+
+
+def test_a_run_that_has_not_started_is_named(tmp_path: Path) -> None:
+    run = plan_run(tmp_path)
+    with pytest.raises(UserError, match=r"metrics\.csv does not exist: the run has not started"):
+        read_run_curves([run])
