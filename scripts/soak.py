@@ -1,7 +1,7 @@
 """Interrupt runs on a SLURM in every way and compare them with one that was left alone: python scripts/soak.py [N].
 
-Requeueing, a user's signal, a preemption, SIGKILL of the task, the time limit (it takes minutes), in a random mix, up to
-three times a run.
+Requeueing, a signal of a user, a preemption, SIGKILL of the task, the time limit (it takes minutes): a random mix,
+up to three a run.
 """
 
 import argparse

@@ -13,38 +13,18 @@ from typing import Any
 import psutil
 import pytest
 from conftest import ROOT
+from failing_loss import FAILING, repair, write_failing_loss
 from typed import TYPED, assert_one_line, command
 
 TRAIN = str(ROOT / "train.py")
 SMALL = ("-m", "data=toy", "trainer.max_steps=4", "logger=none", "hydra.sweeper.report=false")
-MOODY = """
-import sys
-import torch
-from lossbench.losses import CrossEntropy
-
-class Moody(CrossEntropy):
-    def __init__(self, mood=0, **settings):
-        super().__init__(**settings)
-        object.__setattr__(self, "mood", mood)
-
-    def per_example(self, logits, target):
-        loss = super().per_example(logits, target)
-        if self.training and BROKEN:
-            if self.mood == 3:
-                raise RuntimeError("the cat sat on the keyboard")
-            if self.mood == 5:
-                sys.exit(7)
-            if self.mood == 8:
-                return loss * float("nan")
-        return loss
-"""
 
 
 def sweep(*words: str, runs: Path, **options: Any) -> subprocess.CompletedProcess[str]:
     return command(TRAIN, *SMALL, *words, runs=runs, **options)
 
 
-def states(runs: Path) -> Counter[str]:
+def statuses(runs: Path) -> Counter[str]:
     return Counter(json.loads(path.read_text())["status"] for path in runs.rglob("status.json"))
 
 
@@ -58,45 +38,36 @@ def metrics(runs: Path) -> dict[tuple[str, int], dict[str, float]]:
 
 
 @pytest.mark.slow
-def test_three_of_twelve_fail_and_the_same_command_runs_only_these(tmp_path: Path) -> None:
-    runs, module = tmp_path / "runs", tmp_path / "moody.py"
-    env = {"PYTHONPATH": str(tmp_path), "LOSSBENCH_ALLOW": "moody"}
-    words = ("loss=cross_entropy", "loss.name=moody", "loss._target_=moody.Moody", "+loss.mood=range(12)")
-    module.write_text(f"BROKEN = True\n{MOODY}")
+def test_three_of_six_fail_and_the_same_command_runs_only_these(tmp_path: Path) -> None:
+    runs, env = tmp_path / "runs", write_failing_loss(tmp_path)
+    words = (*FAILING, "+loss.how=never,raise,ever,exit,diverge,soon")
+    reasons = {
+        "raise": "RuntimeError: the cat sat on the keyboard",
+        "exit": "called sys.exit(7)",
+        "diverge": "the training loss became nan",
+    }
     done = sweep(*words, runs=runs, env=env)
-    assert done.returncode == 1
-    assert_one_line(done.returncode, done.stderr, "3 of 12 runs failed", "the same command runs only what is missing")
-    assert len(times(runs)) == 9
-    for mood, reason in {
-        3: "RuntimeError: the cat sat on the keyboard",
-        5: "called sys.exit(7)",
-        8: "the training loss became nan",
-    }.items():
-        line, place = done.stdout.split(f"failed: +loss.mood={mood}: ")[1].splitlines()[:2]
+    assert_one_line(done.returncode, done.stderr, "3 of 6 runs failed", "the same command runs only what is missing")
+    for how, reason in reasons.items():
+        line, place = done.stdout.split(f"failed: +loss.how={how}: ")[1].splitlines()[:2]
         assert reason in line
         assert json.loads((Path(place.strip()) / "status.json").read_text())["reason"] == line
-    assert states(runs) == {"done": 9, "failed": 3}
+    assert statuses(runs) == {"done": 3, "failed": 3}
 
     first = times(runs)
-    module.write_text(f"BROKEN = False\n{MOODY}")
+    repair(tmp_path)
     again = sweep(*words, runs=runs, env=env)
     assert (again.returncode, again.stderr) == (0, "")
-    assert again.stdout.startswith("12 runs: 9 done already, 3 to run\n")
+    assert again.stdout.startswith("6 runs: 3 done already, 3 to run\n")
     assert again.stdout.count("test/accuracy") == 3
-    assert states(runs) == {"done": 12}
+    assert statuses(runs) == {"done": 6}
     assert {path: times(runs)[path] for path in first} == first
 
 
 def start_sweep(runs: Path, *words: str) -> subprocess.Popen[str]:
+    line = [sys.executable, TRAIN, *SMALL, *words]
     env = {**TYPED, "LOSSBENCH_RUNS": str(runs)}
-    return subprocess.Popen(
-        [sys.executable, TRAIN, *SMALL, *words],
-        cwd=ROOT,
-        env=env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return subprocess.Popen(line, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def wait_for(runs: Path, results: int) -> None:
@@ -129,20 +100,23 @@ def test_a_sweep_that_is_stopped_loses_nothing_and_repeats_nothing(
     out, _ = process.communicate(timeout=60)
     first = times(runs)
     assert 3 <= len(first) < 8
-    assert sum(states(runs).values()) == 8
-    if sign == signal.SIGINT:
-        assert process.returncode == 130
-    if sign == signal.SIGTERM:
-        assert states(runs)["preempted"] == 1
-    if sign != signal.SIGKILL:
-        assert f"stopped with {8 - len(first)} of 8 runs to go" in out
+    assert_stopped(runs, sign, process.returncode, out)
 
     again = sweep(*LONG, runs=runs)
     assert (again.returncode, again.stderr) == (0, "")
     assert again.stdout.startswith(f"8 runs: {len(first)} done already, {8 - len(first)} to run\n")
     assert {path: times(runs)[path] for path in first} == first
-    assert states(runs) == {"done": 8}
+    assert statuses(runs) == {"done": 8}
     assert metrics(runs) == untouched
+
+
+def assert_stopped(runs: Path, sign: signal.Signals, code: int, out: str) -> None:
+    """The sweep's last line, exit code and statuses are those of the signal."""
+    left, codes = 8 - len(times(runs)), {signal.SIGKILL: -9, signal.SIGINT: 130, signal.SIGTERM: 143}
+    assert sum(statuses(runs).values()) == 8
+    assert code == codes[sign]
+    assert (f"stopped with {left} of 8 runs to go" in out) == (sign != signal.SIGKILL)
+    assert statuses(runs)["preempted"] == (sign == signal.SIGTERM)
 
 
 @pytest.mark.slow
@@ -154,24 +128,26 @@ def test_a_wider_sweep_runs_only_what_is_missing(tmp_path: Path) -> None:
     assert {path: times(tmp_path)[path] for path in first} == first
 
 
+def invalid_cells(runs: Path) -> dict[tuple[float, float], str]:
+    """(alpha, beta) of each invalid cell, and the reason."""
+    cells = {}
+    for path in runs.rglob("status.json"):
+        status = json.loads(path.read_text())
+        if status["status"] == "invalid":
+            cells[status["params"]["loss.alpha"], status["params"]["loss.beta"]] = status["reason"]
+    return cells
+
+
 @pytest.mark.slow
 def test_cells_where_the_loss_is_not_defined_are_invalid_not_failed(tmp_path: Path) -> None:
     words = ("loss=cosine_prob", "loss.alpha=0.5,2,3", "loss.beta=0,1")
     done = sweep(*words, runs=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("3 runs: 0 done already, 3 to run, 3 invalid cells\n")
-    assert states(tmp_path) == {"done": 3, "invalid": 3}
-    invalid = [
-        found
-        for path in tmp_path.rglob("status.json")
-        if (found := json.loads(path.read_text()))["status"] == "invalid"
-    ]
-    assert sorted((found["params"]["loss.alpha"], found["params"]["loss.beta"]) for found in invalid) == [
-        (2, 1),
-        (3, 0),
-        (3, 1),
-    ]
-    assert all(found["reason"].startswith(("loss.alpha", "loss.beta")) for found in invalid)
+    assert statuses(tmp_path) == {"done": 3, "invalid": 3}
+    cells = invalid_cells(tmp_path)
+    assert sorted(cells) == [(2, 1), (3, 0), (3, 1)]
+    assert all(reason.startswith(("loss.alpha", "loss.beta")) for reason in cells.values())
     again = sweep(*words, runs=tmp_path)
     assert again.stdout.startswith("3 runs: 3 done already, 0 to run, 3 invalid cells\n")
 
@@ -229,27 +205,34 @@ def test_a_mistake_in_any_job_stops_the_sweep_before_anything_is_written(
 
 
 @pytest.mark.slow
-def test_what_a_run_prints_is_in_its_log_and_runs_of_others_are_waited_for(tmp_path: Path) -> None:
+def test_what_a_run_prints_is_in_its_log(tmp_path: Path) -> None:
+    done = sweep("seed=0,1", runs=tmp_path)
+    assert done.returncode == 0
+    assert "run directory:" not in done.stdout
+    assert all("run directory:" in path.read_text() for path in tmp_path.rglob("train.log"))
+
+
+@pytest.mark.slow
+def test_a_run_that_another_process_has_locked_is_waited_for(tmp_path: Path) -> None:
     assert sweep("seed=0,1", runs=tmp_path).returncode == 0
-    first, second = sorted(path.parent for path in tmp_path.rglob("result.json"))
-    assert "run directory:" in (first / "train.log").read_text()
-    (second / "result.json").unlink()
+    run = max(path.parent for path in tmp_path.rglob("result.json"))
+    (run / "result.json").unlink()
     sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     owner = psutil.Process(sleeper.pid)
     lock = {"token": "x", "host": socket.gethostname(), "pid": owner.pid, "process_started": owner.create_time()}
-    (second / "lock.json").write_text(json.dumps(lock))
+    (run / "lock.json").write_text(json.dumps(lock))
     waiting = start_sweep(tmp_path, "seed=0,1", "force=false")
     assert waiting.stdout is not None
     for line in waiting.stdout:
         if line.startswith("waiting for 1 run of other processes"):
             break
-    assert not (second / "result.json").exists()
+    assert not (run / "result.json").exists()
     sleeper.kill()
     sleeper.wait()
     rest, errors = waiting.communicate(timeout=60)
     assert (waiting.returncode, errors) == (0, "")
     assert "[1/1] seed=1" in rest
-    assert (second / "result.json").exists()
+    assert (run / "result.json").exists()
 
 
 @pytest.mark.slow
@@ -257,7 +240,7 @@ def test_two_terminals_share_one_sweep(tmp_path: Path) -> None:
     both = [start_sweep(tmp_path, *LONG) for _ in range(2)]
     ends = [process.communicate(timeout=120) for process in both]
     assert [process.returncode for process in both] == [0, 0], ends
-    assert states(tmp_path) == {"done": 8}
+    assert statuses(tmp_path) == {"done": 8}
 
 
 @pytest.mark.slow

@@ -44,6 +44,15 @@ def submitted(calls: Path) -> int:
     return calls.read_text().count("sbatch --parsable ")
 
 
+def tasks_of(study: Path) -> dict[str, str]:
+    """Each run, and the line with which squeue lists its task."""
+    tasks = {}
+    for file in study.glob(".slurm/*/runs.txt"):
+        for k, run in enumerate(file.read_text().splitlines()):
+            tasks[run] = f"{file.parent.name}|17|{k}|PENDING|Resources"
+    return tasks
+
+
 def test_what_slurm_has_already_is_not_submitted_again(
     planned: Planned, slurm: Slurm, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -53,13 +62,10 @@ def test_what_slurm_has_already_is_not_submitted_again(
     calls, progress = slurm("squeue", ""), progress_of(runs)
     run_on_slurm(runs, progress, Resources(), wait=False)
     assert submitted(calls) == 2  # two tasks, which is one below MaxArraySize, and one
-    files = runs[0].path.parents[1].glob(".slurm/*/runs.txt")
-    arrays = {path.parent.name: path.read_text().splitlines() for path in files}
-    listed = sorted(line for lines in arrays.values() for line in lines)
-    assert listed == sorted(str(run.path.absolute()) for run in runs)
+    tasks = tasks_of(runs[0].path.parents[1])
+    assert sorted(tasks) == sorted(str(run.path.absolute()) for run in runs)
 
-    queue = [f"{name}|17|{k}|PENDING|Resources" for name, lines in arrays.items() for k in range(len(lines))]
-    slurm("squeue", "\n".join(queue))
+    slurm("squeue", "\n".join(tasks.values()))
     run_on_slurm(runs, progress, Resources(), wait=False)
     assert submitted(calls) == 2
     assert "3 of 3 runs are in SLURM's queue already" in capsys.readouterr().out

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from conftest import ROOT, plan_run
-from moods import CAT, moody
+from failing_loss import FAILING, write_failing_loss
 from run_files import assert_same
 from typed import TYPED, assert_one_line, command
 
@@ -153,18 +153,25 @@ def test_two_nodes_that_are_interrupted_end_as_they_do_alone(tmp_path: Path) -> 
 
 
 def test_a_rank_that_fails_ends_the_job_and_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in moody(tmp_path).items():
+    for name, value in write_failing_loss(tmp_path).items():
         monkeypatch.setenv(name, value)
     monkeypatch.syspath_prepend(str(tmp_path))
-    words = ("data=digits", "trainer=cpu", "trainer.num_nodes=2", "trainer.strategy=ddp", *CAT, "+loss.mood=5")
+    words = (
+        "data=digits",
+        "trainer=cpu",
+        "trainer.num_nodes=2",
+        "trainer.strategy=ddp",
+        *FAILING,
+        "+loss.how='raise on rank 1'",
+    )
     run = plan_run(tmp_path / "runs", *words)
     began = time.monotonic()
     job = submit(run)
     until(lambda: slurm("scontrol", "show", "job", "-o", job).count("JobState=FAILED"), 90)
     assert time.monotonic() - began < 90  # start-up included
     assert run.status["status"] == "failed"
-    assert run.status["reason"] == "rank 1 on n2: RuntimeError: only the second has a cat"
-    assert "rank 1 on n2: RuntimeError: only the second has a cat" in (run.path / "slurm.log").read_text()
+    assert run.status["reason"] == "rank 1 on n2: RuntimeError: only rank 1 has a cat"
+    assert "rank 1 on n2: RuntimeError: only rank 1 has a cat" in (run.path / "slurm.log").read_text()
 
 
 def test_what_is_cancelled_stays_cancelled_and_goes_on_by_hand(tmp_path: Path) -> None:
@@ -214,15 +221,15 @@ def test_a_launcher_that_is_killed_attaches_again_and_submits_nothing_twice(tmp_
 
 
 def test_every_way_to_fail_is_named_and_the_sweep_ends(tmp_path: Path) -> None:
-    words, env = ("data=toy", "trainer.max_steps=4", *CAT, *SMALL), moody(tmp_path)
-    failing = command(TRAIN, *SLURM, *words, "+loss.mood=range(4)", runs=tmp_path / "runs", env=env)
+    words, env = ("data=toy", "trainer.max_steps=4", *FAILING, *SMALL), write_failing_loss(tmp_path)
+    failing = command(TRAIN, *SLURM, *words, "+loss.how=never,raise,exit,sigkill", runs=tmp_path / "runs", env=env)
     assert_one_line(failing.returncode, failing.stderr, "3 of 4 runs failed")
-    for mood, reason in {
-        1: "RuntimeError: the cat sat on the keyboard",
-        2: "called sys.exit(7)",
-        3: "exit code 137 (SIGKILL): out of memory, or by hand",
+    for how, reason in {
+        "raise": "RuntimeError: the cat sat on the keyboard",
+        "exit": "called sys.exit(7)",
+        "sigkill": "exit code 137 (SIGKILL): out of memory, or by hand",
     }.items():
-        line = failing.stdout.split(f"failed: +loss.mood={mood}: ")[1].splitlines()[0]
+        line = failing.stdout.split(f"failed: +loss.how={how}: ")[1].splitlines()[0]
         assert reason in line
     refused = command(TRAIN, *SLURM, *words, "hydra.launcher.constraint=quantum", runs=tmp_path / "refused", env=env)
     assert_one_line(refused.returncode, refused.stderr, "1 of 1 runs failed")
