@@ -1,10 +1,17 @@
 """Commands as a user types them."""
 
+import json
 import os
 import re
+import resource
+import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from atexit import register
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +22,109 @@ from lossbench.rundir.directory import RunDirectory
 TYPED = {**os.environ, "OMP_NUM_THREADS": "1"}
 for inherited in ("HYDRA_FULL_ERROR", "LOSSBENCH_WORDS_ERRORS"):
     TYPED.pop(inherited, None)
+# Variables that no library reads when it is imported: a forked child may have its own.
+READ_LATE = re.compile("LOSSBENCH_.*|HYDRA_FULL_ERROR|PYTHONPATH|PATH|CUDA_VISIBLE_DEVICES|SLURM_.*|PYTEST_.*")
 
 
 def command(
     *words: str,
     runs: Path,
     cwd: Path = ROOT,
-    limit: Callable[[], object] | None = None,
     env: Mapping[str, str] | None = None,
+    limits: Mapping[str, int] | None = None,
+    fresh: bool = False,
 ) -> subprocess.CompletedProcess[str]:
-    """Run python with these words and wait."""
+    """Run python with these words and wait.
+
+    Args:
+        *words: what follows `python`.
+        runs: where run directories go.
+        cwd: the working directory.
+        env: further environment variables.
+        limits: resource limits by name, e.g. {"RLIMIT_FSIZE": 20_000}.
+        fresh: start a new process; otherwise a child is forked from one that has imported torch, where that is the same.
+    """
     env = {**TYPED, "LOSSBENCH_RUNS": str(runs), **(env or {})}
+    if fresh or not can_fork(words, env):
+        return start_process(words, cwd, env, limits or {})
+    return fork_server().run(words, cwd, env, limits or {})
+
+
+def can_fork(words: tuple[str, ...], env: Mapping[str, str]) -> bool:
+    """Whether a forked child behaves like a new process: no options of python, no environment that libraries have read."""
+    changed = {name for name in TYPED.keys() | env.keys() if TYPED.get(name) != env.get(name)}
+    plain = words[0] == "-m" or not words[0].startswith("-")
+    return sys.platform == "linux" and plain and all(READ_LATE.fullmatch(name) for name in changed)
+
+
+def start_process(
+    words: tuple[str, ...], cwd: Path, env: dict[str, str], limits: Mapping[str, int]
+) -> subprocess.CompletedProcess[str]:
+    def set_limits() -> None:
+        for name, limit in limits.items():
+            resource.setrlimit(getattr(resource, name), (limit, limit))
+
     return subprocess.run(
-        [sys.executable, *words], cwd=cwd, env=env, capture_output=True, text=True, preexec_fn=limit, check=False
+        [sys.executable, *words],
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        preexec_fn=set_limits,
+        check=False,
     )
+
+
+class ForkServer:
+    """A process of tests/fork_server.py and the socket it takes commands from."""
+
+    def __init__(self) -> None:
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        env = {name: value for name, value in TYPED.items() if name != "PYTHONPATH"}
+        words = [sys.executable, str(ROOT / "tests" / "fork_server.py"), str(theirs.fileno())]
+        self._process = subprocess.Popen(
+            words, env=env, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, start_new_session=True
+        )
+        theirs.close()
+
+    def run(
+        self, words: tuple[str, ...], cwd: Path, env: dict[str, str], limits: Mapping[str, int]
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command in a forked child and wait until it has ended and nobody can write to its output any more."""
+        message = json.dumps({"words": words, "cwd": str(cwd), "env": env, "limits": dict(limits)})
+        (out, out_end), (err, err_end) = os.pipe(), os.pipe()
+        socket.send_fds(self._socket, [message.encode()], [out_end, err_end])
+        os.close(out_end)
+        os.close(err_end)
+        with ThreadPoolExecutor(2) as pool:
+            try:
+                printed = list(pool.map(read_all, (out, err)))
+                code = int(self._socket.recv(16))
+            except BaseException:  # a time limit, or Ctrl-C
+                os.killpg(self._process.pid, signal.SIGKILL)
+                self.close()
+                raise
+        return subprocess.CompletedProcess([sys.executable, *words], code, *printed)
+
+    def close(self) -> None:
+        """End the process; the next command starts another."""
+        fork_server.cache_clear()
+        self._socket.close()
+        self._process.wait()
+
+
+@cache
+def fork_server() -> ForkServer:
+    """The server of this test process, started when it is first needed."""
+    server = ForkServer()
+    register(server.close)
+    return server
+
+
+def read_all(descriptor: int) -> str:
+    with open(descriptor) as file:
+        return file.read()
 
 
 def train(*words: str, runs: Path, **options: Any) -> RunDirectory:

@@ -5,7 +5,6 @@ import json
 import os
 import pickle
 import re
-import resource
 import signal
 import subprocess
 import sys
@@ -393,7 +392,7 @@ def test_ctrl_c_cancels_and_the_same_command_finishes(golden: RunDirectory, tmp_
 @pytest.mark.slow
 def test_a_full_disk_is_one_line_and_the_same_command_finishes(golden: RunDirectory, tmp_path: Path) -> None:
     runs = tmp_path / "runs"
-    full = command("train.py", runs=runs, limit=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)))
+    full = command("train.py", runs=runs, limits={"RLIMIT_FSIZE": 20_000})
     assert_one_line(full.returncode, full.stderr, f"cannot write {runs}", "free some space")
     run = RunDirectory(runs / golden.path.relative_to(golden.path.parents[2]))
     assert run.status["status"] == "failed"
