@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from lossbench.report.comparison import Comparison, ComparisonSpec, compare_arms
+from lossbench.report.comparison import Comparison, compare_arms
 from lossbench.report.findings import Findings, find
 from lossbench.report.records import Record, find_runs, read_record, split_done
+from lossbench.report.spec import ComparisonSpec
 
 FINGERPRINT = "45f04c9bac38c3d4"
 N = 359  # examples of each split

@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 
 from lossbench.errors import UserError
 from lossbench.report import figures
-from lossbench.report.comparison import ComparisonSpec
 from lossbench.report.figures import Drawing, figure
 from lossbench.report.findings import Findings
 from lossbench.report.publish import publish
+from lossbench.report.spec import ComparisonSpec
 
 SCORES = [0.80, 0.82, 0.84]
 MINE = ("forest.png", "forest_2.svg", "cost.svg.bak", "thesis.pdf")

@@ -11,9 +11,9 @@ import pytest
 from made_runs import change, compare_runs, make_arm, make_run, read
 
 from lossbench.errors import UserError
-from lossbench.report.comparison import ComparisonSpec
 from lossbench.report.page import ranges
 from lossbench.report.publish import default_folder, publish, publish_all
+from lossbench.report.spec import ComparisonSpec
 
 BASE = [0.80, 0.82, 0.84, 0.86, 0.88, 0.90]
 SCRIPT = "<script>alert('1 & 2')</script>"

@@ -1,1 +1,1 @@
-"""What Hydra finds by itself: thin classes that hand over to lossbench. Imported at every start, so nothing heavy here."""
+"""What Hydra finds by itself: thin classes that call lossbench. Imported at every start, so free of torch."""

@@ -36,7 +36,8 @@ class ProcessLauncher(Launcher):
         require_gpu(config.trainer.accelerator)
         if config.trainer.num_nodes > 1:
             raise UserError(
-                f"trainer.num_nodes={config.trainer.num_nodes}: hydra/launcher=process is one machine; use hydra/launcher=slurm"
+                f"trainer.num_nodes={config.trainer.num_nodes}: hydra/launcher=process is one machine; "
+                "use hydra/launcher=slurm"
             )
 
     def run_directories(self, runs: Sequence[RunDirectory], progress: SweepProgress) -> None:

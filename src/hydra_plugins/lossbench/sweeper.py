@@ -11,6 +11,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from lossbench.errors import UserError
+from lossbench.report.spec import ComparisonSpec
 
 LAUNCHERS = "basic, process, slurm, vectorized"
 
@@ -37,7 +38,7 @@ class CompareSweeper(Sweeper):
         if not isinstance(report, bool):
             raise UserError(f"hydra.sweeper.report must be true or false, got {report!r}")
         self.params = dict(params or {})
-        self.question = {"baseline": baseline, "metric": metric, "margin": margin} if report else None
+        self.spec = ComparisonSpec(baseline, metric, margin) if report else None
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Remember what Hydra gives; the launcher is made from the same configuration."""
@@ -51,7 +52,7 @@ class CompareSweeper(Sweeper):
         from lossbench.launch.local import check_one_process, run_here
         from lossbench.launch.sweep import sweep
 
-        # Hydra's own launcher composes every job anew and stops at the first that fails; in its place run_here does what it promises.
+        # Hydra's own launcher composes every job anew and stops at the first that fails; run_here takes its place.
         launch = (
             run_here if isinstance(self.launcher, BasicLauncher) else getattr(self.launcher, "run_directories", None)
         )
@@ -61,4 +62,4 @@ class CompareSweeper(Sweeper):
             )
         given = [f"{key}={value}" for key, value in self.params.items()] + arguments
         check_supported = getattr(self.launcher, "check_supported", check_one_process)
-        sweep(given, self.context.config_loader, self.master, launch, self.question, sys.argv, check_supported)
+        sweep(given, self.context.config_loader, self.master, launch, self.spec, sys.argv, check_supported)

@@ -15,8 +15,8 @@ def main(words: Sequence[str] | None = None) -> None:
     given = _parser().parse_args(words)
     records = read_done(given.folders)
 
-    from lossbench.report.comparison import ComparisonSpec  # matplotlib and scipy take a second to import
-    from lossbench.report.publish import publish_all
+    from lossbench.report.publish import publish_all  # matplotlib and scipy take a second to import
+    from lossbench.report.spec import ComparisonSpec
 
     publish_all(records, ComparisonSpec(given.baseline, given.metric, given.margin), given.out)
 

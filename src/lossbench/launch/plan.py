@@ -9,9 +9,10 @@ from lossbench.config.facts import Cache
 from lossbench.config.resolve import place, resolve
 from lossbench.config.schema import RunConfig
 from lossbench.errors import UserError
+from lossbench.launch.check_spec import check_spec
 from lossbench.launch.compose import Composer
 from lossbench.launch.expand import Job
-from lossbench.launch.question import check_question
+from lossbench.report.spec import ComparisonSpec
 from lossbench.rundir.directory import RunDirectory, plan
 from lossbench.rundir.files import synced_together
 from lossbench.rundir.flatten import flatten
@@ -45,7 +46,7 @@ def plan_jobs(
     compose: Composer,
     command: list[str],
     check_supported: Callable[[RunConfig], None],
-    question: Mapping[str, Any] | None = None,
+    spec: ComparisonSpec | None = None,
 ) -> Planned:
     """Compose, check and plan all jobs before any runs.
 
@@ -54,7 +55,7 @@ def plan_jobs(
         compose: gives their configurations.
         command: what the user typed, for the record.
         check_supported: raises UserError for a configuration that the launcher cannot run.
-        question: of the report, checked too.
+        spec: what the report compares, checked too.
 
     Raises:
         UserError: a mistake in any of them, or no job is valid; nothing has been written then.
@@ -66,8 +67,8 @@ def plan_jobs(
     valid = [cell for cell in cells if cell.config.invalid is None]
     if not valid:
         raise UserError(f"no run of this sweep is valid, for example {cells[0].job.label}: {cells[0].config.invalid}")
-    if question is not None:
-        check_question(question, {cell.config.loss.name for cell in valid})
+    if spec is not None:
+        check_spec(spec, {cell.config.loss.name for cell in valid})
     return _planned(_without_repeats(cells), command)
 
 

@@ -1,7 +1,6 @@
 """A multirun from its overrides to its verdict: expand, plan, run what is missing, report. Torch-free."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig
@@ -14,6 +13,7 @@ from lossbench.launch.compose import Composer
 from lossbench.launch.expand import expand
 from lossbench.launch.plan import Planned, plan_jobs
 from lossbench.launch.progress import SweepProgress, number_of_runs
+from lossbench.report.spec import ComparisonSpec
 from lossbench.rundir.directory import RunDirectory
 
 LISTED = 20  # failed or invalid runs named on the screen; lossbench status lists all
@@ -24,7 +24,7 @@ def sweep(
     loader: ConfigLoader,
     master: DictConfig,
     launch: Callable[[Sequence[RunDirectory], SweepProgress], None],
-    question: Mapping[str, Any] | None,
+    spec: ComparisonSpec | None,
     command: list[str],
     check_supported: Callable[[RunConfig], None],
 ) -> None:
@@ -35,7 +35,7 @@ def sweep(
         loader: Hydra's.
         master: the configuration of the multirun.
         launch: brings planned directories to their results.
-        question: baseline, metric and margin of the report; None writes none.
+        spec: what the report compares; None writes no report.
         command: what the user typed, for the record.
         check_supported: raises UserError for a configuration that `launch` cannot run.
 
@@ -44,7 +44,7 @@ def sweep(
     """
     jobs = expand(arguments, loader)
     try:
-        planned = plan_jobs(jobs, Composer(loader, master), command, check_supported, question)
+        planned = plan_jobs(jobs, Composer(loader, master), command, check_supported, spec)
     except OmegaConfBaseException as error:  # Hydra would add a line of its own
         raise UserError(explain(error) or one_line(error)) from error
     todo = [run for run in planned.labels if not _is_done(run)]
@@ -58,7 +58,7 @@ def sweep(
         raise
     progress.close()
     complete = progress.done + len(progress.failed) == len(todo)  # with wait=false runs may still go on
-    _conclude(planned, progress, question if complete else None)
+    _conclude(planned, progress, spec if complete else None)
 
 
 def _is_done(run: RunDirectory) -> bool:
@@ -84,14 +84,14 @@ def _stopped(planned: Planned, progress: SweepProgress, forced: bool) -> str:
     return f"\nstopped with {progress.total - progress.done} of {len(planned.labels)} runs to go; {again}"
 
 
-def _conclude(planned: Planned, progress: SweepProgress, question: Mapping[str, Any] | None) -> None:
+def _conclude(planned: Planned, progress: SweepProgress, spec: ComparisonSpec | None) -> None:
     """Name the invalid cells, write the report, name the failed runs.
 
     Raises:
         UserError: runs failed, or there is no report.
     """
     _list_invalid(planned)
-    unreported = _report(planned, progress, question) if question is not None else None
+    unreported = _report(planned, progress, spec) if spec is not None else None
     if progress.failed:
         _list_failed(progress)
         raise UserError(_failures(planned, progress, unreported)) from unreported
@@ -121,21 +121,20 @@ def _failures(planned: Planned, progress: SweepProgress, unreported: UserError |
     )
 
 
-def _report(planned: Planned, progress: SweepProgress, question: Mapping[str, Any]) -> UserError | None:
+def _report(planned: Planned, progress: SweepProgress, spec: ComparisonSpec) -> UserError | None:
     """Write the report; give the error where there is none, so that failed runs are named all the same."""
     done = [run for run in planned.labels if run not in progress.failed]
     if not done:
         return None
     try:
-        _publish([*done, *planned.invalid, *progress.failed], question)
+        _publish([*done, *planned.invalid, *progress.failed], spec)
     except UserError as error:
         return error
     return None
 
 
-def _publish(runs: Sequence[RunDirectory], question: Mapping[str, Any]) -> None:
-    from lossbench.report.comparison import ComparisonSpec  # matplotlib and scipy take a second to import
-    from lossbench.report.publish import publish_all
+def _publish(runs: Sequence[RunDirectory], spec: ComparisonSpec) -> None:
+    from lossbench.report.publish import publish_all  # matplotlib and scipy take a second to import
     from lossbench.report.records import read_record
 
     records = []
@@ -145,4 +144,4 @@ def _publish(runs: Sequence[RunDirectory], question: Mapping[str, Any]) -> None:
         except UserError as error:  # one damaged file does not take the report of the others
             print(f"not in the report: {one_line(error)}")
     if any(record.result is not None for record in records):
-        publish_all(records, ComparisonSpec(**question))
+        publish_all(records, spec)

@@ -7,8 +7,8 @@ import numpy as np
 from lossbench.errors import UserError, suggest
 from lossbench.metrics.units import unit_of
 from lossbench.report.arms import Arm
+from lossbench.report.spec import DEFAULT_BASELINE
 
-DEFAULT_BASELINE = "cross_entropy"
 OTHER_DEFAULT = "mse"  # for tasks that cross_entropy does not fit
 
 

@@ -9,33 +9,17 @@ import numpy as np
 from lossbench.errors import UserError
 from lossbench.metrics.units import Unit, unit_of
 from lossbench.report.arms import Arm, make_arms
-from lossbench.report.baseline import DEFAULT_BASELINE, choose_baseline
+from lossbench.report.baseline import choose_baseline
 from lossbench.report.comparable import require_comparable
 from lossbench.report.compared_metric import choose_metric
 from lossbench.report.journal import Looks, name_of
 from lossbench.report.records import Record
+from lossbench.report.spec import ComparisonSpec
 from lossbench.report.stats.summary import Summary, summarise
 from lossbench.report.stats.verdict import PairedComparison
 from lossbench.report.verdicts import judge
 
 OPEN = ("planned", "running", "preempted", "cancelled")
-
-
-@dataclass(frozen=True)
-class ComparisonSpec:
-    """What is compared, with what, and from which difference on it matters.
-
-    Args:
-        baseline: a loss, or the label of an arm, that the others are compared with; the default gives way to mse where
-            no run has it.
-        metric: what is compared, e.g. test/accuracy; None is the test value of what the runs monitor.
-        margin: differences below it do not matter, in the stored unit of the metric; None is what is customary (one
-            point of accuracy).
-    """
-
-    baseline: str = DEFAULT_BASELINE
-    metric: str | None = None
-    margin: float | None = None
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lossbench.report.comparison import Comparison, ComparisonSpec, compare_arms
+from lossbench.report.comparison import Comparison, compare_arms
 from lossbench.report.measures import Measures, measure_arms
 from lossbench.report.records import Record, split_done
+from lossbench.report.spec import ComparisonSpec
 
 
 @dataclass(frozen=True)

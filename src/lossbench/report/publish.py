@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lossbench.report.caveats import find_caveats
 from lossbench.report.comparable import comparable_sets
-from lossbench.report.comparison import Comparison, ComparisonSpec
+from lossbench.report.comparison import Comparison
 from lossbench.report.cost_table import cost_table
 from lossbench.report.figures import draw_figures
 from lossbench.report.files import write_figures, write_table, write_text
@@ -15,6 +15,7 @@ from lossbench.report.page import render
 from lossbench.report.records import SHOWN_HASH, Record
 from lossbench.report.records_csv import run_rows, write_csv
 from lossbench.report.sentences import headline
+from lossbench.report.spec import ComparisonSpec
 from lossbench.report.tables import Table, for_terminal
 from lossbench.report.verdict_table import verdict_table
 

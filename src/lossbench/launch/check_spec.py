@@ -1,33 +1,32 @@
-"""What the report of a sweep is to answer, checked before anything runs. Torch-free."""
+"""What the report of a sweep compares (hydra.sweeper), checked before anything runs. Torch-free."""
 
 import math
 import re
-from collections.abc import Mapping
-from typing import Any
 
 from lossbench.errors import UserError, suggest
+from lossbench.report.spec import DEFAULT_BASELINE, ComparisonSpec
 
 
-def check_question(question: Mapping[str, Any], losses: set[str]) -> None:
-    """Refuse a question that no run of the sweep can answer, before hours of them.
+def check_spec(spec: ComparisonSpec, losses: set[str]) -> None:
+    """Refuse a comparison that the runs of the sweep cannot give, before hours of them.
 
     Args:
-        question: baseline, metric and margin of hydra.sweeper.
+        spec: baseline, metric and margin as they were typed.
         losses: names of the losses in the sweep.
 
     Raises:
         UserError: names the key.
     """
-    _check_baseline(question["baseline"], losses)
-    if question["metric"] is not None:
-        _check_metric(question["metric"], losses)
-    if question["margin"] is not None:
-        _check_margin(question["margin"])
+    _check_baseline(spec.baseline, losses)
+    if spec.metric is not None:
+        _check_metric(spec.metric, losses)
+    if spec.margin is not None:
+        _check_margin(spec.margin)
 
 
 def _check_baseline(baseline: object, losses: set[str]) -> None:
     loss = str(baseline).split(" ")[0]  # the label of an arm begins with its loss
-    if loss not in losses and baseline != "cross_entropy":
+    if loss not in losses and baseline != DEFAULT_BASELINE:
         raise UserError(f"hydra.sweeper.baseline={baseline} is not in this sweep; {suggest(loss, losses)}")
 
 
