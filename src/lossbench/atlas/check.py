@@ -11,7 +11,8 @@ from lossbench.atlas.catalog import Entry
 from lossbench.errors import UserError, one_line
 from lossbench.losses import Loss
 from lossbench.losses.case import Case, examples
-from lossbench.losses.laws import laws_of, values_match_the_naive_reference
+from lossbench.losses.laws import laws_of
+from lossbench.losses.laws.values import values_match_the_naive_reference
 from lossbench.losses.outputs import HeadOutput
 
 LONGEST = 300  # characters of a reason
