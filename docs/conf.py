@@ -1,4 +1,4 @@
-"""The documentation site: README, docs/ and the docstrings of the public modules. `make docs` builds it in build/site."""
+"""The documentation site: README, docs/ and docstrings. `make docs` builds it in build/site."""
 
 import re
 from pathlib import Path

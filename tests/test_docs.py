@@ -1,4 +1,4 @@
-"""What the documentation names exists, and its example of a new loss, applied to a copy of the project, passes every law."""
+"""What the documentation names exists; its example of a new loss, applied to a copy of the project, passes the laws."""
 
 import re
 import shutil

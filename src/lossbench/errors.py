@@ -8,15 +8,15 @@ from typing import NoReturn
 
 
 class UserError(Exception):
-    """A mistake the user can repair: the message names the key or file, what was found, what is allowed and what to do."""
+    """A mistake the user can repair: the message names the key or file, what was found, what is allowed, what to do."""
 
 
 class OwnedError(UserError):
-    """Another living process works on it: wait, or try again later."""
+    """A live process owns the run: wait, or try again later."""
 
 
 class Stopped(SystemExit):
-    """The run was asked to stop by a signal: all it had is saved, and it can go on.
+    """A signal stopped the run; its checkpoint is saved, and the same command resumes it.
 
     Args:
         why: the signal's name.
@@ -28,7 +28,7 @@ class Stopped(SystemExit):
 
 
 def suggest(name: str, options: Iterable[str]) -> str:
-    """Say what exists: "did you mean X? Available: ...".
+    """Name the closest option and all that exist: "did you mean X? Available: ...".
 
     Args:
         name: what was asked for.
@@ -61,18 +61,18 @@ def exit_on_user_error(
 
     Args:
         main: the command.
-        explain: words further exceptions (Hydra's) in one line; None means it does not know the exception.
+        explain: gives one line for further exceptions (Hydra's); None leaves the traceback.
 
     Raises:
         SystemExit: always, with the exit code: 0, 1 for an error, 130 after Ctrl-C.
     """
     try:
         main()
-        sys.stdout.flush()  # here, where a reader that went away is noticed
+        sys.stdout.flush()  # here, so that a closed pipe raises inside the try
     except KeyboardInterrupt:
         print("\ninterrupted: the same command again resumes from the last checkpoint", file=sys.stderr)
         sys.exit(130)
-    except BrokenPipeError:  # the reader of our output went away: nothing to say and nobody to say it to
+    except BrokenPipeError:  # the reader closed the pipe: stdout leads nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except UserError as error:

@@ -16,7 +16,7 @@ NO_GPU = (
 
 
 def cores(most: int = 16) -> int:
-    """How many CPU cores this process may use; more than `most` are not worth starting helpers for."""
+    """How many CPU cores this process may use, at most `most`: more worker processes do not pay."""
     return min(most, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
@@ -56,8 +56,8 @@ def require_gpu(accelerator: str) -> None:
 def keep_freed_memory() -> None:
     """Let glibc keep freed memory for the next tensor of that size.
 
-    By default it gives every freed temporary above about 1 MB back and takes it again page by page, which makes the
-    forward and backward of a loss at (256, 1000) up to five times slower. At most 256 MB stay unused.
+    By default every freed temporary above about 1 MB is returned to the system and faulted in again page by page, which
+    makes the forward and backward pass of a loss at (256, 1000) up to five times slower. At most 256 MB stay unused.
     """
     if platform.libc_ver()[0] == "glibc":
         mmap_threshold, trim_threshold = -3, -1
@@ -73,7 +73,7 @@ def give_memory_back() -> None:
 
 
 def forget_peak_memory() -> None:
-    """Count the peak of this process's memory anew, where the system can (Linux); elsewhere the peak of its whole life counts."""
+    """Reset the peak of this process's memory (Linux); elsewhere the peak since the process started counts."""
     with suppress(OSError):  # a container may forbid it
         Path("/proc/self/clear_refs").write_text("5")
 

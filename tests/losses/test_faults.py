@@ -131,7 +131,8 @@ def test_a_good_loss_breaks_no_law() -> None:
 def test_a_fault_is_said_in_one_line_with_what_was_tried() -> None:
     said = broken_laws(faulty(float_of_a_setting, POWER))["many_settings_at_once_are_the_loop"]
     assert said.startswith(
-        "vmap over a hyper-parameter gives the values and gradients of one setting after another. With q: RuntimeError: "
+        "vmap over a hyper-parameter gives the values and gradients of one setting after another. "
+        "With q: RuntimeError: "
     )
     assert "\n" not in said
 

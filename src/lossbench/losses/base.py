@@ -14,7 +14,7 @@ from lossbench.config.rules import check_loss
 NO_LABEL = -(2**62)
 
 Number = float | Tensor
-"""A hyper-parameter: a number, or a tensor when many settings are trained at once."""
+"""Type of a hyper-parameter; a tensor when many settings are trained at once."""
 
 
 def scores(logits: Tensor, target: Tensor) -> Tensor:
@@ -25,14 +25,16 @@ def scores(logits: Tensor, target: Tensor) -> Tensor:
     """
     if logits.ndim != 2 or not logits.is_floating_point():
         raise ValueError(
-            f"logits must be a floating-point tensor (batch, classes), got {logits.dtype} of shape {tuple(logits.shape)}"
+            "logits must be a floating-point tensor (batch, classes), "
+            f"got {logits.dtype} of shape {tuple(logits.shape)}"
         )
     soft = target.is_floating_point()
     if target.shape != (logits.shape if soft else logits.shape[:1]) or not (soft or target.dtype == torch.int64):
         batch, classes = logits.shape
         found = f"{target.dtype} of shape {tuple(target.shape)}"
         raise ValueError(
-            f"target must be class indices, int64 ({batch},), or class probabilities, float ({batch}, {classes}), got {found}"
+            f"target must be class indices, int64 ({batch},), or class probabilities, float ({batch}, {classes}), "
+            f"got {found}"
         )
     return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
@@ -41,17 +43,20 @@ def negative(values: Tensor, target: Tensor) -> Tensor:
     """Minus `pick`: of log-probabilities it is the cross-entropy."""
     if target.is_floating_point():
         return -(target.to(values.dtype) * values).sum(-1)
-    # a quarter of gather's time; no label is to be ignored
+    # a quarter of gather's time; NO_LABEL, as nll_loss ignores -100 by default
     return F.nll_loss(values, target, reduction="none", ignore_index=NO_LABEL)
 
 
 def pick(values: Tensor, target: Tensor) -> Tensor:
-    """Take each example's value at its class, or the mean over classes under a soft target: (batch, classes) -> (batch,)."""
+    """Take the value at the target class, or the mean under a soft target: (batch, classes) -> (batch,)."""
     return -negative(values, target)
 
 
 def expected(function: Callable[[Tensor], Tensor], values: Tensor, target: Tensor) -> Tensor:
-    """Expected loss sum_c t_c function(values_c): (batch, classes) -> (batch,). An index costs one evaluation per example."""
+    """Expected loss sum_c t_c function(values_c): (batch, classes) -> (batch,).
+
+    An index costs one evaluation of the function for each example.
+    """
     if target.is_floating_point():
         return pick(function(values), target)
     return function(pick(values, target))
@@ -62,8 +67,8 @@ def softplus(u: Tensor) -> Tensor:
     return F.softplus(u, threshold=40.0)
 
 
-def alike(output: Tensor, target: Tensor, *, dimensions: int | None = None) -> tuple[Tensor, Tensor]:
-    """Check that output and target are real numbers of one shape, and give both in at least float32.
+def same_shape(output: Tensor, target: Tensor, *, dimensions: int | None = None) -> tuple[Tensor, Tensor]:
+    """Check that output and target have one shape and floating-point numbers, and give both in at least float32.
 
     Args:
         output: (batch, ...).
@@ -71,10 +76,10 @@ def alike(output: Tensor, target: Tensor, *, dimensions: int | None = None) -> t
         dimensions: how many they must have; None allows any number from 1.
 
     Raises:
-        ValueError: they differ in shape, are no floating-point numbers, or have another number of dimensions.
+        ValueError: they differ in shape, are not floating-point, or have another number of dimensions.
     """
-    ok = output.shape == target.shape and output.is_floating_point() and target.is_floating_point()
-    if not ok or output.ndim < 1 or dimensions not in (None, output.ndim):
+    fits = output.shape == target.shape and output.ndim >= 1 and dimensions in (None, output.ndim)
+    if not (fits and output.is_floating_point() and target.is_floating_point()):
         wanted = "(batch, ...)" if dimensions is None else f"(batch, {', '.join('D' * (dimensions - 1))})"
         found = f"{output.dtype} of shape {tuple(output.shape)} and {target.dtype} of shape {tuple(target.shape)}"
         raise ValueError(f"output and target must be floating-point tensors of one shape {wanted}, got {found}")
@@ -83,11 +88,11 @@ def alike(output: Tensor, target: Tensor, *, dimensions: int | None = None) -> t
 
 
 def smallest_norm(output: Tensor) -> float:
-    """The length below which a vector counts as so long: the gradient of its cosine must fit the output's dtype."""
+    """Floor of a vector's norm, so that the gradient of its cosine fits the output's dtype."""
     return 1e-3 if output.dtype == torch.float16 else 1e-8
 
 
-def stacked(output: Tensor, target: Tensor, *, members: int, width: int | None = None) -> tuple[Tensor, Tensor]:
+def members_of(output: Tensor, target: Tensor, *, members: int, width: int | None = None) -> tuple[Tensor, Tensor]:
     """Check the outputs of pairs or triplets and their targets, and give both in at least float32.
 
     Args:

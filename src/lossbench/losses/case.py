@@ -1,4 +1,4 @@
-"""A loss as the laws see it, and the examples that they try it on."""
+"""A loss with what the laws need to test it, and their examples."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,13 +15,14 @@ Setting = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Case:
-    """A loss and what the laws may try on it.
+    """A loss, and the settings and inputs to test it with.
 
     Args:
-        name: how the configuration calls it.
+        name: of its YAML in conf/loss.
         module: its class.
         function: its pure function.
-        reference: the same for one row of logits (a numpy array) and a class index, written naively; None where there is none.
+        reference: the same for one row of logits (a numpy array) and a class index, written naively; None where there
+            is none.
         settings: hyper-parameters to try.
         sweep: values of one hyper-parameter that are to be computed at once.
         shift_invariant: whether adding a number to all logits changes nothing; None claims neither.
@@ -40,7 +41,7 @@ class Case:
     soft_targets: bool = True
 
     def targets(self, index: Tensor, soft: Tensor) -> tuple[Tensor, ...]:
-        """Those that the loss takes."""
+        """The kinds of target that the loss takes."""
         return (index, soft) if self.soft_targets else (index,)
 
     def __call__(self, logits: Tensor, target: Tensor, setting: Setting) -> Tensor:
@@ -49,7 +50,7 @@ class Case:
 
 
 def case_of(module: type[Loss]) -> Case:
-    """Make a case of a loss of which nothing is known but its class: its defaults, and numbers near them."""
+    """Make a case from a class alone: its defaults, and numbers near them."""
     numbers = {name: value for name, value in module().hyper_parameters().items() if type(value) is float}
     sweep = {name: [0.9 * value, value, 0.95 * value] for name, value in numbers.items()}
     return Case(module.__name__, module, module.function, sweep=sweep, shift_invariant=None)

@@ -1,4 +1,4 @@
-"""The classic losses of classification: what everybody compares with."""
+"""The classic losses of classification: cross-entropy, Brier score, binary cross-entropy, hinge."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ Weight = Sequence[float] | Tensor | None
 
 
 def cross_entropy(logits: Tensor, target: Tensor, *, weight: Weight = None, label_smoothing: Number = 0.0) -> Tensor:
-    """Cross-entropy: how surprised the model is by the true class.
+    """Cross-entropy: the negative log-probability of the true class.
 
     L = -(1 - s) w_y log p_y - s / C sum_c w_c log p_c with p = softmax(logits), s = label_smoothing.
 
@@ -46,12 +46,12 @@ def cross_entropy(logits: Tensor, target: Tensor, *, weight: Weight = None, labe
         ValueError: a wrong shape or dtype, or not one weight for each class.
 
     When to use:
-        The first choice, and what others are compared with: its pull on the true class's logit is 1 - p_y, at most 1, and full on every
-        example that is wrong.
+        The first choice, and what others are compared with: its pull on the true class's logit is 1 - p_y, at most 1,
+        and full on every example that is wrong.
 
     Pitfalls:
-        A wrong label pulls as hard as a right one. With label_smoothing s the loss is least at p_y = 1 - s + s / C, 0.91 for s = 0.1
-        and 10 classes, and rises from there.
+        A wrong label pulls as hard as a right one. With label_smoothing s the loss is least at p_y = 1 - s + s / C,
+        0.91 for s = 0.1 and 10 classes, and rises from there.
 
     Reference:
         Szegedy et al. 2016, Rethinking the Inception Architecture, section 7 (label smoothing).
@@ -94,13 +94,14 @@ def nll(logits: Tensor, target: Tensor, *, weight: Weight = None) -> Tensor:
 
 
 def softmax_mse(logits: Tensor, target: Tensor) -> Tensor:
-    """Squared distance between the probabilities and the one-hot target: bounded, with little slope where the model is badly wrong.
+    """Squared distance between probabilities and one-hot target: bounded, and flat where the model is badly wrong.
 
     L = 1/C sum_c (p_c - [c = y])^2 with p = softmax(logits): the Brier score divided by C.
 
     Args:
         logits: (batch, C), any real values.
-        target: (batch,) int64 class indices, or (batch, C) class probabilities t: the expected loss, with the gradient of (p - t)^2.
+        target: (batch,) int64 class indices, or (batch, C) class probabilities t: the expected loss, with the gradient
+            of (p - t)^2.
 
     Returns:
         (batch,) values within [0, 2 / C], without unit.
@@ -112,8 +113,8 @@ def softmax_mse(logits: Tensor, target: Tensor) -> Tensor:
         Labels of which some are wrong: the loss is bounded, as the Brier score is.
 
     Pitfalls:
-        At chance with 1,000 classes the pull is 0.000002, that of cross-entropy 0.999: learning rates for cross-entropy do nothing. Sweep
-        the learning rate over powers of ten.
+        At chance with 1,000 classes the pull is 0.000002, that of cross-entropy 0.999: learning rates for cross-entropy
+        do nothing. Sweep the learning rate over powers of ten.
 
     Reference:
         Brier 1950, eq. 2; torch.nn.MSELoss on softmax and one-hot.
@@ -121,23 +122,24 @@ def softmax_mse(logits: Tensor, target: Tensor) -> Tensor:
     p = torch.softmax(scores(logits, target), -1)
     if not target.is_floating_point():
         index = target.unsqueeze(-1)
-        away = p.scatter_add(
-            -1, index, torch.full_like(index, -1, dtype=p.dtype)
-        )  # mse_loss would need a one-hot matrix
-        with torch.autocast(p.device.type, enabled=False):  # which takes vecdot for a matrix product
-            return torch.linalg.vecdot(away, away) / p.shape[-1]
+        # p - one_hot without the one-hot matrix that mse_loss needs
+        error = p.scatter_add(-1, index, torch.full_like(index, -1, dtype=p.dtype))
+        with torch.autocast(p.device.type, enabled=False):  # autocast takes vecdot for a matrix product
+            return torch.linalg.vecdot(error, error) / p.shape[-1]
     soft = target.to(p.dtype)
     return (F.mse_loss(p, soft, reduction="none") + soft * (1 - soft)).mean(-1)
 
 
 def bce(logits: Tensor, target: Tensor, *, weight: Weight = None) -> Tensor:
-    """Binary cross-entropy with a sigmoid for each class: every class is a question of its own, so none, one or many may be true.
+    """Binary cross-entropy with a sigmoid for each class: none, one or many classes may be true.
 
-    L = -1/C sum_c w_c (t_c log s_c + (1 - t_c) log(1 - s_c)) with s = sigmoid(logits), t the one-hot or multi-hot target
+    L = -1/C sum_c w_c (t_c log s_c + (1 - t_c) log(1 - s_c)) with s = sigmoid(logits), t the one-hot or multi-hot
+    target
 
     Args:
-        logits: (batch, C), any real values; 0 says one half.
-        target: (batch,) int64 class indices, or (batch, C) floats within [0, 1]: multi-hot, or the probability of each class.
+        logits: (batch, C), any real values; 0 is a probability of one half.
+        target: (batch,) int64 class indices, or (batch, C) floats within [0, 1]: multi-hot, or the probability of each
+            class.
         weight: C numbers >= 0, one for each class; None weighs all by 1.
 
     Returns:
@@ -150,11 +152,13 @@ def bce(logits: Tensor, target: Tensor, *, weight: Weight = None) -> Tensor:
         Classes that may hold together, or long training with mixup as in the paper.
 
     Pitfalls:
-        Nearly all of it is the wrong classes': with 1,000 classes the true one is a thousandth of the mean, so start the head's bias low
-        or take a larger learning rate. Its outputs are C separate answers; accuracy takes the largest.
+        Nearly all of it is the wrong classes': with 1,000 classes the true one is a thousandth of the mean, so start
+        the head's bias low or take a larger learning rate. Its outputs are C separate probabilities; accuracy takes the
+        largest.
 
     Reference:
-        torch.nn.BCEWithLogitsLoss; for single-label images Wightman et al. 2021, ResNet strikes back, arXiv 2110.00476, section 3.2.
+        torch.nn.BCEWithLogitsLoss; for single-label images Wightman et al. 2021, ResNet strikes back, arXiv 2110.00476,
+        section 3.2.
     """
     z = scores(logits, target)
     if weight is None and not target.is_floating_point():
@@ -193,17 +197,17 @@ def multi_margin(logits: Tensor, target: Tensor, *, margin: Number = 1.0, p: Num
         Where only the order of classes counts and no probability is needed.
 
     Pitfalls:
-        It is exactly 0 once the true class is ahead by the margin: such examples pull no more, and a softmax of the outputs means nothing
-        until it is calibrated.
+        It is exactly 0 once the true class is ahead by the margin: such examples pull no more, and a softmax of the
+        outputs means nothing until it is calibrated.
 
     Reference:
-        Crammer & Singer 2001 (they take the worst class, torch.nn.MultiMarginLoss the mean over C); Weston & Watkins 1999, section 3.
+        Crammer & Singer 2001 (they take the worst class, torch.nn.MultiMarginLoss the mean over C); Weston & Watkins
+        1999, section 3.
     """
     z = scores(logits, target)
     if target.is_floating_point():
-        hinges = (
-            torch.relu(margin - z.unsqueeze(-1) + z.unsqueeze(-2)).pow(p).sum(-1)
-        )  # (batch, C): the loss if that class were true
+        # (batch, C): C times the loss if that class were true, and what that class adds itself
+        hinges = torch.relu(margin - z.unsqueeze(-1) + z.unsqueeze(-2)).pow(p).sum(-1)
         return pick(hinges - _own(margin, p, z), target) / z.shape[-1]
     hinges = torch.relu(margin - z.gather(-1, target.unsqueeze(-1)) + z).pow(p)
     return (hinges.sum(-1) - _own(margin, p, z)) / z.shape[-1]
@@ -299,7 +303,7 @@ class BCE(ClassWeighted):
 @final
 @dataclass(eq=False)
 class MultiMargin(Loss):
-    """See `multi_margin`; its outputs are margins: probabilities of them mean something once their scale has been fitted."""
+    """See `multi_margin`; its outputs are margins, and become probabilities once their scale has been fitted."""
 
     function: ClassVar[Callable[..., Tensor]] = staticmethod(multi_margin)
 

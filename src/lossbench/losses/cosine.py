@@ -15,13 +15,13 @@ __all__ = ["Cosine", "CosineXent", "CosineXentHead", "cosine", "cosine_xent", "c
 
 
 def cosine(logits: Tensor | ClassCosines, target: Tensor) -> Tensor:
-    """Cosine distance between the output and the true class's axis, or its embedding: only the direction counts, not the length.
+    """Cosine distance between the output and the true class's axis or embedding: only the direction counts.
 
     L = 1 - z_y / ||z||, and with class embeddings 1 - cos(z, embedding_y)
 
     Args:
-        logits: (batch, C), any real values; 1e-6 (float16: 1e-3) is added to the norm in quadrature. With class embeddings the cosines
-            that lossbench.models.heads.ClassEmbeddings makes.
+        logits: (batch, C), any real values; 1e-6 (float16: 1e-3) is added to the norm in quadrature. With class
+            embeddings the cosines that lossbench.models.heads.ClassEmbeddings makes.
         target: (batch,) int64 class indices, or (batch, C) class probabilities.
 
     Returns:
@@ -34,12 +34,12 @@ def cosine(logits: Tensor | ClassCosines, target: Tensor) -> Tensor:
         Few images for each class and no pretrained weights, with a learning rate of its own.
 
     Pitfalls:
-        The gradient shrinks as 1 / ||z||: the best learning rate was 0.5 to 50 times cross-entropy's on the published sets. The outputs
-        are no logits: a raw softmax of them means nothing, so calibrate (nll_scaled, ece_scaled).
+        The gradient shrinks as 1 / ||z||: the best learning rate was 0.5 to 50 times cross-entropy's on the published
+        sets. The outputs are no logits: a raw softmax of them means nothing, so calibrate (nll_scaled, ece_scaled).
 
     Reference:
-        Barz & Denzler 2020, Deep Learning on Small Datasets without Pre-Training using Cosine Loss, arXiv 1901.09054, section 3.
-        Class embeddings: Barz & Denzler 2019, arXiv 1809.09924, section 3.
+        Barz & Denzler 2020, Deep Learning on Small Datasets without Pre-Training using Cosine Loss, arXiv 1901.09054,
+        section 3. Class embeddings: Barz & Denzler 2019, arXiv 1809.09924, section 3.
     """
     if isinstance(logits, ClassCosines):
         return 1 - pick(scores(logits.cosines, target), target)
@@ -57,11 +57,12 @@ def cosine_xent(
     L = 1 - z_y / ||z|| + xent_weight CE(scale z / ||z||, y), with class embeddings their cosines in place of z / ||z||
 
     Args:
-        logits: (batch, C), any real values; 1e-6 (float16: 1e-3) is added to the norm in quadrature. With class embeddings the cosines
-            that lossbench.models.heads.ClassEmbeddings makes.
+        logits: (batch, C), any real values; 1e-6 (float16: 1e-3) is added to the norm in quadrature. With class
+            embeddings the cosines that lossbench.models.heads.ClassEmbeddings makes.
         target: (batch,) int64 class indices, or (batch, C) class probabilities.
         xent_weight: >= 0; 0.1 in the paper.
-        scale: > 0; 1 in the paper, where the cross-entropy cannot fall below 5.909 at C = 1000. 11.5 lets p_y reach 0.99 there.
+        scale: > 0; 1 in the paper, where the cross-entropy cannot fall below 5.909 at C = 1000. 11.5 lets p_y reach
+            0.99 there.
 
     Returns:
         (batch,) values >= 0: one minus a cosine, plus weighted nats.
@@ -70,17 +71,20 @@ def cosine_xent(
         ValueError: a wrong shape or dtype.
 
     When to use:
-        Few images for each class and no pretrained weights: published 34.0 % against 26.4 % with cross-entropy on 50 ImageNet images for
-        each class (single runs). With both tuned, on another such subset, cross-entropy was as good (45.0 %, this loss 44.4 %).
+        Few images for each class and no pretrained weights: published 34.0 % against 26.4 % with cross-entropy on 50
+        ImageNet images for each class (single runs). With both tuned, on another such subset, cross-entropy was as good
+        (45.0 %, this loss 44.4 %).
 
     Pitfalls:
-        At scale 1 the cross-entropy cannot fall below 5.909 with 1,000 classes, and its gradient is 99.95 % aligned with the cosine's: it
-        is a 10 % larger step. Raise scale. As with `cosine`, tune the learning rate and calibrate.
+        At scale 1 the cross-entropy cannot fall below 5.909 with 1,000 classes, and its gradient is 99.95 % aligned
+        with the cosine's: it is a 10 % larger step. Raise scale. As with `cosine`, tune the learning rate and
+        calibrate.
 
     Reference:
         Barz & Denzler 2020, arXiv 1901.09054, section 3; without their second head, which `cosine_xent_head` has.
     """
-    return _sum(_cosine_xent_terms(logits, target, xent_weight, scale))
+    terms = _cosine_xent_terms(logits, target, xent_weight, scale)
+    return terms["cosine"] + terms["xent"]
 
 
 def cosine_xent_head(output: HeadOutput, target: Tensor, *, xent_weight: Number = 0.1) -> Tensor:
@@ -103,27 +107,25 @@ def cosine_xent_head(output: HeadOutput, target: Tensor, *, xent_weight: Number 
         The paper's own form of `cosine_xent`, where the cross-entropy has a head of its own that also predicts.
 
     Pitfalls:
-        The head has C^2 weights, a million with 1,000 classes. The embedding's gradient shrinks as 1 / ||x||: tune the learning rate.
+        The head has C^2 weights, a million with 1,000 classes. The embedding's gradient shrinks as 1 / ||x||: tune the
+        learning rate.
 
     Reference:
         Barz & Denzler 2020, arXiv 1901.09054, section 3.
     """
-    return _sum(_head_terms(output, target, xent_weight))
+    terms = _head_terms(output, target, xent_weight)
+    return terms["cosine"] + terms["xent"]
 
 
 def _floor(logits: Tensor) -> float:
-    """The least norm that counts: it keeps the gradient at 0 finite in the logits' dtype."""
+    """Floor of the norm: it keeps the gradient at 0 finite in the logits' dtype."""
     return 1e-3 if logits.dtype == torch.float16 else 1e-6
-
-
-def _wide(logits: Tensor) -> Tensor:
-    return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 
 def _unit(logits: Tensor | ClassCosines) -> Tensor:
     if isinstance(logits, ClassCosines):
         return logits.cosines
-    wide = _wide(logits)
+    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
     return wide * inverse_norm(wide, _floor(logits))
 
 
@@ -150,10 +152,6 @@ def _cosine_xent_terms(
 def _head_terms(output: HeadOutput, target: Tensor, xent_weight: Number) -> dict[str, Tensor]:
     log_p = torch.log_softmax(scores(output.logits, target), -1)
     return {"cosine": cosine(output.embedding, target), "xent": xent_weight * negative(log_p, target)}
-
-
-def _sum(terms: dict[str, Tensor]) -> Tensor:
-    return terms["cosine"] + terms["xent"]
 
 
 @final

@@ -1,7 +1,7 @@
 """The cosine losses with hand-written gradients.
 
-Composed from single operations they make ten (batch, C) temporaries where cross-entropy makes three, and take three times as long.
-Under vmap, and for what the fused form does not cover, the composed form computes the same.
+Composed from single operations they make ten (batch, C) temporaries where cross-entropy makes three, and take three
+times as long. Under vmap, and for what the fused form does not cover, the composed form computes the same.
 """
 
 from typing import Any
@@ -26,7 +26,7 @@ def cosine_distance_at(z: Tensor, target: Tensor, floor: float) -> Tensor:
 
 
 def cosine_xent_at(z: Tensor, target: Tensor, xent_weight: float, scale: float, floor: float) -> tuple[Tensor, Tensor]:
-    """The distance of `cosine_distance_at`, and xent_weight times the cross-entropy of scale z / ||z||: (batch,) each."""
+    """`cosine_distance_at`, and xent_weight times the cross-entropy of scale z / ||z||: (batch,) each."""
     scaled = z * (inverse_norm(z, floor) * scale)
     index = target.unsqueeze(-1)
     true, log_p = scaled.gather(-1, index).squeeze(-1), torch.log_softmax(scaled, -1).gather(-1, index).squeeze(-1)

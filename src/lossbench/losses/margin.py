@@ -1,4 +1,4 @@
-"""Losses on the cosines between features and learned class vectors; the vectors live in a head, `lossbench.models.heads.CosineHead`."""
+"""Losses on the cosines between features and class vectors that `lossbench.models.heads.CosineHead` learns."""
 
 import math
 from collections.abc import Callable
@@ -34,8 +34,8 @@ def normalized_softmax(cosines: Tensor, target: Tensor, *, temperature: Number =
         Features that are to be compared by their angle later, in retrieval.
 
     Pitfalls:
-        With the other cosines at 0, a temperature of 0.05 lets p_y reach 0.9999 with 48,000 classes; at 1 it cannot pass 0.0027 with
-        1,000.
+        With the other cosines at 0, a temperature of 0.05 lets p_y reach 0.9999 with 48,000 classes; at 1 it cannot
+        pass 0.0027 with 1,000.
 
     Reference:
         Zhai & Wu 2019, Classification is a Strong Baseline for Deep Metric Learning, arXiv 1811.12649, section 3.
@@ -64,8 +64,8 @@ def cosface(cosines: Tensor, target: Tensor, *, margin: Number = 0.35, scale: Nu
         Many classes with few examples each, or features that are compared later, as in face recognition.
 
     Pitfalls:
-        At scale 64 and all cosines 0 the pull on the true cosine is 64.0, with 10 classes as with 1,000: lower the learning rate, or the
-        scale with few classes.
+        At scale 64 and all cosines 0 the pull on the true cosine is 64.0, with 10 classes as with 1,000: lower the
+        learning rate, or the scale with few classes.
 
     Reference:
         Wang et al. 2018, CosFace: Large Margin Cosine Loss for Deep Face Recognition, arXiv 1801.09414, equation 4.
@@ -76,8 +76,8 @@ def cosface(cosines: Tensor, target: Tensor, *, margin: Number = 0.35, scale: Nu
 def arcface(cosines: Tensor, target: Tensor, *, margin: Number = 0.5, scale: Number = 64.0) -> Tensor:
     """ArcFace: the true class must win by a margin of its angle.
 
-    L = -log softmax(scale cos(angle + margin e_y))_y; beyond angle + margin = pi the true class's score is cos - margin sin(margin),
-    as in the authors' code, so that it keeps falling.
+    L = -log softmax(scale cos(angle + margin e_y))_y; beyond angle + margin = pi the true class's score is cos - margin
+    sin(margin), as in the authors' code, so that it keeps falling.
 
     Args:
         cosines: (batch, C) between features and class vectors, within [-1, 1].
@@ -95,8 +95,8 @@ def arcface(cosines: Tensor, target: Tensor, *, margin: Number = 0.5, scale: Num
         As `cosface`; its margin is the same at every angle.
 
     Pitfalls:
-        As `cosface`. Where angle + margin passes pi (at margin 0.5 a cosine of -0.88) the score jumps from -1 to -1.12, as in the
-        authors' code.
+        As `cosface`. Where angle + margin passes pi (at margin 0.5 a cosine of -0.88) the score jumps from -1 to -1.12,
+        as in the authors' code.
 
     Reference:
         Deng et al. 2019, ArcFace: Additive Angular Margin Loss for Deep Face Recognition, arXiv 1801.07698, equation 3.
@@ -134,8 +134,8 @@ def tvmf(cosines: Tensor, target: Tensor, *, kappa: Number = 16.0, scale: Number
         Features of a class that are to lie close together.
 
     Pitfalls:
-        Far from the class vector it is flat: at kappa = 16 the similarity's slope is 0.11 at a cosine of 0 and 33 at 1, so what is badly
-        wrong moves slowly.
+        Far from the class vector it is flat: at kappa = 16 the similarity's slope is 0.11 at a cosine of 0 and 33 at 1,
+        so what is badly wrong moves slowly.
 
     Reference:
         Kobayashi 2021, T-vMF Similarity for Regularizing Intra-Class Feature Distribution, CVPR 2021, section 3.
@@ -169,7 +169,7 @@ def _similarity(cos: Tensor, kappa: Number, scale: Number) -> Tensor:
 def _xent_with_margin(
     cos: Tensor, target: Tensor, scale: Number, margin: Number, shift: Callable[[Tensor], tuple[Tensor, Tensor | float]]
 ) -> Tensor:
-    """Cross-entropy of scaled cosines, that of the class taken for the true one shifted; `shift` also gives its derivative."""
+    """Cross-entropy of scaled cosines, the true class's one shifted; `shift` also gives its derivative."""
     if target.is_floating_point():
         return pick(softplus(_others(cos * scale) - shift(cos)[0] * scale), target)
 

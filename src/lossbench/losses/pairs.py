@@ -1,6 +1,7 @@
-"""Losses on two or three outputs at a time: which ranks first, which belong together.
+"""Losses of pairs and triplets: which output ranks first, which belong together.
 
-An example's inputs are stacked in one tensor, and so are the outputs: (batch, 2, D) of a pair, (batch, 3, D) of a triplet.
+An example's inputs are stacked in one tensor, and so are the outputs: (batch, 2, D) of a pair, (batch, 3, D) of a
+triplet.
 """
 
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lossbench.losses.base import Loss, Number, smallest_norm, stacked
+from lossbench.losses.base import Loss, Number, members_of, smallest_norm
 
 __all__ = ["CosineEmbedding", "MarginRanking", "TripletMargin", "cosine_embedding", "margin_ranking", "triplet_margin"]
 
@@ -41,7 +42,7 @@ def margin_ranking(output: Tensor, target: Tensor, *, margin: Number = 0.0) -> T
     Reference:
         Herbrich, Graepel & Obermayer 2000; torch.nn.MarginRankingLoss.
     """
-    scores, y = stacked(output.unsqueeze(-1) if output.ndim == 2 else output, target, members=2, width=1)
+    scores, y = members_of(output.unsqueeze(-1) if output.ndim == 2 else output, target, members=2, width=1)
     first, second = scores.squeeze(-1).unbind(1)
     if not isinstance(margin, Tensor):
         return F.margin_ranking_loss(first, second, y, margin=margin, reduction="none")
@@ -68,12 +69,13 @@ def cosine_embedding(output: Tensor, target: Tensor, *, margin: Number = 0.0) ->
         Pairs that belong together or do not.
 
     Pitfalls:
-        A margin above 0 leaves unrelated pairs alone once their cosine is below it; most of them are at once in many dimensions.
+        A margin above 0 leaves unrelated pairs alone once their cosine is below it; most of them are at once in many
+        dimensions.
 
     Reference:
         torch.nn.CosineEmbeddingLoss.
     """
-    pair, y = stacked(output, target, members=2)
+    pair, y = members_of(output, target, members=2)
     cos = F.cosine_similarity(*pair.unbind(1), dim=-1, eps=smallest_norm(output))
     return torch.where(y > 0, 1 - cos, torch.relu(cos - margin))
 
@@ -85,7 +87,7 @@ def triplet_margin(output: Tensor, target: Tensor, *, margin: Number = 1.0) -> T
 
     Args:
         output: (batch, 3, D): the embeddings of anchor, positive and negative.
-        target: (batch,) floats, all +1: it tells nothing, and is not looked at.
+        target: (batch,) floats, all +1: not used.
         margin: > 0, in the unit of the embeddings; 1 by custom.
 
     Returns:
@@ -103,7 +105,7 @@ def triplet_margin(output: Tensor, target: Tensor, *, margin: Number = 1.0) -> T
     Reference:
         Balntas et al. 2016, Learning local feature descriptors with triplets, eq. 1; torch.nn.TripletMarginLoss.
     """
-    anchor, positive, negative = stacked(output, target, members=3)[0].unbind(1)
+    anchor, positive, negative = members_of(output, target, members=3)[0].unbind(1)
     if not isinstance(margin, Tensor):
         return F.triplet_margin_loss(anchor, positive, negative, margin=margin, reduction="none")
     return torch.relu(margin + F.pairwise_distance(anchor, positive) - F.pairwise_distance(anchor, negative))

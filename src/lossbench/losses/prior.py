@@ -1,4 +1,4 @@
-"""Cross-entropy that knows how frequent the classes are."""
+"""Cross-entropy adjusted by the classes' frequencies."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ __all__ = ["LogitAdjusted", "logit_adjusted"]
 def logit_adjusted(
     logits: Tensor, target: Tensor, *, tau: Number = 1.0, class_counts: Sequence[float] | Tensor | None = None
 ) -> Tensor:
-    """Cross-entropy with the classes' frequencies added while training, so that the logits alone treat rare classes as frequent ones.
+    """Cross-entropy with the classes' frequencies added in training, so that the logits alone favour no frequent class.
 
     L = -log softmax(z + tau log pi)_y with pi_c = class_counts_c / sum(class_counts)
 
@@ -23,8 +23,8 @@ def logit_adjusted(
         logits: (batch, C), any real values.
         target: (batch,) int64 class indices, or (batch, C) class probabilities.
         tau: >= 0; 1 in the paper, 0 is cross-entropy.
-        class_counts: C numbers > 0, how many examples each class has; None takes all classes for equally frequent. In a run null is
-            replaced by the counts of the training split.
+        class_counts: C numbers > 0, how many examples each class has; None takes all classes for equally frequent. In a
+            run null is replaced by the counts of the training split.
 
     Returns:
         (batch,) values >= 0 in nats.
@@ -36,8 +36,8 @@ def logit_adjusted(
         Training data whose classes are unequally frequent, judged by balanced accuracy.
 
     Pitfalls:
-        On balanced data it is cross-entropy. class_counts come from the training split unless they are given; a class without examples is
-        refused.
+        On balanced data it is cross-entropy. class_counts come from the training split unless they are given; a class
+        without examples is refused.
 
     Reference:
         Menon et al. 2021, Long-tail learning via logit adjustment, arXiv 2007.07314, equation 10.

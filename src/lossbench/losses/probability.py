@@ -45,12 +45,13 @@ def cosine_prob(logits: Tensor, target: Tensor, *, alpha: Number = 0.9, beta: Nu
         ValueError: a wrong shape or dtype. `CosineProb` also refuses an alpha and beta outside their region.
 
     When to use:
-        Labels that may be wrong: examples at p_y near 0 pull little, however many there are. Few classes, or weights that know the data.
+        Labels that may be wrong: examples at p_y near 0 pull little, however many there are. Few classes, or weights
+        trained on such data.
 
     Pitfalls:
-        At chance with 1,000 classes it pulls 840 times less than cross-entropy (0.0012 against 0.999), so that training from scratch hardly
-        starts. On the toy problem it is ahead under Adam, behind under plain SGD. Outside its region the loss has its minimum inside
-        (0, 1): alpha = 2, beta = 1 has -0.460 at p_y = 0.682.
+        At chance with 1,000 classes it pulls 840 times less than cross-entropy (0.0012 against 0.999), so that training
+        from scratch hardly starts. On the toy problem it is ahead under Adam, behind under plain SGD. Outside its
+        region the loss has its minimum inside (0, 1): alpha = 2, beta = 1 has -0.460 at p_y = 0.682.
 
     Reference:
         The "probability cosine" loss. For bounded functions of p_y in general: Zhang & Sabuncu 2018, arXiv 1805.07836.
@@ -66,14 +67,15 @@ def cosine_prob(logits: Tensor, target: Tensor, *, alpha: Number = 0.9, beta: Nu
 
 
 def power(logits: Tensor, target: Tensor, *, q: Number = 0.7) -> Tensor:
-    """Power family (generalised cross-entropy): from cross-entropy (q = 0) to 1 - p (q = 1), less pulled by wrong labels.
+    """Power family (generalised cross-entropy): from cross-entropy (q = 0) to 1 - p (q = 1), for wrong labels.
 
     L = (1 - p_y^q) / q, and -log p_y at q = 0; p_y^q beyond e^60 continues linearly.
 
     Args:
         logits: (batch, C), any real values.
         target: (batch,) int64 class indices, or (batch, C) class probabilities.
-        q: any finite number; 0.7 in the paper, which takes (0, 1]. Below 0 hard examples weigh more than in cross-entropy.
+        q: any finite number; 0.7 in the paper, which takes (0, 1]. Below 0 hard examples weigh more than in
+            cross-entropy.
 
     Returns:
         (batch,) values >= 0; nats at q = 0, at most 1 / q for q > 0.
@@ -82,23 +84,23 @@ def power(logits: Tensor, target: Tensor, *, q: Number = 0.7) -> Tensor:
         ValueError: a wrong shape or dtype.
 
     When to use:
-        Labels that may be wrong: the larger q, the less a hopeless example pulls. To ask how much robustness the data want, sweep q from
-        -0.2 to 1.
+        Labels that may be wrong: the larger q, the less a hopeless example pulls. To ask how much robustness the data
+        want, sweep q from -0.2 to 1.
 
     Pitfalls:
-        The pull on the true class's logit is p_y^q (1 - p_y): at chance with 1,000 classes 0.0079 for q = 0.7 and 0.0010 for q = 1, where
-        cross-entropy has 0.999. Below q = 0 gradients leave float16's range: use bf16-mixed.
+        The pull on the true class's logit is p_y^q (1 - p_y): at chance with 1,000 classes 0.0079 for q = 0.7 and
+        0.0010 for q = 1, where cross-entropy has 0.999. Below q = 0 gradients leave float16's range: use bf16-mixed.
 
     Reference:
         Zhang & Sabuncu 2018, Generalized Cross Entropy Loss, arXiv 1805.07836, section 3.2.
     """
     log_p = torch.log_softmax(scores(logits, target), -1)
     if not isinstance(q, Tensor):
-        grow = torch.expm1 if q > 0 else _expm1  # log_p <= 0: only a negative q can overflow
-        return expected(lambda v: -v if q == 0 else grow(q * v) / -q, log_p, target)
+        expm1 = torch.expm1 if q > 0 else _capped_expm1  # log_p <= 0: only a negative q can overflow
+        return expected(lambda v: -v if q == 0 else expm1(q * v) / -q, log_p, target)
     zero = q == 0
     safe = torch.where(zero, 1.0, q).to(log_p.dtype)  # a second where, as the gradient of 0 / 0 would be nan
-    return expected(lambda v: torch.where(zero, -v, -_expm1(safe * v) / safe), log_p, target)
+    return expected(lambda v: torch.where(zero, -v, -_capped_expm1(safe * v) / safe), log_p, target)
 
 
 def dot_product(logits: Tensor, target: Tensor) -> Tensor:
@@ -117,11 +119,11 @@ def dot_product(logits: Tensor, target: Tensor) -> Tensor:
         ValueError: a wrong shape or dtype.
 
     When to use:
-        The far end of the power family: to see what becomes of training when hard examples are given up.
+        The far end of the power family: to see how training ends when hard examples hardly count.
 
     Pitfalls:
-        At chance with 1,000 classes the pull is 0.0010, that of cross-entropy 0.999. Published on 37 pet breeds: 14.5 % of the validation
-        images wrong, 9.2 % with cross-entropy (one run each).
+        At chance with 1,000 classes the pull is 0.0010, that of cross-entropy 0.999. Published on 37 pet breeds: 14.5 %
+        of the validation images wrong, 9.2 % with cross-entropy (one run each).
 
     Reference:
         `power` at q = 1, less 1; Zhang & Sabuncu 2018, arXiv 1805.07836 (half of MAE, less 1).
@@ -148,9 +150,10 @@ def inverse(logits: Tensor, target: Tensor) -> Tensor:
         Hardly ever: it is the other far end of the power family. `inverse_tuned` keeps what is useful of it.
 
     Pitfalls:
-        One wrong label rules its batch: at chance with 1,000 classes the pull is 999, that of cross-entropy 0.999. In float16 the gradient
-        overflows from a logit gap of 11.1 on. Written through softmax, float32 overflows from a gap of 44.4 on; this form is
-        finite up to 10,000. Published on 37 pet breeds: 25.9 % of the validation images wrong, 9.2 % with cross-entropy (one run each).
+        One wrong label dominates its batch: at chance with 1,000 classes the pull is 999, that of cross-entropy 0.999.
+        In float16 the gradient overflows from a logit gap of 11.1 on. Written through softmax, float32 overflows from a
+        gap of 44.4 on; this form is finite up to 10,000. Published on 37 pet breeds: 25.9 % of the validation images
+        wrong, 9.2 % with cross-entropy (one run each).
 
     Reference:
         `power` at q = -1, plus 1.
@@ -178,19 +181,20 @@ def inverse_tuned(logits: Tensor, target: Tensor, *, exponent: Number = 0.2) -> 
         Clean labels, and rare or hard examples that should count more than in cross-entropy.
 
     Pitfalls:
-        Published on 37 pet breeds it had 9.13 % of the validation images wrong, cross-entropy 9.20 %: one image of 1,478. In float16 the
-        gradient overflows from a logit gap of 63.5 on at exponent 0.2: use bf16-mixed.
+        Published on 37 pet breeds it had 9.13 % of the validation images wrong, cross-entropy 9.20 %: one image of
+        1,478. In float16 the gradient overflows from a logit gap of 63.5 on at exponent 0.2: use bf16-mixed.
 
     Reference:
         `power` at q = -exponent, times exponent, plus 1.
     """
-    return expected(lambda log_p: 1 + _expm1(-exponent * log_p), torch.log_softmax(scores(logits, target), -1), target)
+    return expected(
+        lambda log_p: 1 + _capped_expm1(-exponent * log_p), torch.log_softmax(scores(logits, target), -1), target
+    )
 
 
-def _expm1(u: Tensor) -> Tensor:
-    capped = torch.where(
-        u > EXPONENT_LIMIT, EXPONENT_LIMIT, u
-    )  # not clamp_max and relu, which both have gradient 0 at the limit itself
+def _capped_expm1(u: Tensor) -> Tensor:
+    # torch.where, as clamp_max and relu both have gradient 0 at the limit itself
+    capped = torch.where(u > EXPONENT_LIMIT, EXPONENT_LIMIT, u)
     return torch.expm1(capped) + math.exp(EXPONENT_LIMIT) * torch.relu(u - EXPONENT_LIMIT)
 
 
@@ -252,5 +256,5 @@ class InverseTuned(Loss):
 
     @property
     def exceeds_fp16(self) -> bool:
-        """Whether the gradient with respect to the logits can exceed float16's range: from a logit gap of 63 at exponent 0.2."""
+        """Whether the gradient can exceed float16's range: from a logit gap of 63 at exponent 0.2."""
         return True

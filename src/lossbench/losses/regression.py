@@ -7,7 +7,7 @@ from typing import ClassVar, final
 from torch import Tensor
 from torch.nn import functional as F
 
-from lossbench.losses.base import Loss, Number, alike, smallest_norm
+from lossbench.losses.base import Loss, Number, same_shape, smallest_norm
 
 __all__ = ["L1", "MSE", "CosineDistance", "Huber", "SmoothL1", "cosine_distance", "huber", "l1", "mse", "smooth_l1"]
 
@@ -36,7 +36,7 @@ def l1(output: Tensor, target: Tensor) -> Tensor:
     Reference:
         torch.nn.L1Loss.
     """
-    return _mean(F.l1_loss(*alike(output, target), reduction="none"))
+    return _mean(F.l1_loss(*same_shape(output, target), reduction="none"))
 
 
 def mse(output: Tensor, target: Tensor) -> Tensor:
@@ -63,7 +63,7 @@ def mse(output: Tensor, target: Tensor) -> Tensor:
     Reference:
         torch.nn.MSELoss.
     """
-    return _mean(F.mse_loss(*alike(output, target), reduction="none"))
+    return _mean(F.mse_loss(*same_shape(output, target), reduction="none"))
 
 
 def huber(output: Tensor, target: Tensor, *, delta: Number = 1.0) -> Tensor:
@@ -91,7 +91,7 @@ def huber(output: Tensor, target: Tensor, *, delta: Number = 1.0) -> Tensor:
     Reference:
         Huber 1964, Robust Estimation of a Location Parameter, section 2; torch.nn.HuberLoss.
     """
-    o, t = alike(output, target)
+    o, t = same_shape(output, target)
     if not isinstance(delta, Tensor):
         return _mean(F.huber_loss(o, t, delta=delta, reduction="none"))
     return _mean(F.huber_loss(o / delta, t / delta, reduction="none")) * delta**2  # torch takes no tensor as delta
@@ -122,7 +122,7 @@ def smooth_l1(output: Tensor, target: Tensor, *, beta: Number = 1.0) -> Tensor:
     Reference:
         Girshick 2015, Fast R-CNN, arXiv 1504.08083, eq. 3; torch.nn.SmoothL1Loss.
     """
-    o, t = alike(output, target)
+    o, t = same_shape(output, target)
     if not isinstance(beta, Tensor):
         return _mean(F.smooth_l1_loss(o, t, beta=beta, reduction="none"))
     return _mean(F.smooth_l1_loss(o / beta, t / beta, reduction="none")) * beta
@@ -131,14 +131,15 @@ def smooth_l1(output: Tensor, target: Tensor, *, beta: Number = 1.0) -> Tensor:
 def cosine_distance(output: Tensor, target: Tensor) -> Tensor:
     """One minus the cosine between the predicted and the actual vector: only the direction counts, and its sign does.
 
-    L = 1 - <o, t> / (||o|| ||t||). Not 1 - |cos|, which is 0 for opposite vectors too. The 1 changes no gradient; it makes the optimum 0.
+    L = 1 - <o, t> / (||o|| ||t||). Not 1 - |cos|, which is 0 for opposite vectors too. The 1 changes no gradient; it
+    makes the optimum 0.
 
     Args:
         output: (batch, D), any real values.
         target: (batch, D), floating.
 
     Returns:
-        (batch,) values within [0, 2] up to rounding: one minus a cosine. Vectors shorter than 1e-8 (float16: 1e-3) count as so long.
+        (batch,) values within [0, 2] up to rounding: one minus a cosine. 1e-8 (float16: 1e-3) is the least norm.
 
     Raises:
         ValueError: shapes that differ, integers, or numbers where vectors are due.
@@ -147,12 +148,13 @@ def cosine_distance(output: Tensor, target: Tensor) -> Tensor:
         Directions are to be predicted and lengths do not count.
 
     Pitfalls:
-        1 - mean |cos|, which looks alike, is 0 for opposite vectors too. The gradient shrinks as 1 over the length of the output.
+        1 - mean |cos|, which looks alike, is 0 for opposite vectors too. The gradient shrinks as 1 over the length of
+        the output.
 
     Reference:
         torch.nn.CosineSimilarity.
     """
-    o, t = alike(output, target, dimensions=2)
+    o, t = same_shape(output, target, dimensions=2)
     return 1 - F.cosine_similarity(o, t, dim=-1, eps=smallest_norm(output))
 
 

@@ -41,23 +41,23 @@ def focal(logits: Tensor, target: Tensor, *, gamma: Number = 2.0) -> Tensor:
         ValueError: a wrong shape or dtype.
 
     When to use:
-        Many easy examples that drown a few hard ones, as in detection; calibration that is better than cross-entropy's without a fitted
-        scale.
+        Many easy examples that outweigh a few hard ones, as in detection; calibration that is better than
+        cross-entropy's without a fitted scale.
 
     Pitfalls:
-        At chance it pulls 0.30 with two classes and 1.10 with ten where cross-entropy pulls 0.5 and 0.9: part of what it changes is the
-        learning rate. Wrong labels stay hard for ever, and get the weight.
+        At chance it pulls 0.30 with two classes and 1.10 with ten where cross-entropy pulls 0.5 and 0.9: part of what
+        it changes is the learning rate. Wrong labels stay hard, and get most of the weight.
 
     Reference:
-        Lin et al. 2017, Focal Loss for Dense Object Detection, arXiv 1708.02002, equation 4; there with one sigmoid per class.
+        Lin et al. 2017, Focal Loss for Dense Object Detection, arXiv 1708.02002, equation 4; there with one sigmoid per
+        class.
     """
 
     def of_log_p(log_p: Tensor) -> Tensor:
-        right = log_p == 0
-        away = torch.where(
-            right, -1.0, log_p
-        )  # a second where: below gamma = 1 the slope of (1 - p)^gamma is infinite at p = 1
-        return torch.where(right, 0.0, -away * (-torch.expm1(away)) ** gamma)
+        certain = log_p == 0
+        # a second where: below gamma = 1 the slope of (1 - p)^gamma is infinite at p = 1
+        safe = torch.where(certain, -1.0, log_p)
+        return torch.where(certain, 0.0, -safe * (-torch.expm1(safe)) ** gamma)
 
     return expected(of_log_p, torch.log_softmax(scores(logits, target), -1), target)
 
@@ -79,11 +79,11 @@ def poly1(logits: Tensor, target: Tensor, *, epsilon: Number = 2.0) -> Tensor:
         ValueError: a wrong shape or dtype.
 
     When to use:
-        A cross-entropy with one more knob, to be tuned together with the learning rate.
+        A cross-entropy with one more hyper-parameter, to be tuned together with the learning rate.
 
     Pitfalls:
-        With epsilon = 2 the pull at chance is twice cross-entropy's with two classes and equal to it with 1,000: part of what it gains is
-        a larger learning rate.
+        With epsilon = 2 the pull at chance is twice cross-entropy's with two classes and equal to it with 1,000: part
+        of what it gains is a larger learning rate.
 
     Reference:
         Leng et al. 2022, PolyLoss, arXiv 2204.12511, section 4 (Poly-1).
@@ -104,7 +104,8 @@ def symmetric_cross_entropy(
         target: (batch,) int64 class indices, or (batch, C) class probabilities.
         xent_weight: >= 0; the paper's alpha, 0.1 on CIFAR-10.
         reverse_weight: >= 0; the paper's beta, 1 on CIFAR-10.
-        log_zero: < 0; the paper's A, what log 0 of the other classes' target counts as. Only reverse_weight * log_zero matters.
+        log_zero: < 0; the paper's A, what log 0 of the other classes' target counts as. Only reverse_weight * log_zero
+            matters.
 
     Returns:
         (batch,) values >= 0; weighted nats.
@@ -116,8 +117,8 @@ def symmetric_cross_entropy(
         Labels of which a part is wrong: the reverse term pulls no example much.
 
     Pitfalls:
-        With the paper's weights the pull at chance falls from 1.05 with two classes to 0.104 with 1,000: raise xent_weight with the
-        number of classes. Only reverse_weight * log_zero matters; do not sweep both.
+        With the paper's weights the pull at chance falls from 1.05 with two classes to 0.104 with 1,000: raise
+        xent_weight with the number of classes. Only reverse_weight * log_zero matters; do not sweep both.
 
     Reference:
         Wang et al. 2019, Symmetric Cross Entropy for Robust Learning with Noisy Labels, arXiv 1908.06112, section 3.
@@ -133,7 +134,8 @@ def mae_prob(logits: Tensor, target: Tensor) -> Tensor:
 
     Args:
         logits: (batch, C), any real values.
-        target: (batch,) int64 class indices, or (batch, C) class probabilities t; then L = 2 (1 - sum_c t_c p_c), the expected loss.
+        target: (batch,) int64 class indices, or (batch, C) class probabilities t; then L = 2 (1 - sum_c t_c p_c), the
+            expected loss.
 
     Returns:
         (batch,) values within [0, 2], without unit.
@@ -142,11 +144,11 @@ def mae_prob(logits: Tensor, target: Tensor) -> Tensor:
         ValueError: a wrong shape or dtype.
 
     When to use:
-        Labels of which many are wrong, few classes, and patience.
+        Labels of which many are wrong, few classes, and many epochs.
 
     Pitfalls:
-        At chance with 1,000 classes the pull is 0.002, that of cross-entropy 0.999: training from scratch hardly starts. It is twice
-        `dot_product` plus 2.
+        At chance with 1,000 classes the pull is 0.002, that of cross-entropy 0.999: training from scratch hardly
+        starts. It is twice `dot_product` plus 2.
 
     Reference:
         Ghosh et al. 2017, Robust Loss Functions under Label Noise, arXiv 1712.09482, section 3; twice `power` at q = 1.

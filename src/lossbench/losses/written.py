@@ -1,4 +1,4 @@
-"""Hand-written gradients of losses on class indices that would take twice cross-entropy's time or more if composed of single operations."""
+"""Losses on class indices with hand-written gradients: composed of single operations they take twice as long."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -11,8 +11,8 @@ from torch.autograd.function import once_differentiable
 CHUNK = 50  # factors of at least 1 / 2, whose product is a float32
 
 
-class Plan(NamedTuple):
-    """How to compute a loss of (batch, C) numbers and class indices, (batch,).
+class WrittenLoss(NamedTuple):
+    """A loss of (batch, C) numbers and (batch,) class indices with its own forward and backward pass.
 
     Args:
         composed: the values from differentiable operations; used under vmap.
@@ -29,14 +29,14 @@ class Plan(NamedTuple):
 
 class _Written(Function):
     @staticmethod
-    def forward(z: Tensor, target: Tensor, plan: Plan) -> tuple[Tensor, ...]:
-        return plan.forward(z, target.unsqueeze(-1))
+    def forward(z: Tensor, target: Tensor, loss: WrittenLoss) -> tuple[Tensor, ...]:
+        return loss.forward(z, target.unsqueeze(-1))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        ctx.plan = inputs[2]
+        ctx.loss = inputs[2]
         ctx.mark_non_differentiable(*output[1:])
-        ctx.set_materialize_grads(False)  # zeros for what is saved would cost as much as the rest
+        ctx.set_materialize_grads(False)  # zeros for the saved tensors would cost as much as the rest
         ctx.save_for_backward(inputs[1], *output[1:])
 
     @staticmethod
@@ -45,33 +45,34 @@ class _Written(Function):
         if grads[0] is None:
             return None, None, None
         target, *saved = ctx.saved_tensors
-        return ctx.plan.backward(grads[0].unsqueeze(-1), target.unsqueeze(-1), *saved), None, None
+        return ctx.loss.backward(grads[0].unsqueeze(-1), target.unsqueeze(-1), *saved), None, None
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[Any, ...], *inputs: Any) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
-        z, target, plan = inputs
-        values = torch.vmap(plan.composed, in_dims[:2])(z, target)
-        return (values, *(torch.zeros_like(values) for _ in range(plan.saved))), (0,) * (1 + plan.saved)
+        z, target, loss = inputs
+        values = torch.vmap(loss.composed, in_dims[:2])(z, target)
+        return (values, *(torch.zeros_like(values) for _ in range(loss.saved))), (0,) * (1 + loss.saved)
 
 
-def written(z: Tensor, target: Tensor, plan: Plan) -> Tensor:
-    """Compute a loss by its plan: (batch,); differentiable once."""
-    return _Written.apply(z, target, plan)[0]  # pyright: ignore[reportIndexIssue]
+def written(z: Tensor, target: Tensor, loss: WrittenLoss) -> Tensor:
+    """Compute a loss by its own forward pass: (batch,); differentiable once."""
+    return _Written.apply(z, target, loss)[0]  # pyright: ignore[reportIndexIssue]
 
 
 def softmax_and_log(z: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
-    """Softmax (batch, C) and its logarithm at the index (batch, 1), to which the softmax's largest entry gives the log-sum-exp."""
+    """Softmax (batch, C) and its logarithm at the index (batch, 1)."""
     p = torch.softmax(z, -1)
+    # log-sum-exp = the largest logit - the log of its probability
     return p, z.gather(-1, index) - z.amax(-1, keepdim=True) + p.amax(-1, keepdim=True).log_()
 
 
-def shifted_xent(scale: float, shift: Callable[[Tensor], tuple[Tensor, Tensor | float]], composed: Any) -> Plan:
-    """Plan the cross-entropy of scaled cosines with the true class's cosine shifted.
+def shifted_xent(scale: float, shift: Callable[[Tensor], tuple[Tensor, Tensor | float]], composed: Any) -> WrittenLoss:
+    """Cross-entropy of scaled cosines with the true class's cosine shifted.
 
     Args:
         scale: of all scores.
         shift: the true class's cosine to what takes its place, and the derivative.
-        composed: see `Plan`.
+        composed: see `WrittenLoss`.
     """
 
     def forward(cos: Tensor, index: Tensor) -> tuple[Tensor, ...]:
@@ -83,13 +84,14 @@ def shifted_xent(scale: float, shift: Callable[[Tensor], tuple[Tensor, Tensor | 
         g = g * scale
         return (p * g).scatter_(-1, index, own * g)
 
-    return Plan(composed, forward, backward, 2)
+    return WrittenLoss(composed, forward, backward, 2)
 
 
-def similarity_xent(kappa: float, scale: float, composed: Any) -> Plan:
-    """Plan the cross-entropy of t-vMF similarities; kappa is not near 0.
+def similarity_xent(kappa: float, scale: float, composed: Any) -> WrittenLoss:
+    """Cross-entropy of t-vMF similarities; kappa is not near 0.
 
-    (1 + cos) / (1 + kappa (1 - cos)) = (1 + 2 kappa) / kappa / (1 + kappa (1 - cos)) less a constant, which a softmax does not see.
+    (1 + cos) / (1 + kappa (1 - cos)) = (1 + 2 kappa) / kappa / (1 + kappa (1 - cos)) less a constant, which cancels in
+    a softmax.
     """
     slope = scale * (1 + 2 * kappa)
 
@@ -102,11 +104,11 @@ def similarity_xent(kappa: float, scale: float, composed: Any) -> Plan:
         g = g * slope
         return (p * g).scatter_add_(-1, index, -g).mul_(compact).mul_(compact)
 
-    return Plan(composed, forward, backward, 2)
+    return WrittenLoss(composed, forward, backward, 2)
 
 
-def xent_and_squares(composed: Any) -> Plan:
-    """Plan the cross-entropy plus the mean square of the wrong classes' logits."""
+def xent_and_squares(composed: Any) -> WrittenLoss:
+    """Cross-entropy plus the mean square of the wrong classes' logits."""
 
     def forward(z: Tensor, index: Tensor) -> tuple[Tensor, ...]:
         p, log_p = softmax_and_log(z, index)
@@ -116,25 +118,26 @@ def xent_and_squares(composed: Any) -> Plan:
     def backward(g: Tensor, index: Tensor, p: Tensor, wrong: Tensor) -> Tensor:
         return (p * g).addcmul_(wrong, g * (2 / (p.shape[-1] - 1))).scatter_add_(-1, index, -g)
 
-    return Plan(composed, forward, backward, 2)
+    return WrittenLoss(composed, forward, backward, 2)
 
 
-def sigmoids(composed: Any) -> Plan:
-    """Plan the sum of a binary cross-entropy for each class; in float32 it is right to about 1e-6 nats.
+def sigmoids(composed: Any) -> WrittenLoss:
+    """Sum of a binary cross-entropy for each class, in float32 exact to about 1e-6 nats.
 
     log(1 + e^u) = max(u, 0) - log s(|u|) with the sigmoid s: of products of s only one logarithm is taken.
     """
 
     def forward(z: Tensor, index: Tensor) -> tuple[Tensor, ...]:
-        miss = z.scatter(-1, index, -z.gather(-1, index))
-        q = torch.sigmoid(miss)
-        sure = torch.rsub(q, 1)
-        torch.maximum(q, sure, out=sure)
-        whole = sure.shape[-1] // CHUNK * CHUNK
-        products = sure[:, :whole].unflatten(-1, (-1, CHUNK)).prod(-1).log_().sum(-1) + sure[:, whole:].log().sum(-1)
-        return miss.relu_().sum(-1) - products, q
+        u = z.scatter(-1, index, -z.gather(-1, index))
+        s = torch.sigmoid(u)
+        larger = torch.rsub(s, 1)
+        torch.maximum(s, larger, out=larger)  # s(|u|)
+        chunked = larger.shape[-1] // CHUNK * CHUNK
+        products = larger[:, :chunked].unflatten(-1, (-1, CHUNK)).prod(-1)
+        log_product = products.log_().sum(-1) + larger[:, chunked:].log().sum(-1)
+        return u.relu_().sum(-1) - log_product, s
 
-    def backward(g: Tensor, index: Tensor, q: Tensor) -> Tensor:
-        return (q * g).scatter_(-1, index, -q.gather(-1, index) * g)
+    def backward(g: Tensor, index: Tensor, s: Tensor) -> Tensor:
+        return (s * g).scatter_(-1, index, -s.gather(-1, index) * g)
 
-    return Plan(composed, forward, backward, 1)
+    return WrittenLoss(composed, forward, backward, 1)

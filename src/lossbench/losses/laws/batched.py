@@ -36,7 +36,7 @@ def many_settings_at_once_are_the_loop(case: Case, name: str, values: list[float
 
 
 def many_settings_in_one_backward(case: Case, name: str, values: list[float]) -> None:
-    """vmap over logits and a hyper-parameter stays in float32, and one backward pass gives every run its own gradient."""
+    """vmap over logits and a hyper-parameter stays in float32; one backward pass gives every run its own gradient."""
     logits, target, _ = examples(torch.float32)
     stacked = torch.stack([logits + i / 2 for i in range(len(values))]).requires_grad_()
     members = vmap(lambda z, h: case(z, target, {name: h}))(stacked, torch.tensor(values, dtype=torch.float64))
