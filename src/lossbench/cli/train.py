@@ -5,6 +5,7 @@ import sys
 import hydra
 from omegaconf import DictConfig
 
+from lossbench.cli.lazy_help import accept_lazy_help
 from lossbench.config.composition import HYDRA_VERSION, conf_folder, config_dir_of, own_folder
 from lossbench.errors import UserError, fail, one_line
 from lossbench.job.start import start
@@ -19,6 +20,7 @@ def main() -> None:
     """
     if (config_dir := config_dir_of(sys.argv[1:])) is not None:
         own_folder(config_dir)
+    accept_lazy_help()
     hydra.main(version_base=HYDRA_VERSION, config_path=str(conf_folder()), config_name="train")(run_composed)()
 
 
