@@ -51,13 +51,12 @@ ROOMS = {
         *{"torch", "torchvision", "pytorch_lightning", "torchmetrics", "lossbench.training", "lossbench.losses"},
         *{"lossbench.models", "lossbench.data", "lossbench.metrics", "lossbench.config", "lossbench.rundir"},
         *{"lossbench.errors", "lossbench.seeds", "lossbench.hardware", "lossbench.plots"},
-        *{"lossbench.job.signals", "lossbench.job.distributed"},
     },
     "training.task": {
         *{"torch", "pytorch_lightning", "lossbench.training.evaluation", "lossbench.training.schedules"},
         *{"lossbench.metrics", "lossbench.errors", "lossbench.seeds"},
     },
-    "training.schedules": {"lossbench.errors"},
+    "training.schedules": {"lossbench.errors", "lossbench.training.schedules"},
     # Types and rules: below rundir and data, which read them.
     "config.values": {"lossbench.config.values", "lossbench.errors"},
     "config.parse": {"lossbench.config.parse", "lossbench.config.values"},

@@ -8,7 +8,7 @@ from pathlib import Path
 from lossbench.config.verify import verify
 from lossbench.errors import Stopped, UserError, one_line
 from lossbench.job.allocation import check_allocation
-from lossbench.job.distributed import process_name, rank
+from lossbench.job.distributed import is_srun_task, process_name, rank
 from lossbench.job.log import log_file
 from lossbench.job.requeue import requeue
 from lossbench.job.signals import StopSignals, forward_signals, handle_stop_signals
@@ -110,7 +110,7 @@ def _run_rank(run: RunDirectory) -> Result:
 def _execute(run: RunDirectory, stop_signals: StopSignals) -> Result:
     from lossbench.training.fit import execute  # torch and lightning take seconds to import: only for a run that starts
 
-    return execute(run, stop_signals)
+    return execute(run, stop_signals, rank=rank(), srun_task=is_srun_task())
 
 
 def _show(run: RunDirectory, result: Result) -> Result:

@@ -14,8 +14,6 @@ from lossbench.config.schema import RunConfig
 from lossbench.data.images.source import ImageSource
 from lossbench.errors import Stopped
 from lossbench.hardware import forget_peak_memory, keep_freed_memory
-from lossbench.job.distributed import rank
-from lossbench.job.signals import StopSignals
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.history import History
 from lossbench.rundir.result import Measured, Result, Training
@@ -23,18 +21,21 @@ from lossbench.training.assemble import Parts, assemble, build_task
 from lossbench.training.callbacks.checkpoint import link_best, read_checkpoint
 from lossbench.training.machine import check_hardware, quiet, threads
 from lossbench.training.predictions import save_predictions
+from lossbench.training.stopping import StopSignals
 from lossbench.training.task import TrainingTask
 from lossbench.training.trainer import make_trainer
 
 log = logging.getLogger(__name__)
 
 
-def execute(run: RunDirectory, stop_signals: StopSignals) -> Result:
+def execute(run: RunDirectory, stop_signals: StopSignals, *, rank: int = 0, srun_task: bool = False) -> Result:
     """Train, validate and test what a run directory describes, from its last checkpoint if there is one.
 
     Args:
         run: a planned, locked and verified directory.
         stop_signals: a signal that has come ends the training at the end of a step.
+        rank: of this process; 0 owns the directory.
+        srun_task: whether srun started this process as one of several.
 
     Returns:
         What result.json holds (on every rank).
@@ -49,46 +50,71 @@ def execute(run: RunDirectory, stop_signals: StopSignals) -> Result:
     parts = assemble(config)
     parts.data.prepare()
     prepare_model(config, parts)
+    warn_of_float16(config, parts)
     resumed = read_checkpoint(run.checkpoint("last")) if run.checkpoint("last").exists() else None
-    if config.trainer.precision == "16-mixed" and getattr(parts.loss, "exceeds_fp16", False):
-        print(
-            f"warning: {config.loss.name} has gradients beyond float16's range: prefer trainer.precision=bf16-mixed",
-            flush=True,
-        )
-    if resumed is not None and resumed["is_best"] and rank() == 0:
+    if resumed is not None and resumed["is_best"] and rank == 0:
         link_best(run)  # the run may have died before it could
-    with threads(config, parts), quiet(), history_of(run, resumed) as history:
+    with threads(config, parts), quiet(), history_of(run, resumed, rank) as history:
         task = build_task(config, parts)
-        trainer = make_trainer(config, run, parts, history, resumed, stop_signals)
-        drawn = wanted(config.figures, parts) and trainer.is_global_zero
-        if drawn and resumed is None:
-            draw_training(run, parts, trainer)
-        task.trained = steps, epochs = fit(trainer, task, parts, run, resumed)
-        judge(trainer, task, parts, run, config.evaluate)
-        if drawn:
-            draw_test(run, parts, task, trainer, steps)
-    saved = (
-        save_predictions(run, parts.data, task.evaluations, config.save_predictions)
-        if trainer.is_global_zero
-        else "none"
-    )
-    training = Training(
+        trainer = make_trainer(config, run, parts, history, resumed, stop_signals, srun_task=srun_task)
+        train_and_judge(trainer, task, parts, run, resumed)
+    measured = measured_of(trainer, task, parts, run)
+    training = training_of(trainer, task, parts, resumed, time.perf_counter() - started)
+    return Result.of(config, run.status, training, measured, parts.source.facts())
+
+
+def train_and_judge(
+    trainer: Trainer, task: TrainingTask, parts: Parts, run: RunDirectory, resumed: dict[str, Any] | None
+) -> None:
+    """Train, validate and test, with pictures before and after."""
+    config = run.config
+    drawn = wanted(config.figures, parts) and trainer.is_global_zero
+    if drawn and resumed is None:
+        draw_training(run, parts, trainer)
+    task.trained = steps, _ = fit(trainer, task, parts, run, resumed)
+    judge(trainer, task, parts, run, config.evaluate)
+    if drawn:
+        draw_test(run, parts, task, trainer, steps)
+
+
+def training_of(
+    trainer: Trainer, task: TrainingTask, parts: Parts, resumed: dict[str, Any] | None, seconds: float
+) -> Training:
+    """Say how the run was trained."""
+    assert task.trained is not None
+    steps, epochs = task.trained
+    return Training(
         engine="lightning",
         device=str(trainer.strategy.root_device),
         steps=steps,
         epochs=epochs,
-        seconds=time.perf_counter() - started,
+        seconds=seconds,
         resumed_at=resumed["global_step"] if resumed is not None else 0,
         weights_sha256=parts.weights_sha256,
     )
-    measured = Measured(
+
+
+def measured_of(trainer: Trainer, task: TrainingTask, parts: Parts, run: RunDirectory) -> Measured:
+    """Say what was measured; the first process saves the outputs too."""
+    saved = "none"
+    if trainer.is_global_zero:
+        saved = save_predictions(run, parts.data, task.evaluations, run.config.save_predictions)
+    return Measured(
         metrics={name: (metric.value, metric.half_width) for name, metric in task.results.items()},
         n={stage: len(evaluation.target) for stage, evaluation in task.evaluations.items()},
         scale=task.scale,
         predictions=saved,
         classes=list(parts.source.class_names),
     )
-    return Result.of(config, run.status, training, measured, parts.source.facts())
+
+
+def warn_of_float16(config: RunConfig, parts: Parts) -> None:
+    """Say where gradients may exceed float16's range."""
+    if config.trainer.precision == "16-mixed" and getattr(parts.loss, "exceeds_fp16", False):
+        print(
+            f"warning: {config.loss.name} has gradients beyond float16's range: prefer trainer.precision=bf16-mixed",
+            flush=True,
+        )
 
 
 def prepare_model(config: RunConfig, parts: Parts) -> None:
@@ -149,9 +175,9 @@ def judge(trainer: Trainer, task: TrainingTask, parts: Parts, run: RunDirectory,
 
 
 @contextmanager
-def history_of(run: RunDirectory, resumed: dict[str, Any] | None) -> Iterator[History | None]:
+def history_of(run: RunDirectory, resumed: dict[str, Any] | None, rank: int = 0) -> Iterator[History | None]:
     """Open metrics.csv where the checkpoint left it (the first rank alone writes it)."""
-    history = History(run.metrics_path, resumed["history_bytes"] if resumed else 0) if rank() == 0 else None
+    history = History(run.metrics_path, resumed["history_bytes"] if resumed else 0) if rank == 0 else None
     try:
         yield history
     finally:

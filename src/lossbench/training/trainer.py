@@ -13,8 +13,6 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
 from lossbench.config.build import build
 from lossbench.config.schema import RunConfig
-from lossbench.job.distributed import is_srun_task
-from lossbench.job.signals import StopSignals
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.flatten import flatten
 from lossbench.rundir.history import History
@@ -25,6 +23,7 @@ from lossbench.training.callbacks.budget import MaxSteps
 from lossbench.training.callbacks.checkpoint import RunCheckpoint, VerifiedCheckpointIO
 from lossbench.training.callbacks.loggers import Rows, TidyLogger, fill_hparams
 from lossbench.training.callbacks.progress import EpochLines, Progress
+from lossbench.training.stopping import NoSignals, StopSignals
 
 
 def make_trainer(
@@ -34,6 +33,8 @@ def make_trainer(
     history: History | None,
     resumed: dict[str, Any] | None,
     stop_signals: StopSignals | None = None,
+    *,
+    srun_task: bool = False,
 ) -> Trainer:
     """Build the trainer with its loggers and callbacks; stop_signals ends it at the end of a step."""
     given = config.trainer
@@ -52,11 +53,10 @@ def make_trainer(
         sync_batchnorm=given.sync_batchnorm,
         deterministic=given.deterministic,
         logger=loggers,
-        log_every_n_steps=min(
-            config.log_every_n_steps, parts.steps_per_epoch
-        ),  # for callbacks; the task logs by itself
-        callbacks=make_callbacks(config, run, parts, history, bar, stop_signals or StopSignals()),
-        plugins=[VerifiedCheckpointIO(), environment()],
+        # for callbacks; the task logs by itself
+        log_every_n_steps=min(config.log_every_n_steps, parts.steps_per_epoch),
+        callbacks=make_callbacks(config, run, parts, history, bar, stop_signals or NoSignals()),
+        plugins=[VerifiedCheckpointIO(), environment(srun_task)],
         profiler=profiler,
         default_root_dir=str(run.path),
         enable_progress_bar=bar,
@@ -88,9 +88,9 @@ def make_callbacks(
     return [*callbacks, Progress(refresh_rate=max(1, parts.steps_per_epoch // 20))] if bar else callbacks
 
 
-def environment() -> ClusterEnvironment:
+def environment(srun_task: bool) -> ClusterEnvironment:
     """How the processes of this run find each other; without srun, Lightning starts those of one machine itself."""
-    if is_srun_task():
+    if srun_task:
         return SLURMEnvironment(auto_requeue=False)  # signals have one owner: lossbench.job.signals
     return TorchElasticEnvironment() if TorchElasticEnvironment.detect() else LightningEnvironment()
 

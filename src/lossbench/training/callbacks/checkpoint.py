@@ -11,11 +11,11 @@ from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from lossbench.errors import UserError, one_line
-from lossbench.job.signals import StopSignals
 from lossbench.metrics.units import unit_of
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.files import write_atomic
 from lossbench.rundir.history import History
+from lossbench.training.stopping import NoSignals, StopSignals
 
 AGREE_EVERY = 8  # steps between two times that several processes ask each other whether to stop
 
@@ -78,7 +78,7 @@ class RunCheckpoint(Checkpoint):
     ) -> None:
         self.run, self.history, self.monitor = run, history, monitor
         self.every_n_epochs, self.every_n_steps = every_n_epochs, every_n_steps
-        self.stop_signals = stop_signals or StopSignals()
+        self.stop_signals = stop_signals or NoSignals()
         self.sign = 1.0 if unit_of(monitor).higher_is_better else -1.0
         self.best: float | None = None
         self.is_best = False
@@ -126,6 +126,20 @@ class RunCheckpoint(Checkpoint):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save at the end of an epoch, after its rows are written."""
+        self._compare(trainer)
+        last = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
+        stops = not last and self._stops(trainer, always=True)
+        due = (trainer.current_epoch + 1) % self.every_n_epochs == 0
+        if self.is_best or last or stops or due:
+            self._save(trainer)
+        if self.is_best and trainer.is_global_zero:
+            link_best(self.run)
+        self.is_best = False
+        if stops:
+            self.stop_signals.stop()
+
+    def _compare(self, trainer: Trainer) -> None:
+        """Take the epoch's value of the monitored metric for the best one where it is."""
         value = trainer.callback_metrics.get(self.monitor)
         if value is None:
             raise UserError(
@@ -134,15 +148,6 @@ class RunCheckpoint(Checkpoint):
         self.is_best = self.best is None or self.sign * float(value) > self.sign * self.best
         if self.is_best:
             self.best = float(value)
-        last = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
-        stops = not last and self._stops(trainer, always=True)
-        if self.is_best or last or stops or (trainer.current_epoch + 1) % self.every_n_epochs == 0:
-            self._save(trainer)
-        if self.is_best and trainer.is_global_zero:
-            link_best(self.run)
-        self.is_best = False
-        if stops:
-            self.stop_signals.stop()
 
     def _stops(self, trainer: Trainer, *, always: bool = False) -> bool:
         """Whether any process was asked to stop; all get the same answer at the same step."""

@@ -1,0 +1,11 @@
+"""Learning-rate schedules as pure functions of the step: a resumed run needs no scheduler state, and any engine can use them.
+
+Steps count from 0 and one step is one update of the weights; an epoch is steps_per_epoch of them. A factor multiplies the optimiser's
+learning rate and lies in 0..1, so that the learning rate given is the highest one used.
+"""
+
+from lossbench.training.schedules.base import Schedule
+from lossbench.training.schedules.decay import Constant, Cosine, Step
+from lossbench.training.schedules.one_cycle import Finetune, OneCycle
+
+__all__ = ["Constant", "Cosine", "Finetune", "OneCycle", "Schedule", "Step"]
