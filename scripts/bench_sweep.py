@@ -111,8 +111,9 @@ def head_parts(folder: Path, steps: int) -> tuple[RunConfig, Any]:
     """The configuration and the objects of a linear head on random features."""
     from lossbench.data.module import DataModule
     from lossbench.data.source import Split
-    from lossbench.training.assemble import assemble, build_model
+    from lossbench.training.assemble import assemble
     from lossbench.training.features import FeatureSource
+    from lossbench.training.modules import build_model
 
     config = plan_words([*head_words(steps), *made_in(folder)]).config
     rng = np.random.default_rng(0)

@@ -127,8 +127,8 @@ def _model(run: RunDirectory, source: "ImageSource", classes: int, checkpoint: s
     from torch import nn
 
     from lossbench.config.facts import weights_of
-    from lossbench.training.assemble import build_backbone, build_model, seeded
     from lossbench.training.loaded import checkpoint_path, from_checkpoint, load_weights
+    from lossbench.training.modules import build_backbone, build_model, seeded
 
     config = replace(run.config, model=from_checkpoint(run.config.model))
     loss = seeded(config.seed, "loss", config.loss, "loss", {"num_classes": classes})

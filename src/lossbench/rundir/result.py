@@ -167,15 +167,10 @@ class Result:
             UserError: it is damaged, or another program wrote it.
         """
         found = read_json(path)
-        if missing := [name for name in REQUIRED if name not in found]:
-            raise UserError(f"{path} lacks {', '.join(missing)}; move it away and start the run again")
-        for name, (kinds, words) in KINDS.items():
-            if not isinstance(found.get(name, kinds[0]()), kinds):
-                raise _damaged(path, words, name)
-        if not all(map(_is_measured, found["metrics"].values())):
-            raise _damaged(path, "finite numbers", "metrics")
+        _check(path, found)
         own = {name: value for name, value in found.items() if name in NAMES}
-        return cls(**own, facts={name: value for name, value in found.items() if name not in (*NAMES, *NOT_FACTS)})
+        facts = {name: value for name, value in found.items() if name not in (*NAMES, *NOT_FACTS)}
+        return cls(**own, facts=facts)
 
 
 NAMES = tuple(each.name for each in fields(Result) if each.name != "facts")
@@ -190,6 +185,16 @@ KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
     "seconds": ((float, int), "a number"),
     "classes": ((list,), "a list of names"),
 }
+
+
+def _check(path: Path, found: Mapping[str, Any]) -> None:
+    if missing := [name for name in REQUIRED if name not in found]:
+        raise UserError(f"{path} lacks {', '.join(missing)}; move it away and start the run again")
+    for name, (kinds, words) in KINDS.items():
+        if name in found and not isinstance(found[name], kinds):
+            raise _damaged(path, words, name)
+    if not all(map(_is_measured, found["metrics"].values())):
+        raise _damaged(path, "finite numbers", "metrics")
 
 
 def _damaged(path: Path, words: str, name: str) -> UserError:

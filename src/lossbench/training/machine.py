@@ -1,4 +1,4 @@
-"""The machine a run finds: what it lacks is said early, its threads are used as the work deserves."""
+"""The machine of a run: what it lacks is refused early; torch's thread count follows from the work."""
 
 import warnings
 from collections.abc import Iterator
@@ -11,6 +11,8 @@ from lossbench.errors import UserError
 from lossbench.hardware import NO_GPU
 from lossbench.training.assemble import Parts
 
+SMALL_WORK = 2e7  # parameters x batch size
+
 
 def check_hardware(trainer: Trainer) -> None:
     """Refuse early what this machine cannot do.
@@ -18,11 +20,11 @@ def check_hardware(trainer: Trainer) -> None:
     Raises:
         UserError: no GPU, too few of them, or float16 without one.
     """
-    wanted, gpus = trainer.accelerator, torch.cuda.device_count()
-    if wanted == "gpu" and not gpus and not torch.backends.mps.is_available():
+    gpus = torch.cuda.device_count()
+    if trainer.accelerator == "gpu" and not gpus and not torch.backends.mps.is_available():
         raise UserError(NO_GPU)
-    on_gpu = wanted == "gpu" or (wanted == "auto" and gpus > 0)
-    if on_gpu and gpus and trainer.devices > gpus:
+    on_gpu = trainer.accelerator == "gpu" or (trainer.accelerator == "auto" and gpus > 0)
+    if on_gpu and 0 < gpus < trainer.devices:
         raise UserError(
             f"trainer.devices={trainer.devices}: this machine has {gpus} GPU(s); use trainer.devices={gpus}"
         )
@@ -32,20 +34,22 @@ def check_hardware(trainer: Trainer) -> None:
 
 @contextmanager
 def threads(config: RunConfig, parts: Parts) -> Iterator[None]:
-    """Use as many threads as the work deserves: on tiny tensors two threads are many times slower than one."""
-    before, wanted = torch.get_num_threads(), config.trainer.threads
-    if wanted == "auto":
-        work = sum(p.numel() for p in parts.model.parameters()) * config.data.batch_size
-        wanted = (
-            1
-            if work < 2e7
-            else max(1, before // (config.trainer.devices if config.trainer.accelerator == "cpu" else 1))
-        )
-    torch.set_num_threads(wanted)
+    """Choose torch's thread count from parameters x batch size: two threads are slower below 2e7."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(_thread_count(config, parts, before))
     try:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def _thread_count(config: RunConfig, parts: Parts, most: int) -> int:
+    trainer = config.trainer
+    if trainer.threads != "auto":
+        return trainer.threads
+    if sum(p.numel() for p in parts.model.parameters()) * config.data.batch_size < SMALL_WORK:
+        return 1
+    return max(1, most // (trainer.devices if trainer.accelerator == "cpu" else 1))
 
 
 @contextmanager
@@ -56,6 +60,6 @@ def quiet() -> Iterator[None]:
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         # Ours resumes through the data module.
         warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
-        # A run outside a SLURM job is not to be in one; inside, cluster/allocation.py has looked.
+        # A run outside a SLURM job is not to be in one; inside, job/allocation.py has checked.
         warnings.filterwarnings("ignore", message="The `srun` command is available on your system but is not used.*")
         yield

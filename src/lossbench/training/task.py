@@ -62,12 +62,8 @@ class TrainingTask(LightningModule):
         self.model, self.loss, self.yardsticks = model, loss, dict(yardsticks or {})
         self._make_optimizer, self._schedule = make_optimizer, schedule
         self._total_steps, self._steps_per_epoch = total_steps, steps_per_epoch
-        self._seed, self._every, self._accumulate, self._layer_groups = (
-            seed,
-            log_every_n_steps,
-            accumulate,
-            layer_groups,
-        )
+        self._seed, self._every = seed, log_every_n_steps
+        self._accumulate, self._layer_groups = accumulate, layer_groups
         self.task, self.classifies = task, task == "classification"
         self.scale: float | None = None
         self.trained: tuple[int, int] | None = None  # steps and epochs, once training is over
@@ -125,9 +121,7 @@ class TrainingTask(LightningModule):
 
     def _reseed(self, seed: int) -> None:
         if self.device.type == "cpu":
-            torch.default_generator.manual_seed(
-                seed
-            )  # torch.manual_seed costs 0.9 ms where CUDA is installed but absent
+            torch.default_generator.manual_seed(seed)  # torch.manual_seed costs 0.9 ms with CUDA and no GPU
         else:
             torch.manual_seed(seed)
 
@@ -228,18 +222,10 @@ class TrainingTask(LightningModule):
         self._kind = type(output)
 
     def _measure(self, stage: str) -> None:
-        gathered = [torch.cat(column) for column in zip(*self._parts, strict=True)]
-        self._parts = []
-        if self.trainer.world_size > 1:
-            gathered = [torch.as_tensor(self.all_gather(column)).flatten(0, 1) for column in gathered]
-        position, *columns = (column.cpu() for column in gathered)
-        order = self._exactly_once(position.long(), stage)
-        target, *parts = (column[order] for column in columns)
-        output = parts[0] if issubclass(self._kind, Tensor) else self._kind(*parts)
         final = self.trainer.state.fn != "fit"
-        evaluation = Evaluation(output, target.long() if self.classifies else target)
+        evaluation = self._whole_split(stage)
         if self.classifies and final and stage == "val":
-            self.scale = fit_scale(self.loss.logits(output), evaluation.target)
+            self.scale = fit_scale(self.loss.logits(evaluation.output), evaluation.target)
         measured = measure(self.loss, self.yardsticks, evaluation, self.scale, self.task)
         values = {f"{stage}/{name}": estimate.value.item() for name, estimate in measured.items()}
         self.log_dict(values, logger=False, sync_dist=self.trainer.world_size > 1)
@@ -250,6 +236,18 @@ class TrainingTask(LightningModule):
             self.evaluations[stage] = evaluation
         if not final or stage == "test":
             self._record(values, self.global_step if self.trained is None else self.trained[0])
+
+    def _whole_split(self, stage: str) -> Evaluation:
+        """The outputs of all processes, each example once, in the split's order."""
+        gathered = [torch.cat(column) for column in zip(*self._parts, strict=True)]
+        self._parts = []
+        if self.trainer.world_size > 1:
+            gathered = [torch.as_tensor(self.all_gather(column)).flatten(0, 1) for column in gathered]
+        position, *columns = (column.cpu() for column in gathered)
+        order = self._exactly_once(position.long(), stage)
+        target, *parts = (column[order] for column in columns)
+        output = parts[0] if issubclass(self._kind, Tensor) else self._kind(*parts)
+        return Evaluation(output, target.long() if self.classifies else target)
 
     def _exactly_once(self, position: Tensor, stage: str) -> Tensor:
         """Index that puts every example of the split in its place once (ranks are padded with repeats)."""

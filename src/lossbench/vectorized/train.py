@@ -12,8 +12,9 @@ from lossbench.config.build import build
 from lossbench.config.schema import RunConfig
 from lossbench.data.order import TrainBatches
 from lossbench.metrics.units import unit_of
-from lossbench.training.assemble import Parts, build_loss, build_model
+from lossbench.training.assemble import Parts
 from lossbench.training.evaluation import Evaluation, measure_runs, raw
+from lossbench.training.modules import build_loss, build_model
 from lossbench.vectorized.engine.stack import Batches, Member, Stack, Stepped, one_of
 from lossbench.vectorized.rows import Rows
 
