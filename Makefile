@@ -1,4 +1,4 @@
-# make setup | demo | report DIR=... | test | check | docs | soak | tensorboard; the environment lives in .venv and is made again only when the pins change.
+# make setup | demo | report DIR=... | test [TESTS=all] | check | docs | soak | tensorboard; the environment lives in .venv and is made again only when the pins change.
 PYTHON ?= python3
 BIN := .venv/bin
 RUNS := $(or $(LOSSBENCH_RUNS),runs)
@@ -20,15 +20,15 @@ setup: .venv/.ready
 demo: setup
 	$(BIN)/python train.py experiment=digits_losses
 
-# In as many processes as there are cores.
+# In as many processes as there are cores; make test TESTS=all runs the tests marked slow too.
 test: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist worksteal --durations=20 $(if $(filter all,$(TESTS)),,-m "not slow")
 
 check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright --project pyproject.toml
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist worksteal
+	$(MAKE) test
 
 # Interrupts 20 runs in every way, time limits included, on a SLURM that is there (scripts/dev_cluster.sh); takes an hour.
 soak: setup

@@ -18,7 +18,7 @@ FLAGS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--remote-debugging-pipe"),
 )
 COMMANDS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-SECONDS = 60
+SECONDS = 600  # on a busy machine a page may take long; what never comes fails all the same
 # Chromium reads commands from descriptor 3 and writes answers to 4; the pipes may have either number already.
 INTO_PLACE = """
 import fcntl, os, sys

@@ -8,8 +8,9 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from atexit import register
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -22,6 +23,7 @@ from lossbench.rundir.directory import RunDirectory
 TYPED = {**os.environ, "OMP_NUM_THREADS": "1"}
 for inherited in ("HYDRA_FULL_ERROR", "LOSSBENCH_WORDS_ERRORS"):
     TYPED.pop(inherited, None)
+PATIENCE = 600  # seconds that a test waits for a process: a busy machine needs more than a few
 # Variables that no library reads when it is imported: a forked child may have its own.
 READ_LATE = re.compile("LOSSBENCH_.*|HYDRA_FULL_ERROR|PYTHONPATH|PATH|CUDA_VISIBLE_DEVICES|SLURM_.*|PYTEST_.*")
 
@@ -125,6 +127,30 @@ def fork_server() -> ForkServer:
 def read_all(descriptor: int) -> str:
     with open(descriptor) as file:
         return file.read()
+
+
+def start_command(
+    *words: str, runs: Path, cwd: Path = ROOT, output: int | None = subprocess.PIPE
+) -> subprocess.Popen[str]:
+    """Start python with these words in a new process that Ctrl-C reaches: tests in the background have it ignored."""
+    return subprocess.Popen(
+        [sys.executable, *words],
+        cwd=cwd,
+        env={**TYPED, "LOSSBENCH_RUNS": str(runs)},
+        stdout=output,
+        stderr=output,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+
+def wait_until(there: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    """Wait until something is there, while the process that makes it lives."""
+    limit = time.monotonic() + PATIENCE
+    while not there():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < limit
+        time.sleep(0.01)
 
 
 def train(*words: str, runs: Path, **options: Any) -> RunDirectory:

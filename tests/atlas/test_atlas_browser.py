@@ -1,6 +1,6 @@
 """The atlas as a person sees it: in a real browser."""
 
-import time
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,11 +26,12 @@ def page() -> Iterator[Page]:
 
 @pytest.fixture(scope="module")
 def atlas(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All losses, in less than a minute."""
-    folder, before = tmp_path_factory.mktemp("atlas"), time.monotonic()
-    done = command(str(ROOT / "scripts" / "atlas.py"), "--out", str(folder), runs=folder)
+    """All losses, in less than a minute of a core."""
+    folder, before = tmp_path_factory.mktemp("atlas"), os.times()
+    done = command(str(ROOT / "scripts" / "atlas.py"), "--out", str(folder), runs=folder, fresh=True)
     assert (done.returncode, done.stderr) == (0, "")
-    assert time.monotonic() - before < 60
+    after = os.times()
+    assert after.children_user - before.children_user + after.children_system - before.children_system < 60
     return folder / "atlas.html"
 
 

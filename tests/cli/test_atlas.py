@@ -29,7 +29,6 @@ def own(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)  # seven commands, each of which imports torch
 def test_the_commands_of_the_document_work(own: Path) -> None:
     assert [line.split()[0] for line in COMMANDS] == ["scripts/atlas.py"] * 2 + ["train.py"] * 4 + ["scripts/report.py"]
     done = None

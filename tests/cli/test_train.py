@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from run_files import result_of
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 from tensorboard.plugins.hparams import metadata
-from typed import TYPED, assert_one_line, command, named_in, train
+from typed import PATIENCE, TYPED, assert_one_line, command, named_in, start_command, train, wait_until
 
 from lossbench.cli.main import COMMANDS
 from lossbench.errors import exit_on_user_error
@@ -353,32 +352,14 @@ def test_an_edited_configuration_is_refused_by_train_py(golden: RunDirectory, tm
 # -- interruptions
 
 
-def wait_for(there: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    until = time.monotonic() + 120
-    while not there():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < until
-        time.sleep(0.01)
-
-
 @pytest.mark.slow
 def test_ctrl_c_cancels_and_the_same_command_finishes(golden: RunDirectory, tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     run = RunDirectory(runs / golden.path.relative_to(golden.path.parents[2]))
-    process = subprocess.Popen(
-        [sys.executable, "train.py"],
-        cwd=ROOT,
-        env={**TYPED, "LOSSBENCH_RUNS": str(runs)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(
-            signal.SIGINT, signal.SIG_DFL
-        ),  # ignored where the tests run in the background
-    )
-    wait_for(run.checkpoint("last").exists, process)
+    process = start_command("train.py", runs=runs)
+    wait_until(run.checkpoint("last").exists, process)
     process.send_signal(signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=60)
+    stdout, stderr = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, (stdout, stderr)
     assert stderr == "\ninterrupted: the same command again resumes from the last checkpoint\n"
     assert run.status["status"] == "cancelled"

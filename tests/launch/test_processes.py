@@ -4,14 +4,13 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from conftest import ROOT, plan_run
 from failing_loss import FAILING, write_failing_loss
 from run_files import assert_same, result_of
-from typed import TYPED, assert_one_line, command
+from typed import PATIENCE, assert_one_line, command, start_command, wait_until
 
 from lossbench.rundir.directory import RunDirectory
 
@@ -88,11 +87,10 @@ def test_a_launcher_that_is_stopped_lets_its_runs_save(
     tmp_path: Path, untouched: RunDirectory, sign: signal.Signals, code: int, status: str
 ) -> None:
     words = (*PROCESS, *LONG, "seed=0,1")
-    env = {**TYPED, "LOSSBENCH_RUNS": str(tmp_path)}
-    process = subprocess.Popen([sys.executable, TRAIN, *words], cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True)
-    wait_for_rows(tmp_path, runs=2)
+    process = start_command(TRAIN, *words, runs=tmp_path)
+    wait_until(lambda: have_rows(tmp_path, runs=2), process)
     process.send_signal(sign)
-    out, _ = process.communicate(timeout=90)
+    out, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == code
     assert "stopped with 2 of 2 runs to go" in out
     assert [json.loads(path.read_text())["status"] for path in tmp_path.rglob("status.json")] == [status, status]
@@ -103,14 +101,9 @@ def test_a_launcher_that_is_stopped_lets_its_runs_save(
     assert_same(stopped, untouched)
 
 
-def wait_for_rows(folder: Path, runs: int) -> None:
-    """Wait until so many runs have written some of their history."""
-    end = time.monotonic() + 120
-    while time.monotonic() < end:
-        written = [path for path in folder.rglob("metrics.csv") if path.stat().st_size > 2000]
-        if len(written) == runs:
-            return
-        time.sleep(0.1)
+def have_rows(folder: Path, runs: int) -> bool:
+    """Whether so many runs have written some of their history."""
+    return len([path for path in folder.rglob("metrics.csv") if path.stat().st_size > 2000]) == runs
 
 
 BASIC, PROCESSES, STACKED, CLUSTER = (f"hydra/launcher={name}" for name in ("basic", "process", "vectorized", "slurm"))

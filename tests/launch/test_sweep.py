@@ -14,7 +14,7 @@ import psutil
 import pytest
 from conftest import ROOT
 from failing_loss import FAILING, repair, write_failing_loss
-from typed import TYPED, assert_one_line, command
+from typed import PATIENCE, assert_one_line, command, start_command, wait_until
 
 TRAIN = str(ROOT / "train.py")
 SMALL = ("-m", "data=toy", "trainer.max_steps=4", "logger=none", "hydra.sweeper.report=false")
@@ -65,15 +65,7 @@ def test_three_of_six_fail_and_the_same_command_runs_only_these(tmp_path: Path) 
 
 
 def start_sweep(runs: Path, *words: str) -> subprocess.Popen[str]:
-    line = [sys.executable, TRAIN, *SMALL, *words]
-    env = {**TYPED, "LOSSBENCH_RUNS": str(runs)}
-    return subprocess.Popen(line, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def wait_for(runs: Path, results: int) -> None:
-    limit = time.monotonic() + 120
-    while len(times(runs)) < results and time.monotonic() < limit:
-        time.sleep(0.02)
+    return start_command(TRAIN, *SMALL, *words, runs=runs)
 
 
 LONG = ("loss=cross_entropy,power", "seed=range(4)", "trainer.max_steps=300")
@@ -94,10 +86,10 @@ def test_a_sweep_that_is_stopped_loses_nothing_and_repeats_nothing(
 ) -> None:
     runs = tmp_path / "runs"
     process = start_sweep(runs, *LONG)
-    wait_for(runs, 3)
+    wait_until(lambda: len(times(runs)) >= 3, process)
     time.sleep(0.1)
     process.send_signal(sign)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=PATIENCE)
     first = times(runs)
     assert 3 <= len(first) < 8
     assert_stopped(runs, sign, process.returncode, out)
@@ -229,7 +221,7 @@ def test_a_run_that_another_process_has_locked_is_waited_for(tmp_path: Path) -> 
     assert not (run / "result.json").exists()
     sleeper.kill()
     sleeper.wait()
-    rest, errors = waiting.communicate(timeout=60)
+    rest, errors = waiting.communicate(timeout=PATIENCE)
     assert (waiting.returncode, errors) == (0, "")
     assert "[1/1] seed=1" in rest
     assert (run / "result.json").exists()
@@ -238,7 +230,7 @@ def test_a_run_that_another_process_has_locked_is_waited_for(tmp_path: Path) -> 
 @pytest.mark.slow
 def test_two_terminals_share_one_sweep(tmp_path: Path) -> None:
     both = [start_sweep(tmp_path, *LONG) for _ in range(2)]
-    ends = [process.communicate(timeout=120) for process in both]
+    ends = [process.communicate(timeout=PATIENCE) for process in both]
     assert [process.returncode for process in both] == [0, 0], ends
     assert statuses(tmp_path) == {"done": 8}
 

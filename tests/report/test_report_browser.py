@@ -13,7 +13,7 @@ from urllib.request import urlopen
 import pytest
 from browser import BOXES, CONTRAST, Page, browse, find_browser
 from conftest import ROOT
-from typed import TYPED, command
+from typed import PATIENCE, TYPED, command
 
 BROWSER = find_browser()
 pytestmark = [
@@ -116,7 +116,7 @@ def tensorboard(runs: Path) -> Iterator[str]:
     program = str(Path(sys.executable).with_name("tensorboard"))
     words = [program, "--logdir", str(runs), "--host", "127.0.0.1", "--port", str(port), "--load_fast=false"]
     process = subprocess.Popen(words, env=TYPED, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    limit = time.monotonic() + 60
+    limit = time.monotonic() + PATIENCE
     while time.monotonic() < limit and not has_read(f"http://127.0.0.1:{port}", runs=9):
         time.sleep(0.2)
     yield f"http://127.0.0.1:{port}"

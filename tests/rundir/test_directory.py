@@ -154,7 +154,7 @@ def test_many_plan_the_same_at_once(tmp_path: Path) -> None:
     for planner in planners:
         assert planner.stdin is not None
         planner.stdin.close()
-    assert [planner.wait(timeout=60) for planner in planners] == [0] * 4
+    assert [planner.wait(timeout=600) for planner in planners] == [0] * 4
     runs = [RunDirectory(path) for path in next((tmp_path / "mine").iterdir()).iterdir()]
     assert sorted(run.config.seed for run in runs) == list(range(20))
     assert all(

@@ -3,7 +3,6 @@
 import csv
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from conftest import ROOT
 from records import config_with
 from run_files import result_of
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from typed import TYPED, assert_one_line, command
+from typed import assert_one_line, command, start_command, wait_until
 
 import lossbench
 from lossbench.job.start import start
@@ -326,17 +325,8 @@ def test_an_interrupted_stack_goes_on(tmp_path: Path, sign: signal.Signals) -> N
         "import sys; sys.argv = sys.argv[1:]; import lossbench.vectorized.launch as launch; launch.SAVED_EVERY = 0.2;"
         "import runpy; runpy.run_path(sys.argv[0], run_name='__main__')"
     )
-    env = {**TYPED, "LOSSBENCH_RUNS": str(tmp_path / "runs")}
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, TRAIN, *words],
-        cwd=ROOT,
-        env=env,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    limit = time.monotonic() + 60
-    while not list((tmp_path / "runs").rglob(".stacks/*.ckpt")) and time.monotonic() < limit:
-        time.sleep(0.05)
+    process = start_command("-c", code, TRAIN, *words, runs=tmp_path / "runs", output=subprocess.DEVNULL)
+    wait_until(lambda: any((tmp_path / "runs").rglob(".stacks/*.ckpt")), process)
     time.sleep(1.0)
     process.send_signal(sign)
     process.wait()
