@@ -48,7 +48,6 @@ def golden(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
     return train(runs=tmp_path_factory.mktemp("golden") / "runs")
 
 
-@pytest.mark.slow
 def test_the_command_alone_is_the_published_toy_run(golden: RunDirectory) -> None:
     assert result_of(golden).metrics["test/cross_entropy"] == pytest.approx(0.0159, abs=1e-4)
     losses = training_losses(golden)
@@ -425,7 +424,6 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return folder, runs
 
 
-@pytest.mark.slow
 def test_a_sweep_makes_siblings_and_leaves_nothing_elsewhere(swept: tuple[Path, Path]) -> None:
     folder, runs = swept
     results = sorted(runs.rglob("result.json"))

@@ -130,7 +130,6 @@ def invalid_cells(runs: Path) -> dict[tuple[float, float], str]:
     return cells
 
 
-@pytest.mark.slow
 def test_cells_where_the_loss_is_not_defined_are_invalid_not_failed(tmp_path: Path) -> None:
     words = ("loss=cosine_prob", "loss.alpha=0.5,2,3", "loss.beta=0,1")
     done = sweep(*words, runs=tmp_path)
@@ -235,7 +234,6 @@ def test_two_terminals_share_one_sweep(tmp_path: Path) -> None:
     assert statuses(tmp_path) == {"done": 8}
 
 
-@pytest.mark.slow
 def test_a_damaged_result_is_named_and_the_others_run(tmp_path: Path) -> None:
     assert sweep("seed=0,1", runs=tmp_path).returncode == 0
     damaged, lost = sorted(tmp_path.rglob("result.json"))
@@ -247,7 +245,6 @@ def test_a_damaged_result_is_named_and_the_others_run(tmp_path: Path) -> None:
     assert lost.exists()
 
 
-@pytest.mark.slow
 def test_force_runs_anew_and_archives(tmp_path: Path) -> None:
     assert sweep("seed=0,1", runs=tmp_path).returncode == 0
     again = sweep("seed=0,1", "force=true", runs=tmp_path)

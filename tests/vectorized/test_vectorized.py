@@ -63,7 +63,6 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, RunDirecto
     return found[0], found[1]
 
 
-@pytest.mark.slow
 def test_both_launchers_leave_the_same_directories(
     pair: tuple[dict[str, RunDirectory], dict[str, RunDirectory]],
 ) -> None:
@@ -86,7 +85,6 @@ def test_both_launchers_leave_the_same_directories(
         assert mine["scale"] == pytest.approx(its["scale"], rel=1e-3)
 
 
-@pytest.mark.slow
 def test_both_launchers_write_the_same_history(pair: tuple[dict[str, RunDirectory], dict[str, RunDirectory]]) -> None:
     ours, theirs = pair
     for name, run in ours.items():
@@ -97,7 +95,6 @@ def test_both_launchers_write_the_same_history(pair: tuple[dict[str, RunDirector
                 assert value == pytest.approx(other, abs=2e-4), where
 
 
-@pytest.mark.slow
 def test_both_launchers_write_the_same_weights_and_predictions(
     pair: tuple[dict[str, RunDirectory], dict[str, RunDirectory]],
 ) -> None:
@@ -117,7 +114,6 @@ def test_both_launchers_write_the_same_weights_and_predictions(
                     assert (arrays[key] == others[key]).all()
 
 
-@pytest.mark.slow
 def test_tensorboard_has_the_scalars_and_the_settings(
     pair: tuple[dict[str, RunDirectory], dict[str, RunDirectory]],
 ) -> None:
@@ -131,7 +127,6 @@ def test_tensorboard_has_the_scalars_and_the_settings(
         assert "_hparams_/session_start_info" in mine.summary_metadata
 
 
-@pytest.mark.slow
 def test_a_stacked_run_loads_evaluates_and_is_taken_up_by_lightning(
     pair: tuple[dict[str, RunDirectory], dict[str, RunDirectory]],
 ) -> None:
@@ -292,7 +287,6 @@ def test_little_memory_makes_chunks_that_change_nothing(tmp_path: Path) -> None:
             assert result_of(run).metrics == pytest.approx(mine, abs=1e-4)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "mentions"),
     [
