@@ -20,7 +20,7 @@ from lossbench.errors import UserError, exit_on_user_error
 from lossbench.launch.slurm.resources import Resources
 from lossbench.launch.slurm.script import job_script
 from lossbench.rundir.result import Result
-from lossbench.training.callbacks.checkpoint import read_checkpoint
+from lossbench.training.checkpoints import read_checkpoint
 
 WORDS = ("data=digits", "trainer=cpu", "model.dropout=0.3", "loss=cosine_xent_head", "logger=none")
 WAYS = ("requeue", "signal", "preemption", "kill", "time limit")

@@ -41,7 +41,7 @@ def test_agrees_with_naive_loops_and_torchmetrics(classes: int) -> None:
 
 
 def test_certainty_shares_the_last_bin() -> None:
-    # A confidence of exactly 1, wrong, and one of 0.95, right: (1 + 0.95 - 1) / 2 together, (1 + 0.05) / 2 if kept apart.
+    # A confidence of 1, wrong, and one of 0.95, right: (1 + 0.95 - 1) / 2 together, (1 + 0.05) / 2 if kept apart.
     logits = torch.tensor([[0.0, -2000.0], [0.95, 0.05]], dtype=torch.float64)
     logits[1] = logits[1].log()
     assert values(logits, torch.tensor([1, 0]))["ece"] == pytest.approx(0.475)

@@ -9,8 +9,8 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
-from lossbench.vectorized.rows import Rows
-from lossbench.vectorized.tensorboard import _checksum, scalar_records, write_board
+from lossbench.vectorized.rows import StackedRows
+from lossbench.vectorized.tensorboard import _checksum, scalar_records, write_tensorboard
 
 RUNS = 3
 
@@ -24,16 +24,16 @@ def test_checksums_are_tensorboards(length: int) -> None:
 
 @pytest.mark.filterwarnings("error::RuntimeWarning")
 def test_every_number_of_every_run_is_read_back(tmp_path: Path) -> None:
-    rows, steps = Rows(), 300
+    rows, steps = StackedRows(), 300
     table = np.random.default_rng(0).standard_normal((steps, RUNS))
     table[5], table[129], table[131] = 0.0, (math.nan, math.inf, 1e300), -0.0  # beyond float32 it is infinite there
     for step in range(steps):
         rows.add(step, step // 100, {"train/loss": torch.from_numpy(table[step]), "train/norm": 2.0}, 0, RUNS)
         if step % 100 == 99:
             rows.add(step + 1, step // 100, {"val/accuracy": torch.from_numpy(table[step])}, 0, RUNS)
-    (history,) = rows.histories()
-    for k, records in enumerate(scalar_records(history, steps)):
-        write_board(tmp_path / str(k), {"seed": k}, records, steps, 2, {"test/accuracy": 0.25})
+    (block,) = rows.blocks()
+    for k, records in enumerate(scalar_records(block, steps)):
+        write_tensorboard(tmp_path / str(k), {"seed": k}, records, steps, 2, {"test/accuracy": 0.25})
         board = EventAccumulator(str(tmp_path / str(k)), size_guidance={"scalars": 0}).Reload()
         shown = list(range(0, steps, 6))
         events = board.Scalars("train/loss")

@@ -178,7 +178,8 @@ class Exploding(CrossEntropy):
 
 class ConvNet(nn.Sequential):
     def __init__(self, num_classes=10, weight=None):
-        super().__init__(nn.Conv2d(1, 4, 3, padding=1, bias=False), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(256, 10))
+        convolution, norm = nn.Conv2d(1, 4, 3, padding=1, bias=False), nn.BatchNorm2d(4)
+        super().__init__(convolution, norm, nn.ReLU(), nn.Flatten(), nn.Linear(256, 10))
 
 class Counting(nn.Sequential):
     def __init__(self, num_classes=10, weight=None):
@@ -316,7 +317,7 @@ def test_an_interrupted_stack_goes_on(tmp_path: Path, sign: signal.Signals) -> N
         QUIET,
     )
     code = (
-        "import sys; sys.argv = sys.argv[1:]; import lossbench.vectorized.launch as launch; launch.SAVED_EVERY = 0.2;"
+        "import sys; sys.argv = sys.argv[1:]; import lossbench.vectorized.work as work; work.SAVED_EVERY = 0.2;"
         "import runpy; runpy.run_path(sys.argv[0], run_name='__main__')"
     )
     process = start_command("-c", code, TRAIN, *words, runs=tmp_path / "runs", output=subprocess.DEVNULL)

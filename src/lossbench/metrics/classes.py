@@ -27,7 +27,7 @@ class Classes:
     Args:
         logits: (K, n, C), n >= 1, C >= 2, any real numbers; a run with a NaN or an infinity has NaN for every metric.
         target: (n,) int64, 0..C-1.
-        scale: > 0, one inverse temperature for all runs, from `fit_scale` on another split; None leaves out what needs it.
+        scale: > 0, one inverse temperature for all runs, from `fit_scale` on another split; None is without `scaled`.
 
     Raises:
         ValueError: on wrong shapes, a target outside 0..C-1, or a scale that is not > 0.
@@ -75,7 +75,7 @@ class Classes:
         return None if self.scale is None else self._probabilities(self.scale)
 
     def count(self, classes: Tensor, weights: Tensor | None = None) -> Tensor:
-        """How often each class is among (K, n) class indices, each example with its weight, 1 by default: (K, C) float64."""
+        """How often each class is among (K, n) class indices, by weight, 1 by default: (K, C) float64."""
         if weights is None:
             weights = torch.ones_like(classes, dtype=torch.float64)
         counts = weights.new_zeros(len(classes), self.classes)

@@ -1,4 +1,4 @@
-"""How often a classifier is right. Among equal logits the lower class index ranks first, as in argmax. Torch-free at import."""
+"""How often a classifier is right. Among equal logits the lower class index ranks first. Torch-free at import."""
 
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,10 @@ def error_rate(outputs: "Classes") -> Estimate:
 
 @metric("balanced_accuracy", unit="%", better="higher")
 def balanced_accuracy(outputs: "Classes") -> Estimate:
-    """Mean over the classes that occur in target of their accuracy, with Wilson's interval of as many examples as their sizes are worth."""
+    """Mean over the classes that occur in target of their accuracy.
+
+    The interval is Wilson's, of the number of examples that equally large classes would need for the same variance.
+    """
     # Not torchmetrics' macro average: it counts a class that is predicted but absent from target as recall 0, and under
     # torch.use_deterministic_algorithms(True) it allocates n * C^2 integers.
     support = outputs.target.bincount(minlength=outputs.classes)
@@ -41,7 +44,7 @@ def balanced_accuracy(outputs: "Classes") -> Estimate:
 
     def half_width() -> "Tensor":
         sizes, classes = support[occurs].double(), recall.shape[1]
-        # n - 1, because classes are often small and many; a class of one example shows no spread of its own and gets the average's.
+        # n - 1, because classes are often small and many; a class of one example has no spread and gets the average's.
         own, average = recall * (1 - recall) / (sizes - 1), (mean * (1 - mean))[:, None]
         variance = own.where(sizes > 1, average).sum(1) / classes**2
         return wilson(variance, classes**2 / (1 / sizes).sum()) if outputs.n > 1 else mean * float("nan")

@@ -1,4 +1,4 @@
-"""Numbers of K runs, and how far chance alone may have moved them. Torch-free at import: arithmetic is that of the tensors given."""
+"""Numbers of K runs, and how far chance alone may have moved them. Torch-free at import."""
 
 import math
 from collections.abc import Callable
@@ -13,7 +13,7 @@ Z95 = 1.96  # half of a normal's central 95 %, in standard errors
 
 @dataclass(frozen=True)
 class Metric:
-    """A number and the half-width of its 95 % interval, in its unit (None where one example, or no finite value, tells nothing)."""
+    """A number and the half-width of its 95 % interval, in its unit; None for one example, or no finite value."""
 
     value: float
     half_width: float | None
@@ -25,7 +25,7 @@ class Estimate:
 
     Args:
         value: (K,).
-        half_width: computes those of the 95 % intervals, (K,), NaN where nothing is known; it is called for final results alone.
+        half_width: computes those of the 95 % intervals, (K,), NaN where there is none; only final results need them.
             None is a metric without an interval.
     """
 
@@ -84,7 +84,7 @@ def proportion(hits: "Tensor") -> Estimate:
 
 
 def wilson(variance: "Tensor", n: "Tensor | int") -> "Tensor":
-    """Wilson's half-width of fractions from n examples, given their estimated variances, p (1 - p) / n in the plain case: (K,)."""
+    """Wilson's half-width of fractions from n examples: (K,), from their variances, p (1 - p) / n in the plain case."""
     shift = Z95 / (2 * n)
     return Z95 / (1 + Z95**2 / n) * (variance + shift * shift).sqrt()
 

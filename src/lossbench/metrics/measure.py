@@ -33,7 +33,7 @@ def estimates(
         output: (K, n, ...): logits (K, n, C) of classifiers, else what the losses of the task take.
         target: (n, ...), of all runs.
         task: of the data set.
-        scale: > 0, an inverse temperature from `fit_scale`, fitted on another split; adds the *_scaled metrics of classification.
+        scale: > 0, an inverse temperature from `fit_scale` on another split; adds the *_scaled metrics of classifiers.
 
     Returns:
         Name to estimate, in the order of the registry; fractions are 0..1, not percent.

@@ -33,7 +33,10 @@ def total_variation(outputs: "Distributions") -> Estimate:
 
 @metric("deviance", better="lower", tasks=("count",), headline=True)
 def deviance(outputs: "Rates") -> Estimate:
-    """mean 2 (t log(t / r) - t + r), r the rate: the Poisson deviance, >= 0, about 1 where counts are Poisson and rates right."""
+    """mean 2 (t log(t / r) - t + r), r the rate: the Poisson deviance, >= 0.
+
+    It is about 1 where the counts are Poisson and the rates right.
+    """
     t = outputs.target
     return mean((2 * (t.xlogy(t) - t * outputs.output - t + outputs.predicted)).mean(-1))
 

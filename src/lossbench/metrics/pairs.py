@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 def pair_accuracy(outputs: "Members") -> Estimate:
     """mean [right], with Wilson's interval.
 
-    Right is, of two scores, the order that the target says; of two embeddings, a cosine above 0.5 where they are similar, else not; of
-    a triplet, a positive nearer to the anchor than the negative. Equal scores and distances count as wrong.
+    Right is, of two scores, the target's order; of two embeddings, a cosine above 0.5 where they are similar, else not;
+    of a triplet, a positive nearer to the anchor than the negative. Equal scores and distances count as wrong.
     """
     return proportion(outputs.right)
 
 
 @metric("angle_similar", unit="degrees", better="lower", tasks=("similarity",))
 def angle_similar(outputs: "SimilarPairs") -> Estimate | None:
-    """Mean angle between the embeddings of similar pairs, degrees, with 1.96 standard errors; only where there are any."""
+    """Mean angle between the embeddings of similar pairs, degrees; only where there are any."""
     return mean(outputs.angles[:, outputs.similar]) if outputs.similar.any() else None

@@ -1,4 +1,4 @@
-"""Whether a classifier's probabilities can be believed: p = softmax(logits), and softmax(scale * logits). Torch-free at import."""
+"""Whether a classifier's probabilities can be believed, raw and after temperature scaling. Torch-free at import."""
 
 from typing import TYPE_CHECKING
 
@@ -87,7 +87,7 @@ def _calibration_error(outputs: "Classes", probabilities: "Probabilities") -> Es
 
 
 def _resampled_errors(bins: "Tensor", gap: "Tensor") -> "Tensor":
-    """Draw the calibration error of splits resampled from this one, (ECE_RESAMPLES,); the same draws at every call with the same n."""
+    """Calibration errors of splits resampled from this one, (ECE_RESAMPLES,); calls with the same n draw the same."""
     import torch
 
     generator = torch.Generator().manual_seed(ECE_SEED)

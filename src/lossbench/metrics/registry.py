@@ -17,7 +17,7 @@ class Definition:
 
     Args:
         name: in results, without its split.
-        function: the outputs of K runs on a split -> K values with their intervals, or None where it does not apply to the split.
+        function: the outputs of K runs on a split -> K values with their intervals, or None where it does not apply.
         unit: "%", "nats", "degrees", any other word, or "" of a plain number.
         higher_is_better: the direction.
         tasks: of which it is measured.

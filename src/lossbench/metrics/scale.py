@@ -12,17 +12,18 @@ SCALE_RANGE = (1e-3, 1e3)
 def fit_scale(logits: Tensor, target: Tensor) -> float:
     """Find the one factor on the logits that makes their probabilities fit the targets best (temperature scaling).
 
-    s = argmin over 1e-3..1e3 of mean_i -log softmax(s * z_i)[y_i], the inverse of the temperature: s < 1 where a model is too sure of
-    itself. The objective is convex in s; its derivative, mean_i (E_p[z_i] - z_i[y_i]), is brought to zero in float64 by Newton steps
-    inside a bracket.
+    s = argmin over 1e-3..1e3 of mean_i -log softmax(s * z_i)[y_i]
+
+    s is the inverse of the temperature: below 1 where a model is too sure of itself. The objective is convex in s; its
+    derivative, mean_i (E_p[z_i] - z_i[y_i]), is brought to zero in float64 by Newton steps inside a bracket.
 
     Args:
         logits: (n, C), n >= 1, C >= 2.
         target: (n,) int64, 0..C-1.
 
     Returns:
-        s > 0. The upper bound where every example is right, the lower where the logits mislead; 1.0 where no scale is better than
-        another (every row constant) or the logits are not finite.
+        s > 0. The upper bound where every example is right, the lower where the logits mislead; 1.0 where no scale is
+        better than another (every row constant) or the logits are not finite.
 
     Raises:
         ValueError: on wrong shapes or a target outside 0..C-1.
@@ -56,7 +57,7 @@ def _derivatives(logits: Tensor, target: Tensor, scale: float) -> tuple[float, f
 
 
 def _root(logits: Tensor, target: Tensor, low: float, high: float) -> float:
-    """Newton for the zero of the slope, bisecting log s wherever a step leaves the bracket or does not halve the one before."""
+    """Newton for the zero of the slope; log s is bisected where a step leaves the bracket or does not halve."""
     scale, before = math.sqrt(low * high), math.inf
     for _ in range(100):
         slope, curvature = _derivatives(logits, target, scale)

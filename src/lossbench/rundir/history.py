@@ -1,6 +1,7 @@
 """metrics.csv: one tidy row a number, exact across interruptions."""
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -8,6 +9,16 @@ from lossbench.errors import UserError
 from lossbench.rundir.files import cannot_write
 
 COLUMNS = "step,epoch,name,value\n"
+
+
+def line_start(step: int, epoch: int, name: str) -> str:
+    """A line of metrics.csv up to its value: step = updates done, epoch counts from 0."""
+    return f"{step},{epoch},{name},"
+
+
+def lines(step: int, epoch: int, values: Mapping[str, float]) -> str:
+    """The lines of one step: one for each value."""
+    return "".join(f"{line_start(step, epoch, name)}{float(value)!r}\n" for name, value in values.items())
 
 
 class History:
@@ -37,12 +48,10 @@ class History:
         if not keep_bytes:
             self._file.write(COLUMNS.encode())
 
-    def add(self, step: int, epoch: int, values: dict[str, float]) -> None:
-        """Add one row for each value: step = updates done, epoch counts from 0."""
+    def add(self, step: int, epoch: int, values: Mapping[str, float]) -> None:
+        """Add the lines of one step."""
         try:
-            self._file.write(
-                "".join(f"{step},{epoch},{name},{float(value)!r}\n" for name, value in values.items()).encode()
-            )
+            self._file.write(lines(step, epoch, values).encode())
         except OSError as error:
             raise cannot_write(self.path, error) from error
 

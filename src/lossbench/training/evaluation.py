@@ -1,4 +1,4 @@
-"""What is measured on a whole split, of one run or of K: loss, terms, yardsticks on the same outputs, metrics of the task."""
+"""What is measured on a whole split, of one run or of K: loss, terms, yardsticks, and the metrics of the task."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
@@ -22,7 +22,7 @@ class Loss(Protocol):
 
 
 class Evaluation(NamedTuple):
-    """All of a split, in its own order, on the CPU: model outputs in float32, targets (n,) as indices or in float32 (n, ...)."""
+    """All of a split, in its order, on the CPU: outputs in float32, targets (n,) as indices or in float32 (n, ...)."""
 
     output: Output
     target: Tensor
@@ -75,7 +75,7 @@ def measure_runs(
     scale: float | None = None,
     task: str = "classification",
 ) -> list[tuple[slice, dict[str, Estimate]]]:
-    """Measure K runs on a split: the loss, its terms, the yardstick losses on the same outputs, and the metrics of the task.
+    """Measure K runs on a split: the loss, its terms, the yardstick losses, and the metrics of the task.
 
     Args:
         losses: with which the runs are trained.

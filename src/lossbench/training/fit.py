@@ -18,7 +18,7 @@ from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.history import History
 from lossbench.rundir.result import Measured, Result, Training
 from lossbench.training.assemble import Parts, assemble, build_task
-from lossbench.training.callbacks.checkpoint import link_best, read_checkpoint
+from lossbench.training.checkpoints import link_best, read_checkpoint
 from lossbench.training.machine import check_hardware, quiet, threads
 from lossbench.training.predictions import save_predictions
 from lossbench.training.stopping import StopSignals

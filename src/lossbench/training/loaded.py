@@ -20,7 +20,7 @@ from lossbench.metrics.estimates import Metric
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.result import Result
 from lossbench.training.assemble import Parts, assemble
-from lossbench.training.callbacks.checkpoint import read_checkpoint
+from lossbench.training.checkpoints import model_weights, read_checkpoint
 from lossbench.training.evaluation import Evaluation, measure, with_intervals
 from lossbench.training.features import FeatureSource, features_of
 
@@ -152,10 +152,7 @@ def load_weights(model: nn.Module, path: Path) -> None:
     Raises:
         UserError: the checkpoint is missing or unsafe.
     """
-    weights = read_checkpoint(path)["state_dict"]
-    model.load_state_dict(
-        {key.removeprefix("model."): value for key, value in weights.items() if key.startswith("model.")}
-    )
+    model.load_state_dict(model_weights(read_checkpoint(path)))
     model.eval()
 
 

@@ -33,12 +33,7 @@ def save_predictions(
     Returns:
         What was saved: "float32", "float16" or "none".
     """
-    arrays: dict[str, Any] = {}
-    for stage, (output, target) in evaluations.items():
-        parts: dict[str, Any] = output._asdict() if hasattr(output, "_asdict") else {"outputs": output}  # pyright: ignore[reportAttributeAccessIssue]
-        *_, last = parts  # what the classes are read from
-        arrays |= {f"{stage}_{'outputs' if name == last else name}": part.numpy() for name, part in parts.items()}
-        arrays |= {f"{stage}_targets": target.numpy(), f"{stage}_ids": data.split(stage).ids}
+    arrays = _arrays(data, evaluations)
     size = sum(array.nbytes for array in arrays.values())
     if wanted is False or (wanted == "auto" and size > DROP_ABOVE):
         log.info("predictions not saved: save_predictions=%s, %.0f MB", wanted, size / 1e6)
@@ -46,8 +41,21 @@ def save_predictions(
     halve = wanted == "auto" and size > HALVE_ABOVE
     if halve:
         log.info("predictions saved as float16: %.0f MB in float32", size / 1e6)
-        arrays = {
-            name: array.astype(np.float16) if array.dtype == np.float32 else array for name, array in arrays.items()
-        }
+        arrays = {name: _halved(array) for name, array in arrays.items()}
     write_atomic(run.predictions_path, lambda file: np.savez(file, allow_pickle=False, **arrays))
     return "float16" if halve else "float32"
+
+
+def _arrays(data: "DataModule", evaluations: Mapping[str, "Evaluation"]) -> dict[str, np.ndarray]:
+    arrays: dict[str, np.ndarray] = {}
+    for stage, (output, target) in evaluations.items():
+        parts: dict[str, Any] = output._asdict() if hasattr(output, "_asdict") else {"outputs": output}  # pyright: ignore[reportAttributeAccessIssue]
+        *_, last = parts  # what the classes are read from
+        for name, part in parts.items():
+            arrays[f"{stage}_{'outputs' if name == last else name}"] = part.numpy()
+        arrays[f"{stage}_targets"], arrays[f"{stage}_ids"] = target.numpy(), data.split(stage).ids
+    return arrays
+
+
+def _halved(array: np.ndarray) -> np.ndarray:
+    return array.astype(np.float16) if array.dtype == np.float32 else array

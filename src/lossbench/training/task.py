@@ -1,7 +1,6 @@
 """The one LightningModule: the same step for train, val and test, whatever the model and the loss."""
 
 import math
-import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
@@ -14,6 +13,7 @@ from lossbench.metrics.estimates import Metric
 from lossbench.metrics.scale import fit_scale
 from lossbench.seeds import derive
 from lossbench.training.evaluation import Evaluation, Loss, Output, headline, measure, raw, with_intervals
+from lossbench.training.rows import StepClock, epoch_row, scalars, split_row, step_row
 
 
 class Schedule(Protocol):
@@ -71,9 +71,10 @@ class TrainingTask(LightningModule):
         self.results: dict[str, Metric] = {}
         self.evaluations: dict[str, Evaluation] = {}
         self._parts: list[tuple[Tensor, ...]] = []
-        self._pending: dict[str, Tensor | float] | None = None
+        self._losses: dict[str, Tensor] | None = None  # of a step that is logged
+        self._update = (torch.zeros(()), 0.0)  # norm of its gradient, learning rate
         self._totals, self._seen = torch.zeros(2), 0
-        self._clock = (0.0, 0)
+        self._clock = StepClock()
 
     def forward(self, inputs: Tensor) -> Output:
         """Map inputs to the model's output."""
@@ -94,7 +95,7 @@ class TrainingTask(LightningModule):
     def on_train_start(self) -> None:
         """Start the clock of steps per second."""
         self._totals = self._totals.to(self.device)
-        self._clock = (time.perf_counter(), self.global_step)
+        self._clock.start(self.global_step)
 
     def on_train_epoch_start(self) -> None:
         """Forget the last epoch's means; Lightning does not call this when it resumes inside an epoch."""
@@ -137,8 +138,8 @@ class TrainingTask(LightningModule):
             self._totals += torch.stack((loss.detach() * len(batch.target), hits.to(loss.dtype)))
             self._seen += len(batch.target)
             if logged:
-                terms = {f"train/{name}": term.mean() for name, term in self.loss.terms(output, batch.target).items()}
-                self._note({"train/loss": loss.detach(), **terms})
+                terms = {name: term.mean() for name, term in self.loss.terms(output, batch.target).items()}
+                self._note({"loss": loss.detach(), **terms})
         return loss
 
     def _hits(self, output: Output, target: Tensor) -> Tensor:
@@ -146,8 +147,8 @@ class TrainingTask(LightningModule):
 
     def _note(self, values: Mapping[str, Tensor]) -> None:
         """Keep what is logged; the parts of a batch are averaged."""
-        before = self._pending or {}
-        self._pending = {name: before.get(name, 0.0) + value / self._accumulate for name, value in values.items()}
+        before = self._losses or {}
+        self._losses = {name: before.get(name, 0.0) + value / self._accumulate for name, value in values.items()}
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Leave frozen groups as they are; measure the gradient (already unscaled, not yet clipped) on the steps that are logged."""
@@ -155,31 +156,27 @@ class TrainingTask(LightningModule):
             if group["frozen"]:  # not requires_grad, which a distributed model looks at only once
                 for parameter in group["params"]:
                     parameter.grad = None
-        if self._pending is not None:
+        if self._losses is not None:
             gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
-            self._pending["train/gradient_norm"] = torch.nn.utils.get_total_norm(gradients)
-            self._pending["train/learning_rate"] = optimizer.param_groups[-1]["lr"]
+            self._update = (torch.nn.utils.get_total_norm(gradients), optimizer.param_groups[-1]["lr"])
 
     def write_row(self, batch_idx: int) -> None:
         """Write the row of a logged step: its numbers are those before the update."""
-        if self._pending is None or (batch_idx + 1) % self._accumulate:
+        if self._losses is None or (batch_idx + 1) % self._accumulate:
             return
-        values = {name: float(value) for name, value in self._pending.items()}
-        self._pending = None
-        step, now = self.global_step - 1, time.perf_counter()
-        since, first = self._clock
-        values["train/steps_per_second"] = (step + 1 - first) / max(now - since, 1e-9)
-        self._clock = (now, step + 1)
-        self.shown["loss"] = values["train/loss"]
+        losses = {name: float(value) for name, value in self._losses.items()}
+        self._losses = None
+        norm, rate = self._update
+        self.shown["loss"] = losses["loss"]
         self._require_finite(self._totals[0].item(), "loss")
-        self._record(values, step)
+        step = self.global_step - 1
+        self._record(step_row(losses, float(norm), float(rate), self._clock.rate(step + 1)), step)
 
     def on_train_epoch_end(self) -> None:
         """Write the epoch's means over training examples, taken while the weights moved."""
         loss, hits, n = self._totals_of_ranks().sum(0).tolist()
         self._require_finite(loss, "loss")
-        accuracy = {"train/epoch_accuracy": hits / n} if self.classifies else {}
-        self._record({"train/epoch_loss": loss / n, **accuracy}, self.global_step)
+        self._record(epoch_row(loss / n, hits / n if self.classifies else None), self.global_step)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the epoch's running sums, so that a resumed epoch has the same means; weights that an update has spoilt are not saved."""
@@ -227,12 +224,12 @@ class TrainingTask(LightningModule):
         if self.classifies and final and stage == "val":
             self.scale = fit_scale(self.loss.logits(evaluation.output), evaluation.target)
         measured = measure(self.loss, self.yardsticks, evaluation, self.scale, self.task)
-        values = {f"{stage}/{name}": estimate.value.item() for name, estimate in measured.items()}
+        values = split_row(stage, {name: estimate.value.item() for name, estimate in measured.items()})
         self.log_dict(values, logger=False, sync_dist=self.trainer.world_size > 1)
         shown = headline(measured)
         self.shown[f"{stage} {shown}"] = values[f"{stage}/{shown}"]
         if final:
-            self.results |= {f"{stage}/{name}": metric for name, metric in with_intervals(measured).items()}
+            self.results |= split_row(stage, with_intervals(measured))
             self.evaluations[stage] = evaluation
         if not final or stage == "test":
             self._record(values, self.global_step if self.trained is None else self.trained[0])
@@ -264,7 +261,7 @@ class TrainingTask(LightningModule):
     def _record(self, values: dict[str, float], step: int) -> None:
         epoch = self.current_epoch if self.trained is None else self.trained[1]
         for logger in self.loggers:
-            logger.log_metrics({**values, "epoch": epoch}, step)
+            logger.log_metrics(scalars(values, epoch), step)
 
     def _totals_of_ranks(self) -> Tensor:
         """Sum of losses, hits and examples of the epoch so far: (processes, 3)."""

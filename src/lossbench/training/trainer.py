@@ -20,9 +20,10 @@ from lossbench.rundir.identity import identity_hash
 from lossbench.training.assemble import Parts
 from lossbench.training.callbacks.agreement import Agreement
 from lossbench.training.callbacks.budget import MaxSteps
-from lossbench.training.callbacks.checkpoint import RunCheckpoint, VerifiedCheckpointIO
-from lossbench.training.callbacks.loggers import Rows, TidyLogger, fill_hparams
+from lossbench.training.callbacks.checkpoint import RunCheckpoint
+from lossbench.training.callbacks.loggers import StepRows, TidyLogger, fill_hparams
 from lossbench.training.callbacks.progress import EpochLines, Progress
+from lossbench.training.checkpoints import VerifiedCheckpointIO
 from lossbench.training.stopping import NoSignals, StopSignals
 
 
@@ -81,7 +82,7 @@ def make_callbacks(
         callbacks.append(MaxSteps(config.trainer.max_steps))
     callbacks.append(Agreement(agreement(config, parts)))
     callbacks += [
-        Rows(),
+        StepRows(),
         EpochLines(),
         RunCheckpoint(run, history, config.monitor, checkpoint.every_n_epochs, checkpoint.every_n_steps, stop_signals),
     ]

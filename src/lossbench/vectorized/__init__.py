@@ -1,1 +1,1 @@
-"""From run directories to the vectorised engine and back: which runs can share a stack, how many at once, and the files each gets."""
+"""Run directories through the vectorised engine: which runs share a stack, how many at once, and the files of each."""

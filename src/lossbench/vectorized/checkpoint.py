@@ -2,20 +2,17 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from lossbench.rundir.directory import RunDirectory
-from lossbench.rundir.files import cannot_write, write_atomic
-from lossbench.training.callbacks.checkpoint import read_checkpoint
+from lossbench.rundir.files import write_atomic
+from lossbench.training.checkpoints import make_folder, read_checkpoint, serialised
 from lossbench.vectorized.train import StackedRuns
 
 
 def key_of(run: RunDirectory) -> str:
-    """What a saved stack calls a run: its directory and when it was planned, for force=true plans the same directory anew."""
+    """The name of a run in a saved stack: its directory and when it was planned; force=true plans it anew."""
     config = run.path / "config.yaml"
     return f"{run.path} {config.stat().st_mtime_ns if config.exists() else None}"
 
@@ -26,14 +23,11 @@ def save_stack(runs: Sequence[RunDirectory], stacked: StackedRuns) -> None:
     Raises:
         UserError: it cannot be written.
     """
-    keys, buffer = [key_of(run) for run in runs], BytesIO()
+    keys = [key_of(run) for run in runs]
     path = runs[0].path.parents[1] / ".stacks" / f"{sha256(repr(sorted(keys)).encode()).hexdigest()[:16]}.ckpt"
-    torch.save({"runs": keys, "state_dict": stacked.state_dict()}, buffer)
-    try:
-        path.parent.mkdir(exist_ok=True)
-    except OSError as error:
-        raise cannot_write(path, error) from error
-    write_atomic(path, lambda file: file.write(buffer.getbuffer()), check=read_checkpoint)
+    content = serialised({"runs": keys, "state_dict": stacked.state_dict()})
+    make_folder(path.parent)
+    write_atomic(path, lambda file: file.write(content), check=read_checkpoint)
 
 
 def saved_stacks(study: Path) -> Iterator[tuple[Path, dict[str, Any]]]:

@@ -1,13 +1,11 @@
 """Which runs can be trained together. Torch-free."""
 
 import json
-from collections.abc import Mapping
 from operator import attrgetter
 from typing import Any
 
 from lossbench.config.facts import build_source
-from lossbench.config.parse import Node
-from lossbench.config.schema import Optimizer, RunConfig
+from lossbench.config.schema import RunConfig
 from lossbench.data.images.source import ImageSource
 
 # Settings that stacked runs may have of their own; everything else must be the same.
@@ -37,6 +35,11 @@ def why_not(config: RunConfig) -> str | None:
     Args:
         config: the resolved configuration.
     """
+    checks = (_why_not_setting, _why_not_data, _why_not_schedule, _why_not_optimizer, _why_not_logger)
+    return next((reason for check in checks if (reason := check(config))), None)
+
+
+def _why_not_setting(config: RunConfig) -> str | None:
     if config.trainer.processes > 1:
         return f"trainer.devices={config.trainer.devices}: a stack is one process"
     for key, (plain, reason) in PLAIN.items():
@@ -45,20 +48,29 @@ def why_not(config: RunConfig) -> str | None:
             return f"{key}={value}: {reason}"
     if config.callbacks:
         return f"callbacks={','.join(config.callbacks)}: callbacks progress one run"
+    return None
+
+
+def _why_not_data(config: RunConfig) -> str | None:
     if config.augment:
         return "augment: images are varied one run at a time; augment=none, or model=linear_probe on images"
-    source = build_source(config.data.source)
+    source, name = build_source(config.data.source), config.data.name
     if isinstance(source, ImageSource) and config.model.backbone is None:
-        return f"data={config.data.name}: images are decoded one run at a time; model=linear_probe computes their features once"
+        return f"data={name}: images are decoded one run at a time; model=linear_probe computes their features once"
     if source.task != "classification":
-        return f"data={config.data.name}: its task is {source.task}, and stacked runs are classifiers"
+        return f"data={name}: its task is {source.task}, and stacked runs are classifiers"
+    return None
+
+
+def _why_not_schedule(config: RunConfig) -> str | None:
     schedule = config.scheduler
     if not schedule.target.startswith("lossbench.training.schedules.") or schedule.class_name == "Finetune":
         return f"scheduler={schedule.name}: it treats layers differently"
-    return _why_not_optimizer(config.optimizer) or _why_not_logger(config.logger)
+    return None
 
 
-def _why_not_optimizer(optimizer: Optimizer) -> str | None:
+def _why_not_optimizer(config: RunConfig) -> str | None:
+    optimizer = config.optimizer
     target = optimizer.target
     if target not in OWN_NUMBERS:
         return f"optimizer={optimizer.name}: stacked are {', '.join(name.rpartition('.')[2] for name in OWN_NUMBERS)}"
@@ -66,13 +78,13 @@ def _why_not_optimizer(optimizer: Optimizer) -> str | None:
     return f"optimizer.{min(unknown)}: the stacked optimisers do not have it" if unknown else None
 
 
-def _why_not_logger(logger: Mapping[str, Node]) -> str | None:
-    other = set(logger) - {"tensorboard", "csv"}
+def _why_not_logger(config: RunConfig) -> str | None:
+    other = set(config.logger) - {"tensorboard", "csv"}
     return f"logger={min(other)}: stacked runs write metrics.csv and TensorBoard's records" if other else None
 
 
 def group_of(config: RunConfig) -> str:
-    """What runs of one stack have in common, as text: everything but seed, loss and the optimiser's numbers."""
+    """All that runs of one stack have in common, as text: everything but seed, loss and the optimiser's numbers."""
     numbers = OWN_NUMBERS.get(config.optimizer.target, ())
     shared = {key: value for key, value in config.record.items() if key not in OWN}
     shared["optimizer"] = {key: value for key, value in config.optimizer.record.items() if key not in numbers}

@@ -1,24 +1,21 @@
 """The files of a run that was trained in a stack: the same as those of a single run."""
 
 from collections.abc import Iterator, Mapping
-from io import BytesIO
 from typing import Any, NamedTuple
-
-import torch
-from torch import Tensor
 
 from lossbench.config.schema import RunConfig
 from lossbench.metrics.estimates import Metric
 from lossbench.metrics.scale import fit_scale
 from lossbench.rundir.directory import RunDirectory
-from lossbench.rundir.files import cannot_write, write_atomic
+from lossbench.rundir.files import write_atomic
 from lossbench.rundir.flatten import flatten
-from lossbench.rundir.history import COLUMNS
+from lossbench.rundir.history import COLUMNS, lines
 from lossbench.rundir.result import Measured, Result, Training
-from lossbench.training.assemble import Parts
+from lossbench.training.checkpoints import make_folder, serialised, trained_checkpoint
 from lossbench.training.evaluation import Evaluation, measure, with_intervals
 from lossbench.training.predictions import save_predictions
-from lossbench.vectorized.tensorboard import scalar_records, write_board
+from lossbench.training.rows import split_row
+from lossbench.vectorized.tensorboard import scalar_records, write_tensorboard
 from lossbench.vectorized.train import StackedRuns
 
 
@@ -36,13 +33,13 @@ class RunHistory(NamedTuple):
 
 def histories(stacked: StackedRuns) -> Iterator[RunHistory]:
     """The history of each run of a stack."""
-    for history in stacked.rows.histories():
-        runs = history.runs[1] - history.runs[0]
-        records = scalar_records(history, stacked.stack.step) if _has_board(stacked.configs[0]) else [b""] * runs
-        yield from map(RunHistory, history.csv(), records)
+    steps, wanted = stacked.stack.step, _has_tensorboard(stacked.configs[0])
+    for block in stacked.rows.blocks():
+        records = scalar_records(block, steps) if wanted else [b""] * len(block.values)
+        yield from map(RunHistory, block.csv(), records)
 
 
-def _has_board(config: RunConfig) -> bool:
+def _has_tensorboard(config: RunConfig) -> bool:
     return "tensorboard" in config.logger
 
 
@@ -50,7 +47,7 @@ def write_run(
     run: RunDirectory,
     k: int,
     stacked: StackedRuns,
-    told: RunHistory,
+    history: RunHistory,
     evaluations: Mapping[str, Evaluation],
     made_with: Mapping[str, Any],
     seconds: float,
@@ -61,7 +58,7 @@ def write_run(
         run: its directory.
         k: its place in the stack.
         stacked: the stack.
-        told: its history.
+        history: its rows.
         evaluations: outputs of the tested weights on val and test.
         made_with: versions and git state.
         seconds: its share of the time.
@@ -75,16 +72,15 @@ def write_run(
     metrics: dict[str, Metric] = {}
     for stage, evaluation in evaluations.items():
         measured = measure(loss, parts.yardsticks, evaluation, scale)  # pyright: ignore[reportArgumentType] - a loss
-        metrics |= {f"{stage}/{name}": metric for name, metric in with_intervals(measured).items()}
+        metrics |= split_row(stage, with_intervals(measured))
     tested = {name: metric.value for name, metric in metrics.items() if name.startswith("test/")}
-    before, after = (
-        told.lines.encode(),
-        "".join(f"{steps},{stacked.epoch},{name},{value!r}\n" for name, value in tested.items()).encode(),
-    )
+    before, after = history.lines.encode(), lines(steps, stacked.epoch, tested).encode()
     write_atomic(run.metrics_path, lambda file: file.write(COLUMNS.encode() + before + after))
     _checkpoints(run, k, stacked, len(COLUMNS) + len(before))
-    if _has_board(config):
-        write_board(run.path / "tensorboard", flatten(config.record), told.records, steps, stacked.epoch, tested)
+    if _has_tensorboard(config):
+        write_tensorboard(
+            run.path / "tensorboard", flatten(config.record), history.records, steps, stacked.epoch, tested
+        )
     write_atomic(
         run.log_path, lambda file: file.write(f"{steps} steps in a stack of {len(stacked.stack)} runs\n".encode())
     )
@@ -109,34 +105,15 @@ def write_run(
 
 
 def _checkpoints(run: RunDirectory, k: int, stacked: StackedRuns, history_bytes: int) -> None:
-    """last.ckpt and best.ckpt: what loads a run, or reports a finished one, needs of them."""
-    keep, steps, best_step = run.config.keep_checkpoints, stacked.stack.step, int(stacked.best_step[k])
-    folder = run.checkpoint("last").parent
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise cannot_write(folder, error) from error
-    last = _checkpoint(stacked.stack.weights(k), steps, stacked.parts, history_bytes)
-    if keep in ("all", "last"):
-        write_atomic(run.checkpoint("last"), lambda file: file.write(last))
-    if keep in ("all", "best"):
-        best = (
-            last
-            if best_step == steps
-            else _checkpoint(stacked.weights_at_best(k), best_step, stacked.parts, history_bytes)
-        )
-        write_atomic(run.checkpoint("best"), lambda file: file.write(best))
-
-
-def _checkpoint(state: Mapping[str, Tensor], step: int, parts: Parts, history_bytes: int) -> bytes:
-    buffer = BytesIO()
-    checkpoint = {
-        "state_dict": {f"model.{key}": tensor.cpu() for key, tensor in state.items()},
-        "global_step": step,
-        "epoch": -(-step // parts.steps_per_epoch) - 1,
-        "should_stop": False,
-        "is_best": False,
-        "history_bytes": history_bytes,
-    }
-    torch.save(checkpoint, buffer)
-    return buffer.getvalue()
+    """Write last.ckpt and best.ckpt, as far as the run keeps them."""
+    steps, per_epoch = stacked.stack.step, stacked.parts.steps_per_epoch
+    kept = {"last": (stacked.stack.weights, steps), "best": (stacked.best.at, int(stacked.best.step[k]))}
+    make_folder(run.checkpoint("last").parent)
+    contents: dict[int, memoryview] = {}  # one where the last is the best
+    for name, (weights, step) in kept.items():
+        if run.config.keep_checkpoints in ("all", name):
+            epoch = -(-step // per_epoch) - 1
+            if step not in contents:
+                contents[step] = serialised(trained_checkpoint(weights(k), step, epoch, history_bytes))
+            content = contents[step]
+            write_atomic(run.checkpoint(name), lambda file, content=content: file.write(content))

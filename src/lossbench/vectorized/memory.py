@@ -1,7 +1,9 @@
 """How many runs fit into memory at once: measured on a few of them."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 import torch
@@ -14,23 +16,41 @@ SPARE = 1.25  # what is measured on few runs is not exact
 CGROUP = Path("/sys/fs/cgroup/memory.max")
 
 
-def budget(device: torch.device, memory_gb: float | None) -> int:
-    """Bytes that a stack may take: the limit given, else half of what is free now.
+@dataclass(frozen=True)
+class Limits:
+    """Limits of a stack.
 
-    Raises:
-        UserError: the limit is not a number > 0.
+    Args:
+        memory_gb: memory that it may take, GB; None is half of what is free.
+        max_runs: most runs; None is as many as fit.
     """
-    if memory_gb is not None:
-        if isinstance(memory_gb, bool) or not isinstance(memory_gb, int | float) or not memory_gb > 0:
-            raise UserError(f"hydra.launcher.memory_gb must be a number > 0 (gigabytes) or null, got {memory_gb!r}")
-        return int(memory_gb * 1e9)
-    if device.type == "cuda":
-        return int(SHARE * torch.cuda.mem_get_info(device)[0])
-    free = psutil.virtual_memory().available
-    limit = CGROUP.read_text().strip() if CGROUP.exists() else "max"
-    if limit.isdigit():
-        free = min(free, int(limit) - psutil.Process().memory_info().rss)
-    return int(SHARE * free)
+
+    memory_gb: float | None = None
+    max_runs: int | None = None
+
+    def check(self) -> None:
+        """Raise UserError for a limit that is no number > 0."""
+        memory, runs = self.memory_gb, self.max_runs
+        if memory is not None and not (_is_number(memory, int | float) and memory > 0):
+            raise UserError(f"hydra.launcher.memory_gb must be a number > 0 (gigabytes) or null, got {memory!r}")
+        if runs is not None and not (_is_number(runs, int) and runs >= 1):
+            raise UserError(f"hydra.launcher.max_runs must be a whole number >= 1 or null, got {runs!r}")
+
+    def budget(self, device: torch.device) -> int:
+        """Bytes that a stack may take: the limit given, else half of what is free now."""
+        if self.memory_gb is not None:
+            return int(self.memory_gb * 1e9)
+        if device.type == "cuda":
+            return int(SHARE * torch.cuda.mem_get_info(device)[0])
+        free = psutil.virtual_memory().available
+        limit = CGROUP.read_text().strip() if CGROUP.exists() else "max"
+        if limit.isdigit():
+            free = min(free, int(limit) - psutil.Process().memory_info().rss)
+        return int(SHARE * free)
+
+
+def _is_number(value: object, kind: Any) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 def peak_of(work: Callable[[], object], device: torch.device) -> int:
@@ -64,7 +84,7 @@ def runs_at_once(per_run: float, runs: int, budget_bytes: int) -> int:
     if fit < 1:
         needed, given = SPARE * per_run / 1e9, budget_bytes / 1e9
         raise UserError(
-            f"hydra.launcher.memory_gb: one run needs about {needed:.3g} GB, {given:.3g} GB are allowed or free; give more, or take a "
-            "smaller model or data.batch_size"
+            f"hydra.launcher.memory_gb: one run needs about {needed:.3g} GB, {given:.3g} GB are allowed or free; "
+            "give more, or take a smaller model or data.batch_size"
         )
     return min(fit, runs)

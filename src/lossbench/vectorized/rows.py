@@ -1,4 +1,4 @@
-"""The histories of stacked runs: what each step measured of all of them, written as each run's own metrics.csv."""
+"""The logged rows of stacked runs, collected together and written as each run's own metrics.csv."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -8,8 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lossbench.rundir.history import line_start
 
-class Row(NamedTuple):
+
+class StackedRow(NamedTuple):
     """One step's numbers of all runs of one kind.
 
     Args:
@@ -27,7 +29,7 @@ class Row(NamedTuple):
     values: Tensor
 
 
-class History(NamedTuple):
+class RowBlock(NamedTuple):
     """All numbers of neighbouring runs that have the same ones.
 
     Args:
@@ -42,18 +44,18 @@ class History(NamedTuple):
 
     def csv(self) -> Iterator[str]:
         """The lines of metrics.csv, for each run."""
-        starts = [f"{step},{epoch},{name}," for step, epoch, names in self.rows for name in names]
+        starts = [line_start(step, epoch, name) for step, epoch, names in self.rows for name in names]
         return (
             "".join(f"{start}{value!r}\n" for start, value in zip(starts, values.tolist(), strict=True))
             for values in self.values
         )
 
 
-class Rows:
+class StackedRows:
     """Collect rows, in order."""
 
     def __init__(self) -> None:
-        self.rows: list[Row] = []
+        self.rows: list[StackedRow] = []
 
     def add(self, step: int, epoch: int, values: Mapping[str, Tensor | float], first: int, last: int) -> None:
         """Add numbers of the runs first..last - 1: (last - first,) each, or one for all."""
@@ -61,16 +63,16 @@ class Rows:
         columns = [
             torch.as_tensor(value, dtype=torch.float64).detach().cpu().expand(count) for value in values.values()
         ]
-        self.rows.append(Row(step, epoch, (first, last), tuple(values), torch.stack(columns, dim=1)))
+        self.rows.append(StackedRow(step, epoch, (first, last), tuple(values), torch.stack(columns, dim=1)))
 
-    def histories(self) -> list[History]:
+    def blocks(self) -> list[RowBlock]:
         """The numbers of all runs, neighbours with the same ones together."""
         ends = sorted({end for row in self.rows for end in row.runs})
         found = []
         for first, last in pairwise(ends):
             rows = [row for row in self.rows if row.runs[0] <= first < row.runs[1]]
             values = torch.cat([row.values[first - row.runs[0] : last - row.runs[0]] for row in rows], dim=1)
-            found.append(History((first, last), [(row.step, row.epoch, row.names) for row in rows], values.numpy()))
+            found.append(RowBlock((first, last), [(row.step, row.epoch, row.names) for row in rows], values.numpy()))
         return found
 
     def state_dict(self) -> list[Any]:
@@ -84,4 +86,4 @@ class Rows:
             mine = [place for place, k in enumerate(chosen) if first <= k < last]
             if mine:
                 index = torch.tensor([chosen[place] - first for place in mine])
-                self.rows.append(Row(step, epoch, (mine[0], mine[-1] + 1), tuple(names), values[index]))
+                self.rows.append(StackedRow(step, epoch, (mine[0], mine[-1] + 1), tuple(names), values[index]))

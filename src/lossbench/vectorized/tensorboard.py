@@ -14,13 +14,14 @@ from torch.utils.tensorboard.summary import hparams
 
 from lossbench.rundir.files import cannot_write, write_atomic
 from lossbench.training.callbacks.loggers import compared
-from lossbench.vectorized.rows import History
+from lossbench.training.rows import scalars
+from lossbench.vectorized.rows import RowBlock
 
 TRAIN_POINTS = 50  # of train/*; metrics.csv has them all
 BLANK = struct.unpack("<f", b"\1\1\1\1")[0]  # a value whose bytes all differ from those of 0.0
 
 
-def write_board(
+def write_tensorboard(
     folder: Path, params: Mapping[str, Any], records: bytes, steps: int, epoch: int, tested: Mapping[str, float]
 ) -> None:
     """Write the scalars of a run and its line in the HPARAMS tab.
@@ -36,7 +37,7 @@ def write_board(
     now = time.time()
     _, started, ended = hparams(compared(params), {})
     before = [Event(wall_time=now, file_version="brain.Event:2"), Event(wall_time=now, summary=started)]
-    after = [_scalars(now, steps, {**tested, "epoch": epoch}), Event(wall_time=now, summary=ended)]
+    after = [_event(now, steps, scalars(tested, epoch)), Event(wall_time=now, summary=ended)]
     content = b"".join((*map(_record, before), records, *map(_record, after)))
     try:
         folder.mkdir(exist_ok=True)
@@ -45,35 +46,39 @@ def write_board(
     write_atomic(folder / f"events.out.tfevents.{now:.0f}.lossbench.0", lambda file: file.write(content))
 
 
-def scalar_records(history: History, steps: int) -> list[bytes]:
+def scalar_records(block: RowBlock, steps: int) -> list[bytes]:
     """Write the scalars of many runs as TensorBoard's records, for each run.
 
     Args:
-        history: their numbers.
+        block: their rows.
         steps: of the whole run; of train/* about `TRAIN_POINTS` are shown.
     """
     now, every, place = time.time(), max(1, steps // TRAIN_POINTS), 0
     with np.errstate(over="ignore"):  # beyond float32 it is infinite, as TensorBoard's own writer has it
-        values = history.values.astype("<f4")
+        values = block.values.astype("<f4")
     events: list[np.ndarray] = []  # (runs, bytes) each
-    for step, epoch, names in history.rows:
+    for step, epoch, names in block.rows:
         mine = values[:, place : place + len(names)]
         place += len(names)
         if names[0] != "train/loss" or step % every == 0:
-            events.append(
-                _filled([_scalars(now, step, {**dict.fromkeys(names, x), "epoch": epoch}) for x in (0.0, BLANK)], mine)
-            )
+            samples = [_event(now, step, scalars(dict.fromkeys(names, x), epoch)) for x in (0.0, BLANK)]
+            events.append(_filled(samples, mine))
+    return [line.tobytes() for line in np.concatenate(_all_framed(events), axis=1)]
+
+
+def _all_framed(events: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The records of events, (runs, bytes) each; checksums of equally long ones are computed together."""
     records: list[np.ndarray] = [np.zeros(0)] * len(events)
-    for length in {event.shape[1] for event in events}:  # checksums of equally long ones are computed together
+    for length in {event.shape[1] for event in events}:
         alike = [k for k, event in enumerate(events) if event.shape[1] == length]
         for k, record in zip(alike, _framed(np.stack([events[k] for k in alike])), strict=True):
             records[k] = record
-    return [line.tobytes() for line in np.concatenate(records, axis=1)]
+    return records
 
 
-def _scalars(now: float, step: int, values: Mapping[str, float]) -> Any:
-    scalars = [Summary.Value(tag=name, simple_value=value) for name, value in values.items()]
-    return Event(wall_time=now, step=step, summary=Summary(value=scalars))
+def _event(now: float, step: int, values: Mapping[str, float]) -> Any:
+    shown = [Summary.Value(tag=name, simple_value=value) for name, value in values.items()]
+    return Event(wall_time=now, step=step, summary=Summary(value=shown))
 
 
 def _filled(samples: Sequence[Any], values: np.ndarray) -> np.ndarray:

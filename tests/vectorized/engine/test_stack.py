@@ -16,8 +16,9 @@ from lossbench.losses import CosineProb, CosineXent, CosineXentHead, CrossEntrop
 from lossbench.models.heads import CosineHead
 from lossbench.models.heads import CosineXentHead as Head
 from lossbench.training.schedules import Constant, Cosine, OneCycle
+from lossbench.vectorized.engine.batches import Batches
 from lossbench.vectorized.engine.optimizers import StackedAdam
-from lossbench.vectorized.engine.stack import Batches, Member, Stack, side_by_side
+from lossbench.vectorized.engine.stack import Member, Stack, side_by_side
 from tests.cases import CASES as LOSS_CASES
 from tests.cases import Case
 

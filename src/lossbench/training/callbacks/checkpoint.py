@@ -1,58 +1,18 @@
-"""Checkpoints that are whole, verified, and from which a run continues exactly."""
+"""When checkpoints are written: at the end of epochs, every so many steps, and when the run is to stop."""
 
-import os
-from io import BytesIO
-from pathlib import Path
 from typing import Any
 
-import torch
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
-from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from lossbench.errors import UserError, one_line
+from lossbench.errors import UserError
 from lossbench.metrics.units import unit_of
 from lossbench.rundir.directory import RunDirectory
-from lossbench.rundir.files import write_atomic
 from lossbench.rundir.history import History
+from lossbench.training.checkpoints import link_best, run_entries
 from lossbench.training.stopping import NoSignals, StopSignals
 
 AGREE_EVERY = 8  # steps between two times that several processes ask each other whether to stop
-
-
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint without executing anything in it.
-
-    Raises:
-        UserError: it is missing, truncated, or holds more than tensors and plain containers.
-    """
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist; keep_checkpoints says which checkpoints a run keeps") from error
-    except Exception as error:
-        short = one_line(error).split(". ")[0][:160]
-        raise UserError(
-            f"{path} is refused: it is damaged or holds more than tensors and plain values ({short}); delete it and repeat the command "
-            "to train from the beginning"
-        ) from error
-    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
-        raise UserError(
-            f"{path} is refused: it is not a checkpoint of a run; delete it and repeat the command to train from the beginning"
-        )
-    return checkpoint
-
-
-class VerifiedCheckpointIO(TorchCheckpointIO):
-    """Write a checkpoint beside the old one, read it back as anyone will, and only then take the old one's place."""
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Save; a failure leaves the previous checkpoint untouched."""
-        buffer = BytesIO()
-        torch.save(checkpoint, buffer)
-        path = Path(path)
-        path.parent.mkdir(exist_ok=True)
-        write_atomic(path, lambda file: file.write(buffer.getbuffer()), check=read_checkpoint)
 
 
 class RunCheckpoint(Checkpoint):
@@ -93,10 +53,9 @@ class RunCheckpoint(Checkpoint):
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Bring the history to the disk first: the checkpoint says how long it is."""
-        checkpoint["history_bytes"] = self.history.flush() if self.history else 0
-        # early stopping does not remember that it has stopped
-        checkpoint["should_stop"] = bool(trainer.should_stop)
-        checkpoint["is_best"] = self.is_best
+        length = self.history.flush() if self.history else 0
+        stops = bool(trainer.should_stop)
+        checkpoint |= run_entries(history_bytes=length, should_stop=stops, is_best=self.is_best)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """From here a signal waits for the end of a step."""
@@ -139,12 +98,11 @@ class RunCheckpoint(Checkpoint):
             self.stop_signals.stop()
 
     def _compare(self, trainer: Trainer) -> None:
-        """Take the epoch's value of the monitored metric for the best one where it is."""
+        """Note whether this epoch is the best so far."""
         value = trainer.callback_metrics.get(self.monitor)
         if value is None:
-            raise UserError(
-                f"monitor={self.monitor} is not measured; choose one of {', '.join(sorted(trainer.callback_metrics))}"
-            )
+            known = ", ".join(sorted(trainer.callback_metrics))
+            raise UserError(f"monitor={self.monitor} is not measured; choose one of {known}")
         self.is_best = self.best is None or self.sign * float(value) > self.sign * self.best
         if self.is_best:
             self.best = float(value)
@@ -160,15 +118,3 @@ class RunCheckpoint(Checkpoint):
 
     def _save(self, trainer: Trainer) -> None:
         trainer.save_checkpoint(self.run.checkpoint("last"), weights_only=False)
-
-
-def link_best(run: RunDirectory) -> None:
-    """Give last.ckpt a second name, best.ckpt: the next last.ckpt is a new file, so this one stays as it is."""
-    beside = run.checkpoint(".best")
-    beside.unlink(missing_ok=True)
-    try:
-        os.link(run.checkpoint("last"), beside)
-        os.replace(beside, run.checkpoint("best"))
-    except OSError:  # a file system without hard links
-        content = run.checkpoint("last").read_bytes()
-        write_atomic(run.checkpoint("best"), lambda file: file.write(content))

@@ -52,8 +52,8 @@ class TidyLogger(Logger):
         """Nothing: config.yaml has them."""
 
 
-class Rows(Callback):
-    """Have the task write the row of a step before the step's checkpoint is written (Lightning asks the module itself only afterwards)."""
+class StepRows(Callback):
+    """Write the row of a step before its checkpoint: Lightning calls the module's hook after the callbacks'."""
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -73,10 +73,10 @@ def compared(params: Mapping[str, Any]) -> dict[str, bool | int | float | str]:
 
 @rank_zero_only
 def fill_hparams(logger: TensorBoardLogger, params: Mapping[str, Any]) -> None:
-    """Tell TensorBoard's HPARAMS tab the settings of this run, before its metrics come.
+    """Fill in this run's settings for TensorBoard's HPARAMS tab, before its metrics come.
 
-    Not the list of settings of a whole experiment, which torch writes too: TensorBoard would take the first run's for all. Without it
-    it collects the settings and metrics of all runs, and shows first what differs between them.
+    Not the list of settings of a whole experiment, which torch writes too: TensorBoard would take the first run's for
+    all. Without it the tab collects the settings and metrics of all runs, and shows first what differs between them.
     """
     _, started, ended = hparams(compared(params), {})
     for summary in (started, ended):

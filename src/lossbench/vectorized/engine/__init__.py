@@ -1,1 +1,4 @@
-"""Many runs as one tensor program: parameters, buffers and hyper-parameters stacked along a first dimension. No Lightning, no Hydra."""
+"""Many runs as one tensor program: parameters, buffers and hyper-parameters stacked along a first dimension.
+
+No Lightning, no Hydra.
+"""

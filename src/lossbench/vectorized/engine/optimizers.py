@@ -1,4 +1,9 @@
-"""SGD, Adam and AdamW for stacked parameters: every run has its own numbers. torch.optim takes tensors of one element only."""
+"""SGD, Adam and AdamW for stacked parameters: every run has its own numbers.
+
+torch.optim takes one number for all, or tensors of one element. Variables are those of the papers: theta parameters,
+g gradient, b the momentum buffer of SGD (Sutskever et al. 2013, as torch writes it), m and v the moments of Adam
+(Kingma and Ba 2015, algorithm 1).
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
@@ -64,27 +69,35 @@ class StackedOptimizer(ABC):
 
 
 class StackedSGD(StackedOptimizer):
-    """torch.optim.SGD: v = momentum v + g + weight_decay w; w -= lr v (Nesterov: w -= lr (g + momentum v)). The first v is g."""
+    """torch.optim.SGD.
+
+    b = momentum b + g + weight_decay theta; theta -= lr b, of Nesterov's lr (g + momentum b). The first b is g.
+    """
 
     takes = ("lr", "momentum", "nesterov", "weight_decay")
 
     def step(self, gradients: Sequence[Tensor], factor: float, momentum: float | None) -> None:
         """Update once."""
-        nesterov, decay = self.columns.get("nesterov", 0.0), self.columns.get("weight_decay", 0.0)
+        nesterov, weight_decay = self.columns.get("nesterov", 0.0), self.columns.get("weight_decay", 0.0)
         if isinstance(nesterov, Tensor):
             raise ValueError("nesterov cannot differ between stacked runs")
-        turns = self.columns.get("momentum", 0.0) if momentum is None or "momentum" not in self.columns else momentum
-        rate, first = self.columns["lr"] * factor, "momentum" not in self.state
+        own = self.columns.get("momentum", 0.0)
+        mu = own if momentum is None or "momentum" not in self.columns else momentum
+        lr, is_first = self.columns["lr"] * factor, "momentum" not in self.state
         with torch.no_grad():
-            for w, g, v in zip(self.parameters, gradients, self.buffers("momentum"), strict=True):
-                if isinstance(decay, Tensor) or decay:
-                    g = g + fit(decay, w) * w
-                if isinstance(turns, Tensor) or turns:
-                    m = fit(turns, w)
-                    v.copy_(g) if first else v.mul_(m).add_(g)
-                    g = g + m * v if nesterov else v
-                w.sub_(fit(rate, w) * g)
+            for theta, g, b in zip(self.parameters, gradients, self.buffers("momentum"), strict=True):
+                if used(weight_decay):
+                    g = g + per_run(weight_decay, theta) * theta
+                if used(mu):
+                    g = _with_momentum(g, b, per_run(mu, theta), is_first, bool(nesterov))
+                theta.sub_(per_run(lr, theta) * g)
         self.step_count += 1
+
+
+def _with_momentum(g: Tensor, b: Tensor, mu: float | Tensor, is_first: bool, nesterov: bool) -> Tensor:
+    """Update the momentum buffer; give the direction of the step."""
+    b.copy_(g) if is_first else b.mul_(mu).add_(g)
+    return g + mu * b if nesterov else b
 
 
 class StackedAdam(StackedOptimizer):
@@ -95,44 +108,62 @@ class StackedAdam(StackedOptimizer):
 
     def __init__(self, parameters: Iterable[Tensor], settings: Sequence[Numbers]) -> None:
         super().__init__(parameters, settings)
-        pairs = [each["betas"] for each in settings]
-        self.columns |= {"first": _column([beta for beta, _ in pairs]), "second": _column([beta for _, beta in pairs])}
+        betas = [each["betas"] for each in settings]
+        self.columns["beta1"] = _column([beta1 for beta1, _ in betas])
+        self.columns["beta2"] = _column([beta2 for _, beta2 in betas])
 
     def step(self, gradients: Sequence[Tensor], factor: float, momentum: float | None) -> None:
         """Update once."""
         self.step_count += 1
-        lr, decay = self.columns["lr"] * factor, self.columns.get("weight_decay", 0.0)
-        first, second = self.columns["first"] if momentum is None else momentum, self.columns["second"]
-        # What multiplies the update, and what the root of the second moment is divided by: as torch has them, in double precision.
-        size, root = lr / (1 - first**self.step_count), (1 - second**self.step_count) ** 0.5
-        decays = isinstance(decay, Tensor) or decay != 0
+        lr, weight_decay = self.columns["lr"] * factor, self.columns.get("weight_decay", 0.0)
+        beta1, beta2 = self.columns["beta1"] if momentum is None else momentum, self.columns["beta2"]
+        # The corrections of the moments' bias, in double precision as torch has them.
+        step_size, root = lr / (1 - beta1**self.step_count), (1 - beta2**self.step_count) ** 0.5
+        moments = zip(self.parameters, gradients, self.buffers("m"), self.buffers("v"), strict=True)
         with torch.no_grad():
-            for w, g, m, v in zip(
-                self.parameters, gradients, self.buffers("first"), self.buffers("second"), strict=True
-            ):
-                if decays and self.decoupled:
-                    w.mul_(fit(1 - lr * decay, w))
-                elif decays:
-                    g = g + fit(decay, w) * w
-                m.lerp_(g, fit(1 - first, w))
-                v.mul_(fit(second, w))
-                rest = fit(1 - second, w)
-                v.addcmul_(g, g, value=rest) if isinstance(rest, float) else v.add_(rest * g * g)
-                below = v.sqrt().div_(fit(root, w)).add_(fit(self.columns["eps"], w))
-                much = fit(size, w)
-                w.addcdiv_(m, below, value=-much) if isinstance(much, float) else w.sub_(
-                    torch.div(m, below, out=below).mul_(much)
-                )
+            for theta, g, m, v in moments:
+                if used(weight_decay):
+                    g = self._decay(theta, g, lr, weight_decay)
+                m.lerp_(g, per_run(1 - beta1, theta))
+                v.mul_(per_run(beta2, theta))
+                _add_square(v, g, per_run(1 - beta2, theta))
+                denominator = v.sqrt().div_(per_run(root, theta)).add_(per_run(self.columns["eps"], theta))
+                _subtract_ratio(theta, m, denominator, per_run(step_size, theta))
+
+    def _decay(self, theta: Tensor, g: Tensor, lr: Any, weight_decay: Any) -> Tensor:
+        """Give the gradient with weight decay, or shrink the parameters themselves (AdamW)."""
+        if not self.decoupled:
+            return g + per_run(weight_decay, theta) * theta
+        theta.mul_(per_run(1 - lr * weight_decay, theta))
+        return g
 
 
 class StackedAdamW(StackedAdam):
-    """torch.optim.AdamW: weights shrink by lr * weight_decay before the update."""
+    """torch.optim.AdamW: parameters shrink by lr * weight_decay before the update."""
 
     decoupled = True
 
 
-def fit(value: float | Tensor, like: Tensor) -> float | Tensor:
-    """A number that is the same in all runs stays one; numbers of the runs get the shape (K, 1, ...) to multiply with `like`."""
+def _add_square(v: Tensor, g: Tensor, weight: float | Tensor) -> None:
+    """v += weight g^2, with as few temporaries as the kind of number allows."""
+    v.addcmul_(g, g, value=weight) if isinstance(weight, float) else v.add_(weight * g * g)
+
+
+def _subtract_ratio(theta: Tensor, m: Tensor, denominator: Tensor, step_size: float | Tensor) -> None:
+    """theta -= step_size m / denominator; the denominator is overwritten."""
+    if isinstance(step_size, float):
+        theta.addcdiv_(m, denominator, value=-step_size)
+    else:
+        theta.sub_(torch.div(m, denominator, out=denominator).mul_(step_size))
+
+
+def used(number: float | Tensor) -> bool:
+    """Whether a number has an effect in any run."""
+    return isinstance(number, Tensor) or number != 0
+
+
+def per_run(value: float | Tensor, like: Tensor) -> float | Tensor:
+    """A number that is the same in all runs, or those of the runs in shape (K, 1, ...), to multiply with `like`."""
     if not isinstance(value, Tensor):
         return value
     return value.to(like.device, like.dtype).view(-1, *[1] * (like.ndim - 1))
@@ -150,4 +181,4 @@ OPTIMIZERS: dict[str, type[StackedOptimizer]] = {
     "torch.optim.Adam": StackedAdam,
     "torch.optim.AdamW": StackedAdamW,
 }
-"""What a configuration calls them."""
+"""By their targets in a configuration."""

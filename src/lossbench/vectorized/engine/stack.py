@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
+from lossbench.vectorized.engine.batches import Batches
 from lossbench.vectorized.engine.losses import StackedLosses, kind
 from lossbench.vectorized.engine.optimizers import OPTIMIZERS
 from lossbench.vectorized.engine.trace import trace
@@ -30,42 +30,6 @@ class Member:
     loss: nn.Module
     seed: int
     optimizer: Mapping[str, Any]
-
-
-class Batches:
-    """The same batches as each run alone would see, gathered for all of them.
-
-    Args:
-        inputs: (n, ...) training examples.
-        target: (n,) class indices.
-        orders: one `TrainBatches` for each run.
-    """
-
-    def __init__(self, inputs: Tensor, target: Tensor, orders: Sequence[Any]) -> None:
-        self.inputs, self.target = inputs, target
-        first = orders[0]
-        self.per_pass, self.batch_size = first.per_pass, first.batch_size
-        self.whole = self.batch_size == len(target)
-        distinct = {order.seed: order for order in orders}
-        self.orders = list(distinct.values())
-        where = {seed: k for k, seed in enumerate(distinct)}
-        self.which = torch.tensor([where[order.seed] for order in orders])
-        self._pass: tuple[int, Tensor] = (-1, torch.zeros(0))
-
-    def at(self, step: int) -> tuple[Tensor, Tensor, bool]:
-        """Give inputs and targets of a step, and whether all runs share them (then without a dimension for the runs)."""
-        if self.whole:
-            return self.inputs, self.target, True
-        number, place = divmod(step, self.per_pass)
-        if self._pass[0] != number:
-            order = np.stack([each.order_of(number) for each in self.orders])
-            self._pass = (number, torch.from_numpy(order))
-        index = self._pass[1][:, place * self.batch_size : (place + 1) * self.batch_size]
-        if len(self.orders) == 1:
-            return self.inputs[index[0]], self.target[index[0]], True
-        index = index[self.which]
-        inputs = self.inputs.index_select(0, index.flatten())  # twice as fast as indexing with two dimensions
-        return inputs.view(*index.shape, *self.inputs.shape[1:]), self.target[index], False
 
 
 class Stack:
@@ -114,11 +78,16 @@ class Stack:
     def __len__(self) -> int:
         return self._count
 
+    @property
+    def state(self) -> dict[str, Tensor]:
+        """Parameters and buffers of all runs: name -> (K, ...)."""
+        return {**self.parameters, **self.buffers}
+
     def train_step(self) -> "Stepped":
         """Make one step of every run; give what was seen before it."""
         inputs, target, shared = self.batches.at(self.step)
         program = self._program(inputs, target, shared)
-        losses, *rest = program.run(*self._weights(), inputs, target)
+        losses, *rest = program.run(*self.state.values(), inputs, target)
         gradients, output = rest[: len(self.parameters)], rest[len(self.parameters) :]
         place = (self.step, self.total_steps, self.steps_per_epoch)
         self.optimizer.step(gradients, self.schedule.factor(*place), self.schedule.momentum(*place))
@@ -134,13 +103,13 @@ class Stack:
             weights: parameters and buffers, stacked; None are those of now.
         """
         self.skeleton.eval()
-        given = {**self.parameters, **self.buffers} if weights is None else weights
+        given = self.state if weights is None else weights
         parameters, buffers = ({name: given[name] for name in names} for names in (self.parameters, self.buffers))
         return self._forward(parameters, buffers, inputs, shared=True)
 
     def weights(self, k: int) -> dict[str, Tensor]:
         """The state of one run's model, a copy."""
-        return one_of({**self.parameters, **self.buffers}, k)
+        return one_of(self.state, k)
 
     def state_dict(self) -> dict[str, Any]:
         """All that is needed to go on: plain containers and tensors."""
@@ -160,9 +129,6 @@ class Stack:
             for name, tensor in self.buffers.items():
                 tensor.copy_(state["buffers"][name][index])
         self.optimizer.load_state_dict(state["optimizer"], index)
-
-    def _weights(self) -> tuple[Tensor, ...]:
-        return (*self.parameters.values(), *self.buffers.values())
 
     def _program(self, inputs: Tensor, target: Tensor, shared: bool) -> "_Program":
         """What a step does to batches of this shape."""
@@ -184,15 +150,17 @@ class Stack:
             self.skeleton.train()
             copies = [
                 tensor.detach().clone().requires_grad_(tensor.requires_grad)
-                for tensor in (*self._weights(), inputs, target)
+                for tensor in (*self.state.values(), inputs, target)
             ]
             self._programs[key] = _Program(trace(differentiate, *copies), kinds[0])
         return self._programs[key]
 
     def _lay_out(self) -> None:
-        """Store parameters as their gradients come, often transposed: arithmetic on two layouts takes several times as long."""
+        """Store parameters in their gradients' layout: arithmetic on two layouts takes several times as long."""
         batch = self.batches.at(0)
-        gradients = self._program(*batch).run(*(tensor.detach().clone() for tensor in self._weights()), *batch[:2])[1:]
+        gradients = self._program(*batch).run(*(tensor.detach().clone() for tensor in self.state.values()), *batch[:2])[
+            1:
+        ]
         for (name, parameter), gradient in zip(self.parameters.items(), gradients, strict=False):
             if gradient.stride() != parameter.stride():
                 self.parameters[name] = torch.empty_like(gradient).copy_(parameter.detach()).requires_grad_()

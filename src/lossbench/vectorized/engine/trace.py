@@ -1,4 +1,4 @@
-"""A function written out once as the operations that it makes: the work of vmap and autograd costs more than that of small models."""
+"""A function traced to plain operations: the work of vmap and autograd costs more than that of small models."""
 
 from collections.abc import Callable, Sequence
 

@@ -1,0 +1,110 @@
+"""Checkpoint files: what each holds, whoever trained the run, and how they are read and written."""
+
+import os
+from collections.abc import Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+from torch import Tensor
+
+from lossbench.errors import UserError, one_line
+from lossbench.rundir.directory import RunDirectory
+from lossbench.rundir.files import cannot_write, write_atomic
+
+PREFIX = "model."  # of the model's weights in state_dict, as Lightning names them
+
+
+def run_entries(*, history_bytes: int, should_stop: bool = False, is_best: bool = False) -> dict[str, Any]:
+    """What a run adds to Lightning's entries (state_dict, global_step, epoch, ...).
+
+    Args:
+        history_bytes: length of metrics.csv; a resumed run cuts it back to that.
+        should_stop: whether training is over before its budget: early stopping does not remember that it has stopped.
+        is_best: whether the checkpoint is to become best.ckpt too.
+    """
+    return {"history_bytes": history_bytes, "should_stop": should_stop, "is_best": is_best}
+
+
+def trained_checkpoint(weights: Mapping[str, Tensor], step: int, epoch: int, history_bytes: int) -> dict[str, Any]:
+    """The checkpoint of a run that is not resumed any more: enough to load it, and to measure it again.
+
+    Args:
+        weights: the model's state.
+        step: updates done.
+        epoch: the last one, counted from 0.
+        history_bytes: length of metrics.csv.
+    """
+    state = {PREFIX + name: tensor.cpu() for name, tensor in weights.items()}
+    entries = {"state_dict": state, "global_step": step, "epoch": epoch}
+    return entries | run_entries(history_bytes=history_bytes)
+
+
+def model_weights(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The weights of the model in a checkpoint."""
+    state: Mapping[str, Tensor] = checkpoint["state_dict"]
+    return {name.removeprefix(PREFIX): tensor for name, tensor in state.items() if name.startswith(PREFIX)}
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint without executing anything in it.
+
+    Raises:
+        UserError: it is missing, truncated, or holds more than tensors and plain containers.
+    """
+    again = "delete it and repeat the command to train from the beginning"
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise UserError(f"{path} does not exist; keep_checkpoints says which checkpoints a run keeps") from error
+    except Exception as error:
+        short = one_line(error).split(". ")[0][:160]
+        raise UserError(
+            f"{path} is refused: it is damaged or holds more than tensors and plain values ({short}); {again}"
+        ) from error
+    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
+        raise UserError(f"{path} is refused: it is not a checkpoint of a run; {again}")
+    return checkpoint
+
+
+def serialised(checkpoint: Mapping[str, Any]) -> memoryview:
+    """The content of a checkpoint's file."""
+    buffer = BytesIO()
+    torch.save(checkpoint, buffer)
+    return buffer.getbuffer()
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for checkpoints.
+
+    Raises:
+        UserError: it cannot be made.
+    """
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+
+
+class VerifiedCheckpointIO(TorchCheckpointIO):
+    """Write a checkpoint beside the old one, read it back as anyone will, and only then take the old one's place."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Save; a failure leaves the previous checkpoint untouched."""
+        content, path = serialised(checkpoint), Path(path)
+        make_folder(path.parent)
+        write_atomic(path, lambda file: file.write(content), check=read_checkpoint)
+
+
+def link_best(run: RunDirectory) -> None:
+    """Give last.ckpt a second name, best.ckpt: the next last.ckpt is a new file, so this one stays as it is."""
+    beside = run.checkpoint(".best")
+    beside.unlink(missing_ok=True)
+    try:
+        os.link(run.checkpoint("last"), beside)
+        os.replace(beside, run.checkpoint("best"))
+    except OSError:  # a file system without hard links
+        content = run.checkpoint("last").read_bytes()
+        write_atomic(run.checkpoint("best"), lambda file: file.write(content))

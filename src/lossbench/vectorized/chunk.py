@@ -1,0 +1,88 @@
+"""One stack of run directories: locked, verified, trained, written, and each given its status."""
+
+import traceback
+from collections.abc import Sequence
+
+import torch
+
+from lossbench.config.facts import Cache
+from lossbench.config.verify import verify
+from lossbench.errors import OwnedError, Stopped, UserError, one_line
+from lossbench.launch.progress import SweepProgress
+from lossbench.rundir.directory import RunDirectory
+from lossbench.rundir.files import synced_together
+from lossbench.rundir.lock import Lock, all_of
+from lossbench.training.assemble import Parts
+from lossbench.vectorized.work import train_and_write
+
+
+def run_chunk(
+    runs: Sequence[RunDirectory], parts: Parts, device: torch.device, progress: SweepProgress
+) -> list[RunDirectory]:
+    """Train and write a stack; give the runs that another process is working on."""
+    owned, others = _owned(runs, progress)
+    with all_of([lock for _, lock in owned]):
+        runs = [run for run, _ in owned]
+        with synced_together():
+            for run in runs:
+                progress.started(run)
+                run.set_status("running")
+        if runs:
+            _run(runs, parts, device, progress)
+    return others
+
+
+def _run(runs: Sequence[RunDirectory], parts: Parts, device: torch.device, progress: SweepProgress) -> None:
+    try:
+        train_and_write(runs, parts, device, progress)
+    except Stopped as error:
+        _interrupted(runs, progress, "preempted", f"asked to stop: {error.why}")
+        raise
+    except (KeyboardInterrupt, SystemExit):
+        _interrupted(runs, progress, "cancelled", "interrupted by the user")
+        raise
+    except Exception as error:  # a full disk, no memory: this stack fails, the next may not
+        known = isinstance(error, UserError)
+        reason = one_line(error) if known else f"{type(error).__name__}: {one_line(error)[:300]}"
+        for run in _unfinished(runs, progress):
+            run.log_path.write_text(traceback.format_exc())
+            run.set_status("failed", reason=reason)
+            progress.finished(run, None, reason)
+
+
+def _interrupted(runs: Sequence[RunDirectory], progress: SweepProgress, status: str, reason: str) -> None:
+    for run in _unfinished(runs, progress):
+        run.set_status(status, reason=reason)
+
+
+def _unfinished(runs: Sequence[RunDirectory], progress: SweepProgress) -> list[RunDirectory]:
+    return [run for run in runs if not run.result_path.exists() and run not in progress.failed]
+
+
+def _owned(
+    runs: Sequence[RunDirectory], progress: SweepProgress
+) -> tuple[list[tuple[RunDirectory, Lock]], list[RunDirectory]]:
+    """Lock and verify each run; also give those that another process has. What cannot be run is failed and left out."""
+    owned: list[tuple[RunDirectory, Lock]] = []
+    others: list[RunDirectory] = []
+    cache = Cache()
+    for run in runs:
+        try:
+            owned.append((run, _locked(run, cache)))
+        except OwnedError:
+            others.append(run)
+        except UserError as error:
+            progress.started(run)
+            progress.finished(run, None, one_line(error))
+    return owned, others
+
+
+def _locked(run: RunDirectory, cache: Cache) -> Lock:
+    lock = run.lock()
+    lock.take()
+    try:
+        verify(run, cache)
+    except UserError:
+        lock.release()
+        raise
+    return lock

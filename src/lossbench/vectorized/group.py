@@ -1,0 +1,117 @@
+"""A group of runs that differ in seed, loss and the optimiser's numbers alone: how many at once, in which stacks."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+
+from lossbench.config.schema import RunConfig
+from lossbench.errors import UserError, one_line
+from lossbench.launch.progress import SweepProgress
+from lossbench.rundir.directory import RunDirectory
+from lossbench.training.assemble import Parts, assemble
+from lossbench.training.machine import check_hardware
+from lossbench.vectorized.checkpoint import key_of, saved_stacks
+from lossbench.vectorized.chunk import run_chunk
+from lossbench.vectorized.members import in_order
+from lossbench.vectorized.memory import Limits, peak_of, runs_at_once
+from lossbench.vectorized.train import StackedRuns
+
+TRIED = 8  # runs that memory is measured on
+LARGE = 1_000_000  # parameters in a stack that are worth all CPU threads
+
+
+def run_group(
+    runs: Sequence[RunDirectory], progress: SweepProgress, limits: Limits, locked: list[RunDirectory]
+) -> str | None:
+    """Train a group in as few stacks as memory allows.
+
+    Args:
+        runs: the group.
+        progress: shows how each goes.
+        limits: of a stack.
+        locked: gets the runs that another process is working on.
+
+    Returns:
+        The reason why its model cannot be stacked, or None.
+    """
+    config = runs[0].config
+    check_hardware(config.trainer)
+    device = torch.device("cuda" if config.trainer.accelerator != "cpu" and torch.cuda.is_available() else "cpu")
+    runs, parts = _assembled(runs, progress)
+    if parts is None:
+        return None
+    runs = [runs[k] for k in in_order([run.config for run in runs])]
+    with _threads(config, parts, len(runs)):
+        try:
+            size = _bytes_per_run(runs[:: max(1, len(runs) // TRIED)], parts, device)
+        except (RuntimeError, NotImplementedError) as error:  # torch.func's ways of saying so
+            return f"model={config.model.name} cannot be mapped over runs ({one_line(error).split('. ')[0][:120]})"
+        chunks = _chunks(runs, min(runs_at_once(size, len(runs), limits.budget(device)), limits.max_runs or len(runs)))
+        for number, chunk in enumerate(chunks, 1):
+            of = f" ({number} of {len(chunks)})" if len(chunks) > 1 else ""
+            what = f"{config.model.name} on {config.data.name}, {parts.total_steps:,} steps, {device}"
+            progress.say(f"stack{of}: {len(chunk)} runs of {what}")
+            locked += run_chunk(chunk, parts, device, progress)
+    return None
+
+
+def _assembled(runs: Sequence[RunDirectory], progress: SweepProgress) -> tuple[list[RunDirectory], Parts | None]:
+    """Assemble one run of each loss; where its parts do not fit together, all runs of that loss are failed."""
+    kinds: dict[str, list[RunDirectory]] = {}
+    for run in runs:
+        kinds.setdefault(run.config.loss.target, []).append(run)
+    good: list[RunDirectory] = []
+    parts: Parts | None = None
+    for members in kinds.values():
+        try:
+            found = assemble(members[0].config)
+        except UserError as error:
+            for run in members:
+                run.set_status("failed", reason=one_line(error))
+                progress.started(run)
+                progress.finished(run, None, one_line(error))
+        else:
+            parts = parts or found
+            good += members
+    return good, parts
+
+
+def _bytes_per_run(runs: Sequence[RunDirectory], parts: Parts, device: torch.device) -> float:
+    """Memory that one run needs in a stack: two steps and an evaluation of a few, their rows and predictions."""
+    configs = [run.config for run in runs]
+    rows = parts.total_steps / configs[0].log_every_n_steps * 5 * 8
+
+    def work() -> None:
+        tried = StackedRuns(configs, parts, device)
+        for _ in range(min(2, parts.total_steps)):
+            tried.stack.train_step()
+        tried.evaluations("val")
+        tried.evaluations("test")
+
+    work()  # once before: what the first call of anything leaves behind is not the runs'
+    return peak_of(work, device) / len(configs) + rows
+
+
+def _chunks(runs: Sequence[RunDirectory], most: int) -> list[list[RunDirectory]]:
+    """Chunks of at most so many runs; those of a stack that was interrupted stay together."""
+    saved = [set(saved["runs"]) for _, saved in saved_stacks(runs[0].path.parents[1])]
+    begun = [[run for run in runs if key_of(run) in keys] for keys in saved]
+    rest = [run for run in runs if not any(run in chunk for chunk in begun)]
+    return [part for chunk in (*begun, rest) for part in _pieces(chunk, most)]
+
+
+def _pieces(chunk: Sequence[RunDirectory], most: int) -> list[list[RunDirectory]]:
+    return [list(chunk[k : k + most]) for k in range(0, len(chunk), most)]
+
+
+@contextmanager
+def _threads(config: RunConfig, parts: Parts, runs: int) -> Iterator[None]:
+    before, wanted = torch.get_num_threads(), config.trainer.threads
+    if wanted == "auto":
+        wanted = before if runs * sum(p.numel() for p in parts.model.parameters()) > LARGE else 1
+    torch.set_num_threads(wanted)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

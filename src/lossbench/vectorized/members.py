@@ -1,0 +1,36 @@
+"""The runs of a stack: their order, and the model and loss of each."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from lossbench.config.schema import RunConfig
+from lossbench.training.assemble import Parts
+from lossbench.training.modules import build_loss, build_model
+from lossbench.vectorized.engine.stack import Member
+
+
+def in_order(configs: Sequence[RunConfig]) -> list[int]:
+    """The order in which runs whose losses differ in numbers alone are neighbours: indices into `configs`."""
+
+    def kind(k: int) -> str:
+        settings = configs[k].loss.record.items()
+        return repr(sorted((name, value) for name, value in settings if isinstance(value, str | bool)))
+
+    return sorted(range(len(configs)), key=kind)
+
+
+def build_members(configs: Sequence[RunConfig], parts: Parts, device: torch.device, dtype: torch.dtype) -> list[Member]:
+    """Build each run's loss, and one model for each seed: the same seed gives the same weights."""
+    source = parts.data.source
+    models: dict[int, nn.Module] = {}
+    members: list[Member] = []
+    for config in configs:
+        seed = config.seed
+        if seed not in models:
+            weight = source.initial_weight(seed)
+            models[seed] = build_model(config, source.input_shape, source.num_classes, weight).to(device, dtype)
+        loss = build_loss(seed, config.loss, parts.data).to(device)
+        members.append(Member(models[seed], loss, seed, config.optimizer.settings))
+    return members
