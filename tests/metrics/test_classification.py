@@ -132,7 +132,7 @@ def test_balanced_accuracy_interval_covers_the_truth(sizes: list[int], truths: l
     assert 0.92 < sum(covered(metric, sum(truths) / len(truths)) for metric in metrics) / 400 < 0.98
 
 
-def test_macro_f1_is_what_scikit_learn_says_of_each_run() -> None:
+def test_macro_f1_of_each_run_agrees_with_scikit_learn() -> None:
     logits, target = normal(2, 60, 5), torch.randint(4, (60,), generator=torch.Generator().manual_seed(3))
     logits[1, :, 2] = -9  # never predicted
     stacked = estimates(logits, target)["macro_f1"].value

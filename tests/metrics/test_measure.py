@@ -52,7 +52,7 @@ def resampled(task: str, output: Tensor, target: Tensor, names: set[str]) -> dic
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_intervals_are_as_wide_as_resampling_says(task: str, output: Tensor, target: Tensor) -> None:
+def test_intervals_are_as_wide_as_those_of_resampling(task: str, output: Tensor, target: Tensor) -> None:
     found = judge(task, output, target)
     names = {"macro_f1"} if task == "classification" else set(found)
     widths = resampled(task, output, target, names)

@@ -11,7 +11,7 @@ TARGET = normal(400, 3, seed=1)
 OUTPUT = TARGET + 0.5 * normal(400, 3, seed=2).exp()
 
 
-def test_regression_is_what_torchmetrics_says() -> None:
+def test_regression_agrees_with_torchmetrics() -> None:
     found = judge("regression", OUTPUT, TARGET)
     assert found["mae"].value == pytest.approx(reference.mean_absolute_error(OUTPUT, TARGET).item(), rel=1e-6)
     assert found["rmse"].value == pytest.approx(
@@ -46,7 +46,7 @@ def test_angles_are_exact_where_an_arccosine_is_not() -> None:
     )
 
 
-def test_distributions_and_counts_are_what_torchmetrics_says() -> None:
+def test_distributions_and_counts_agree_with_torchmetrics() -> None:
     t = TARGET.softmax(1)
     found = judge("distribution", OUTPUT, t)
     assert found["kl"].value == pytest.approx(reference.kl_divergence(t, OUTPUT.softmax(1)).item(), rel=1e-6)

@@ -59,7 +59,7 @@ def test_values_that_are_not_one_for_each_run_are_refused(declare: Callable[...,
         estimates(logits.expand(2, -1, -1), target)
 
 
-def test_the_declaration_says_how_a_metric_is_shown(declare: Callable[..., None]) -> None:
+def test_the_declaration_decides_how_a_metric_is_shown(declare: Callable[..., None]) -> None:
     declare("doubt", doubt, unit="%", better="lower", shown="below the loss", headline=True)
     assert unit_of("test/doubt") == Unit("%", "points", 100, 2, False, 0.01)
     assert (shown("below the loss")[-1], headlines()[-1]) == ("doubt", "doubt")

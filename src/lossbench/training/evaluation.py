@@ -13,7 +13,7 @@ Output = Tensor | tuple[Tensor, ...]
 
 
 class Loss(Protocol):
-    """What the task asks of a loss (lossbench.losses.Loss provides it)."""
+    """The interface of a loss (lossbench.losses.Loss has it)."""
 
     def __call__(self, output: Any, target: Tensor) -> Tensor: ...  # noqa: D102
     def per_example(self, output: Any, target: Tensor) -> Tensor: ...  # noqa: D102
@@ -29,7 +29,7 @@ class Evaluation(NamedTuple):
 
 
 class Losses(Protocol):
-    """What is asked of the losses of K runs, of which neighbours share a kind of loss."""
+    """The interface of the losses of K runs, of which neighbours share a kind of loss."""
 
     def estimates(self, output: Any, target: Tensor) -> list[tuple[slice, dict[str, Estimate]]]:
         """The loss of each run and the terms that it is the sum of: for each kind its runs, and name -> estimate."""
@@ -120,7 +120,7 @@ def with_intervals(found: Mapping[str, Estimate]) -> dict[str, Metric]:
 
 
 def headline(measured: Iterable[str]) -> str:
-    """Name the metric that says most, such as accuracy."""
+    """Name the metric that stands for the task, such as accuracy."""
     return next(name for name in headlines() if name in measured)
 
 

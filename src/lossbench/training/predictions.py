@@ -26,7 +26,7 @@ def save_predictions(
 
     Args:
         run: the run's directory.
-        data: knows the sample ids.
+        data: has the sample ids.
         evaluations: split -> outputs and targets.
         wanted: True, False, or "auto": float16 above 50 MB, none above 500 MB.
 

@@ -24,7 +24,7 @@ class RunHistory(NamedTuple):
 
     Args:
         lines: of metrics.csv.
-        records: of TensorBoard, empty where it is not asked for.
+        records: of TensorBoard, empty without that logger.
     """
 
     lines: str

@@ -12,7 +12,7 @@ from lossbench.rundir.history import History
 from lossbench.training.checkpoints import link_best, run_entries
 from lossbench.training.stopping import NoSignals, StopSignals
 
-AGREE_EVERY = 8  # steps between two times that several processes ask each other whether to stop
+AGREE_EVERY = 8  # steps between two exchanges of signals among several processes
 
 
 class RunCheckpoint(Checkpoint):
@@ -52,7 +52,7 @@ class RunCheckpoint(Checkpoint):
         self.best = state_dict["best"]
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Bring the history to the disk first: the checkpoint says how long it is."""
+        """Bring the history to the disk first: the checkpoint records its length."""
         length = self.history.flush() if self.history else 0
         stops = bool(trainer.should_stop)
         checkpoint |= run_entries(history_bytes=length, should_stop=stops, is_best=self.is_best)
@@ -108,13 +108,13 @@ class RunCheckpoint(Checkpoint):
             self.best = float(value)
 
     def _stops(self, trainer: Trainer, *, always: bool = False) -> bool:
-        """Whether any process was asked to stop; all get the same answer at the same step."""
-        asked = self.stop_signals.received is not None
+        """Whether any process has received a signal; all return the same at the same step."""
+        received = self.stop_signals.received is not None
         if trainer.world_size == 1:
-            return asked
-        if not always and trainer.global_step % AGREE_EVERY:  # asking makes a GPU wait
+            return received
+        if not always and trainer.global_step % AGREE_EVERY:  # an exchange makes a GPU wait
             return False
-        return trainer.strategy.reduce_boolean_decision(asked, all=False)
+        return trainer.strategy.reduce_boolean_decision(received, all=False)
 
     def _save(self, trainer: Trainer) -> None:
         trainer.save_checkpoint(self.run.checkpoint("last"), weights_only=False)
