@@ -8,6 +8,7 @@ from torch import Tensor
 from lossbench.metrics.estimates import Estimate, Metric, mean
 from lossbench.metrics.measure import estimates
 from lossbench.metrics.registry import headlines
+from lossbench.rundir.result import Measured
 
 Output = Tensor | tuple[Tensor, ...]
 
@@ -117,6 +118,27 @@ def measure(
 def with_intervals(found: Mapping[str, Estimate]) -> dict[str, Metric]:
     """The numbers of one run with the half-widths of their 95 % intervals."""
     return {name: estimate.metrics()[0] for name, estimate in found.items()}
+
+
+def measured(
+    metrics: Mapping[str, Metric],
+    evaluations: Mapping[str, Evaluation],
+    scale: float | None,
+    predictions: str,
+    classes: Iterable[str],
+) -> Measured:
+    """Collect what was measured of a trained run, for its result.
+
+    Args:
+        metrics: name such as test/accuracy -> value with its half-width.
+        evaluations: split -> outputs and targets.
+        scale: the factor on the logits fitted on validation data.
+        predictions: how they were saved.
+        classes: the names of the classes.
+    """
+    values = {name: (metric.value, metric.half_width) for name, metric in metrics.items()}
+    counts = {split: len(evaluation.target) for split, evaluation in evaluations.items()}
+    return Measured(values, counts, scale, predictions, list(classes))
 
 
 def headline(measured: Iterable[str]) -> str:

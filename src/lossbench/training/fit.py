@@ -19,6 +19,7 @@ from lossbench.rundir.history import History
 from lossbench.rundir.result import Measured, Result, Training
 from lossbench.training.assemble import Parts, assemble, build_task
 from lossbench.training.checkpoints import link_best, read_checkpoint
+from lossbench.training.evaluation import measured
 from lossbench.training.machine import check_hardware, quiet, threads
 from lossbench.training.predictions import save_predictions
 from lossbench.training.stopping import StopSignals
@@ -99,13 +100,7 @@ def measured_of(trainer: Trainer, task: TrainingTask, parts: Parts, run: RunDire
     saved = "none"
     if trainer.is_global_zero:
         saved = save_predictions(run, parts.data, task.evaluations, run.config.save_predictions)
-    return Measured(
-        metrics={name: (metric.value, metric.half_width) for name, metric in task.results.items()},
-        n={stage: len(evaluation.target) for stage, evaluation in task.evaluations.items()},
-        scale=task.scale,
-        predictions=saved,
-        classes=list(parts.source.class_names),
-    )
+    return measured(task.results, task.evaluations, task.scale, saved, parts.source.class_names)
 
 
 def warn_of_float16(config: RunConfig, parts: Parts) -> None:

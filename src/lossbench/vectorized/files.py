@@ -10,9 +10,9 @@ from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.files import write_atomic
 from lossbench.rundir.flatten import flatten
 from lossbench.rundir.history import COLUMNS, lines
-from lossbench.rundir.result import Measured, Result, Training
+from lossbench.rundir.result import Result, Training
 from lossbench.training.checkpoints import make_folder, serialised, trained_checkpoint
-from lossbench.training.evaluation import Evaluation, measure, with_intervals
+from lossbench.training.evaluation import Evaluation, Loss, measure, measured, with_intervals
 from lossbench.training.predictions import save_predictions
 from lossbench.training.rows import split_row
 from lossbench.vectorized.tensorboard import scalar_records, write_tensorboard
@@ -64,47 +64,55 @@ def write_run(
         seconds: its share of the time.
 
     Returns:
-        What result.json is to hold.
+        Its result.
     """
-    parts, config = stacked.parts, run.config
-    loss, steps = stacked.members[k].loss.cpu(), stacked.stack.step
-    scale = fit_scale(loss.logits(evaluations["val"].output), evaluations["val"].target)  # pyright: ignore[reportCallIssue] - a loss
-    metrics: dict[str, Metric] = {}
-    for stage, evaluation in evaluations.items():
-        measured = measure(loss, parts.yardsticks, evaluation, scale)  # pyright: ignore[reportArgumentType] - a loss
-        metrics |= split_row(stage, with_intervals(measured))
+    parts, log = stacked.parts, f"{stacked.stack.step} steps in a stack of {len(stacked.stack)} runs\n"
+    metrics, scale = _measure(stacked.members[k].loss.cpu(), parts.yardsticks, evaluations)
     tested = {name: metric.value for name, metric in metrics.items() if name.startswith("test/")}
-    before, after = history.lines.encode(), lines(steps, stacked.epoch, tested).encode()
-    write_atomic(run.metrics_path, lambda file: file.write(COLUMNS.encode() + before + after))
-    _checkpoints(run, k, stacked, len(COLUMNS) + len(before))
-    if _has_tensorboard(config):
-        write_tensorboard(
-            run.path / "tensorboard", flatten(config.record), history.records, steps, stacked.epoch, tested
-        )
-    write_atomic(
-        run.log_path, lambda file: file.write(f"{steps} steps in a stack of {len(stacked.stack)} runs\n".encode())
-    )
-    training = Training(
+    trained_bytes = _write_history(run, history, stacked, tested)
+    _write_checkpoints(run, k, stacked, trained_bytes)
+    write_atomic(run.log_path, lambda file: file.write(log.encode()))
+    saved = save_predictions(run, parts.data, evaluations, run.config.save_predictions)
+    found = measured(metrics, evaluations, scale, saved, parts.source.class_names)
+    return Result.of(run.config, run.status, _training(stacked, seconds), found, parts.source.facts(), made_with)
+
+
+def _measure(
+    loss: Any, yardsticks: Mapping[str, Loss], evaluations: Mapping[str, Evaluation]
+) -> tuple[dict[str, Metric], float]:
+    """The metrics of val and test, and the scale fitted on val."""
+    scale = fit_scale(loss.logits(evaluations["val"].output), evaluations["val"].target)
+    metrics: dict[str, Metric] = {}
+    for split, evaluation in evaluations.items():
+        metrics |= split_row(split, with_intervals(measure(loss, yardsticks, evaluation, scale)))
+    return metrics, scale
+
+
+def _write_history(run: RunDirectory, history: RunHistory, stacked: StackedRuns, tested: Mapping[str, float]) -> int:
+    """Write metrics.csv and TensorBoard's records; give the length of metrics.csv before the test."""
+    step, epoch = stacked.stack.step, stacked.epoch
+    trained = COLUMNS.encode() + history.lines.encode()
+    write_atomic(run.metrics_path, lambda file: file.write(trained + lines(step, epoch, tested).encode()))
+    if _has_tensorboard(run.config):
+        params = flatten(run.config.record)
+        write_tensorboard(run.path / "tensorboard", params, history.records, step, epoch, tested)
+    return len(trained)
+
+
+def _training(stacked: StackedRuns, seconds: float) -> Training:
+    return Training(
         engine="vectorized",
         device=str(stacked.device),
-        steps=steps,
+        steps=stacked.stack.step,
         epochs=stacked.epoch,
         seconds=seconds,
         resumed_at=stacked.resumed_at,
-        weights_sha256=parts.weights_sha256,
+        weights_sha256=stacked.parts.weights_sha256,
         stacked_runs=len(stacked.stack),
     )
-    measured = Measured(
-        metrics={name: (metric.value, metric.half_width) for name, metric in metrics.items()},
-        n={stage: len(evaluation.target) for stage, evaluation in evaluations.items()},
-        scale=scale,
-        predictions=save_predictions(run, parts.data, evaluations, config.save_predictions),
-        classes=list(parts.source.class_names),
-    )
-    return Result.of(config, run.status, training, measured, parts.source.facts(), made_with)
 
 
-def _checkpoints(run: RunDirectory, k: int, stacked: StackedRuns, history_bytes: int) -> None:
+def _write_checkpoints(run: RunDirectory, k: int, stacked: StackedRuns, history_bytes: int) -> None:
     """Write last.ckpt and best.ckpt, as far as the run keeps them."""
     steps, per_epoch = stacked.stack.step, stacked.parts.steps_per_epoch
     kept = {"last": (stacked.stack.weights, steps), "best": (stacked.best.at, int(stacked.best.step[k]))}
