@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from conftest import plan_run
 from outputs import example
-from run_files import rows
+from run_files import result_of, rows
 
 from lossbench.job.start import start
 from lossbench.launch.progress import SweepProgress
@@ -16,7 +16,8 @@ from lossbench.metrics.measure import estimates
 from lossbench.metrics.registry import METRICS, headlines, metric, shown
 from lossbench.metrics.units import Unit, unit_of
 from lossbench.rundir.directory import RunDirectory
-from lossbench.rundir.result import table
+from lossbench.rundir.result import Result
+from lossbench.rundir.table import table
 from lossbench.vectorized.launch import run_stacked
 
 
@@ -73,15 +74,14 @@ def test_units_of_metrics_yardsticks_and_unknown_names() -> None:
     assert unit_of("test/my_own_term") == Unit("", "", 1, 4, False, None)
 
 
-def finished(run: RunDirectory, engine: Callable[[RunDirectory], object]) -> dict[str, dict[str, float]]:
+def finished(run: RunDirectory, engine: Callable[[RunDirectory], object]) -> Result:
     engine(run)
-    result = run.result()
-    assert result is not None
+    result = result_of(run)
     assert "\ndoubt (%) " in table(result)
     epochs = rows(run, "val/doubt")
     assert len(epochs) == 3
-    assert result["metrics"]["val/doubt"] == min(value for _, value in epochs)  # evaluate=best
-    return {"metrics": result["metrics"], "half_width_95": result["half_width_95"]}
+    assert result.metrics["val/doubt"] == min(value for _, value in epochs)  # evaluate=best
+    return result
 
 
 def test_both_engines_measure_log_show_and_monitor_it(tmp_path: Path, declare: Callable[..., None]) -> None:
@@ -90,6 +90,6 @@ def test_both_engines_measure_log_show_and_monitor_it(tmp_path: Path, declare: C
     alone, stacked = (plan_run(tmp_path / name, *words) for name in ("alone", "stacked"))
     ours = finished(alone, start)
     theirs = finished(stacked, lambda run: run_stacked([run], SweepProgress({run: ""}, [run], "test/doubt")))
-    assert ours["half_width_95"]["test/doubt"] > 0
-    for part, values in ours.items():
-        assert theirs[part] == pytest.approx(values, abs=1e-4)
+    assert (ours.half_width_95["test/doubt"] or 0) > 0
+    assert theirs.metrics == pytest.approx(ours.metrics, abs=1e-4)
+    assert theirs.half_width_95 == pytest.approx(ours.half_width_95, abs=1e-4)
