@@ -15,7 +15,8 @@ from lossbench.training.evaluation import Evaluation, measure_runs, raw
 from lossbench.training.rows import StepClock, epoch_row, split_row, step_row
 from lossbench.vectorized.best import BestWeights
 from lossbench.vectorized.engine.batches import Batches
-from lossbench.vectorized.engine.stack import Stack, Stepped
+from lossbench.vectorized.engine.program import Stepped
+from lossbench.vectorized.engine.stack import Stack
 from lossbench.vectorized.members import build_members
 from lossbench.vectorized.rows import StackedRows
 

@@ -1,9 +1,9 @@
 """K runs trained as one tensor program."""
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from torch.func import functional_call, stack_module_state, vmap
 from lossbench.vectorized.engine.batches import Batches
 from lossbench.vectorized.engine.losses import StackedLosses, kind
 from lossbench.vectorized.engine.optimizers import OPTIMIZERS
+from lossbench.vectorized.engine.program import Program, Stepped
 from lossbench.vectorized.engine.trace import trace
 
 
@@ -64,14 +65,10 @@ class Stack:
         self.buffers = {name: tensor.clone() for name, tensor in buffers.items()}
         self.skeleton = copy.deepcopy(models[0]).to("meta")
         self.losses = StackedLosses([member.loss for member in members])
-        self.batches, self.schedule, self.total_steps, self.steps_per_epoch = (
-            batches,
-            schedule,
-            total_steps,
-            steps_per_epoch,
-        )
+        self.batches, self.schedule = batches, schedule
+        self.total_steps, self.steps_per_epoch = total_steps, steps_per_epoch
         self.step, self._count = 0, len(members)
-        self._programs: dict[Any, _Program] = {}
+        self._programs: dict[Any, Program] = {}
         self._lay_out()
         self.optimizer = OPTIMIZERS[optimizer](self.parameters.values(), [member.optimizer for member in members])
 
@@ -83,8 +80,8 @@ class Stack:
         """Parameters and buffers of all runs: name -> (K, ...)."""
         return {**self.parameters, **self.buffers}
 
-    def train_step(self) -> "Stepped":
-        """Make one step of every run; give what was seen before it."""
+    def train_step(self) -> Stepped:
+        """Make one step of every run; give what was computed before the update."""
         inputs, target, shared = self.batches.at(self.step)
         program = self._program(inputs, target, shared)
         losses, *rest = program.run(*self.state.values(), inputs, target)
@@ -130,41 +127,41 @@ class Stack:
                 tensor.copy_(state["buffers"][name][index])
         self.optimizer.load_state_dict(state["optimizer"], index)
 
-    def _program(self, inputs: Tensor, target: Tensor, shared: bool) -> "_Program":
-        """What a step does to batches of this shape."""
+    def _program(self, inputs: Tensor, target: Tensor, shared: bool) -> Program:
+        """The traced step for batches of this shape."""
         key = (inputs.shape, shared)
         if key not in self._programs:
             kinds: list[type] = []
 
-            def differentiate(*given: Tensor) -> Sequence[Tensor]:
-                parameters = dict(zip(self.parameters, given, strict=False))
-                buffers = dict(zip(self.buffers, given[len(parameters) :], strict=False))
-                output = self._forward(parameters, buffers, given[-2], shared)
-                losses = self.losses(output, given[-1], shared)
-                gradients = torch.autograd.grad(
-                    losses.sum(), list(parameters.values())
-                )  # the sum: no run feels another
+            def step(*given: Tensor) -> Sequence[Tensor]:
+                losses, gradients, output = self._differentiate(given, shared)
                 kinds.append(type(output))
                 return losses.detach(), *gradients, *([output] if isinstance(output, Tensor) else output)
 
             self.skeleton.train()
-            copies = [
-                tensor.detach().clone().requires_grad_(tensor.requires_grad)
-                for tensor in (*self.state.values(), inputs, target)
-            ]
-            self._programs[key] = _Program(trace(differentiate, *copies), kinds[0])
+            given = (*self.state.values(), inputs, target)
+            copies = [tensor.detach().clone().requires_grad_(tensor.requires_grad) for tensor in given]
+            self._programs[key] = Program(trace(step, *copies), kinds[0])
         return self._programs[key]
+
+    def _differentiate(self, given: Sequence[Tensor], shared: bool) -> tuple[Tensor, Sequence[Tensor], Any]:
+        """Losses, gradients and output, from parameters, buffers, inputs and target."""
+        parameters = dict(zip(self.parameters, given, strict=False))
+        buffers = dict(zip(self.buffers, given[len(parameters) :], strict=False))
+        output = self._forward(parameters, buffers, given[-2], shared)
+        losses = self.losses(output, given[-1], shared)
+        # The gradient of the sum: no run influences another.
+        return losses, torch.autograd.grad(losses.sum(), list(parameters.values())), output
 
     def _lay_out(self) -> None:
         """Store parameters in their gradients' layout: arithmetic on two layouts takes several times as long."""
         batch = self.batches.at(0)
-        gradients = self._program(*batch).run(*(tensor.detach().clone() for tensor in self.state.values()), *batch[:2])[
-            1:
-        ]
+        copies = [tensor.detach().clone() for tensor in self.state.values()]
+        _, *gradients = self._program(*batch).run(*copies, *batch[:2])
         for (name, parameter), gradient in zip(self.parameters.items(), gradients, strict=False):
             if gradient.stride() != parameter.stride():
                 self.parameters[name] = torch.empty_like(gradient).copy_(parameter.detach()).requires_grad_()
-                self._programs.clear()  # they know the layout
+                self._programs.clear()  # they are traced for the layout
 
     def _forward(
         self, parameters: Mapping[str, Tensor], buffers: Mapping[str, Tensor], inputs: Tensor, shared: bool
@@ -173,39 +170,6 @@ class Stack:
             return functional_call(self.skeleton, (mine, state), (given,))
 
         return vmap(one, in_dims=(0, 0, None if shared else 0))(dict(parameters), dict(buffers), inputs)
-
-
-class _Program(NamedTuple):
-    """A traced step.
-
-    Args:
-        run: parameters, buffers, inputs, target -> losses, gradients, parts of the output.
-        kind: of the output: a tensor, or a tuple of such.
-    """
-
-    run: Callable[..., Sequence[Tensor]]
-    kind: type
-
-    def output(self, parts: Sequence[Tensor]) -> Any:
-        return parts[0] if issubclass(self.kind, Tensor) else self.kind(*parts)
-
-
-class Stepped(NamedTuple):
-    """What a training step has seen, before its update.
-
-    Args:
-        losses: (K,).
-        output: of the models, (K, batch, C), or a tuple of such.
-        target: (batch,) where all runs share it, else (K, batch).
-        shared: whether they do.
-        gradients: (K, ...) of each parameter.
-    """
-
-    losses: Tensor
-    output: Any
-    target: Tensor
-    shared: bool
-    gradients: Sequence[Tensor]
 
 
 def one_of(stacked: Mapping[str, Tensor], k: int) -> dict[str, Tensor]:
