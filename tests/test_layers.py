@@ -53,7 +53,13 @@ ROOMS = {
         *{"lossbench.errors", "lossbench.seeds", "lossbench.hardware", "lossbench.plots"},
     },
     "training.task": {
-        *{"torch", "pytorch_lightning", "lossbench.training.evaluation", "lossbench.training.schedules"},
+        *{
+            "torch",
+            "pytorch_lightning",
+            "lossbench.training.evaluation",
+            "lossbench.training.rows",
+            "lossbench.training.schedules",
+        },
         *{"lossbench.metrics", "lossbench.errors", "lossbench.seeds"},
     },
     "training.schedules": {"lossbench.errors", "lossbench.training.schedules"},
