@@ -42,7 +42,6 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, RunDirecto
     return found[0], found[1]
 
 
-@pytest.mark.slow
 def test_both_launchers_leave_the_same_directories(
     pair: tuple[dict[str, RunDirectory], dict[str, RunDirectory]],
 ) -> None:
@@ -60,7 +59,6 @@ def files_of(run: RunDirectory) -> set[str]:
     return {path.name for path in run.path.iterdir()}
 
 
-@pytest.mark.slow
 def test_both_launchers_find_the_same_results(pair: tuple[dict[str, RunDirectory], dict[str, RunDirectory]]) -> None:
     ours, theirs = pair
     for name, run in ours.items():
@@ -73,7 +71,6 @@ def test_both_launchers_find_the_same_results(pair: tuple[dict[str, RunDirectory
             assert mine[key] == its[key], key
 
 
-@pytest.mark.slow
 def test_both_launchers_write_the_same_history(pair: tuple[dict[str, RunDirectory], dict[str, RunDirectory]]) -> None:
     ours, theirs = pair
     for name, run in ours.items():
@@ -84,7 +81,6 @@ def test_both_launchers_write_the_same_history(pair: tuple[dict[str, RunDirector
                 assert value == pytest.approx(other, abs=2e-4), where
 
 
-@pytest.mark.slow
 def test_both_launchers_write_the_same_checkpoints(
     pair: tuple[dict[str, RunDirectory], dict[str, RunDirectory]],
 ) -> None:
@@ -100,7 +96,6 @@ def test_both_launchers_write_the_same_checkpoints(
             torch.testing.assert_close(mine["state_dict"], its["state_dict"], rtol=0, atol=1e-4)
 
 
-@pytest.mark.slow
 def test_both_launchers_save_the_same_predictions(
     pair: tuple[dict[str, RunDirectory], dict[str, RunDirectory]],
 ) -> None:
@@ -115,7 +110,6 @@ def test_both_launchers_save_the_same_predictions(
                 assert (array == its[key]).all()
 
 
-@pytest.mark.slow
 def test_tensorboard_has_the_scalars_and_the_settings(
     pair: tuple[dict[str, RunDirectory], dict[str, RunDirectory]],
 ) -> None:
@@ -129,7 +123,6 @@ def test_tensorboard_has_the_scalars_and_the_settings(
         assert "_hparams_/session_start_info" in mine.summary_metadata
 
 
-@pytest.mark.slow
 def test_a_stacked_run_loads_evaluates_and_is_taken_up_by_lightning(
     pair: tuple[dict[str, RunDirectory], dict[str, RunDirectory]],
 ) -> None:

@@ -34,7 +34,6 @@ def test_little_memory_makes_chunks_that_change_nothing(tmp_path: Path) -> None:
             assert result_of(run).metrics == pytest.approx(mine, abs=1e-4)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "mentions"),
     [

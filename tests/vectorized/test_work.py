@@ -2,16 +2,14 @@
 
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
-from conftest import ROOT
 from run_files import result_of, steady
 from sweeping import QUIET, TRAIN, VECTORIZED, directories, sweep
-from typed import TYPED, command
+from typed import command, start_command, wait_until
 
 from lossbench.rundir.directory import RunDirectory
 from lossbench.training.assemble import assemble
@@ -39,17 +37,8 @@ def interrupt(runs: Path, sign: signal.Signals) -> tuple[int, set[str]]:
         "import sys; sys.argv = sys.argv[1:]; import lossbench.vectorized.work as work; work.SAVED_EVERY = 0.2;"
         "import runpy; runpy.run_path(sys.argv[0], run_name='__main__')"
     )
-    env = {**TYPED, "LOSSBENCH_RUNS": str(runs)}
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, *LONG],
-        cwd=ROOT,
-        env=env,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    limit = time.monotonic() + 60
-    while not list(runs.rglob(".stacks/*.ckpt")) and time.monotonic() < limit:
-        time.sleep(0.05)
+    process = start_command("-c", code, *LONG, runs=runs, output=subprocess.DEVNULL)
+    wait_until(lambda: any(runs.rglob(".stacks/*.ckpt")), process)
     time.sleep(1.0)
     process.send_signal(sign)
     process.wait()
