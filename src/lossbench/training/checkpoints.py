@@ -22,13 +22,15 @@ def run_entries(*, history_bytes: int, should_stop: bool = False, is_best: bool 
 
     Args:
         history_bytes: length of metrics.csv; a resumed run cuts it back to that.
-        should_stop: whether training is over before its budget: early stopping does not remember that it has stopped.
+        should_stop: whether max_steps or early stopping ended the training, which they do not remember.
         is_best: whether the checkpoint is to become best.ckpt too.
     """
     return {"history_bytes": history_bytes, "should_stop": should_stop, "is_best": is_best}
 
 
-def trained_checkpoint(weights: Mapping[str, Tensor], step: int, epoch: int, history_bytes: int) -> dict[str, Any]:
+def trained_checkpoint(
+    weights: Mapping[str, Tensor], step: int, epoch: int, *, history_bytes: int, should_stop: bool
+) -> dict[str, Any]:
     """The checkpoint of a run that is not resumed any more: enough to load it, and to measure it again.
 
     Args:
@@ -36,10 +38,11 @@ def trained_checkpoint(weights: Mapping[str, Tensor], step: int, epoch: int, his
         step: updates done.
         epoch: the last one, counted from 0.
         history_bytes: length of metrics.csv.
+        should_stop: whether max_steps ended the training there.
     """
     state = {PREFIX + name: tensor.cpu() for name, tensor in weights.items()}
     entries = {"state_dict": state, "global_step": step, "epoch": epoch}
-    return entries | run_entries(history_bytes=history_bytes)
+    return entries | run_entries(history_bytes=history_bytes, should_stop=should_stop)
 
 
 def model_weights(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:

@@ -122,6 +122,7 @@ def _write_checkpoints(run: RunDirectory, k: int, stacked: StackedRuns, history_
         if run.config.keep_checkpoints in ("all", name):
             epoch = -(-step // per_epoch) - 1
             if step not in contents:
-                contents[step] = serialised(trained_checkpoint(weights(k), step, epoch, history_bytes))
+                ended = {"history_bytes": history_bytes, "should_stop": step == run.config.trainer.max_steps}
+                contents[step] = serialised(trained_checkpoint(weights(k), step, epoch, **ended))
             content = contents[step]
             write_atomic(run.checkpoint(name), lambda file, content=content: file.write(content))
