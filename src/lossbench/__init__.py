@@ -3,15 +3,32 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from lossbench.errors import UserError
+
 if TYPE_CHECKING:
+    from lossbench.api import compare as compare
+    from lossbench.api import train as train
+    from lossbench.report.loss_comparison import LossComparison as LossComparison
     from lossbench.training.loaded import LoadedRun as LoadedRun
     from lossbench.training.loaded import load as load
 
-__all__ = ["LoadedRun", "load"]
+__all__ = ["LoadedRun", "LossComparison", "UserError", "compare", "load", "train"]
+
+# torch and matplotlib take seconds to import: only what is used is.
+_MODULES = {
+    "LoadedRun": "lossbench.training.loaded",
+    "LossComparison": "lossbench.report.loss_comparison",
+    "compare": "lossbench.api",
+    "load": "lossbench.training.loaded",
+    "train": "lossbench.api",
+}
 
 
 def __getattr__(name: str) -> object:
-    # torch takes seconds to import: only who loads a run pays for it
-    if name in __all__:
-        return getattr(import_module("lossbench.training.loaded"), name)
+    if name in _MODULES:
+        return getattr(import_module(_MODULES[name]), name)
     raise AttributeError(f"module 'lossbench' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

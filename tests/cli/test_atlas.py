@@ -12,7 +12,7 @@ from typed import assert_one_line, command
 ATLAS = str(ROOT / "scripts" / "atlas.py")
 TEXT = (ROOT / "docs" / "add_a_loss.md").read_text()
 OWN = re.search(r"<!-- own: (\S+) -->\n```python\n(.*?)```", TEXT, flags=re.DOTALL)
-COMMANDS = re.findall(r"^    python (.+)$", TEXT[TEXT.index("<!-- commands -->") :], flags=re.MULTILINE)
+COMMANDS = re.findall(r"^    ((?:python|lossbench) .+)$", TEXT[TEXT.index("<!-- commands -->") :], flags=re.MULTILINE)
 WRONG_SIGN = """
 class WrongSign(SquaredMiss):
     def per_example(self, output, target):
@@ -30,11 +30,12 @@ def own(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_the_commands_of_the_document_work(own: Path) -> None:
-    assert [line.split()[0] for line in COMMANDS] == ["scripts/atlas.py"] * 2 + ["train.py"] * 4 + ["scripts/report.py"]
+    assert [line.split()[1] for line in COMMANDS] == ["atlas"] * 2 + ["train.py"] * 4 + ["report"]
     done = None
     for line in COMMANDS:
-        script, *words = shlex.split(line)
-        done = command(str(ROOT / script), *words, runs=own / "runs", cwd=own)
+        program, *words = shlex.split(line)
+        given = ["-m", "lossbench", *words] if program == "lossbench" else [str(ROOT / words[0]), *words[1:]]
+        done = command(*given, runs=own / "runs", cwd=own)
         assert (done.returncode, done.stderr) == (0, ""), line
     assert done is not None
     page = (own / "runs" / "atlas" / "atlas.html").read_text()

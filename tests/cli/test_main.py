@@ -97,6 +97,16 @@ def test_tracebacks_are_the_users_wish_alone(monkeypatch: pytest.MonkeyPatch) ->
     assert wants()
 
 
+def test_the_documentation_names_commands_that_exist() -> None:
+    texts = [path.read_text() for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))]
+    named = {
+        word
+        for text in texts
+        for word in re.findall(r"(?:^    |`)lossbench ([a-z][\w-]*)(?=[ `\n])", text, re.MULTILINE)
+    }
+    assert named == set(COMMANDS)
+
+
 # -- a folder of the user's own YAML files
 
 

@@ -11,6 +11,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
+from hydra.version import VersionBase
 from omegaconf import DictConfig, OmegaConf
 
 from lossbench.errors import UserError, suggest
@@ -29,13 +30,14 @@ def conf_folder() -> Path:
 @contextmanager
 def hydra_started() -> Iterator[None]:
     """Let Hydra compose from the configuration folder; its global state is the caller's again afterwards."""
-    hydra_of_caller = GlobalHydra.instance().hydra
+    hydra_of_caller, version_of_caller = GlobalHydra.instance().hydra, VersionBase.instance().version_base
     GlobalHydra.instance().hydra = None
     try:
         with initialize_config_dir(str(conf_folder()), version_base=HYDRA_VERSION):
             yield
     finally:
         GlobalHydra.instance().hydra = hydra_of_caller
+        VersionBase.instance().version_base = version_of_caller
 
 
 def composed(

@@ -4,22 +4,17 @@ from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 
-from lossbench.report.caveats import find_caveats
 from lossbench.report.comparable import comparable_sets
 from lossbench.report.comparison import Comparison
 from lossbench.report.cost_table import cost_table
 from lossbench.report.figures import draw_figures
 from lossbench.report.files import write_figures, write_table, write_text
-from lossbench.report.findings import find
+from lossbench.report.loss_comparison import compare_losses
 from lossbench.report.page import render
 from lossbench.report.records import SHOWN_HASH, Record
 from lossbench.report.records_csv import run_rows, write_csv
-from lossbench.report.sentences import headline
 from lossbench.report.spec import ComparisonSpec
-from lossbench.report.tables import Table, for_terminal
-from lossbench.report.verdict_table import verdict_table
 
-IN_TERMINAL = ("loss", "verdict", "difference", "its 95 %", "p different", "p equivalent", "n seeds", "mean ±", "95 %")
 PRINTED = 40
 
 
@@ -38,20 +33,17 @@ def publish(records: Sequence[Record], spec: ComparisonSpec, folder: Path | None
     Raises:
         UserError: the runs cannot be compared, or the report cannot be written.
     """
-    findings = find(records, spec)
-    comparison, verdicts, costs = findings.comparison, verdict_table(findings), cost_table(findings)
-    if about:
-        verdicts = verdicts._replace(title=f"{about}: {verdicts.title}")
-    caveats = find_caveats(findings)
-    folder = folder or default_folder(comparison, spec)
+    compared = compare_losses(records, spec, about)
+    findings, tables = compared.findings, (compared.table, cost_table(compared.findings))
+    folder = folder or default_folder(findings.comparison, spec)
     figures = draw_figures(findings)
     write_figures(folder, figures)
-    for table in (verdicts, costs):
+    for table in tables:
         write_table(folder, table)
     write_csv(folder / "records.csv", *run_rows(records))
     page = folder / "report.html"
-    write_text(page, render(findings, (verdicts, costs), figures, caveats, about))
-    print(_verdict(comparison, verdicts, caveats, page), flush=True)
+    write_text(page, render(findings, tables, figures, compared.caveats, about))
+    print(f"\n{compared.text(PRINTED)}\n\nreport: {page}", flush=True)
     return page
 
 
@@ -78,12 +70,3 @@ def default_folder(comparison: Comparison, spec: ComparisonSpec) -> Path:
     parts = [comparison.metric, spec.baseline, str(spec.margin), *digests]
     digest = sha256("\n".join(parts).encode()).hexdigest()[:SHOWN_HASH]
     return run.study / "reports" / f"{run.facts.get('data')}-{run.facts.get('model')}-{digest}"
-
-
-def _verdict(comparison: Comparison, table: Table, caveats: Sequence[str], page: Path) -> str:
-    shown = table._replace(rows=table.rows[:PRINTED])
-    more = f"\n... and {len(table.rows) - PRINTED} more in the report" if len(table.rows) > PRINTED else ""
-    notes = "".join(f"\n  - {caveat}" for caveat in caveats)
-    before = f"\n\nBefore you believe it:{notes}" if notes else ""
-    cells = for_terminal(shown, IN_TERMINAL)
-    return f"\n{table.title}\n\n{cells}{more}\n\n{headline(comparison)}{before}\n\nreport: {page}"

@@ -1,0 +1,139 @@
+"""lossbench from Python and notebooks: train one run, compare many. Torch-free until something really runs."""
+
+import os
+import threading
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Union
+
+from lossbench.errors import Stopped, UserError, one_line
+
+if TYPE_CHECKING:
+    from lossbench.report.loss_comparison import LossComparison
+    from lossbench.rundir.directory import RunDirectory
+    from lossbench.training.loaded import LoadedRun
+
+# One run at a time in a process: torch's random state and Hydra's belong to the whole process.
+_RUNNING = threading.Lock()
+Setting = None | bool | int | float | str | PathLike[str] | Sequence["Setting"]
+Runs = Union[str, PathLike[str], "LoadedRun"]
+
+
+def train(
+    loss: str | None = None,
+    data: str | None = None,
+    *,
+    overrides: Sequence[str] = (),
+    config_dir: str | PathLike[str] | None = None,
+    **settings: Setting,
+) -> "LoadedRun":
+    """Train one run, or find it: run = lossbench.train("cosine_xent", "digits", seed=1); the same as the command lossbench.
+
+    A run that is done is loaded and not trained again; an interrupted one goes on where it stopped.
+
+    Args:
+        loss: loss=NAME; None is the default of the configuration, as for data.
+        data: data=NAME.
+        overrides: anything else as it is typed, e.g. ["loss.alpha=0.5", "trainer.max_epochs=3"].
+        config_dir: a folder of your own YAML files.
+        settings: groups and settings without a dot, e.g. model="mlp", optimizer="adamw", seed=1, study="mine", force=True.
+
+    Returns:
+        The run with its trained model, as `lossbench.load` gives it.
+
+    Raises:
+        UserError: a mistake in the settings, in one line; or the run failed by its settings.
+    """
+    chosen = {name: value for name, value in (("loss", loss), ("data", data)) if value is not None} | settings
+    with _RUNNING:
+        run = _plan([*_as_typed(chosen), *overrides], config_dir)
+        _bring_to_result(run)
+
+    from lossbench.training.loaded import load
+
+    return load(run.path)
+
+
+def compare(
+    runs: Runs | Sequence[Runs],
+    *,
+    baseline: str = "cross_entropy",
+    metric: str | None = None,
+    margin: float | None = None,
+) -> "LossComparison":
+    """Compare the losses of some runs, paired by seed, as the report of a sweep does; writes no report.
+
+    Like a report, it counts as a look at these runs: p-values are corrected for looking again after adding seeds.
+
+    Args:
+        runs: run directories, folders of them such as "runs/default", or loaded runs.
+        baseline: a loss, or a loss with settings as the table names it, that the others are compared with.
+        metric: what is compared, e.g. "test/nll"; None is the test value of what the runs monitor.
+        margin: differences below it do not matter; 0.01 is one point of accuracy, the default there.
+
+    Returns:
+        The verdict table, which shows itself in a terminal and in a notebook.
+
+    Raises:
+        UserError: none of the runs is done, or they cannot be compared with each other.
+    """
+    from lossbench.report.comparable import comparable_sets, read_done
+    from lossbench.report.spec import ComparisonSpec
+    from lossbench.report.loss_comparison import compare_losses
+
+    groups = comparable_sets(read_done(_folders(runs)))
+    if len(groups) > 1:
+        sets = "; ".join(f"{about} ({len(records)} runs)" for about, records in groups.items())
+        raise UserError(f"these runs are {len(groups)} comparisons, of which compare() makes one at a time: {sets}")
+    about, records = next(iter(groups.items()))
+    return compare_losses(records, ComparisonSpec(baseline, metric, margin), about)
+
+
+def _folders(runs: Runs | Sequence[Runs]) -> list[Path]:
+    if isinstance(runs, str | PathLike):
+        return [Path(runs)]
+    if isinstance(runs, Sequence):
+        return [folder for each in runs for folder in _folders(each)]
+    return [runs.directory.path]
+
+
+def _as_typed(settings: dict[str, Setting]) -> list[str]:
+    from lossbench.config.composition import written
+
+    return [f"{key}={written(value)}" for key, value in settings.items()]
+
+
+def _plan(words: list[str], config_dir: str | PathLike[str] | None) -> "RunDirectory":
+    from lossbench.config.composition import composed, hydra_started
+    from lossbench.config.hydra_errors import explain
+    from lossbench.launch.single import plan_composed
+
+    given = [] if config_dir is None else [f"--config-dir={os.fspath(config_dir)}"]
+    try:
+        with hydra_started():
+            return plan_composed(composed(words, config_dir=config_dir), ["lossbench", *given, *words])
+    except UserError:
+        raise
+    except Exception as error:
+        line = explain(error, [*given, *words])
+        if line is None:
+            raise
+        raise UserError(line) from error
+
+
+def _bring_to_result(run: "RunDirectory") -> None:
+    """Run a planned directory; an attempt of its own, whatever else this process has run before."""
+    from lossbench.job.rank_failures import ATTEMPT
+    from lossbench.job.start import bring_to_result
+    from lossbench.launch.single import run_planned
+
+    try:
+        run_planned(run, bring_to_result)
+    except Stopped:  # a signal asked the whole process to stop
+        raise
+    except SystemExit as error:
+        reason = run.status.get("reason", f"called sys.exit({error.code})")
+        raise UserError(f"{run.path} failed: {one_line(str(reason))}") from error
+    finally:
+        os.environ.pop(ATTEMPT, None)

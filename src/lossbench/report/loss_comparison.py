@@ -1,0 +1,96 @@
+"""The losses of some runs compared, as one Python object: what a report prints and a notebook shows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from lossbench.report.caveats import find_caveats
+from lossbench.report.spec import ComparisonSpec
+from lossbench.report.figures import draw_figures
+from lossbench.report.findings import Findings, find
+from lossbench.report.records import Record
+from lossbench.report.sentences import headline
+from lossbench.report.tables import Table, for_terminal
+from lossbench.report.verdict_table import verdict_table
+
+IN_TERMINAL = ("loss", "verdict", "difference", "its 95 %", "p different", "p equivalent", "n seeds", "mean ±", "95 %")
+
+
+@dataclass(frozen=True, repr=False)
+class LossComparison:
+    """Which loss is better: scores, paired differences and verdicts; shown as a table in a terminal and in a notebook.
+
+    Args:
+        findings: the comparison and the measures of its arms.
+        table: the verdict table.
+        caveats: what to know before believing it, a sentence each.
+    """
+
+    findings: Findings
+    table: Table
+    caveats: Sequence[str]
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """One dictionary a loss, unrounded, in stored units (an accuracy of 0.98): pandas.DataFrame(comparison.rows)."""
+        return [dict(row) for row in self.table.numbers]
+
+    @property
+    def verdicts(self) -> dict[str, str]:
+        """Loss -> better, worse, equivalent or undecided against the baseline."""
+        return {label: pair.verdict for label, pair in self.findings.comparison.paired.items()}
+
+    @property
+    def headline(self) -> str:
+        """The answer in a sentence or two."""
+        return headline(self.findings.comparison)
+
+    def figures(self) -> dict[str, Figure]:
+        """Draw the report's figures: name -> figure, such as forest, seeds and curves."""
+        return {drawn.name: drawn.figure for drawn in draw_figures(self.findings)}
+
+    def text(self, most: int | None = None) -> str:
+        """Word it for a terminal: the table (of more than `most` losses the first), the answer, the caveats."""
+        shown = self.table._replace(rows=self.table.rows[:most])
+        hidden = len(self.table.rows) - len(shown.rows)
+        more = f"\n... and {hidden} more in the report" if hidden else ""
+        notes = "".join(f"\n  - {caveat}" for caveat in self.caveats)
+        before = f"\n\nBefore you believe it:{notes}" if notes else ""
+        return f"{self.table.title}\n\n{for_terminal(shown, IN_TERMINAL)}{more}\n\n{self.headline}{before}"
+
+    def __repr__(self) -> str:
+        return self.text()
+
+    def _repr_html_(self) -> str:
+        head = _html_row("th", self.table.columns)
+        body = "".join(_html_row("td", row) for row in self.table.rows)
+        notes = "".join(f"<li>{escape(caveat)}</li>" for caveat in self.caveats)
+        return (
+            f"<table><caption>{escape(self.table.title)}</caption><thead>{head}</thead><tbody>{body}</tbody></table>"
+            f"<p><b>{escape(self.headline)}</b></p><ul>{notes}</ul>"
+        )
+
+
+def _html_row(tag: str, cells: Sequence[str]) -> str:
+    return f"<tr>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in cells)}</tr>"
+
+
+def compare_losses(records: Sequence[Record], spec: ComparisonSpec, about: str = "") -> LossComparison:
+    """Compare the losses of some comparable runs; the look at them is recorded beside the baseline's runs.
+
+    Args:
+        records: runs with a result, at least one, and others of the same sweep without.
+        spec: the baseline, the metric and the margin.
+        about: what tells these runs from others that are compared at the same time, e.g. "mlp max_epochs=30".
+
+    Raises:
+        UserError: the runs cannot be compared, or the metric or the baseline does not exist.
+    """
+    findings = find(records, spec)
+    table = verdict_table(findings)
+    if about:
+        table = table._replace(title=f"{about}: {table.title}")
+    return LossComparison(findings, table, find_caveats(findings))
