@@ -1,4 +1,4 @@
-"""Train a classifier with the loss of your choice: python train.py [GROUP=OPTION ...] [KEY=VALUE ...]; the command `lossbench`."""
+"""The command `lossbench` in a checkout: python train.py [GROUP=OPTION ...] [KEY=VALUE ...]."""
 
 from lossbench.cli.main import main
 

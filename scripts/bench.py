@@ -1,7 +1,10 @@
-"""Measure what lossbench promises to be fast: python scripts/bench.py {step,losses,input,train,sweep} [--data PATH] [--json FILE].
+"""Measure what lossbench promises to be fast.
+
+python scripts/bench.py {step,losses,input,train,sweep} [--data PATH] [--json FILE]
 
 Every figure compares ours with a reference measured alternately in the same process, because machines are noisy.
-ratio is how many times cheaper or faster ours is: reference / ours of a cost, ours / reference of a throughput; more is better.
+ratio is how many times cheaper or faster ours is: reference / ours of a cost, ours / reference of a throughput;
+more is better.
 """
 
 import argparse
@@ -49,7 +52,7 @@ def compare(
 
 
 def bench_losses(given: argparse.Namespace) -> list[Figure]:
-    """Forward and backward of every loss of classes at (256, 1000) in float32 against F.cross_entropy, in microseconds, on one thread."""
+    """Forward and backward of every loss of classes at (256, 1000) against F.cross_entropy, in us on one thread."""
     import torch
     from torch.nn import functional as F
 
@@ -95,7 +98,7 @@ def bench_losses(given: argparse.Namespace) -> list[Figure]:
 
 
 def bench_step(given: argparse.Namespace) -> list[Figure]:
-    """Training steps per second of the toy run with everything switched on, against a bare LightningModule in a bare Trainer.
+    """Training steps per second of the toy run with everything on, against a bare LightningModule in a bare Trainer.
 
     The bare one trains the same layer with the same loss, written in plain torch, and one self.log.
     """
@@ -141,7 +144,7 @@ def bench_step(given: argparse.Namespace) -> list[Figure]:
 
 
 def bench_input(given: argparse.Namespace) -> list[Figure]:
-    """Normalised training batches (224 px, random crops, flips) from files, one core: ours against torchvision as most write it."""
+    """Normalised training batches (224 px, random crops, flips) from files, one core, against plain torchvision."""
     import torch
     from torch.utils.data import DataLoader
     from torchvision import transforms as T
@@ -201,13 +204,11 @@ def every_image(root: Path, cache: Path) -> Any:
 
 
 def bench_train(given: argparse.Namespace) -> list[Figure]:
-    """ResNet-50, 224 px, bf16, channels_last, compiled, on a GPU: whole runs against a bare loop on one batch in device memory."""
+    """ResNet-50, 224 px, bf16, channels_last, compiled, on a GPU: whole runs against a bare loop on one batch."""
     import torch
 
     if not torch.cuda.is_available() and not given.tiny:
-        raise UserError(
-            "this figure is about a GPU and this machine has none; --tiny runs the same code on a CPU, for its numbers' sake only"
-        )
+        raise UserError("this figure is about a GPU and this machine has none; --tiny runs the same code on a CPU")
     hush()
     with tempfile.TemporaryDirectory() as folder:
         figures = []
@@ -218,9 +219,10 @@ def bench_train(given: argparse.Namespace) -> list[Figure]:
 
 
 def bench_sweep(given: argparse.Namespace) -> list[Figure]:
-    """Many runs through hydra/launcher=vectorized against one run after another, in milliseconds a run (heads: run-steps per second).
+    """Many runs through hydra/launcher=vectorized against one run after another, in ms a run (heads: run-steps per s).
 
-    A thousand toy runs of 5,000 steps against two, 200 linear heads of 300 steps against one: the reference is extrapolated from these.
+    A thousand toy runs of 5,000 steps against two, 200 linear heads of 300 steps against one: the reference is
+    extrapolated from these.
     """
     import contextlib
     import io

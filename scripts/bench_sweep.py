@@ -45,7 +45,7 @@ def toy_training(runs: int) -> float:
 
 
 def toy_sweep(runs: int, vectorized: bool) -> float:
-    """Do all that a sweep of so many toy runs does but the report: compose, plan, train, measure, write; give seconds a run."""
+    """Compose, plan, train, measure and write a sweep of toy runs, without the report; give seconds a run."""
     from hydra.core.global_hydra import GlobalHydra
     from hydra.types import RunMode
 
@@ -65,7 +65,7 @@ def toy_sweep(runs: int, vectorized: bool) -> float:
 
 
 def heads(runs: int, steps: int) -> float:
-    """Train linear heads on 5,912 x 512 features, 37 classes, batches of 64, each run in its own order; give run-steps per second."""
+    """Train linear heads on 5,912 x 512 features, 37 classes, batches of 64; give run-steps per second."""
     import torch
 
     from lossbench.vectorized.train import StackedRuns
@@ -136,7 +136,7 @@ def head_parts(folder: Path, steps: int) -> tuple[RunConfig, Any]:
 
 
 def draw(path: Path, counts: Sequence[int] = (1, 3, 10, 30, 100, 300, 1000), alone: Sequence[int] = (1, 2, 3)) -> None:
-    """Measure sweeps of toy runs and draw seconds against runs; one run after another is measured up to three and extrapolated."""
+    """Draw the seconds of sweeps of toy runs; one run after another is measured up to three and extrapolated."""
     from matplotlib.figure import Figure
 
     from lossbench.plots.curves import save_figure

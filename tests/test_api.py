@@ -1,4 +1,4 @@
-"""lossbench.train and lossbench.compare: the same runs as the command's, errors as exceptions, nothing left behind in the process."""
+"""lossbench.train and compare: the runs of the command, errors as exceptions, nothing left behind in the process."""
 
 import logging
 import os
@@ -53,7 +53,7 @@ def test_training_gives_the_run_of_the_command(runs: Path, capfd: pytest.Capture
     assert run.directory.path.parent.parent == runs / "mine"
     assert run.config["seed"] == 1
     assert run.result is not None
-    assert run.evaluate("test")["accuracy"].value == pytest.approx(run.result["metrics"]["test/accuracy"], abs=1e-6)
+    assert run.evaluate("test")["accuracy"].value == pytest.approx(run.result.metrics["test/accuracy"], abs=1e-6)
     typed = run.directory.status["command"]
     assert typed[0] == "lossbench"
     again = command("-m", *typed, runs=runs)
@@ -81,7 +81,7 @@ def test_an_interrupted_run_goes_on(runs: Path) -> None:
     run = lossbench.train("power", "digits", overrides=SMALL)
     assert run.directory == interrupted
     assert run.result is not None
-    assert run.result["resumed_at"] == run.result["steps"] > 0
+    assert run.result.resumed_at == run.result.steps > 0
     assert run.directory.checkpoint("last").stat().st_mtime_ns == before
 
 
@@ -132,7 +132,7 @@ def test_settings_are_python_values(runs: Path, tmp_path: Path) -> None:
     run = lossbench.train("soft", "digits", config_dir=own, runs_dir=tmp_path / "a, b", embeddings=None, **settings)
     assert run.directory.path.is_relative_to(tmp_path / "a, b")
     assert run.result is not None
-    assert {"test/power", "test/soft"} <= run.result["metrics"].keys()
+    assert {"test/power", "test/soft"} <= run.result.metrics.keys()
 
 
 def test_training_works_in_a_thread_and_inside_anothers_hydra(runs: Path, tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_training_works_in_a_thread_and_inside_anothers_hydra(runs: Path, tmp_pa
     def train(loss: str) -> None:
         result = lossbench.train(loss, "digits", overrides=SMALL).result
         assert result is not None
-        losses[loss] = result["metrics"]["test/accuracy"]
+        losses[loss] = result.metrics["test/accuracy"]
 
     with initialize_config_dir(str(tmp_path), version_base="1.2"):
         threads = [threading.Thread(target=train, args=(loss,)) for loss in ("power", "cosine")]
@@ -154,7 +154,7 @@ def test_training_works_in_a_thread_and_inside_anothers_hydra(runs: Path, tmp_pa
     assert losses.keys() == {"power", "cosine"}
     alone = lossbench.train("power", "digits", force=True, overrides=SMALL).result
     assert alone is not None
-    assert alone["metrics"]["test/accuracy"] == losses["power"]
+    assert alone.metrics["test/accuracy"] == losses["power"]
 
 
 # -- comparing

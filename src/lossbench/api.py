@@ -28,7 +28,7 @@ def train(
     config_dir: str | PathLike[str] | None = None,
     **settings: Setting,
 ) -> "LoadedRun":
-    """Train one run, or find it: run = lossbench.train("cosine_xent", "digits", seed=1); the same as the command lossbench.
+    """Train one run, as the command lossbench does: run = lossbench.train("cosine_xent", "digits", seed=1).
 
     A run that is done is loaded and not trained again; an interrupted one goes on where it stopped.
 
@@ -37,7 +37,7 @@ def train(
         data: data=NAME.
         overrides: anything else as it is typed, e.g. ["loss.alpha=0.5", "trainer.max_epochs=3"].
         config_dir: a folder of your own YAML files.
-        settings: groups and settings without a dot, e.g. model="mlp", optimizer="adamw", seed=1, study="mine", force=True.
+        settings: groups and settings without a dot, e.g. model="mlp", seed=1, study="mine", force=True.
 
     Returns:
         The run with its trained model, as `lossbench.load` gives it.

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from browser import BOXES, CONTRAST, Page, browse, find_browser
@@ -35,9 +36,11 @@ def atlas(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "atlas.html"
 
 
-FORMULAS = """[...document.querySelectorAll('.formula')].map(node => ({text: node.innerText, right: node.getBoundingClientRect().right,
+FORMULAS = """[...document.querySelectorAll('.formula')].map(node => ({text: node.innerText,
+  right: node.getBoundingClientRect().right,
   overflow: node.scrollWidth - node.clientWidth,
-  smallest: Math.min(...[node, ...node.querySelectorAll('sub, sup')].map(part => parseFloat(getComputedStyle(part).fontSize)))}))"""
+  smallest: Math.min(...[node, ...node.querySelectorAll('sub, sup')]
+    .map(part => parseFloat(getComputedStyle(part).fontSize)))}))"""
 
 
 @pytest.mark.parametrize("width", [390, 1400])
@@ -53,10 +56,7 @@ def test_the_atlas_is_whole_and_readable(page: Page, atlas: Path, width: int, da
         f["name"] for f in figures
     }
     for figure in figures:
-        assert 0 <= figure["left"] < figure["right"] <= width, figure
-        assert figure["height"] > 60, figure
-        assert figure["marks"] > 5, figure
-        assert figure["smallest"] >= 8.5, figure  # CSS pixels
+        assert_readable(figure, width)
     formulas = page.run(FORMULAS)
     assert len(formulas) == len(names)
     for formula in formulas:
@@ -64,6 +64,13 @@ def test_the_atlas_is_whole_and_readable(page: Page, atlas: Path, width: int, da
         assert formula["overflow"] <= 0, formula
         assert formula["smallest"] >= 10, formula  # CSS pixels, of raised and lowered letters too
         assert not set("^`") & set(formula["text"]), formula
+
+
+def assert_readable(figure: dict[str, Any], width: int) -> None:
+    assert 0 <= figure["left"] < figure["right"] <= width, figure
+    assert figure["height"] > 60, figure
+    assert figure["marks"] > 5, figure
+    assert figure["smallest"] >= 8.5, figure  # CSS pixels
 
 
 @pytest.mark.parametrize("dark", [False, True])

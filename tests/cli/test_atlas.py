@@ -38,6 +38,12 @@ def test_the_commands_of_the_document_work(own: Path) -> None:
         done = command(*given, runs=own / "runs", cwd=own)
         assert (done.returncode, done.stderr) == (0, ""), line
     assert done is not None
+    assert "my_losses.SquaredMiss factor=2" in done.stdout
+    assert "cross_entropy (baseline)" in done.stdout
+    assert_drawn_and_trained(own)
+
+
+def assert_drawn_and_trained(own: Path) -> None:
     page = (own / "runs" / "atlas" / "atlas.html").read_text()
     assert 'id="loss-my_losses.SquaredMiss"' in page
     assert "L = factor (1 − p<sub>y</sub>)<sup>2</sup>" in page
@@ -48,8 +54,6 @@ def test_the_commands_of_the_document_work(own: Path) -> None:
         for path in own.glob("runs/mine/digits-mlp-my_losses.SquaredMiss-*/seed*/result.json")
     ]
     assert [result["engine"] for result in stacked] == ["vectorized"] * 16
-    assert "my_losses.SquaredMiss factor=2" in done.stdout
-    assert "cross_entropy (baseline)" in done.stdout
 
 
 def test_a_faulty_loss_is_caught(own: Path) -> None:

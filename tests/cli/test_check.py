@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {key: value for key, value in os.environ.items() if key != "HYDRA_FULL_ERROR"} | {
     "PYTHONIOENCODING": "utf-8:strict"
 }
-"""A strict terminal, on which names that are not UTF-8 must not matter; without what our import sets for this process."""
+"""A strict terminal, on which names that are not UTF-8 must not matter; without what our import sets."""
 Check = Callable[..., tuple[int, str, str]]
 
 
@@ -60,13 +60,16 @@ def test_every_bad_file_has_its_reason_and_every_odd_one_its_note(check: Check, 
     assert {line for line in lines if line.startswith("unreadable: ")} == unreadable
     assert {line for line in lines if line.startswith("unusual: ")} == unusual
     assert len(lines) == 4 + len(unreadable) + len(unusual) + 1
-    with open(tmp_path / "all.csv", encoding="utf-8", errors="surrogateescape", newline="") as file:
+    written = {(f"{root}/b/{name}", "unreadable", reason) for name, reason in bad.items()}
+    written |= {(f"{root}/a/{name}", "unusual", note) for name, note in odd.items() if note}
+    assert_csv(tmp_path / "all.csv", written)
+
+
+def assert_csv(path: Path, expected: set[tuple[str, str, str]]) -> None:
+    with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
         header, *rows = csv.reader(file)
     assert header == ["split", "path", "what", "why"]
-    assert {(path, what, why) for _, path, what, why in rows} == {
-        *((f"{root}/b/{name}", "unreadable", reason) for name, reason in bad.items()),
-        *((f"{root}/a/{name}", "unusual", note) for name, note in odd.items() if note),
-    }
+    assert {(place, what, why) for _, place, what, why in rows} == expected
     assert {split for split, *_ in rows} == {"train", "val", "test"}
 
 

@@ -66,7 +66,10 @@ def test_an_experiment_is_the_published_cross_entropy_run(tmp_path: Path) -> Non
 
 
 def test_the_directory_holds_the_run_contract(golden: RunDirectory) -> None:
-    promised = "config.yaml status.json result.json metrics.csv predictions.npz checkpoints/last.ckpt checkpoints/best.ckpt train.log"
+    promised = (
+        "config.yaml status.json result.json metrics.csv predictions.npz train.log "
+        "checkpoints/last.ckpt checkpoints/best.ckpt"
+    )
     assert [name for name in promised.split() if not (golden.path / name).is_file()] == []
     assert not (golden.path / "lock.json").exists()
     assert list(golden.path.rglob("*.tmp")) == []
@@ -93,7 +96,8 @@ def test_result_json_says_everything(golden: RunDirectory) -> None:
         "epochs": 10,
         "study": "default",
     }
-    assert result.hash.startswith(golden.path.parent.name.rpartition("-")[2])
+    assert result.command == [str(ROOT / "train.py")]
+    assert result.n == {"val": 4, "test": 4}
     assert {
         "test/accuracy",
         "test/cross_entropy",
@@ -102,14 +106,17 @@ def test_result_json_says_everything(golden: RunDirectory) -> None:
         "test/brier",
         "test/ece",
     } <= result.metrics.keys()
+
+
+def test_result_json_tells_what_made_it(golden: RunDirectory) -> None:
+    result = result_of(golden)
+    assert result.hash.startswith(golden.path.parent.name.rpartition("-")[2])
     assert result.params["loss.alpha"] == 0.9
     assert result.fingerprint == golden.config.fingerprint
     assert result.seconds > 0
     assert result.peak_memory_mb > 50
     assert result.versions.keys() >= {"python", "torch", "pytorch-lightning", "lossbench"}
     assert re.fullmatch(r"[0-9a-f]{40}", result.git.get("commit", "0" * 40))
-    assert result.command == [str(ROOT / "train.py")]
-    assert result.n == {"val": 4, "test": 4}
 
 
 def test_tensorboard_reads_the_scalars(golden: RunDirectory) -> None:
@@ -137,7 +144,7 @@ def test_tensorboards_hparams_tab_is_filled(golden: RunDirectory) -> None:
     given = metadata.parse_session_start_info_plugin_data(found["_hparams_/session_start_info"]).hparams
     assert given["loss.alpha"].number_value == 0.9
     assert given["loss.name"].string_value == "cosine_prob"
-    # One that lists settings would be taken for the list of all runs of a sweep (tests/test_report_browser.py looks at the tab).
+    # One that lists settings would be taken for the list of all runs of a sweep.
     assert "_hparams_/experiment" not in found
     scalars = EventAccumulator(str(golden.path / "tensorboard")).Reload().Tags()["scalars"]
     assert {"val/accuracy", "test/accuracy", "test/cross_entropy"} <= set(scalars)

@@ -45,7 +45,7 @@ def words_of(function: object) -> Words:
 
 
 def as_html(formula: str) -> str:
-    """Set a formula: Greek letters, p_y with a lowered y, p^q with a raised q; everything else stays as it is written."""
+    """Set a formula: Greek letters, p_y with a lowered y, p^q with a raised q; all else stays as it is written."""
     plain = formula.replace("`", "").replace("<=", "≤").replace(">=", "≥").replace("!=", "≠")
     text = LETTERS.sub(lambda found: GREEK[found[1]], escape(plain))
     text = re.sub(

@@ -14,9 +14,9 @@ from lossbench.plots.theme import to_svg
 FOLDER = "img/losses"
 HEAD = """# Losses
 
-Made by `lossbench atlas --docs` from the docstrings in `src/lossbench/losses/` and from measurement, without training and without
-data; change those, not this file. `lossbench atlas` draws more of each loss on one page: sensitivity to every setting, value and
-gradient at chance from 2 to 1,000 classes, and the gradient over two logits.
+Made by `lossbench atlas --docs` from the docstrings in `src/lossbench/losses/` and from measurement, without training
+and without data; change those, not this file. `lossbench atlas` draws more of each loss on one page: sensitivity to
+every setting, value and gradient at chance from 2 to 1,000 classes, and the gradient over two logits.
 
 z are the model's outputs, p = softmax(z), y is the true class. [add_a_loss.md](add_a_loss.md) adds one.
 """

@@ -12,7 +12,7 @@ Call = Callable[[Tensor, Tensor], Tensor]
 
 
 def gap_up_to(call: Call, dtype: torch.dtype) -> float:
-    """Find the logit gap between two classes up to which loss and gradient are finite, whichever of them is the true one."""
+    """Find the logit gap between two classes up to which loss and gradient are finite, whichever is the true one."""
     return _first_infinite(lambda gaps: _pairs(call, gaps), dtype)
 
 

@@ -96,14 +96,7 @@ def pictures(name: str, found: Measured, beside: Measured | None) -> list[PageFi
     stem = name.replace(":", ".")
     drawn = [PageFigure(f"{stem}-curve", "Along its path", about_path(found), curve(name, found, beside))]
     for each, swept in found.swept.items():
-        left_out = f" Not defined for {', '.join(f'{value:g}' for value in swept.refused)}." if swept.refused else ""
-        rising = [
-            f"{value:g}"
-            for value, one in swept.curves.items()
-            if found.path != "error" and (np.diff(one.value) > 1e-9).any()
-        ]
-        rises = f" It rises again before the right answer for {each} = {', '.join(rising)}." if rising else ""
-        caption = f"The other settings are at their defaults.{left_out}{rises}"
+        caption = _about_setting(each, swept, found.path)
         drawn.append(PageFigure(f"{stem}-{each}", f"Sensitivity to {each}", caption, setting(each, swept, found.path)))
     if found.chance is not None:
         caption = "All logits are equal, as before the first step: how large the loss starts and how hard it pulls."
@@ -117,13 +110,30 @@ def pictures(name: str, found: Measured, beside: Measured | None) -> list[PageFi
     return drawn
 
 
+def _about_setting(name: str, swept: Swept, path: str) -> str:
+    """Name the values for which the loss is not defined, and those for which it rises towards the right answer."""
+    said = "The other settings are at their defaults."
+    if swept.refused:
+        said += f" Not defined for {', '.join(f'{value:g}' for value in swept.refused)}."
+    rising = [f"{value:g}" for value, each in swept.curves.items() if (np.diff(each.value) > 1e-9).any()]
+    if rising and path != "error":
+        said += f" It rises again before the right answer for {name} = {', '.join(rising)}."
+    return said
+
+
 def about_path(found: Measured) -> str:
     """Say what the curve runs along."""
     if found.path == "error":
         return "One output against its target."
     if found.path == "cosine":
-        return f"C = {CLASSES}: the true class's cosine grows, those of the others are 0. The loss takes what its head makes: cosines."
+        return (
+            f"C = {CLASSES}: the true class's cosine grows, those of the others are 0. "
+            "The loss takes what its head makes: cosines."
+        )
     cut = "The other classes share the rest evenly; axes leave out the steepest ends."
     if found.of_p:
         return f"It sees p alone. {cut}"
-    return f"It sees the outputs, not p alone: C = {CLASSES}, the other logits are 1 and the true one grows, p is their softmax. {cut}"
+    return (
+        f"It sees the outputs, not p alone: C = {CLASSES}, the other logits are 1 and the true one grows, "
+        f"p is their softmax. {cut}"
+    )

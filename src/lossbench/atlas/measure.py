@@ -135,7 +135,7 @@ def places(path: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def calls(loss: Any) -> Call | str:
-    """Find the form of output and target that a classification loss takes; in words what it says where it takes none."""
+    """Find the form of output and target that a classification loss takes; its error as text where it takes none."""
     z, y = torch.eye(3, dtype=torch.float64)[[0, 1]] / 2, torch.tensor([0, 1])
     said = ""
     for output in (lambda z: z, lambda z: HeadOutput(z, z)):

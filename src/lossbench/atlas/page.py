@@ -11,13 +11,15 @@ from lossbench.plots.page import PageFigure, page_template, style_sheet
 
 SHOWN = ("When to use", "Pitfalls", "Reference")
 SUBTITLE = (
-    "What each loss looks like, measured without training and without data. p is the softmax probability of the true class y, z are the "
-    "model's outputs. Losses that see more than p are drawn along the same path of logits; their captions say so."
+    "What each loss looks like, measured without training and without data. p is the softmax probability of the "
+    "true class y, z are the model's outputs. Losses that see more than p are drawn along the same path of "
+    "logits; their captions say so."
 )
 LEGEND = (
-    "Falls all the way: no step towards the right answer raises the loss. At chance all logits are equal, as before the first step; ∂L/∂z "
-    "is the gradient of the true class's logit, and − means that it is pulled up. Finite to gap: the difference of two logits up to which "
-    "loss and gradient are finite when the logits have this type. Cosine losses depend on how long the outputs are: here all logits are 1."
+    "Falls all the way: no step towards the right answer raises the loss. At chance all logits are equal, as "
+    "before the first step; ∂L/∂z is the gradient of the true class's logit, and − means that it is pulled up. "
+    "Finite to gap: the difference of two logits up to which loss and gradient are finite when the logits have "
+    "this type. Cosine losses depend on how long the outputs are: here all logits are 1."
 )
 Drawn = tuple[PageFigure, str]  # and its SVG
 

@@ -133,7 +133,7 @@ def draw_contour(axis: np.ndarray, norm: np.ndarray, xlabel: str, ylabel: str) -
 
 
 def _bounds(norm: np.ndarray) -> list[float]:
-    """Find ascending bounds between the colours, of two digits: equal steps, or equal ratios where the values differ a hundredfold."""
+    """Find bounds between colours, of two digits: equal steps, or equal ratios where values differ a hundredfold."""
     low, high = (float(end) for end in np.quantile(norm, (0.02, 0.98)))
     many = high > 0 and low <= 0.01 * high
     steps = np.geomspace(max(low, 1e-4 * high), high, LEVELS + 1) if many else np.linspace(low, high, LEVELS + 1)

@@ -38,6 +38,19 @@ def publish(entries: Sequence[Entry], known: Mapping[str, Entry], folder: Path, 
         UserError: the folder cannot be written.
     """
     beside = found_of(known[gallery.BESIDE]) if gallery.BESIDE in known else None
+    found, drawn = _measure_and_draw(entries, beside)
+    family = _family({entry.name: entry for entry in entries})
+    _save([one for each in drawn.values() for one in each] + ([family] if family else []), folder / "figures")
+    page = folder / "atlas.html"
+    write_text(page, render(entries, found, drawn, family, made))
+    for name, each in found.items():
+        print(sentences.line(name, each))
+    return page
+
+
+def _measure_and_draw(
+    entries: Sequence[Entry], beside: Measured | None
+) -> tuple[dict[str, Measured | str], dict[str, list[Drawn]]]:
     found: dict[str, Measured | str] = {}
     drawn: dict[str, list[Drawn]] = {}
     bar = tqdm(entries, desc="atlas", unit="loss", disable=None, leave=False)
@@ -47,13 +60,7 @@ def publish(entries: Sequence[Entry], known: Mapping[str, Entry], folder: Path, 
         if not isinstance(each, str):
             pictures = gallery.pictures(entry.name, each, None if entry.name == gallery.BESIDE else beside)
             drawn[entry.name] = [_drawn(picture) for picture in pictures]
-    family = _family({entry.name: entry for entry in entries})
-    _save([one for each in drawn.values() for one in each] + ([family] if family else []), folder / "figures")
-    page = folder / "atlas.html"
-    write_text(page, render(entries, found, drawn, family, made))
-    for name, each in found.items():
-        print(sentences.line(name, each))
-    return page
+    return found, drawn
 
 
 def found_of(entry: Entry) -> Measured | None:
@@ -87,8 +94,8 @@ def _family(entries: Mapping[str, Entry]) -> Drawn | None:
     found = {name: calls(entries[name].make()) for name in gallery.FAMILY}
     figure: Figure = gallery.family({name: call for name, call in found.items() if not isinstance(call, str)})
     caption = (
-        "Powers of p: 1/p is ruled by the worst examples, −p hardly sees them; cross-entropy's pull stays below 1, and p^−0.2 follows it "
-        "closely. Both axes are logarithmic."
+        "Powers of p: 1/p is ruled by the worst examples, −p hardly sees them; cross-entropy's pull stays below 1, "
+        "and p^−0.2 follows it closely. Both axes are logarithmic."
     )
     return _drawn(PageFigure("family", "Cross-entropy, dot product, inverse and tuned inverse", caption, figure))
 

@@ -1,6 +1,7 @@
 """Check every image of a data set: lossbench check data=pets data.root=PATH [--csv FILE].
 
-Lists what cannot be read, with the reason, and what is unusual but read right; exits with 1 when an image cannot be read.
+Lists what cannot be read, with the reason, and what is unusual but read right; the exit code is 1 when an image
+cannot be read.
 """
 
 import argparse

@@ -29,7 +29,8 @@ def main(words: Sequence[str] | None = None) -> None:
     n = len((data or run.parts.data).split(given.split))
     if data is not None and (seen := _trained_on(run, data, given.split)):
         print(
-            f"warning: the run was trained on {seen} of these {n} examples; its score on them says nothing about new data"
+            f"warning: the run was trained on {seen} of these {n} examples; "
+            "its score on them says nothing about new data"
         )
     print(f"{given.run_dir}, {given.split} split, n = {n}; ± is the half-width of the 95 % interval")
     _print_metrics(metrics)

@@ -1,4 +1,4 @@
-"""The command `lossbench`: a subcommand by its first word, a run for anything else. Nothing heavy is imported before it is needed."""
+"""The command `lossbench`: a subcommand by its first word, a run for anything else. Heavy imports are lazy."""
 
 import os
 import re
@@ -59,7 +59,8 @@ def _dispatch(words: list[str]) -> None:
         train()
     else:
         raise UserError(
-            f"{first!r} is neither a command nor a setting KEY=VALUE; {suggest(first, COMMANDS)}; --help shows the settings"
+            f"{first!r} is neither a command nor a setting KEY=VALUE; {suggest(first, COMMANDS)}; "
+            "--help shows the settings"
         )
 
 
@@ -71,8 +72,8 @@ def _is_setting(word: str) -> bool:
 def _wants_tracebacks() -> bool:
     """Whether the user set HYDRA_FULL_ERROR; otherwise it is set here.
 
-    Hydra then re-raises what it would print as a traceback, so that one place words every error. A process started by this one inherits
-    both variables, so it can tell that the first was not set by the user.
+    Hydra then re-raises what it would print as a traceback, so that one place words every error. A process started by
+    this one inherits both variables: the second says that the user did not set the first.
     """
     if "HYDRA_FULL_ERROR" in os.environ and "LOSSBENCH_WORDS_ERRORS" not in os.environ:
         return True

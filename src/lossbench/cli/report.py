@@ -1,6 +1,9 @@
-"""Say which loss is better, and write a report: lossbench report DIR ... [--baseline LOSS] [--metric test/nll] [--margin 0.01].
+"""Compare the losses of some runs, and write a report.
 
-DIR is a run directory or any folder of them, e.g. runs/default. Runs that cannot be compared with each other are refused.
+lossbench report DIR ... [--baseline LOSS] [--metric test/nll] [--margin 0.01]
+
+DIR is a run directory or any folder of them, e.g. runs/default. Runs that cannot be compared with each other are
+refused.
 """
 
 import argparse

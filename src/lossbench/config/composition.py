@@ -69,7 +69,7 @@ def own_folder(config_dir: str | PathLike[str]) -> Path:
     """Check a folder of the user's own YAML files.
 
     Raises:
-        UserError: it does not exist, or a file in it has the place and name of one of lossbench's, which Hydra would read instead.
+        UserError: it does not exist, or hides a file behind one of lossbench's of the same place and name.
     """
     folder = Path(config_dir).absolute()
     if not folder.is_dir():

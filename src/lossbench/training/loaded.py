@@ -75,7 +75,7 @@ class LoadedRun:
             data: other data with the same shape and classes; None is the run's own.
 
         Returns:
-            name -> value with the half-width of its 95 % interval; the scale fitted when the run was tested is used again.
+            name -> value with the half-width of its 95 % interval; logits are scaled as when the run was tested.
 
         Raises:
             UserError: there is no such split, or the data do not fit the model.
@@ -104,7 +104,8 @@ class LoadedRun:
         what = "classes" if ours.task == "classification" else "outputs"
         if (ours.task, ours.members) != (theirs.task, theirs.members):
             raise UserError(
-                f"the model was trained for {ours.task}, and these data are for {theirs.task}; choose data of the same task"
+                f"the model was trained for {ours.task}, and these data are for {theirs.task}; "
+                "choose data of the same task"
             )
         if (ours.input_shape, ours.num_outputs) != (theirs.input_shape, theirs.num_outputs):
             raise UserError(
