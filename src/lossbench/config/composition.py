@@ -1,6 +1,7 @@
 """lossbench's own configuration folder, composed by Hydra outside of its command line. Torch-free."""
 
 import argparse
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
@@ -18,6 +19,9 @@ from lossbench.errors import UserError, suggest
 
 HYDRA_VERSION = "1.3"
 """The version_base of every composition."""
+# Texts that Hydra's grammar reads as they stand.
+WORD = r"[A-Za-z_][\w/-]*"
+RESERVED = ("true", "false", "null", "nan", "inf")
 
 
 def conf_folder() -> Path:
@@ -120,6 +124,8 @@ def written(value: object) -> str:
         return repr(value)
     if isinstance(value, list | tuple):
         return f"[{','.join(map(written, value))}]"
+    if isinstance(value, str) and re.fullmatch(WORD, value) and value.lower() not in RESERVED:
+        return value
     if isinstance(value, str | PathLike):
         return QuotedString(str(value), Quote.single).with_quotes()
     raise UserError(f"{value!r} cannot be a setting; give None, a bool, a number, a text or a list of them")
