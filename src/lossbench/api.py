@@ -111,8 +111,8 @@ def _plan(words: list[str], config_dir: str | PathLike[str] | None) -> "RunDirec
 
     given = [] if config_dir is None else [f"--config-dir={os.fspath(config_dir)}"]
     try:
-        with hydra_started():
-            return plan_composed(composed(words, config_dir=config_dir), ["lossbench", *given, *words])
+        with hydra_started(config_dir):
+            return plan_composed(composed(words), ["lossbench", *given, *words])
     except UserError:
         raise
     except Exception as error:

@@ -14,19 +14,20 @@ NOTEBOOK = ROOT / "examples" / "digits.ipynb"
 # Executes the cells in one namespace, each one's last expression shown as a notebook shows it.
 KERNEL = """
 import ast, json, sys
+from pathlib import Path
 import matplotlib
 matplotlib.use("agg")
 namespace = {"__name__": "__main__"}
 shown = []
-for source in json.load(open(sys.argv[1])):
+for source in json.loads(Path(sys.argv[1]).read_text()):
     tree = ast.parse(source)
     last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
     exec(compile(tree, "cell", "exec"), namespace)
     value = eval(compile(ast.Expression(last.value), "cell", "eval"), namespace) if last else None
     html = getattr(value, "_repr_html_", None)
-    shown.append(html() if html else repr(value))
+    shown.append((html and html()) or repr(value))
 axes = namespace["axes"]
-json.dump({"shown": shown, "titles": [axis.get_title() for axis in axes]}, open(sys.argv[2], "w"))
+Path(sys.argv[2]).write_text(json.dumps({"shown": shown, "titles": [axis.get_title() for axis in axes]}))
 """
 
 
@@ -57,5 +58,5 @@ def test_the_notebook_trains_compares_and_draws(tmp_path: Path) -> None:
     assert [
         loss for loss in ("cross_entropy (baseline)", "cosine_xent", "power") if f"<td>{loss}</td>" not in table
     ] == []
-    assert any(text.startswith("<Figure") for text in out["shown"])
+    assert any("Figure" in text for text in out["shown"])
     assert any(", taken for " in title for title in out["titles"])

@@ -79,8 +79,8 @@ def build(overrides: Sequence[str], config_dir: Path | None = None) -> Any:
     from lossbench.config.schema import Data
     from lossbench.data.images.source import FileSource
 
-    with hydra_started():
-        data = Data.read("data", plain(composed(overrides, config_dir=config_dir))["data"])
+    with hydra_started(config_dir):
+        data = Data.read("data", plain(composed(overrides))["data"])
     source = build_source(data.source)
     if not isinstance(source, FileSource):
         raise UserError(f"data={data.name} has no image files; choose data=imagenet_subset, pets or image_folder")

@@ -69,8 +69,8 @@ def _other_data(overrides: Sequence[str], own: str, config_dir: Path | None) -> 
     from lossbench.data.module import DataModule
 
     named = any(word.startswith("data=") for word in overrides)
-    with hydra_started():
-        config = composed(overrides if named else [f"data={own}", *overrides], config_dir=config_dir)
+    with hydra_started(config_dir):
+        config = composed(overrides if named else [f"data={own}", *overrides])
         data = Data.read("data", plain(config)["data"])
     return DataModule(build_source(data.source), seed=0, batch_size=data.batch_size)
 

@@ -8,11 +8,14 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
+from hydra import compose
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_config_search_path
+from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
-from hydra.version import VersionBase
+from hydra.version import VersionBase, setbase
 from omegaconf import DictConfig, OmegaConf
 
 from lossbench.errors import UserError, suggest
@@ -32,34 +35,41 @@ def conf_folder() -> Path:
 
 
 @contextmanager
-def hydra_started() -> Iterator[None]:
-    """Let Hydra compose from the configuration folder; its global state is the caller's again afterwards."""
+def hydra_started(config_dir: str | PathLike[str] | None = None) -> Iterator[None]:
+    """Let Hydra compose from the configuration folder; its global state is the caller's again afterwards.
+
+    Args:
+        config_dir: a folder of the user's own YAML files, beside lossbench's.
+
+    Raises:
+        UserError: as `own_folder`.
+    """
+    search_path = create_config_search_path(str(conf_folder()))
+    if config_dir is not None:
+        before = SearchPathQuery(provider="schema")  # where Hydra's --config-dir puts it
+        search_path.prepend("command-line", f"file://{own_folder(config_dir)}", anchor=before)
     hydra_of_caller, version_of_caller = GlobalHydra.instance().hydra, VersionBase.instance().version_base
     GlobalHydra.instance().hydra = None
     try:
-        with initialize_config_dir(str(conf_folder()), version_base=HYDRA_VERSION):
-            yield
+        setbase(HYDRA_VERSION)
+        Hydra.create_main_hydra2(task_name="lossbench", config_search_path=search_path)
+        yield
     finally:
         GlobalHydra.instance().hydra = hydra_of_caller
         VersionBase.instance().version_base = version_of_caller
 
 
-def composed(
-    overrides: Sequence[str], *, config_dir: str | PathLike[str] | None = None, with_hydra: bool = False
-) -> DictConfig:
+def composed(overrides: Sequence[str], *, with_hydra: bool = False) -> DictConfig:
     """Compose train.yaml as the command line does; inside `hydra_started`.
 
     Args:
         overrides: GROUP=OPTION and KEY=VALUE, as they are typed.
-        config_dir: a folder of the user's own YAML files, beside lossbench's.
         with_hydra: keep Hydra's own node.
 
     Raises:
-        UserError: as `own_folder`.
         HydraException: an override does not fit.
     """
-    search = [] if config_dir is None else [f"hydra.searchpath=[{written(f'file://{own_folder(config_dir)}')}]"]
-    return compose("train", overrides=[*search, *overrides], return_hydra_config=with_hydra)
+    return compose("train", overrides=list(overrides), return_hydra_config=with_hydra)
 
 
 def config_dir_of(words: Sequence[str]) -> str | None:

@@ -67,5 +67,5 @@ def _unknown_key(key: str, text: str, words: Sequence[str]) -> str:
 def _with_groups_alone(key: str, words: Sequence[str]) -> DictConfig:
     """Compose the choices of groups among the words, in the user's own folder of YAML files too (--config-dir)."""
     choices = [word for word in words if re.fullmatch(GROUP_CHOICE, word) and not word.startswith(f"{key}=")]
-    with hydra_started():
-        return composed(choices, config_dir=config_dir_of(words), with_hydra=key.startswith("hydra."))
+    with hydra_started(config_dir_of(words)):
+        return composed(choices, with_hydra=key.startswith("hydra."))
