@@ -79,8 +79,8 @@ def compare(
         UserError: none of the runs is done, or they cannot be compared with each other.
     """
     from lossbench.report.comparable import comparable_sets, read_done
-    from lossbench.report.spec import ComparisonSpec
     from lossbench.report.loss_comparison import compare_losses
+    from lossbench.report.spec import ComparisonSpec
 
     groups = comparable_sets(read_done(_folders(runs)))
     if len(groups) > 1:

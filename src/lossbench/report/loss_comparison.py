@@ -8,11 +8,11 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from lossbench.report.caveats import find_caveats
-from lossbench.report.spec import ComparisonSpec
 from lossbench.report.figures import draw_figures
 from lossbench.report.findings import Findings, find
 from lossbench.report.records import Record
 from lossbench.report.sentences import headline
+from lossbench.report.spec import ComparisonSpec
 from lossbench.report.tables import Table, for_terminal
 from lossbench.report.verdict_table import verdict_table
 
