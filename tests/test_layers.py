@@ -38,6 +38,7 @@ ROOMS = {
     "rundir": {
         "lossbench.rundir",
         "lossbench.config.schema",
+        "lossbench.config.plain",
         "lossbench.errors",
         "lossbench.hardware",
         "lossbench.metrics.registry",
@@ -64,8 +65,9 @@ ROOMS = {
     },
     "training.schedules": {"lossbench.errors", "lossbench.training.schedules"},
     # Types and rules: below rundir and data, which read them.
-    "config.values": {"lossbench.config.values", "lossbench.errors"},
-    "config.parse": {"lossbench.config.parse", "lossbench.config.values"},
+    "config.plain": {"lossbench.config.plain"},
+    "config.values": {"lossbench.config.values", "lossbench.config.plain", "lossbench.errors"},
+    "config.parse": {*(f"lossbench.config.{name}" for name in ("parse", "values", "plain"))},
     "config.schema": {*(f"lossbench.config.{name}" for name in ("schema", "values", "parse")), "lossbench.errors"},
     "job": {"lossbench.job", "lossbench.config", "lossbench.rundir", "lossbench.errors", "lossbench.training.fit"},
     "launch": {

@@ -54,7 +54,7 @@ def test_the_same_data_give_the_same_metrics(trained: RunDirectory, typed: Evalu
     for split in ("val", "test"):
         code, printed, errors = typed(trained.path, "--split", split, "--json", tmp_path / f"{split}.json")
         assert (code, errors) == (0, "")
-        assert f"{split} split, n = {before['n'][split]};" in printed
+        assert f"{split} split, n = {before.n[split]};" in printed
         again = {
             f"{split}/{name}": value for name, value in json.loads((tmp_path / f"{split}.json").read_text()).items()
         }

@@ -10,6 +10,7 @@ from typing import Any
 
 from lossbench.config import custom
 from lossbench.config.parse import Node
+from lossbench.config.plain import is_mapping, is_sequence
 from lossbench.errors import UserError, one_line, suggest
 
 CLASSES = (
@@ -47,10 +48,10 @@ def check_targets(config: object, where: str = "") -> None:
     Raises:
         UserError: names the key and the target.
     """
-    if isinstance(config, list | tuple):
+    if is_sequence(config):
         for i, item in enumerate(config):
             check_targets(item, f"{where}[{i}]")
-    if not isinstance(config, Mapping):
+    if not is_mapping(config):
         return
     if "_target_" in config and not (
         _is_own(config, where) or _is_allowed(config["_target_"], (*CLASSES, *allowed_by_user()))
@@ -103,9 +104,9 @@ def _factory(node: Mapping[str, Any], where: str) -> Callable[..., Any]:
 
 def _make(node: object, where: str, args: Sequence[object] = (), extra: Mapping[str, object] | None = None) -> Any:
     # Not Hydra's instantiate: it resolves ${...} in stored text, and what that gives escapes the check of targets.
-    if isinstance(node, list | tuple):
+    if is_sequence(node):
         return [_make(item, f"{where}[{i}]") for i, item in enumerate(node)]
-    if not isinstance(node, Mapping):
+    if not is_mapping(node):
         return node
     if TARGET not in node:
         return {key: _make(item, f"{where}.{key}") for key, item in node.items()}

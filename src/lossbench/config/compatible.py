@@ -1,6 +1,7 @@
 """Whether the parts of a configuration fit together. Torch-free."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from lossbench.config.custom import is_custom
 from lossbench.config.parse import Node
@@ -88,7 +89,8 @@ def check_fit(config: RunConfig, task: str) -> None:
                 "use cross_entropy, which is the same loss"
             )
         return
-    data, augment = config.data.name, config.augment.settings if config.augment else {}
+    data = config.data.name
+    augment: Mapping[str, Any] = config.augment.settings if config.augment else {}
     for name in ("mixup", "cutmix", "label_smoothing"):
         if augment.get(name):
             raise UserError(f"augment.{name} mixes classes, and the task of data={data} is {task}; use augment=none")

@@ -2,7 +2,7 @@
 
 import argparse
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
@@ -18,6 +18,7 @@ from hydra.errors import HydraException
 from hydra.version import VersionBase, setbase
 from omegaconf import DictConfig, OmegaConf
 
+from lossbench.config.plain import is_mapping, is_sequence
 from lossbench.errors import UserError, suggest
 
 HYDRA_VERSION = "1.3"
@@ -35,7 +36,7 @@ def conf_folder() -> Path:
 
 
 @contextmanager
-def hydra_started(config_dir: str | PathLike[str] | None = None) -> Iterator[None]:
+def hydra_started(config_dir: str | PathLike[str] | None = None) -> Generator[None]:
     """Let Hydra compose from the configuration folder; its global state is the caller's again afterwards.
 
     Args:
@@ -103,7 +104,7 @@ def plain(config: DictConfig) -> dict[str, Any]:
         OmegaConfBaseException: an interpolation has no value.
     """
     container = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    assert isinstance(container, dict)
+    assert is_mapping(container)
     return {str(key): value for key, value in container.items()}
 
 
@@ -132,10 +133,10 @@ def written(value: object) -> str:
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, int | float):
         return repr(value)
-    if isinstance(value, list | tuple):
+    if is_sequence(value):
         return f"[{','.join(map(written, value))}]"
     if isinstance(value, str) and re.fullmatch(WORD, value) and value.lower() not in RESERVED:
         return value
     if isinstance(value, str | PathLike):
-        return QuotedString(str(value), Quote.single).with_quotes()
+        return QuotedString(str(value), Quote.single).with_quotes()  # pyright: ignore[reportUnknownArgumentType] - any path
     raise UserError(f"{value!r} cannot be a setting; give None, a bool, a number, a text or a list of them")

@@ -48,7 +48,7 @@ def fingerprint_of(source: Node) -> str:
 
 
 def weights_of(model: Model) -> dict[str, str] | None:
-    """Say which pretrained weights a model starts from: a file by the hash of its content, wherever it lies; None for none.
+    """Say which pretrained weights a model starts from: a file by the hash of its content; None for none.
 
     Raises:
         UserError: the file is missing.

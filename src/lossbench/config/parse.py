@@ -5,6 +5,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from functools import cache, cached_property
 from typing import Any, ClassVar, Self, TypeVar
 
+from lossbench.config.plain import is_mapping
 from lossbench.config.values import Rule
 
 T = TypeVar("T")
@@ -67,7 +68,7 @@ def section(kind: type[T]) -> Reader:
     """The reader of a nested record whose keys are the fields of a dataclass."""
 
     def read(name: str, value: Any) -> T:
-        if not isinstance(value, Mapping):
+        if not is_mapping(value):
             raise ValueError(f"{name} must hold settings by name, got {value!r}")
         return parse(kind, value, f"{name}.")
 
@@ -89,9 +90,10 @@ class Node:
     @classmethod
     def read(cls, name: str, value: Any) -> Self:
         """Read a node; see `Reader`."""
-        if not isinstance(value, Mapping) or TARGET not in value:
+        if not is_mapping(value) or TARGET not in value:
             raise ValueError(
-                f"{name} must say what to build (_target_), got {value!r}; choose one with {name.partition('.')[0]}=NAME"
+                f"{name} must say what to build (_target_), got {value!r}; "
+                f"choose one with {name.partition('.')[0]}=NAME"
             )
         for key, rule in cls.rules.items():
             if key in value:
@@ -132,6 +134,7 @@ def nodes(rules: Mapping[str, type[Node]] | None = None) -> Reader:
     kinds = rules or {}
 
     def read(name: str, value: Any) -> dict[str, Node]:
-        return {key: kinds.get(key, Node).read(f"{name}.{key}", node) for key, node in (value or {}).items()}
+        given: Mapping[str, Any] = value or {}
+        return {key: kinds.get(key, Node).read(f"{name}.{key}", node) for key, node in given.items()}
 
     return read

@@ -10,6 +10,7 @@ from lossbench.config import custom
 from lossbench.config.build import build, check_targets
 from lossbench.config.compatible import check_fit, check_losses, check_together
 from lossbench.config.facts import Cache, fingerprint_of, task_of, weights_of
+from lossbench.config.plain import is_mapping, is_sequence
 from lossbench.config.schema import Embeddings, RunConfig
 from lossbench.data.embeddings import embeddings_of
 from lossbench.errors import UserError
@@ -63,15 +64,15 @@ def resolve(
 def _completed(
     composed: Mapping[str, Any], load_yardstick: Callable[[str], Mapping[str, Any]], cache: Cache
 ) -> dict[str, Any]:
-    """The record of a run: without the command's own settings, with yardsticks by name and the hashes of the user's files."""
+    """The record of a run: without the command's own settings, with yardsticks and the hashes of the user's files."""
     names = composed["yardsticks"]
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+    if not is_sequence(names) or not all(isinstance(name, str) for name in names):
         raise UserError(f"yardsticks must be a list of losses such as [cross_entropy,cosine_prob], got {names!r}")
     record = {key: value for key, value in composed.items() if key not in COMMAND_ONLY}
     record["yardsticks"] = {name: dict(cache(load_yardstick, name)) for name in names}
     record["augment"] = record["augment"] or {}
     for group in custom.BASES:
-        if isinstance(record[group], Mapping):
+        if is_mapping(record[group]):
             record[group] = custom.complete(record[group], group)
     return record
 

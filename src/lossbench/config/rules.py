@@ -4,6 +4,9 @@ import difflib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
+from typing import Any
+
+from lossbench.config.plain import is_sequence
 
 REDUCTIONS = ("none", "mean", "sum")
 
@@ -78,7 +81,7 @@ def check_task(loss: str, tasks: Sequence[str], data: str, task: str) -> None:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)  # pyright: ignore[reportUnnecessaryIsInstance] - a bool is a Real
 
 
 def _number(
@@ -94,7 +97,7 @@ def _number(
 def _weight(name: str, value: object) -> None:
     if value is None:
         return
-    numbers = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else []
+    numbers: list[Any] = list(value) if is_sequence(value) else []
     if not numbers or not all(_is_number(w) and w >= 0 for w in numbers) or sum(numbers) <= 0:
         raise ValueError(
             f"{name} must be null or a list with one number >= 0 for each class and a positive sum, got {value!r}"
@@ -104,7 +107,7 @@ def _weight(name: str, value: object) -> None:
 def _class_counts(name: str, value: object) -> None:
     if value is None:
         return
-    numbers = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else []
+    numbers: list[Any] = list(value) if is_sequence(value) else []
     if not numbers or not all(_is_number(n) and n > 0 for n in numbers):
         raise ValueError(
             f"{name} must be null (count the training split) or a list with one number > 0 for each class, got {value!r}"

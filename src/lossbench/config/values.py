@@ -1,10 +1,11 @@
-"""Rules for single values: each refuses a wrong one in a line that names the key, what was found and what is allowed."""
+"""Rules for single values: each refuses a wrong one in a line with the key, what was found and what is allowed."""
 
 import math
 import re
 from collections.abc import Callable
 from typing import Any
 
+from lossbench.config.plain import is_sequence
 from lossbench.errors import suggest
 
 Rule = Callable[[str, Any], None]
@@ -47,13 +48,13 @@ def validation_metric(name: str, value: object) -> None:
 
 def widths(name: str, value: Any) -> None:
     """Require a list of layer widths."""
-    if not isinstance(value, list) or not all(type(width) is int and width > 0 for width in value):
+    if not is_sequence(value) or not all(type(width) is int and width > 0 for width in value):
         raise ValueError(f"{name} must be a list of whole numbers > 0 such as [128], got {value!r}")
 
 
 def betas(name: str, value: Any) -> None:
     """Require the two decay rates of Adam."""
-    if not isinstance(value, list) or len(value) != 2:
+    if not is_sequence(value) or len(value) != 2:
         raise ValueError(f"{name} must be two numbers such as [0.9,0.999], got {value!r}")
     for part in value:
         number(name, part, 0, below=1)

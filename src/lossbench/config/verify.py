@@ -12,7 +12,7 @@ from lossbench.rundir.directory import RunDirectory
 
 
 def verify(run: RunDirectory, cache: Cache | None = None) -> None:
-    """Check a planned directory before it runs: safe targets, values, an unedited config.yaml, the same data and weights.
+    """Check a planned directory before it runs: safe targets, values, unedited config.yaml, the same data and weights.
 
     Args:
         run: the directory.

@@ -121,8 +121,9 @@ class RunDirectory:
         seed = self.record.get("seed")
         if not re.fullmatch(r"[0-9a-f]{8,64}", shown) or not full.startswith(shown) or self.path.name != f"seed{seed}":
             raise UserError(
-                f"{self.path / 'config.yaml'} does not belong to this directory: it describes {full[:SHOWN_DIGITS]}/seed{seed}, the "
-                f"directory says {shown}/{self.path.name}; undo the edit (a moved run keeps its last two folder names), "
+                f"{self.path / 'config.yaml'} does not belong to this directory: it describes "
+                f"{full[:SHOWN_DIGITS]}/seed{seed}, the directory says {shown}/{self.path.name}; "
+                "undo the edit (a moved run keeps its last two folder names), "
                 "or start what you want with lossbench"
             )
 

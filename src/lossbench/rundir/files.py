@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -10,14 +10,15 @@ from uuid import uuid4
 
 import yaml
 
+from lossbench.config.plain import is_mapping
 from lossbench.errors import UserError
 
 _later: list[bool] = []
 
 
 @contextmanager
-def synced_together() -> Iterator[None]:
-    """Bring what the block writes to the disk at its end, all files at once: one by one a thousand small files take seconds.
+def synced_together() -> Generator[None]:
+    """Sync what the block writes to the disk at its end, all files at once: one by one a thousand of them take seconds.
 
     Until then a power cut may lose them; what says that they are there (result.json) belongs behind the block.
     """
@@ -63,7 +64,8 @@ def write_atomic(
 def cannot_write(path: Path, error: OSError) -> UserError:
     """Say why a path cannot be written and what to do about it."""
     return UserError(
-        f"cannot write {path}: {error.strerror or error}; free some space or choose another place with runs_dir=PATH or LOSSBENCH_RUNS"
+        f"cannot write {path}: {error.strerror or error}; "
+        "free some space or choose another place with runs_dir=PATH or LOSSBENCH_RUNS"
     )
 
 
@@ -90,11 +92,12 @@ def read_json(path: Path) -> dict[str, Any]:
         value = json.loads(path.read_text())
     except (ValueError, OSError) as error:
         raise UserError(f"{path} cannot be read ({error}); move it away and start the run again") from error
-    if not isinstance(value, dict):
+    if not is_mapping(value):
         raise UserError(
-            f"{path} is damaged: expected a JSON object, found {type(value).__name__}; move it away and start the run again"
+            f"{path} is damaged: expected a JSON object, found {type(value).__name__}; "
+            "move it away and start the run again"
         )
-    return value
+    return dict(value)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -111,8 +114,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise UserError(
             f"{path} is not plain YAML ({error}); restore it or plan the run again with lossbench"
         ) from error
-    if not isinstance(value, dict):
+    if not is_mapping(value):
         raise UserError(
             f"{path} is damaged: expected a mapping, found {type(value).__name__}; plan the run again with lossbench"
         )
-    return value
+    return dict(value)

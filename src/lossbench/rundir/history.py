@@ -37,7 +37,8 @@ class History:
         found = path.stat().st_size if path.exists() else 0
         if found < keep_bytes:  # cutting it back would fill it up with zeros
             raise UserError(
-                f"{path} has {found} bytes, its checkpoint needs {keep_bytes}; restore it, or start anew with force=true"
+                f"{path} has {found} bytes, its checkpoint needs {keep_bytes}; "
+                "restore it, or start anew with force=true"
             )
         try:
             self._file = open(path, "r+b" if keep_bytes else "wb")  # noqa: SIM115 - it lives as long as the run

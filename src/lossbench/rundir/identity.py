@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
+from lossbench.config.plain import is_mapping, is_sequence
+
 # Raised when a fix changes results, so that old results are not taken for new ones.
 RESULT_VERSION = 2
 
@@ -52,7 +54,7 @@ WHEREABOUTS: dict[str, tuple[str, ...]] = {
 # Of our own classes the name counts, not the module: moving a file orphans no run.
 OWN = "lossbench."
 # What these are set to where they are off: like null, it does not count.
-OFF = {"augment": {}, "trainer.accumulate_grad_batches": 1, "trainer.sync_batchnorm": False}
+OFF: Mapping[str, object] = {"augment": {}, "trainer.accumulate_grad_batches": 1, "trainer.sync_batchnorm": False}
 
 
 def identity(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -71,13 +73,13 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
     for path in DECIDES:
         value: Any = config
         for part in path.split("."):
-            value = value.get(part) if isinstance(value, Mapping) else None
+            value = value.get(part) if is_mapping(value) else None
         picked[path] = None if path in OFF and value == OFF[path] else _without_whereabouts(value, path)
     return _canonical(picked)
 
 
 def _without_whereabouts(value: Any, path: str) -> Any:
-    if not isinstance(value, Mapping):
+    if not is_mapping(value):
         return value
     hidden = WHEREABOUTS.get(path, ())
     return {key: _without_whereabouts(item, f"{path}.{key}") for key, item in value.items() if key not in hidden}
@@ -95,9 +97,9 @@ def with_targets_of(now: Any, config: Any) -> Any:
         now: the configuration whose targets are up to date.
         config: the one to copy.
     """
-    if isinstance(config, list) and isinstance(now, list):
+    if is_sequence(config) and is_sequence(now):
         return [with_targets_of(*pair) for pair in zip(now, config, strict=True)] if len(now) == len(config) else config
-    if not isinstance(config, Mapping) or not isinstance(now, Mapping):
+    if not is_mapping(config) or not is_mapping(now):
         return config
     copied = {key: with_targets_of(now.get(key), item) for key, item in config.items()}
     if "_target_" in config and _class(config["_target_"]) == _class(now.get("_target_")):
@@ -112,7 +114,7 @@ def _class(target: object) -> object:
 
 def differences(ours: object, theirs: object, path: str = "") -> list[str]:
     """List where two identities differ, one clause for each key."""
-    if isinstance(ours, dict) and isinstance(theirs, dict):
+    if is_mapping(ours) and is_mapping(theirs):
         keys = sorted({*ours, *theirs})
         return [
             line for key in keys for line in differences(ours.get(key), theirs.get(key), f"{path}.{key}".lstrip("."))
@@ -122,12 +124,12 @@ def differences(ours: object, theirs: object, path: str = "") -> list[str]:
 
 
 def _canonical(value: Any) -> Any:
-    if isinstance(value, Mapping):
+    if is_mapping(value):
         kept = {str(key): _canonical(item) for key, item in value.items() if item is not None}
         if "_target_" in kept:
             kept["_target_"] = _class(kept["_target_"])
         return kept
-    if isinstance(value, list | tuple):
+    if is_sequence(value):
         return [_canonical(item) for item in value]
     if not isinstance(value, float):
         return value

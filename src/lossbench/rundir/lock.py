@@ -7,7 +7,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +16,7 @@ from uuid import uuid4
 
 import psutil
 
+from lossbench.config.plain import is_mapping
 from lossbench.errors import OwnedError
 from lossbench.rundir.files import cannot_write, write_json
 
@@ -123,14 +124,14 @@ class Lock:
 
 
 def beat(locks: list[Lock], stop: threading.Event) -> None:
-    """Keep locks fresh until told to stop."""
+    """Touch locks every few seconds until the event is set."""
     while locks and not stop.wait(HEARTBEAT_SECONDS):
         locks = [lock for lock in locks if lock.touch()]
 
 
 @contextmanager
-def all_of(locks: list[Lock]) -> Iterator[None]:
-    """Keep locks that have been taken fresh while the block runs, with one thread for all, then give up those still owned."""
+def all_of(locks: list[Lock]) -> Generator[None]:
+    """Keep locks that have been taken fresh while the block runs, with one thread for all, then release them."""
     stop = threading.Event()
     threading.Thread(target=beat, args=(list(locks), stop), name="lossbench-heartbeat", daemon=True).start()
     try:
@@ -147,7 +148,7 @@ def read_owner(path: Path) -> dict[str, Any]:
         owner = json.loads(path.read_text())
     except (FileNotFoundError, ValueError):
         return {}
-    return owner if isinstance(owner, dict) else {}
+    return dict(owner) if is_mapping(owner) else {}
 
 
 def is_alive(owner: dict[str, Any], path: Path) -> bool:
@@ -165,7 +166,7 @@ def is_alive(owner: dict[str, Any], path: Path) -> bool:
 
 
 def _job_is_over(job: str) -> bool:
-    """Whether SLURM says that a job runs no more; this process being in that job itself, the owner was there before it was queued again."""
+    """Whether SLURM says that a job runs no more; this process being in that job, its owner was there before a requeue."""
     if job == os.environ.get("SLURM_JOB_ID"):
         return True
     if shutil.which("squeue") is None:

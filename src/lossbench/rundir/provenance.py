@@ -15,7 +15,7 @@ def versions() -> dict[str, str]:
 
 
 def git_state() -> dict[str, Any]:
-    """The commit of the project the run was made with, and whether it had uncommitted changes; {} outside a repository."""
+    """The commit of the project and whether it had uncommitted changes; {} outside a repository."""
 
     def git(*args: str) -> str:
         done = subprocess.run(

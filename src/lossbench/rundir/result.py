@@ -76,7 +76,7 @@ class Result:
     study: str = ""
     hash: str
     metrics: Mapping[str, float | None]
-    half_width_95: Mapping[str, float | None] = field(default_factory=dict)
+    half_width_95: Mapping[str, float | None] = field(default_factory=dict[str, float | None])
     n: Mapping[str, int]
     params: Mapping[str, Any]
     fingerprint: str
@@ -84,19 +84,19 @@ class Result:
     epochs: int = 0
     seconds: float = 0.0
     peak_memory_mb: float | None = None
-    versions: Mapping[str, str] = field(default_factory=dict)
-    git: Mapping[str, Any] = field(default_factory=dict)
-    command: Sequence[str] = field(default_factory=list)
-    changed_on_resume: Sequence[Mapping[str, Any]] = field(default_factory=list)
+    versions: Mapping[str, str] = field(default_factory=dict[str, str])
+    git: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    command: Sequence[str] = field(default_factory=list[str])
+    changed_on_resume: Sequence[Mapping[str, Any]] = field(default_factory=list[Mapping[str, Any]])
     engine: str = ""
     resumed_at: int = 0
     device: str = ""
     scale: float | None = None
     predictions: str = "none"
-    classes: Sequence[str] = field(default_factory=list)
+    classes: Sequence[str] = field(default_factory=list[str])
     weights_sha256: str | None = None
     stacked_runs: int | None = None
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @classmethod
     def of(

@@ -145,7 +145,7 @@ def build_task(config: RunConfig, parts: Parts) -> TrainingTask:
 
 
 def layer_groups(model: nn.Module, config: RunConfig) -> list[list[nn.Parameter]]:
-    """Give the model's parameters in groups from the stem to the head; what a loss adds behind the model joins the last."""
+    """Give the parameters in groups from the stem to the head; what a loss adds behind the model joins the last."""
     body, *added = model if isinstance(model, nn.Sequential) else (model,)
     if not hasattr(body, "layer_groups"):
         raise UserError(

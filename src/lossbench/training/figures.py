@@ -1,4 +1,4 @@
-"""What a run lets people see: training images as the model gets them, its mistakes, and whether its probabilities can be believed."""
+"""Figures of a run: training images as the model gets them, its mistakes, and how reliable its probabilities are."""
 
 import logging
 from collections.abc import Iterable

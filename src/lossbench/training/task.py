@@ -28,7 +28,7 @@ class TrainingTask(LightningModule):
     """Train a model with one loss and measure it with many.
 
     Args:
-        model: maps inputs to outputs: logits (batch, C), or a tuple whose last part is the logits; of other tasks what their losses take.
+        model: maps inputs to logits (batch, C), or a tuple whose last part they are; of other tasks what their losses take.
         loss: the loss to train with.
         yardsticks: name -> loss evaluated on the same outputs.
         make_optimizer: parameters, or groups of them -> optimiser.
@@ -36,7 +36,7 @@ class TrainingTask(LightningModule):
         total_steps: steps of the whole run.
         steps_per_epoch: steps of an epoch.
         seed: the run's seed; everything random in step k depends on (seed, k).
-        layer_groups: the parameters in groups from the stem to the head, for schedules that treat them differently; None is one group.
+        layer_groups: the parameters from the stem to the head, for schedules that treat them differently; None is one group.
         accumulate: parts in which a batch is worked on, one after another.
         log_every_n_steps: steps between two rows of training metrics.
         task: of the data set: what is measured.
@@ -151,7 +151,7 @@ class TrainingTask(LightningModule):
         self._losses = {name: before.get(name, 0.0) + value / self._accumulate for name, value in values.items()}
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Leave frozen groups as they are; measure the gradient (already unscaled, not yet clipped) on the steps that are logged."""
+        """Leave frozen groups as they are; on logged steps measure the gradient (already unscaled, not yet clipped)."""
         for group in optimizer.param_groups:
             if group["frozen"]:  # not requires_grad, which a distributed model looks at only once
                 for parameter in group["params"]:
@@ -179,13 +179,13 @@ class TrainingTask(LightningModule):
         self._record(epoch_row(loss / n, hits / n if self.classifies else None), self.global_step)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the epoch's running sums, so that a resumed epoch has the same means; weights that an update has spoilt are not saved."""
+        """Keep the epoch's running sums, so that a resumed epoch has the same means; non-finite weights are not saved."""
         if not all(value.isfinite().all() for value in self.model.state_dict().values()):
             self._require_finite(math.nan, "state (weights, statistics)")
         checkpoint["train_totals"] = self._totals_of_ranks().tolist()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the running sums up again: those of this process, or all of them where the number of processes is another one."""
+        """Restore the running sums: those of this process, or all of them where the number of processes has changed."""
         totals = torch.tensor(checkpoint["train_totals"]).view(-1, 3)
         mine = (
             totals[self.global_rank]

@@ -5,7 +5,7 @@ from pytorch_lightning.callbacks import EMAWeightAveraging
 
 
 class EMA(EMAWeightAveraging):
-    """Evaluate, test and save the exponential moving average of the weights: a <- decay a + (1 - decay) w after every step.
+    """Evaluate, test and save the moving average of the weights: a <- decay a + (1 - decay) w after every step.
 
     Args:
         decay: in [0, 1).
@@ -22,6 +22,6 @@ class EMA(EMAWeightAveraging):
         super().setup(trainer, pl_module, stage)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Give the model the average, and let go of it: what is validated afterwards may be the weights of another epoch."""
+        """Give the model the average, and drop it: what is validated afterwards may be the weights of another epoch."""
         super().on_train_end(trainer, pl_module)
         self._average_model = None

@@ -25,7 +25,7 @@ class Schedule(ABC):
         """
 
     def factors(self, step: int, total_steps: int, steps_per_epoch: int, groups: int) -> list[float | None]:
-        """Give the factor of each group of layers, from the stem to the head; None leaves a group untrained at this step.
+        """Give the factor of each group of layers, from the stem to the head; None leaves a group as it is.
 
         Args:
             step: 0..total_steps - 1.

@@ -33,7 +33,7 @@ class Constant(Schedule):
 class Step(Schedule):
     """Cut the learning rate by a fixed factor every few epochs.
 
-    factor = warm-up * gamma^floor(epoch / every_epochs); epochs count from the start of training, warm-up included (see `Constant`).
+    factor = warm-up * gamma^floor(epoch / every_epochs); epochs count from the start of training (see `Constant`).
 
     Args:
         every_epochs: > 0, epochs between cuts; He et al.: 30 on ImageNet.
@@ -68,7 +68,8 @@ class Cosine(Schedule):
     """Let the learning rate fall along half a cosine, from its full value to a final fraction.
 
     factor = (step + 1) / W during the W warm-up steps (see `Constant`), then
-    final + (1 - final) (1 + cos(pi (step - W) / (total_steps - W))) / 2; `final` itself is what the step after the last would get.
+    final + (1 - final) (1 + cos(pi (step - W) / (total_steps - W))) / 2;
+    `final` itself is what the step after the last would get.
 
     Args:
         final: 0..1, fraction of the learning rate to end at; the paper's 0.
