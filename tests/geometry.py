@@ -5,7 +5,7 @@ from itertools import combinations
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from matplotlib.transforms import Bbox
+from matplotlib.transforms import Bbox, BboxBase
 
 NAMES = [
     "cross_entropy",
@@ -38,13 +38,16 @@ def check_texts(figure: Figure) -> None:
     boxes = texts(figure)
     assert boxes
     assert figure.get_figwidth() <= 4.6
-    for text, box in boxes.items():
-        assert figure.bbox.x0 <= box.x0, text
-        assert box.x1 <= figure.bbox.x1, text
-        assert figure.bbox.y0 <= box.y0, text
-        assert box.y1 <= figure.bbox.y1, text
-        assert 8 <= float(text.get_fontsize()) <= 10
-    for (one, a), (two, b) in combinations(boxes.items(), 2):
-        deep = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
-        # Boxes hold the font's highest and deepest letters: two lines of a text may share a pixel of them.
-        assert deep[0] <= 0 or deep[1] <= 1, (one, two)
+    assert [text for text, box in boxes.items() if not lies_within(box, figure.bbox)] == []
+    assert [text for text in boxes if not 8 <= float(text.get_fontsize()) <= 10] == []
+    assert [(one, two) for (one, a), (two, b) in combinations(boxes.items(), 2) if overlap(a, b)] == []
+
+
+def lies_within(box: Bbox, frame: BboxBase) -> bool:
+    return frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
+
+
+def overlap(a: Bbox, b: Bbox) -> bool:
+    """Boxes hold the font's highest and deepest letters: two lines of a text may share a pixel of them."""
+    wide, deep = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
+    return wide > 0 and deep > 1

@@ -91,30 +91,48 @@ def make_run(
         The directory.
     """
     params = params_of(loss, seed, study.name, settings)
-    digest = sha256(
-        json.dumps({key: value for key, value in params.items() if key != "seed"}, sort_keys=True).encode()
-    ).hexdigest()
+    digest = hash_of(params)
     path = study / (folder or f"{params['data.name']}-{params['model.name']}-{loss}-{digest[:8]}") / f"seed{seed}"
     path.mkdir(parents=True)
-    said = {
-        "status": state,
-        "planned": "2026-01-01T08:00:00+00:00",
-        "command": ["train.py", f"loss={loss}", f"seed={seed}"],
-        "host": "vm",
-    }
-    said |= {"params": params} if state == "invalid" else {}
-    write(path / "status.json", {**said, **(status or {})})
+    write(path / "status.json", {**status_of(params, state), **(status or {})})
     if state != "done":
         return path
     measured = {**metrics_of(accuracy, seed), **(metrics or {})}
-    whole = {
+    write(path / "result.json", {**result_of(params, measured), **(result or {})})
+    write_history(path, history or {"val/accuracy": usual_rise(accuracy)}, measured)
+    if right is not None:
+        write_predictions(path, right)
+    return path
+
+
+def hash_of(params: Mapping[str, Any]) -> str:
+    """Hash the settings but the seed."""
+    settings = {key: value for key, value in params.items() if key != "seed"}
+    return sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+
+def status_of(params: Mapping[str, Any], state: str) -> dict[str, Any]:
+    """Content of status.json; invalid runs have their settings in it."""
+    return {
+        "status": state,
+        "planned": "2026-01-01T08:00:00+00:00",
+        "command": ["train.py", f"loss={params['loss.name']}", f"seed={params['seed']}"],
+        "host": "vm",
+        **({"params": params} if state == "invalid" else {}),
+    }
+
+
+def result_of(params: Mapping[str, Any], measured: Mapping[str, float | None]) -> dict[str, Any]:
+    """Content of result.json."""
+    seed = params["seed"]
+    return {
         "status": "done",
         "seed": seed,
-        "loss": loss,
+        "loss": params["loss.name"],
         "data": params["data.name"],
         "model": params["model.name"],
-        "study": study.name,
-        "hash": digest,
+        "study": params["study"],
+        "hash": hash_of(params),
         "metrics": measured,
         "half_width_95": {name: None if value is None else 0.02 for name, value in measured.items()},
         "n": {"val": N, "test": N},
@@ -134,13 +152,11 @@ def make_run(
         "classes": [str(digit) for digit in range(10)],
         "weights_sha256": None,
     }
-    write(path / "result.json", {**whole, **(result or {})})
-    write_history(
-        path, history or {"val/accuracy": [(160, accuracy - 0.2), (320, accuracy - 0.1), (480, accuracy)]}, measured
-    )
-    if right is not None:
-        write_predictions(path, right)
-    return path
+
+
+def usual_rise(accuracy: float) -> list[tuple[float, float]]:
+    """Validation accuracy at three steps."""
+    return [(160, accuracy - 0.2), (320, accuracy - 0.1), (480, accuracy)]
 
 
 def make_arm(study: Path, loss: str, accuracies: Sequence[float], *, first: int = 0, **more: Any) -> list[Path]:

@@ -141,7 +141,7 @@ def test_labels_are_different_whatever_was_swept(tmp_path: Path) -> None:
     assert (
         len({arm.label for arm in found})
         == len(found)
-        == len({record.result["hash"] for record in records if record.result})
+        == len({record.result.hash for record in records if record.result})
     )
 
 

@@ -34,15 +34,9 @@ def test_differences_are_those_of_a_loop_over_seeds(study: Path) -> None:
         naive = [ours - theirs for ours, theirs in zip(scores, BASE, strict=True)]
         mean = sum(naive) / 8
         sd = math.sqrt(sum((d - mean) ** 2 for d in naive) / 7)
-        assert one.n == 8
-        assert (one.mean, one.sd) == (pytest.approx(mean), pytest.approx(sd))
-        # t(0.975, 7 degrees) from a printed table.
-        assert (one.low, one.high) == (
-            pytest.approx(mean - 2.364624 * sd / math.sqrt(8)),
-            pytest.approx(mean + 2.364624 * sd / math.sqrt(8)),
-        )
-        assert one.p == 2 / 2**8
-        assert one.p_adjusted == 2 * 2 / 2**8
+        half = 2.364624 * sd / math.sqrt(8)  # t(0.975, 7 degrees) from a printed table
+        assert (one.mean, one.sd, one.low, one.high) == pytest.approx((mean, sd, mean - half, mean + half))
+        assert (one.n, one.p, one.p_adjusted) == (8, 2 / 2**8, 2 * 2 / 2**8)
     assert [one.verdict for one in found.paired.values()] == ["better", "worse"]
 
 

@@ -45,28 +45,23 @@ def pictures(folder: Path) -> dict[str, PageFigure]:
     return {figure.name: figure for figure in draw_figures(find_in(folder))}
 
 
+def accuracy_at(alpha: float, beta: float) -> float | None:
+    """None where the loss is not defined."""
+    return None if alpha + beta > 2.6 else round(0.6 + alpha / 10 - beta / 100, 3)
+
+
 def test_every_cell_is_at_its_place(tmp_path: Path) -> None:
     make_arm(tmp_path / "study", "cross_entropy", [0.5, 0.6])
     alphas, betas = [0.5, 0.1, 0.9, 1.5], [2, 0, 1]
-
-    def score(alpha: float, beta: float) -> float | None:
-        return None if alpha + beta > 2.6 else round(0.6 + alpha / 10 - beta / 100, 3)
-
-    sweep(tmp_path / "study", {"loss.alpha": alphas, "loss.beta": betas}, score, seeds=2)
+    sweep(tmp_path / "study", {"loss.alpha": alphas, "loss.beta": betas}, accuracy_at, seeds=2)
     comparison, (grid,) = grids(tmp_path)
     assert (grid.loss, grid.keys, grid.fixed) == ("cosine_prob", ("loss.alpha", "loss.beta"), {})
     assert (grid.x.tolist(), grid.y.tolist()) == ([0.1, 0.5, 0.9, 1.5], [0, 1, 2])
-    means = grid.mean(comparison)
-    for i, alpha in enumerate(sorted(alphas)):
-        for j, beta in enumerate(sorted(betas)):
-            expected = score(alpha, beta)
-            assert grid.invalid[j, i] == (expected is None)
-            assert ((i, j) in grid.arms) == (expected is not None)
-            if expected is None:
-                assert np.isnan(means[j, i])
-            else:
-                assert means[j, i] == pytest.approx(100 * (expected + 0.0005))
-                assert grid.arms[i, j].params["loss.alpha"] == alpha
+    expected = np.array([[accuracy_at(alpha, beta) or math.nan for alpha in sorted(alphas)] for beta in sorted(betas)])
+    assert grid.invalid.tolist() == np.isnan(expected).tolist()
+    assert grid.mean(comparison) == pytest.approx(100 * (expected + 0.0005), nan_ok=True)
+    assert len(grid.arms) == np.isfinite(expected).sum()
+    assert [arm.params["loss.alpha"] for arm in grid.arms.values()] == [grid.x[i] for i, _ in grid.arms]
     assert grid.best == (3, 0)
 
 

@@ -1,6 +1,7 @@
 """Measures of an arm: widths from the test examples equal naive loops, and what is missing stays missing."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -50,19 +51,39 @@ def test_only_common_seeds_count_for_the_width(tmp_path: Path) -> None:
     assert measured(tmp_path)["power"].difference_half_width == before
 
 
-@pytest.mark.parametrize("gap", ["missing", "other examples", "one example", "other order in one seed", "metric"])
-def test_without_the_same_saved_examples_there_is_no_width(tmp_path: Path, gap: str) -> None:
-    n = 1 if gap == "one example" else 3
-    for seed in range(2):
-        for loss in ("cross_entropy", "power"):
-            path = make_run(tmp_path / "study", loss, seed, right=[True, False, True][:n])
-            if gap == "missing" and (loss, seed) == ("power", 1):
-                (path / "predictions.npz").unlink()
-            if gap == "other examples" and (loss, seed) == ("power", 1):
-                write_predictions(path, [True, False, True], ids=["x", "y", "z"])
-            if gap == "other order in one seed" and seed == 1:
-                write_predictions(path, [True, False, True], ids=["c", "b", "a"])
-    assert measured(tmp_path, metric="test/nll" if gap == "metric" else None)["power"].difference_half_width is None
+def saved_by_two(study: Path) -> dict[tuple[str, int], Path]:
+    """Two losses with two seeds, all of which saved predictions."""
+    cells = [(loss, seed) for seed in range(2) for loss in ("cross_entropy", "power")]
+    return {(loss, seed): make_run(study, loss, seed, right=[True, False, True]) for loss, seed in cells}
+
+
+def without_file(runs: dict[tuple[str, int], Path]) -> None:
+    (runs["power", 1] / "predictions.npz").unlink()
+
+
+def of_other_examples(runs: dict[tuple[str, int], Path]) -> None:
+    write_predictions(runs["power", 1], [True, False, True], ids=["x", "y", "z"])
+
+
+def in_other_order_in_one_seed(runs: dict[tuple[str, int], Path]) -> None:
+    for loss in ("cross_entropy", "power"):
+        write_predictions(runs[loss, 1], [True, False, True], ids=["c", "b", "a"])
+
+
+def of_one_example(runs: dict[tuple[str, int], Path]) -> None:
+    for path in runs.values():
+        write_predictions(path, [True])
+
+
+@pytest.mark.parametrize("change_files", [without_file, of_other_examples, in_other_order_in_one_seed, of_one_example])
+def test_without_the_same_saved_examples_there_is_no_width(
+    tmp_path: Path, change_files: Callable[[dict[tuple[str, int], Path]], None]
+) -> None:
+    runs = saved_by_two(tmp_path / "study")
+    assert measured(tmp_path)["power"].difference_half_width is not None
+    assert measured(tmp_path, metric="test/nll")["power"].difference_half_width is None
+    change_files(runs)
+    assert measured(tmp_path)["power"].difference_half_width is None
 
 
 def test_damaged_predictions_are_named_or_harmless(tmp_path: Path) -> None:
@@ -126,7 +147,7 @@ def test_calibration_cost_and_memory_are_those_of_the_results(tmp_path: Path) ->
             result={"seconds": seconds, "peak_memory_mb": memory},
             metrics={"test/ece": 0.1 * (seed + 1)},
         )
-    make_run(tmp_path / "study", "power", result={"seconds": None}, metrics={"test/ece_scaled": None})
+    make_run(tmp_path / "study", "power", result={"resumed_at": 480}, metrics={"test/ece_scaled": None})
     found = measured(tmp_path)
     ours, other = found["cross_entropy"], found["power"]
     assert set(ours.calibration) == {"test/ece", "test/ece_scaled", "test/nll", "test/nll_scaled"}

@@ -69,5 +69,5 @@ def by_seed(records: Iterable[Record]) -> dict[str, dict[int, Record]]:
     groups: dict[str, dict[int, Record]] = {}
     for record in records:
         if record.result is not None:
-            groups.setdefault(record.result["hash"], {}).setdefault(record.result["seed"], record)
+            groups.setdefault(record.result.hash, {}).setdefault(record.result.seed, record)
     return {digest: dict(sorted(runs.items())) for digest, runs in groups.items()}

@@ -14,12 +14,13 @@ COMPARED = ("loss", "head", "optimizer", "scheduler", "yardsticks")
 
 def measured_on(record: Record) -> dict[str, str]:
     """What must be the same in all runs of a comparison: the data, the examples and the tested weights."""
+    result = record.done_result
     return {
-        "data sets": str(record.facts.get("data")),
-        "data fingerprints (examples and splits)": str(record.facts["fingerprint"])[:16],
-        "numbers of examples": f"val {record.n.get('val')}, test {record.n.get('test')}",
-        "tested weights (evaluate)": str(record.params.get("evaluate")),
-        "classes": str(len(record.facts.get("classes", ()))),
+        "data sets": result.data,
+        "data fingerprints (examples and splits)": result.fingerprint[:16],
+        "numbers of examples": f"val {result.n.get('val')}, test {result.n.get('test')}",
+        "tested weights (evaluate)": str(result.params.get("evaluate")),
+        "classes": str(len(result.classes)),
     }
 
 
@@ -76,10 +77,10 @@ def comparable_sets(records: Iterable[Record]) -> dict[str, list[Record]]:
 
 def _group(done: Sequence[Record]) -> list[tuple[str, list[Record]]]:
     """Group done runs by what they were measured on, and by their settings beyond COMPARED, given in words."""
-    differing = differing_settings({str(record.facts["hash"]): record.params for record in done})
+    differing = differing_settings({record.done_result.hash: record.params for record in done})
     groups: dict[tuple[str, str], list[Record]] = {}
     for record in done:
-        settings = differing[record.facts["hash"]]
+        settings = differing[record.done_result.hash]
         about = describe_settings({key: value for key, value in settings.items() if not key.startswith(COMPARED)})
         groups.setdefault((str(sorted(measured_on(record).items())), about), []).append(record)
     return [(about, group) for (_, about), group in groups.items()]

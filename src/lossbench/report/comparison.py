@@ -185,8 +185,8 @@ def _failed_seeds(arm: Arm, missing: Sequence[Record]) -> set[int]:
 
 def _still_to_do(arms: Sequence[Arm], missing: Sequence[Record]) -> int:
     """Count the runs that are planned, running or stopped, of these arms or of others on the same data and model."""
-    facts = [run.facts for arm in arms for run in arm.runs.values()]
-    settings = tuple({f"{found.get('data')}-{found.get('model')}-" for found in facts})
+    results = [run.done_result for arm in arms for run in arm.runs.values()]
+    settings = tuple({f"{result.data}-{result.model}-" for result in results})
     return sum(record.state in OPEN and record.name.setting.startswith(settings) for record in missing)
 
 

@@ -60,7 +60,7 @@ def _measure(arm: Arm, comparison: Comparison, curves: Sequence[ValidationCurve]
     return Measures(
         calibration={name: summarise(found) for name, found in values.items() if len(found)},
         seconds=_summary(run.seconds for run in runs),
-        memory=_summary(run.facts.get("peak_memory_mb") for run in runs),
+        memory=_summary(run.done_result.peak_memory_mb for run in runs),
         band=mean_curve(curves),
         convergence=None if threshold is None else convergence(curves, threshold, comparison.unit.higher_is_better),
         run_half_width=mean_half_width(runs, comparison.metric),

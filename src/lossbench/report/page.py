@@ -74,9 +74,8 @@ def render(
 
 def title(comparison: Comparison, about: str = "") -> str:
     """The data, the models, and what tells these runs from others."""
-    facts = next(iter(comparison.arms[0].runs.values())).facts
-    models = sorted({str(run.facts.get("model")) for run in comparison.runs})
-    words = [str(facts.get("data")), *(model for model in models if model not in about.split())]
+    models = sorted({run.done_result.model for run in comparison.runs})
+    words = [comparison.runs[0].done_result.data, *(model for model in models if model not in about.split())]
     return f"Which loss? {', '.join([*words, about] if about else words)}"
 
 
@@ -95,7 +94,7 @@ def _first(found: Sequence[str]) -> list[str]:
 
 
 def _subtitle(comparison: Comparison) -> str:
-    n, split, margin = comparison.runs[0].n, comparison.split, ""
+    n, split, margin = comparison.runs[0].done_result.n, comparison.split, ""
     chosen = f", chosen and calibrated on n = {n['val']:,} validation examples" if split == "test" else ""
     if comparison.margin is not None:
         margin = f", differences below {format_difference(comparison.margin, comparison.unit)} do not matter"
@@ -103,7 +102,7 @@ def _subtitle(comparison: Comparison) -> str:
 
 
 def _commands(runs: Sequence[Record]) -> list[str]:
-    words = (run.facts.get("command") for run in runs)
+    words = (run.done_result.command for run in runs)
     commands = dict.fromkeys(shlex.join(map(str, command)) for command in words if command)
     return [_as_typed(command) for command in list(commands)[:SHOWN_RUNS]]
 
@@ -117,7 +116,7 @@ def _as_typed(command: str) -> str:
 
 def _facts(comparison: Comparison) -> dict[str, str]:
     def all_of(name: str) -> str:
-        return ", ".join(dict.fromkeys(_in_words(run.facts.get(name)) for run in comparison.runs))
+        return ", ".join(dict.fromkeys(_in_words(getattr(run.done_result, name)) for run in comparison.runs))
 
     arm = comparison.baseline or comparison.arms[0]
     return {

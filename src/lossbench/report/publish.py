@@ -65,8 +65,8 @@ def publish_all(records: Sequence[Record], spec: ComparisonSpec, folder: Path | 
 
 def default_folder(comparison: Comparison, spec: ComparisonSpec) -> Path:
     """The folder of a report; the same arms and the same spec have the same one, however many seeds they get."""
-    run = next(iter(comparison.arms[0].runs.values()))
+    run = comparison.runs[0]
     digests = sorted(arm.digest for arm in comparison.arms)
     parts = [comparison.metric, spec.baseline, str(spec.margin), *digests]
     digest = sha256("\n".join(parts).encode()).hexdigest()[:SHOWN_HASH]
-    return run.study / "reports" / f"{run.facts.get('data')}-{run.facts.get('model')}-{digest}"
+    return run.study / "reports" / f"{run.done_result.data}-{run.done_result.model}-{digest}"

@@ -1,18 +1,16 @@
 """What one run directory holds, read from its result.json and status.json alone."""
 
-import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from lossbench.errors import UserError
 from lossbench.rundir.files import read_json
+from lossbench.rundir.result import Result
 
 SHOWN_HASH = 8  # digits of an identity's hash in names
-REQUIRED = ("metrics", "params", "seed", "loss", "hash", "n", "fingerprint")
 
 
 class DirectoryName(NamedTuple):
@@ -36,12 +34,12 @@ class Record:
     Args:
         path: the directory.
         status: content of status.json; {} where there is none.
-        result: content of result.json; None where the run is not done.
+        result: what result.json holds; None where the run is not done.
     """
 
     path: Path
     status: Mapping[str, Any]
-    result: Mapping[str, Any] | None
+    result: Result | None
 
     @property
     def state(self) -> str:
@@ -51,25 +49,21 @@ class Record:
         state = str(self.status.get("status", "planned"))
         return "planned" if state == "done" else state  # its result was moved away: the same command runs it again
 
-    @cached_property
-    def facts(self) -> Mapping[str, Any]:
-        """The content of result.json; {} where the run is not done."""
-        return self.result or {}
+    @property
+    def done_result(self) -> Result:
+        """The result of a run that is done."""
+        assert self.result is not None
+        return self.result
 
-    @cached_property
+    @property
     def params(self) -> Mapping[str, Any]:
         """The flat configuration; of runs without a result only the invalid ones have one."""
-        return (self.result or self.status).get("params", {})
+        return self.status.get("params", {}) if self.result is None else self.result.params
 
     @property
     def metrics(self) -> Mapping[str, float | None]:
         """Metric -> value, e.g. test/accuracy; {} where the run is not done."""
-        return self.facts.get("metrics", {})
-
-    @property
-    def n(self) -> Mapping[str, int]:
-        """Split -> number of examples; {} where the run is not done."""
-        return self.facts.get("n", {})
+        return {} if self.result is None else self.result.metrics
 
     @property
     def name(self) -> DirectoryName:
@@ -87,12 +81,13 @@ class Record:
     @property
     def seconds(self) -> float | None:
         """Wall-clock time of the run, s; of an interrupted one, that of its last start scaled to all steps."""
-        seconds, resumed_at = self.facts.get("seconds"), self.facts.get("resumed_at") or 0
-        if seconds is None or not resumed_at:
-            return seconds
-        steps = self.facts["steps"]
-        made = steps - resumed_at
-        return seconds * steps / made if made > 0 else None
+        result = self.result
+        if result is None:
+            return None
+        if not result.resumed_at:
+            return result.seconds
+        made = result.steps - result.resumed_at
+        return result.seconds * result.steps / made if made > 0 else None
 
 
 def find_runs(folders: Iterable[Path]) -> list[Path]:
@@ -119,7 +114,7 @@ def read_record(path: Path) -> Record:
         UserError: one of them is damaged.
     """
     status, result = path / "status.json", path / "result.json"
-    return Record(path, read_json(status) if status.exists() else {}, _read_result(result) if result.exists() else None)
+    return Record(path, read_json(status) if status.exists() else {}, Result.read(result) if result.exists() else None)
 
 
 def split_done(records: Iterable[Record]) -> tuple[list[Record], list[Record]]:
@@ -127,25 +122,6 @@ def split_done(records: Iterable[Record]) -> tuple[list[Record], list[Record]]:
     records = list(records)
     done = [record for record in records if record.result is not None]
     return done, [record for record in records if record.result is None]
-
-
-def _read_result(path: Path) -> dict[str, Any]:
-    result = read_json(path)
-    if missing := [key for key in REQUIRED if key not in result]:
-        raise UserError(f"{path} lacks {', '.join(missing)}; move it away and start the run again")
-    if not _are_measured(result["metrics"]):
-        raise UserError(f"{path} is damaged: expected finite numbers as metrics; move it away and start the run again")
-    return result
-
-
-def _are_measured(metrics: object) -> bool:
-    if not isinstance(metrics, dict):
-        return False
-    return all(map(_is_measured, cast(dict[str, object], metrics).values()))
-
-
-def _is_measured(value: object) -> bool:
-    return value is None or (isinstance(value, int | float) and math.isfinite(value))
 
 
 def _below(folder: Path) -> Iterator[Path]:

@@ -41,6 +41,7 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, An
 
 def _row(record: Record) -> dict[str, Any]:
     status = {name: record.status.get(name) for name in FACTS}
-    facts = {**status, **record.facts, "status": record.state}
+    result = {} if record.result is None else record.result.to_json()
+    facts = {**status, **result, "status": record.state}
     params = {f"params.{name}": value for name, value in record.params.items()}
     return {"path": str(record.path), **{name: facts.get(name) for name in FACTS}, **record.metrics, **params}

@@ -74,7 +74,7 @@ def read_curve(run: Record, metric: str) -> ValidationCurve | None:
         return None
     # The last row repeats an earlier one: the weights are validated again before the test.
     steps, first = np.unique(points[:, 0], return_index=True)
-    updates = max(int(run.facts.get("steps") or 1), 1)
+    updates = max(run.done_result.steps, 1)
     seconds_per_step = np.nan if run.seconds is None else run.seconds / updates
     return ValidationCurve(steps, points[first, 1], seconds_per_step)
 

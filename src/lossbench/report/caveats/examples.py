@@ -32,7 +32,7 @@ def about_test_set(findings: Findings) -> Iterator[str]:
     """A small test set, verdicts that other test examples could turn, and test images that were trained on."""
     yield from _small(findings)
     yield from _unsure(findings)
-    repeated = max(run.facts.get("learnt_images", {}).get("test", 0) for run in findings.comparison.runs)
+    repeated = max(run.done_result.facts.get("learnt_images", {}).get("test", 0) for run in findings.comparison.runs)
     if repeated:
         yield f"{repeated} test images have the content of a training image."
 
@@ -41,7 +41,7 @@ def _small(findings: Findings) -> Iterator[str]:
     comparison, split = findings.comparison, findings.comparison.split
     widths = [width for found in findings.measures.values() if (width := found.run_half_width) is not None]
     if widths and (comparison.margin is None or max(widths) > comparison.margin):
-        n, width = comparison.runs[0].n[split], format_difference(max(widths), comparison.unit)
+        n, width = comparison.runs[0].done_result.n[split], format_difference(max(widths), comparison.unit)
         yield (
             f"The {split} set is small (n = {n:,}): other {split} examples would move a score by about ±{width}. "
             f"More seeds do not change that; the verdict is about this {split} set, "

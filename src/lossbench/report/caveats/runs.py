@@ -62,7 +62,7 @@ def about_origin(findings: Findings) -> Iterator[str]:
     """Runs made with different packages, devices, engines or code."""
     runs = findings.comparison.runs
     for name, what in MADE_WITH.items():
-        if len({json.dumps(run.facts.get(name), sort_keys=True) for run in runs}) > 1:
+        if len({json.dumps(getattr(run.done_result, name), sort_keys=True) for run in runs}) > 1:
             yield f"The runs were made with different {what}."
     yield from _code(runs)
 
@@ -88,7 +88,7 @@ def _settings_without_row(findings: Findings) -> list[str]:
 
 
 def _code(runs: Sequence[Record]) -> Iterator[str]:
-    git = [run.facts.get("git", {}) for run in runs]
+    git = [run.done_result.git for run in runs]
     commits = {str(found.get("commit")) for found in git}
     if len(commits) > 1:
         yield f"The runs were made at {len(commits)} different commits of the code."
