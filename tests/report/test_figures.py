@@ -1,9 +1,11 @@
 """The registry of figures: one function makes a figure, and one that is not drawn again leaves no file."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from conftest import ROOT
 from made_runs import make_arm, read, write
 from matplotlib.figure import Figure
 
@@ -53,6 +55,14 @@ def test_one_function_is_a_figure_of_the_report(study: Path) -> None:
     assert '<figure id="scratch_power"><h3>Scratch of power</h3>' in page
     assert "<figcaption>What to see.</figcaption>" in page
     assert page.index('id="cost"') < page.index('id="scratch_cross_entropy"')
+
+
+def test_the_figure_of_the_documentation_is_one_edit(study: Path) -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "add_a_figure.md").read_text(), re.DOTALL)
+    exec(compile(block, "add_a_figure.md", "exec"), dict(vars(figures)))
+    report = published(study)
+    assert {"score_and_time.svg", "score_and_time.pdf"} <= drawn(report)
+    assert "<h3>Score against time</h3>" in (report / "report.html").read_text()
 
 
 def test_two_figures_of_one_name_are_refused() -> None:

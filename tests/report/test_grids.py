@@ -55,14 +55,13 @@ def test_every_cell_is_at_its_place(tmp_path: Path) -> None:
     alphas, betas = [0.5, 0.1, 0.9, 1.5], [2, 0, 1]
     sweep(tmp_path / "study", {"loss.alpha": alphas, "loss.beta": betas}, accuracy_at, seeds=2)
     comparison, (grid,) = grids(tmp_path)
-    assert (grid.loss, grid.keys, grid.fixed) == ("cosine_prob", ("loss.alpha", "loss.beta"), {})
+    assert (grid.loss, grid.keys, grid.fixed, grid.best) == ("cosine_prob", ("loss.alpha", "loss.beta"), {}, (3, 0))
     assert (grid.x.tolist(), grid.y.tolist()) == ([0.1, 0.5, 0.9, 1.5], [0, 1, 2])
-    expected = np.array([[accuracy_at(alpha, beta) or math.nan for alpha in sorted(alphas)] for beta in sorted(betas)])
-    assert grid.invalid.tolist() == np.isnan(expected).tolist()
+    expected = np.array([[accuracy_at(alpha, beta) or math.nan for alpha in grid.x] for beta in grid.y])
+    assert np.array_equal(grid.invalid, np.isnan(expected))
     assert grid.mean(comparison) == pytest.approx(100 * (expected + 0.0005), nan_ok=True)
     assert len(grid.arms) == np.isfinite(expected).sum()
-    assert [arm.params["loss.alpha"] for arm in grid.arms.values()] == [grid.x[i] for i, _ in grid.arms]
-    assert grid.best == (3, 0)
+    assert (grid.arms[1, 2].params["loss.alpha"], grid.arms[1, 2].params["loss.beta"]) == (0.5, 2)
 
 
 def test_a_cell_that_was_not_run_is_neither_an_arm_nor_invalid(tmp_path: Path) -> None:

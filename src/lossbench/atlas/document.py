@@ -7,9 +7,10 @@ from lossbench.atlas import gallery, sentences
 from lossbench.atlas.catalog import Entry
 from lossbench.atlas.measure import Measured, calls, measure
 from lossbench.atlas.page import LEGEND, SHOWN, described
-from lossbench.atlas.publish import make_folder, standalone, write_text
+from lossbench.atlas.publish import standalone
 from lossbench.plots.page import PageFigure
 from lossbench.plots.theme import to_svg
+from lossbench.rundir.files import make_folder, write_text
 
 FOLDER = "img/losses"
 HEAD = """# Losses

@@ -12,7 +12,7 @@ from lossbench.atlas.measure import Measured, calls, measure
 from lossbench.atlas.page import Drawn, render
 from lossbench.plots.page import PageFigure
 from lossbench.plots.theme import FAINT, GRID, INK, QUIET, to_svg
-from lossbench.rundir.files import cannot_write, write_atomic
+from lossbench.rundir.files import make_folder, write_text
 
 # The colours of a picture outside a page; it brings its own paper, as the page around it may be of either kind.
 ALONE = (
@@ -69,23 +69,10 @@ def found_of(entry: Entry) -> Measured | None:
     return None if isinstance(found, str) else found
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    write_atomic(path, lambda file: file.write(text.encode(errors="replace")))
-
-
 def standalone(svg: str) -> str:
     """Make an <svg> of a page a file of its own, in light and dark."""
     end = svg.index(">") + 1
     return f"{svg[:end]}{ALONE}{svg[end:]}\n"
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder, or say why that cannot be."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise cannot_write(folder, error) from error
 
 
 def _family(entries: Mapping[str, Entry]) -> Drawn | None:

@@ -8,20 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lossbench.plots.labels import DPI, INK, POINTS, TITLE_SIZE, fit_text
+from lossbench.plots.theme import colour, marker
 
 Z95 = 1.96  # as in lossbench.metrics
 BINS = 15
 # As torch.linspace rounds them, from both ends: an example on an edge falls into its bin of lossbench.metrics.
 EDGES = np.concatenate([np.arange(8) / BINS, 1 - np.arange(7, -1, -1) * (1 / BINS)])
-COLOURS = (
-    "#0072B2",
-    "#D55E00",
-    "#009E73",
-    "#CC79A7",
-    "#E69F00",
-    "#56B4E9",
-)  # Okabe and Ito: told apart by the colour-blind
-MARKERS = "osD^vP"
 
 
 class Reliability(NamedTuple):
@@ -113,22 +105,22 @@ def draw_reliability(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], title:
 
 
 def _draw_curve(above: Axes, below: Axes, one: Reliability, place: int) -> None:
-    colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
+    paint, shape = colour(place), marker(place)
     bars = np.stack([one.accuracy - one.low, one.high - one.accuracy]).clip(min=0)
     above.errorbar(
         one.confidence,
         one.accuracy,
         bars,
-        color=colour,
-        marker=marker,
+        color=paint,
+        marker=shape,
         markersize=4,
         linewidth=1.4,
         elinewidth=0.8,
         capsize=2,
     )
     share = 100 * one.examples / one.examples.sum()
-    below.stairs(share, EDGES, color=colour, linewidth=1.4)
-    below.stairs(share, EDGES, color=colour, fill=True, alpha=0.12)
+    below.stairs(share, EDGES, color=paint, linewidth=1.4)
+    below.stairs(share, EDGES, color=paint, fill=True, alpha=0.12)
 
 
 def _dress(above: Axes, below: Axes) -> None:

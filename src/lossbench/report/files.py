@@ -9,27 +9,10 @@ from lossbench.plots.page import PageFigure
 from lossbench.plots.theme import save
 from lossbench.report.records_csv import write_csv
 from lossbench.report.tables import Table, markdown
-from lossbench.rundir.files import cannot_write, read_json, write_atomic, write_json
+from lossbench.rundir.files import cannot_write, make_folder, read_json, write_json, write_text
 
 KINDS = ("svg", "pdf")
 LIST = "figures.json"  # the files in figures/ that a report wrote; no other file is ever removed
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder and those above it.
-
-    Raises:
-        UserError: that is not possible.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise cannot_write(folder, error) from error
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    write_atomic(path, lambda file: file.write(text.encode(errors="replace")))
 
 
 def write_table(folder: Path, table: Table) -> None:

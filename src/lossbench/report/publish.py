@@ -8,12 +8,13 @@ from lossbench.report.comparable import comparable_sets
 from lossbench.report.comparison import Comparison
 from lossbench.report.cost_table import cost_table
 from lossbench.report.figures import draw_figures
-from lossbench.report.files import write_figures, write_table, write_text
+from lossbench.report.files import write_figures, write_table
 from lossbench.report.loss_comparison import compare_losses
 from lossbench.report.page import render
 from lossbench.report.records import SHOWN_HASH, Record
 from lossbench.report.records_csv import run_rows, write_csv
 from lossbench.report.spec import ComparisonSpec
+from lossbench.rundir.files import write_text
 
 PRINTED = 40
 

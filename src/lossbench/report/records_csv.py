@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lossbench.report.records import Record
-from lossbench.rundir.files import write_atomic
+from lossbench.rundir.files import write_text
 
 FACTS = (
     "study", "data", "model", "loss", "hash", "seed", "status", "reason", "steps", "epochs", "seconds",
@@ -36,7 +36,7 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, An
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_atomic(path, lambda file: file.write(text.getvalue().encode(errors="replace")))
+    write_text(path, text.getvalue())
 
 
 def _row(record: Record) -> dict[str, Any]:

@@ -69,6 +69,23 @@ def cannot_write(path: Path, error: OSError) -> UserError:
     )
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it.
+
+    Raises:
+        UserError: that is not possible.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text whole or not at all; characters that UTF-8 does not have become "?"."""
+    write_atomic(path, lambda file: file.write(text.encode(errors="replace")))
+
+
 def write_json(path: Path, value: object) -> None:
     """Write a JSON file atomically; NaN and infinity are refused (they are not JSON)."""
     text = json.dumps(value, indent=2, allow_nan=False) + "\n"
