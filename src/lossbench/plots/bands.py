@@ -48,7 +48,7 @@ def draw_bands(curves: Mapping[str, Band], *, ylabel: str, title: str, log_y: bo
         log_y: draw ratios; ignored unless all means are above 0.
 
     Returns:
-        The figure; the key below the axes says each curve's n.
+        The figure; the key below the axes has each curve's n.
 
     Raises:
         ValueError: without a curve, or on arrays that are not (t,) with t >= 1.

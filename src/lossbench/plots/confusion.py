@@ -31,7 +31,7 @@ def draw_confusion(target: np.ndarray, predicted: np.ndarray, class_names: Seque
 
     Args:
         target: (n,) integers 0..C-1, n >= 1, the true classes.
-        predicted: (n,) integers 0..C-1, what the model said.
+        predicted: (n,) integers 0..C-1, the predicted classes.
         class_names: C names, C >= 1.
 
     Returns:
@@ -89,13 +89,13 @@ def most_confused(counts: np.ndarray, most: int = PAIRS) -> list[tuple[int, int]
         most: how many to return at most.
 
     Returns:
-        (true, said) by falling count, then by falling share of the true class, then by class; only pairs that occurred.
+        (true, predicted) by falling count, then by falling share of the true class, then by class; only pairs that occurred.
     """
-    true, said = np.nonzero(counts * ~np.eye(len(counts), dtype=bool))
-    order = np.lexsort((counts.sum(axis=1)[true], -counts[true, said]))[
+    true, predicted = np.nonzero(counts * ~np.eye(len(counts), dtype=bool))
+    order = np.lexsort((counts.sum(axis=1)[true], -counts[true, predicted]))[
         :most
     ]  # equal counts: the smaller class is confused more
-    return [(int(true[i]), int(said[i])) for i in order]
+    return [(int(true[i]), int(predicted[i])) for i in order]
 
 
 def _draw_numbers(counts: np.ndarray, names: list[str]) -> Figure:
@@ -167,10 +167,10 @@ def _list_pairs(axis: Axes, counts: np.ndarray, names: list[str]) -> None:
         weight="bold",
         color=INK,
     )
-    for place, (true, said) in enumerate(pairs):
-        first, second = (fit_text(name, 150, SIZE) for name in (names[true], names[said]))
+    for place, (true, predicted) in enumerate(pairs):
+        first, second = (fit_text(name, 150, SIZE) for name in (names[true], names[predicted]))
         axis.text(0, 2 * place + 2, first, fontsize=SIZE, color=INK)
-        axis.text(1, 2 * place + 2, f"{counts[true, said]} of {n[true]}", fontsize=SIZE, color=INK, ha="right")
+        axis.text(1, 2 * place + 2, f"{counts[true, predicted]} of {n[true]}", fontsize=SIZE, color=INK, ha="right")
         axis.text(0, 2 * place + 2.85, f"→ {second}", fontsize=SIZE, color=QUIET)
 
 

@@ -57,5 +57,5 @@ def _in(unit: str, largest: float) -> tuple[float, str]:
     found = re.fullmatch(r"(?:s|sec|seconds?)\b(.*)", unit.strip())
     if not found:
         return 1.0, unit
-    divisor, said = next(((one, name) for least, one, name in LARGER if largest >= least), (1.0, "s"))
-    return divisor, f"time{found[1] or ' per run'} ({said})"
+    divisor, name = next(((one, larger) for least, one, larger in LARGER if largest >= least), (1.0, "s"))
+    return divisor, f"time{found[1] or ' per run'} ({name})"

@@ -44,7 +44,7 @@ def draw_curves(runs: Mapping[str, Mapping[str, Curve]], names: Sequence[str] = 
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a picture whole or not at all; the ending of the path says which kind."""
+    """Write a figure whole or not at all, in the format of the path's ending."""
     buffer = BytesIO()
     figure.savefig(buffer, format=path.suffix.lstrip(".") or "png", dpi=130)
     write_atomic(path, lambda file: file.write(buffer.getbuffer()))

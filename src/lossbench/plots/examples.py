@@ -8,7 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from lossbench.plots.confusion import check_classes
-from lossbench.plots.labels import DPI, INK, POINTS, TITLE_SIZE, fit_text, say, tell_apart
+from lossbench.plots.labels import DPI, INK, POINTS, TITLE_SIZE, fit_text, tell_apart, text_figure
 from lossbench.plots.reliability import check_confidence
 
 MOST_IMAGES = 32
@@ -64,14 +64,14 @@ def draw_mistakes(
         images: (m, H, W, 3) or (m, H, W, 1) uint8, m >= 0: examples in any order; the right ones among them are left
             out.
         target: (m,) integers 0..C-1, the true classes.
-        predicted: (m,) integers 0..C-1, what the model said.
-        confidence: (m,) 0..1, the probability it gave to what it said.
+        predicted: (m,) integers 0..C-1, the predicted classes.
+        confidence: (m,) 0..1, the probability of the predicted class.
         class_names: C names.
         n_mistakes_total: mistakes in the whole split, those in images included.
         n: examples in the whole split, >= 1.
 
     Returns:
-        The figure with at most 32 mistakes; where there are none, it says so.
+        The figure with at most 32 mistakes; a sentence where there are none.
 
     Raises:
         ValueError: on wrong shapes, values out of range, or counts that contradict each other.
@@ -86,7 +86,7 @@ def draw_mistakes(
             f"{len(wrong)} mistakes given, n_mistakes_total = {n_mistakes_total} and n = {n} contradict each other"
         )
     if not len(wrong):
-        return say(f"no mistakes in n = {n:,} examples")
+        return text_figure(f"no mistakes in n = {n:,} examples")
     order = wrong[np.argsort(-confidence[wrong], kind="stable")][:MOST_IMAGES]
     names = tell_apart(class_names)
     captions = [

@@ -55,7 +55,7 @@ def draw_forest(
         higher: "better" or "worse", what a difference above 0 means.
 
     Returns:
-        The figure; the marker tells the verdict: ▲ better, ▼ worse, ■ equivalent, ○ undecided.
+        The figure; the marker shows the verdict: ▲ better, ▼ worse, ■ equivalent, ○ undecided.
 
     Raises:
         ValueError: without a row, on a negative margin or another word for higher.

@@ -58,18 +58,18 @@ def draw_heatmap(
     boxes += [("not run", {"facecolor": "none", "edgecolor": QUIET, "linewidth": 0.7})] * missing
     boxes += [("best", {"facecolor": "none", "edgecolor": QUIET, "linewidth": 2})] * (best is not None)
     key = Key([Entry(text, box=box) for text, box in boxes])
-    said, beside, below, caption = (
+    above, beside, below, caption = (
         fit_text(t, ROOM, SMALL, rows=rows) for t, rows in ((value, 2), (ylabel, 2), (xlabel, 2), (best_text, 4))
     )
     names = [spell_one(number) for number in y]
     left = EDGE + max(text_width(name, SMALL) for name in names) + GAP
     width = WIDTH - RIGHT - left
     height = float(np.clip(width * len(y) / len(x), 22 * min(len(y), 5), min(width, LARGEST * len(y))))
-    bar = EDGE + text_height(said) + 3
+    bar = EDGE + text_height(above) + 3
     top = bar + (BAR + TICKS if scores.count() else 0) + text_height(beside) + GAP
     end = top + height + TICKS
     sheet = Sheet(end + text_height(below) + GAP + key.height + 2 + text_height(caption) + EDGE)
-    sheet.write(EDGE, EDGE, said)
+    sheet.write(EDGE, EDGE, above)
     sheet.write(EDGE, top - text_height(beside) - 2, beside, colour=QUIET)
     axes = _axes(sheet, (left, top, width, height), [spell_one(number) for number in x], names)
     colours = colour_ends(scores)

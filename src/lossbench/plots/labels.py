@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.textpath import text_to_path
 
-INK, QUIET = "0.15", "0.45"  # greys of text: what is said, and what helps to read it
+INK, QUIET = "0.15", "0.45"  # greys of text: content, and what helps to read it
 POINTS = 72  # an inch
 TITLE_SIZE = 11  # points
 DPI = 130
@@ -52,7 +52,7 @@ def tell_apart(class_names: Sequence[str]) -> list[str]:
     ]
 
 
-def say(text: str) -> Figure:
+def text_figure(text: str) -> Figure:
     """Draw nothing but a sentence."""
     figure = Figure(figsize=(5, 1), dpi=DPI, layout="constrained")
     figure.text(

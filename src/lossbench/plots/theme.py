@@ -23,7 +23,7 @@ COLOURS = (
     "#cc79a7",
     "#e69f00",
     "#56b4e9",
-)  # Okabe and Ito: told apart by the colour-blind
+)  # Okabe and Ito: distinguished by the colour-blind
 MARKERS = "osD^vP"
 DASHES = ("solid", (0.0, (5.0, 2.0)), (0.0, (1.2, 1.4)), (0.0, (6.0, 1.5, 1.2, 1.5)), (0.0, (10.0, 2.5)))
 SVG = "http://www.w3.org/2000/svg"
@@ -52,7 +52,7 @@ def to_svg(figure: Figure, name: str, title: str) -> str:
     Args:
         figure: any figure; the four colours of the theme become the CSS variables.
         name: what no other figure of the page is called; ids start with its hash.
-        title: what a screen reader says in place of the picture.
+        title: read by screen readers in place of the figure.
 
     Returns:
         The element, without reference to anything outside it, the same at every call. Its width and height are in CSS
@@ -68,12 +68,12 @@ def to_svg(figure: Figure, name: str, title: str) -> str:
         _tidy(element, prefix)
     width, height = (float(number) * PIXELS for number in root.attrib["viewBox"].split()[2:])
     style = "font-family: system-ui, sans-serif; stroke-linejoin: round; stroke-linecap: butt"
-    title = "".join(sign if sign.isprintable() else " " for sign in title)  # XML knows no control characters
+    title = "".join(sign if sign.isprintable() else " " for sign in title)  # XML has no control characters
     size = {"width": f"{width:.6g}", "height": f"{height:.6g}", "viewBox": root.attrib["viewBox"]}
     root.attrib = {"xmlns": SVG, **size, "role": "img", "aria-label": title, "style": style}
-    said = ElementTree.Element("title")
-    said.text = title
-    root.insert(0, said)
+    element = ElementTree.Element("title")
+    element.text = title
+    root.insert(0, element)
     return ElementTree.tostring(root, encoding="unicode")
 
 

@@ -1,1 +1,1 @@
-"""What run directories say together. Free of torch: a laptop makes the pictures."""
+"""From run directories to verdicts: comparisons, tables, figures and the report. Torch-free."""

@@ -16,7 +16,7 @@ class Arm:
     """Runs of one setting.
 
     Args:
-        label: the loss, and the settings that tell it from the other arms, e.g. "cosine_prob alpha=0.5".
+        label: the loss, and the settings in which it differs from other arms, e.g. "cosine_prob alpha=0.5".
         loss: name of the loss.
         digest: hash of the identity.
         settings: key -> value of what differs from other arms.
@@ -45,7 +45,7 @@ class Arm:
 
 
 def make_arms(records: Sequence[Record]) -> list[Arm]:
-    """Group done runs into arms and label each by what tells it from the others."""
+    """Group done runs into arms and label each by the settings in which it differs."""
     groups = by_seed(records)
     params = {digest: next(iter(runs.values())).params for digest, runs in groups.items()}
     settings = differing_settings(params)

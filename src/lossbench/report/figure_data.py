@@ -21,7 +21,7 @@ CONFIRM = " The best of many cells looks better than it is: confirm it with new 
 
 
 class Shown(NamedTuple):
-    """The arms with a row in a figure, and the sentence that says how many are left out, if any."""
+    """The arms with a row in a figure, and a sentence on those that are left out, if any."""
 
     arms: Sequence[Arm]
     cut: str

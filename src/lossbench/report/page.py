@@ -47,7 +47,7 @@ def render(
         tables: the table of verdicts first.
         figures: in their order on the page.
         caveats: what limits the comparison.
-        about: what tells these runs from others that were reported at the same time.
+        about: what these runs have in common that others reported at the same time have not.
 
     Returns:
         The page.
@@ -73,7 +73,7 @@ def render(
 
 
 def title(comparison: Comparison, about: str = "") -> str:
-    """The data, the models, and what tells these runs from others."""
+    """The data, the models, and what these runs have in common that others have not."""
     models = sorted({run.done_result.model for run in comparison.runs})
     words = [comparison.runs[0].done_result.data, *(model for model in models if model not in about.split())]
     return f"Which loss? {', '.join([*words, about] if about else words)}"

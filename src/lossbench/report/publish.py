@@ -26,7 +26,7 @@ def publish(records: Sequence[Record], spec: ComparisonSpec, folder: Path | None
         records: runs with a result, at least one; the others are listed in the report.
         spec: the baseline, the metric and the margin.
         folder: where the report goes; None is <study>/reports/<data>-<model>-<hash of the spec and the arms>.
-        about: what tells these runs from others that were reported at the same time, e.g. "mlp max_epochs=30".
+        about: what these runs have in common that others have not, e.g. "mlp max_epochs=30".
 
     Returns:
         The path of report.html.

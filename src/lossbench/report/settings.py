@@ -1,4 +1,4 @@
-"""Which settings tell arms apart, and how they are written."""
+"""Which settings differ between arms, and how they are written."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -7,15 +7,15 @@ from typing import Any
 from lossbench.rundir.identity import DECIDES, WHEREABOUTS
 
 HIDDEN = tuple(f"{group}.{name}" for group, names in WHEREABOUTS.items() for name in names)
-CHOICE = ("name", "_target_")  # the keys that say what a group holds
+CHOICE = ("name", "_target_")  # the keys of a group's choice
 NO_CHOICE = ("loss.name", "loss._target_")  # stands in front of the settings
 LITERALS = {None: "null", True: "true", False: "false"}
 
 
 def differing_settings(arms: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Find the settings that tell arms apart.
+    """Find the settings in which arms differ.
 
-    A setting of a group (alpha of the loss, hidden of the model) tells apart only arms with the same choice of that
+    A setting of a group (alpha of the loss, hidden of the model) distinguishes only arms with the same choice of that
     group.
 
     Args:
@@ -27,7 +27,7 @@ def differing_settings(arms: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[
     keys = sorted({key for params in arms.values() for key in params if _decides(key)})
     differing: dict[str, dict[str, Any]] = {name: {} for name in arms}
     for key in keys:
-        for name in _told_apart_by(key, arms):
+        for name in _distinguished_by(key, arms):
             differing[name][key] = arms[name].get(key)
     return {name: _without_targets_of_names(settings) for name, settings in differing.items()}
 
@@ -53,7 +53,7 @@ def rounded(value: float) -> float:
     return float(f"{value:.12g}")
 
 
-def _told_apart_by(key: str, arms: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def _distinguished_by(key: str, arms: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """The arms that have a peer with another value of the key."""
     values: dict[str, set[str]] = {}
     for params in arms.values():
@@ -62,7 +62,7 @@ def _told_apart_by(key: str, arms: Mapping[str, Mapping[str, Any]]) -> list[str]
 
 
 def _peers(key: str, params: Mapping[str, Any]) -> str:
-    """What arms share that a key can tell apart: the choice of its group, nothing for the choice itself."""
+    """What arms share that a key can distinguish: the choice of its group, nothing for the choice itself."""
     if _last(key) in CHOICE:
         return ""
     group = key.split(".")[0]

@@ -51,7 +51,7 @@ def _listed(state: str, records: list[Record], most: int) -> list[str]:
 
 
 def _state(record: Record) -> str:
-    """A running run whose owner is dead is interrupted, whatever status.json says."""
+    """A run with the status running whose process is dead is interrupted."""
     lock = record.path / "lock.json"
     if record.state == "running" and not is_alive(read_owner(lock), lock):
         return "interrupted"

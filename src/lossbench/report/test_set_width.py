@@ -22,7 +22,7 @@ class Correctness(NamedTuple):
 
 
 def mean_half_width(runs: Sequence[Record], metric: str) -> float | None:
-    """Half-width of the 95 % interval of a run's score, mean over the runs that know it; None where none does."""
+    """Half-width of the 95 % interval of a run's score, mean over the runs that recorded it; None where none did."""
     widths = [run.done_result.half_width_95.get(metric) for run in runs]
     known = [width for width in widths if width is not None]
     return float(np.mean(known)) if known else None

@@ -48,7 +48,7 @@ def least_seeds(comparisons: int, look: int = 1) -> int:
 
     Returns:
         Seeds, >= 6. Exact up to 16; beyond, the test's smallest p is 0.00001, so that more than 5,000 comparisons *
-        look_factor stay undecided with any number of seeds, which `PairedComparison.reachable` tells.
+        look_factor stay undecided with any number of seeds, which `PairedComparison.reachable` gives.
 
     Raises:
         ValueError: if comparisons or look < 1.

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.special import stdtrit  # pyright: ignore[reportMissingTypeStubs]
 from scipy.stats import trim_mean  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
 
-SAME = 1e-12  # relative; values closer than that differ by rounding only, and their variance says nothing
+SAME = 1e-12  # relative; values closer than that differ by rounding only and have variance 0
 
 
 @dataclass(frozen=True)

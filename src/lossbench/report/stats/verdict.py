@@ -122,7 +122,7 @@ def decide(
     """
     factors = np.array([look_factor(look) for look in looks])
     adjusted = paired.holm(np.minimum(1, factors * np.asarray(p, dtype=np.float64)))
-    # Without a test nothing can be said to be equivalent, but it is one of the comparisons all the same.
+    # A comparison without an equivalence test counts as one of the family, with p = 1.
     same = np.asarray(p_equivalent, dtype=np.float64)
     adjusted_same = paired.holm(np.minimum(1, factors * np.where(np.isnan(same), 1, same)))
     adjusted_same[np.isnan(same)] = math.nan
