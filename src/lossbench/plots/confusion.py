@@ -89,7 +89,8 @@ def most_confused(counts: np.ndarray, most: int = PAIRS) -> list[tuple[int, int]
         most: how many to return at most.
 
     Returns:
-        (true, predicted) by falling count, then by falling share of the true class, then by class; only pairs that occurred.
+        (true, predicted) by falling count, then by falling share of the true class, then by class; only pairs that
+            occurred.
     """
     true, predicted = np.nonzero(counts * ~np.eye(len(counts), dtype=bool))
     order = np.lexsort((counts.sum(axis=1)[true], -counts[true, predicted]))[
