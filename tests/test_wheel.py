@@ -73,8 +73,9 @@ def test_a_wheel_holds_the_configuration_the_templates_and_the_types(wheel: Path
     conf = {f"lossbench/conf/{path.relative_to(ROOT / 'conf')}" for path in (ROOT / "conf").rglob("*.yaml")}
     assert conf <= names
     assert {name for name in names if name.startswith("lossbench/conf/")} == conf
-    assert {"lossbench/py.typed", "lossbench/report/page.html", "lossbench/report/page.css"} <= names
-    assert {"lossbench/atlas/page.html", "hydra_plugins/lossbench/sweeper.py"} <= names
+    templates = [path for ending in ("html", "css") for path in (ROOT / "src").rglob(f"*.{ending}")]
+    assert {"lossbench/py.typed", *(str(path.relative_to(ROOT / "src")) for path in templates)} <= names
+    assert "hydra_plugins/lossbench/sweeper.py" in names
     assert {name.split("/")[0] for name in names} == {"lossbench", "hydra_plugins", "lossbench-0.1.0.dist-info"}
 
 
