@@ -183,7 +183,7 @@ def bench_input(given: argparse.Namespace) -> list[Figure]:
 
             def ours(data: DataModule = data) -> float:
                 start = time.perf_counter()
-                n = sum(len(data.finish(one, "train").inputs) for one in data.train_dataloader())
+                n = sum(len(data.device_transforms(one, "train").inputs) for one in data.train_dataloader())
                 return n / (time.perf_counter() - start)
 
             figures.append(compare(f"input.{cache}", "images/s", ours, theirs, 9, cost=False))

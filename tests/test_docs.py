@@ -1,6 +1,8 @@
-"""What the documentation names exists; its example of a new loss, applied to a copy of the project, passes the laws."""
+"""What the documentation names exists, and its examples of new parts work in a copy of the project."""
 
+import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -8,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from typed import command
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
@@ -20,22 +23,69 @@ USERS_OWN = ("conf/hydra/launcher/mycluster.yaml",)
 BLOCK = re.compile(r"<!-- (append|create): (\S+) -->\n```\w+\n(.*?)```", re.DOTALL)
 
 
-@pytest.mark.slow
-def test_adding_a_loss_touches_three_files(tmp_path: Path) -> None:
-    for folder in ("src", "tests", "conf"):
-        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    edits = BLOCK.findall((ROOT / "docs" / "add_a_loss.md").read_text())
-    assert [kind for kind, _, _ in edits] == ["append", "create", "append"]
+OWN = re.compile(r"<!-- own: (\S+) -->\n```python\n(.*?)```", re.DOTALL)
+COMMAND = re.compile(r"^    python (train\.py .+)$", re.MULTILINE)
+
+
+def copy_project(folder: Path) -> None:
+    for name in ("src", "tests", "conf"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    for name in ("pyproject.toml", "train.py"):
+        shutil.copy(ROOT / name, folder)
+
+
+def apply(page: str, folder: Path) -> list[str]:
+    """Make the edits of a page in a copy of the project; give their kinds."""
+    edits = BLOCK.findall((ROOT / "docs" / f"{page}.md").read_text())
     for kind, name, text in edits:
-        path = tmp_path / name
+        path = folder / name
         assert path.exists() == (kind == "append")
         path.write_text((path.read_text() + "\n\n" if kind == "append" else "") + text)
-    command = [sys.executable, "-m", "pytest", "tests/losses", "-q", "-k", "squared_miss or every_loss"]
-    environment = {"PYTHONPATH": str(tmp_path / "src"), "PATH": ""}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-3000:]
-    assert int(re.findall(r"(\d+) passed", done.stdout)[0]) >= 20
+    return [kind for kind, _, _ in edits]
+
+
+def python_in(folder: Path, *words: str) -> str:
+    environment = {"PYTHONPATH": str(folder / "src"), "PATH": "", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, *words]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_adding_a_loss_touches_three_files(tmp_path: Path) -> None:
+    copy_project(tmp_path)
+    assert apply("add_a_loss", tmp_path) == ["append", "create", "append"]
+    printed = python_in(tmp_path, "-m", "pytest", "tests/losses", "-q", "-k", "squared_miss or every_loss")
+    assert int(re.findall(r"(\d+) passed", printed)[0]) >= 20
+
+
+@pytest.mark.slow
+def test_adding_a_data_set_or_a_model_touches_two_files(tmp_path: Path) -> None:
+    copy_project(tmp_path)
+    for page in ("add_a_data_set", "add_a_model"):
+        assert apply(page, tmp_path) == ["create", "create"]
+    python_in(tmp_path, "train.py", "data=rings", "model=residual_mlp", "loss=cross_entropy")
+    (path,) = (tmp_path / "runs").glob("default/rings-residual_mlp-cross_entropy-*/seed0/result.json")
+    assert json.loads(path.read_text())["metrics"]["test/accuracy"] > 0.9
+    printed = python_in(tmp_path, "-m", "pytest", "tests/config/test_composition.py", "-q", "-k", "rings")
+    assert "2 passed" in printed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["add_a_data_set", "add_a_model"])
+def test_the_commands_for_a_file_of_ones_own_work(page: str, tmp_path: Path) -> None:
+    text = (ROOT / "docs" / f"{page}.md").read_text()
+    ((name, content),) = OWN.findall(text)
+    (tmp_path / name).write_text(content)
+    commands = COMMAND.findall(text[text.index("<!-- commands -->") :])
+    assert len(commands) == 3
+    for line in commands:
+        script, *words = shlex.split(line)
+        done = command(str(ROOT / script), *words, runs=tmp_path / "runs", cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, ""), line
+    engines = [json.loads(path.read_text())["engine"] for path in (tmp_path / "runs").rglob("result.json")]
+    assert sorted(engines) == ["lightning"] * 2 + ["vectorized"] * 8
 
 
 def test_links_lead_to_files() -> None:

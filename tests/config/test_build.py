@@ -19,21 +19,31 @@ from lossbench.models.mlp import MLP
 LINEAR = {"_target_": "torch.nn.Linear", "in_features": 2, "out_features": 3}
 # Not below an allowed package, or not a name at all: refused before anything is imported.
 FOREIGN: list[Any] = [
-    "os.system", "posix.system", "builtins.eval", "builtins.exec", "subprocess.run", "subprocess.Popen", "shutil.rmtree",
-    "torch.load", "torch.hub.load", "torch.nnx.Linear", "torchvision.io.read_file", "pickle.loads", "importlib.import_module",
-    "hydra.utils.get_method", "hydra.utils.instantiate", "hydra.utils.get_object", "lossbench.training.fit.subprocess.run",
-    "lossbench.job.start.subprocess.run", "lossbench.rundir.directory.shutil.rmtree", "lossbench.lossesx.Power", "pytorch_lightning.Trainer",  # noqa: E501
-    "torch.nn.Module.__init__", "torch.nn.Module.__subclasses__", "torch.nn.functional.__builtins__.eval", "__main__.x",
+    "os.system", "posix.system", "builtins.eval", "builtins.exec", "subprocess.run", "subprocess.Popen",
+    "shutil.rmtree",
+    "torch.load", "torch.hub.load", "torch.nnx.Linear", "torchvision.io.read_file", "pickle.loads",
+    "importlib.import_module",
+    "hydra.utils.get_method", "hydra.utils.instantiate", "hydra.utils.get_object",
+    "lossbench.training.fit.subprocess.run",
+    "lossbench.job.start.subprocess.run", "lossbench.rundir.directory.shutil.rmtree", "lossbench.lossesx.Power",
+    "pytorch_lightning.Trainer",
+    "torch.nn.Module.__init__", "torch.nn.Module.__subclasses__", "torch.nn.functional.__builtins__.eval",
+    "__main__.x",
     "", ".", "torch.nn..Linear", "torch.nn.Linear.", "torch.nn.Linear()", "torch.nn.Linear ", "${oc.env:HOME}",
     None, 3, True, ["torch.nn.Linear"], {},
 ]  # fmt: skip
 # Reached by a walk from an allowed package to something that lives elsewhere, or that is no class.
 WALKS = [
-    "lossbench.data.source.sha256", "lossbench.data.source.np.load", "lossbench.data.digits.generator", "lossbench.losses.base.fields",
-    "torch.nn.functional.importlib.import_module", "torch.nn.functional.torch.load", "torch.nn.functional.warnings.warn",
-    "torch.nn.functional.relu", "torch.nn", "torch.nn.functional", "torch.nn.utils.clip_grad_norm_", "torch.nn.Module.load_state_dict",
-    "torch.optim.swa_utils.torch.load", "torch.optim.optimizer.defaultdict", "torchvision.models.ResNet.load_state_dict",
-    "torchvision.models.resnet.partial", "torchvision.models._api.importlib.import_module", "torchvision.models._api.sys.exit",
+    "lossbench.data.source.sha256", "lossbench.data.source.np.load", "lossbench.data.digits.generator",
+    "lossbench.losses.base.fields",
+    "torch.nn.functional.importlib.import_module", "torch.nn.functional.torch.load",
+    "torch.nn.functional.warnings.warn",
+    "torch.nn.functional.relu", "torch.nn", "torch.nn.functional", "torch.nn.utils.clip_grad_norm_",
+    "torch.nn.Module.load_state_dict",
+    "torch.optim.swa_utils.torch.load", "torch.optim.optimizer.defaultdict",
+    "torchvision.models.ResNet.load_state_dict",
+    "torchvision.models.resnet.partial", "torchvision.models._api.importlib.import_module",
+    "torchvision.models._api.sys.exit",
     "pytorch_lightning.callbacks.model_checkpoint.shutil.rmtree", "pytorch_lightning.callbacks.model_checkpoint.Path",
     "pytorch_lightning.strategies.launchers.subprocess_script.subprocess.Popen", "lossbench.losses.power",
 ]  # fmt: skip
@@ -91,7 +101,8 @@ def test_nested_walks_are_found() -> None:
 
 
 STORED = [
-    "${oc.env:HOME}", "${seed}", "${oc.create:{_target_: os.getpid}}", "${oc.decode:'[1]'}", "???", "\\${x}", "a ${b} c", "${", "{a: [1]}",
+    "${oc.env:HOME}", "${seed}", "${oc.create:{_target_: os.getpid}}", "${oc.decode:'[1]'}", "???", "\\${x}",
+    "a ${b} c", "${", "{a: [1]}",
 ]  # fmt: skip
 
 
@@ -143,7 +154,8 @@ def test_an_empty_environment_allows_nothing(monkeypatch: pytest.MonkeyPatch) ->
         ),
         (
             {"_target_": "torch.nn.Sequential", "_args_": [{**LINEAR, "bia": True}]},
-            "loss[0].bia does not exist for Linear; did you mean bias? Available: bias, device, dtype, in_features, out_features",
+            "loss[0].bia does not exist for Linear; did you mean bias? Available: bias, device, dtype, in_features, "
+            "out_features",
         ),
         (
             {"_target_": "torch.nn.Linear", "in_features": 2},

@@ -1,23 +1,35 @@
-"""A loss in the user's own file: trained and loaded by name, and nothing else is."""
+"""A loss, a model or a data set in the user's own file: trained and loaded by name, and nothing else is."""
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import lossbench
-from lossbench.config.build import build, check_targets
+from lossbench.cli.predict import predict
+from lossbench.config.build import accepted, build, check_targets
 from lossbench.config.custom import SOURCE, complete, load
 from lossbench.errors import UserError
 from lossbench.job.start import start
+from lossbench.launch.progress import SweepProgress
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.identity import identity_hash
+from lossbench.vectorized.eligible import why_not
+from lossbench.vectorized.launch import run_stacked
 
 OWN = """
-from dataclasses import dataclass
+import math
+import torch
+from dataclasses import dataclass, replace
+from lossbench.data.digits import Digits
+from lossbench.data.images.folder import ImageFolder
+from lossbench.data.source import Source
 from lossbench.losses import Loss, Power, cross_entropy
 
 @dataclass(eq=False)
@@ -28,6 +40,36 @@ class Mine(Loss):
         return self.factor * cross_entropy(output, target)
 
 class Plain:
+    pass
+
+class Width(torch.nn.Sequential):
+    def __init__(self, input_shape, num_classes, width=3):
+        layers = torch.nn.Linear(math.prod(input_shape), width), torch.nn.Linear(width, num_classes)
+        super().__init__(torch.nn.Flatten(), *layers)
+
+class Lazy(torch.nn.Sequential):
+    def __init__(self, num_classes):
+        super().__init__(torch.nn.Flatten(), torch.nn.Linear(64, num_classes))
+
+@dataclass(frozen=True)
+class Even(Digits):
+    class_names = tuple("zero one two three four five six seven eight nine".split())
+
+@dataclass(frozen=True)
+class Gone(Digits):
+    def load(self):
+        return open("gone.csv")
+
+@dataclass(frozen=True)
+class Floats(Digits):
+    def load(self):
+        return {name: replace(split, targets=split.targets / 1) for name, split in super().load().items()}
+
+class Empty(Source):
+    pass
+
+@dataclass(frozen=True, kw_only=True)
+class Photos(ImageFolder):
     pass
 
 class Nested:
@@ -45,6 +87,10 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     path.write_text(OWN)
     yield path
     sys.modules.pop("my_own_losses", None)
+
+
+def result_of(run: RunDirectory) -> dict[str, Any]:
+    return json.loads(run.result_path.read_text())
 
 
 def node(path: Path, **changed: Any) -> dict[str, Any]:
@@ -74,6 +120,77 @@ def test_it_trains_and_loads_again(own: Path, planned: Plan) -> None:
     ):
         lossbench.load(run.path)
     assert planned(*words).path != run.path  # another content is another experiment
+
+
+OWN_DATA = ("data=custom", "data.target=my_own_losses.Even")
+OWN_MODEL = ("model=custom", "model.target=my_own_losses.Width")
+
+
+def test_a_data_set_and_a_model_train_and_load_again(own: Path, planned: Plan) -> None:
+    words = (*OWN_DATA, "+data.split_seed=3", *OWN_MODEL, "+model.width=5", "trainer.max_epochs=1", "figures=false")
+    run = planned(*words)
+    assert run.path.parent.name.startswith("my_own_losses.Even-my_own_losses.Width-cosine_prob-")
+    assert run.record["model"] == node(own, name="my_own_losses.Width", _target_="my_own_losses.Width", width=5)
+    start(run)
+    loaded = lossbench.load(run.path)
+    assert result_of(run)["classes"][:2] == ["zero", "one"]
+    assert [tuple(part.shape) for part in loaded.model.parameters() if part.ndim == 2] == [(5, 64), (10, 5)]
+    assert loaded.evaluate("test")["accuracy"].value == result_of(run)["metrics"]["test/accuracy"]
+    own.write_text(f"{OWN}\n")
+    with pytest.raises(UserError, match=r"^the file of data my_own_losses\.Even has changed since .* was planned"):
+        lossbench.load(run.path)
+    assert planned(*words).path != run.path
+
+
+def test_runs_of_them_are_stacked(own: Path, planned: Plan) -> None:
+    runs = [planned(*OWN_DATA, *OWN_MODEL, "trainer.max_steps=2", f"seed={seed}") for seed in (0, 1)]
+    run_stacked(runs, SweepProgress(dict.fromkeys(runs, "own"), runs, "test/loss"))
+    results = [result_of(run) for run in runs]
+    assert [(result["engine"], result["stacked_runs"]) for result in results] == [("vectorized", 2)] * 2
+    assert len({result["metrics"]["test/loss"] for result in results}) == 2
+
+
+def test_own_images_are_read_checked_and_predicted(own: Path, planned: Plan) -> None:
+    rng = np.random.default_rng(0)
+    for k in range(10):
+        path = own.parent / "photos" / "ab"[k % 2] / f"{k}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 255, (9, 12, 3), dtype=np.uint8)).save(path)
+    data = ("data=custom", "data.target=my_own_losses.Photos", "+data.root=photos", "+data.image_size=8")
+    words = (*data, "+data.cache_dir=cache", "trainer.max_epochs=1", "figures=false")
+    run = planned(*words, *OWN_MODEL)
+    assert str(why_not(run.config)).startswith("data=my_own_losses.Photos: images are decoded one run at a time")
+    start(run)
+    (answer,) = predict(run, [own.parent / "photos" / "a" / "0.png"])
+    assert answer.classes[0] in ("a", "b")
+    assert planned(*words, "model=resnet18").config.model.name == "resnet18"  # which is refused without images
+
+
+@pytest.mark.parametrize(
+    ("target", "line"),
+    [
+        ("Empty", r"^data: Can't instantiate abstract class Empty "),
+        ("Gone", r"^data=my_own_losses\.Gone cannot be read: .*gone\.csv"),
+        ("Floats", r"^data\.load\(\): train targets must be int64 \(\d+,\), got float64 \(\d+,\)$"),
+        ("Width", r"my_own_losses\.Width must be a class that derives from lossbench\.data\.source\.Source"),
+    ],
+)
+def test_a_data_set_that_is_none_is_one_line(own: Path, planned: Plan, target: str, line: str) -> None:
+    with pytest.raises(UserError, match=line) as caught:
+        planned("data=custom", f"data.target=my_own_losses.{target}")
+    assert "\n" not in str(caught.value)
+
+
+def test_arguments_are_given_by_signature_to_ours_and_theirs(own: Path) -> None:
+    offer = {"input_shape": (1, 8, 8), "num_classes": 10, "other": 1}
+    assert build(node(own, _target_="my_own_losses.Width"), "model", offer=offer)[2].out_features == 10
+    assert build(node(own, _target_="my_own_losses.Lazy"), "model", offer=offer)[1].out_features == 10
+    theirs = {"_target_": "torchvision.models.SqueezeNet", "version": "1_1"}
+    assert build(theirs, "model", offer=offer).num_classes == 10
+    ours = {"_target_": "lossbench.models.mlp.MLP", "hidden": []}
+    assert build(ours, "model", offer=offer).layers[0].weight.shape == (10, 64)
+    assert build({**ours, "num_classes": 3}, "model", offer=offer).layers[0].out_features == 3  # what is set wins
+    assert accepted(lambda num_classes, **rest: rest, **offer) == {"num_classes": 10}
 
 
 def test_settings_and_content_are_the_identity(own: Path, planned: Plan) -> None:
@@ -117,6 +234,10 @@ def test_a_class_that_is_no_loss_is_refused(own: Path) -> None:
         UserError, match=r"my_own_losses\.Plain must be a class that derives from lossbench\.losses\.Loss"
     ):
         load("my_own_losses.Plain")
+    with pytest.raises(UserError, match=r"derives from lossbench\.data\.source\.Source \(docs/add_a_data_set\.md\)"):
+        load("my_own_losses.Width", group="data")
+    with pytest.raises(UserError, match=r"derives from torch\.nn\.Module \(docs/add_a_model\.md\)"):
+        load("my_own_losses.Even", group="model")
 
 
 def test_a_file_that_is_already_another_module_is_refused(own: Path) -> None:

@@ -36,7 +36,8 @@ from lossbench.config.rules import check_loss
         (
             "LogitAdjusted",
             {"class_counts": [3, 0]},
-            "class_counts must be null (count the training split) or a list with one number > 0 for each class, got [3, 0]",
+            "class_counts must be null (count the training split) or a list with one number > 0 for each class, got "
+            "[3, 0]",
         ),
         (
             "CrossEntropy",
@@ -47,8 +48,8 @@ from lossbench.config.rules import check_loss
         (
             "CosineProb",
             {"alpha": 0.9, "beta": 2},
-            "beta must be within 0 and pi * (1 - alpha / 2) = 1.7279 for alpha = 0.9, got 2: "
-            "outside alpha > 0, 0 <= beta <= pi * (1 - alpha / 2) the loss has its minimum inside (0, 1) and is negative",
+            "beta must be within 0 and pi * (1 - alpha / 2) = 1.7279 for alpha = 0.9, got 2: outside alpha > 0, 0 "
+            "<= beta <= pi * (1 - alpha / 2) the loss has its minimum inside (0, 1) and is negative",
         ),
         (
             "CosineProb",

@@ -171,8 +171,8 @@ def test_refused_naming_the_key_what_was_found_and_what_is_allowed(path: str, va
         ([("monitor", None)], "monitor must be a validation metric such as val/accuracy or val/nll, got None"),
         (
             [("data.batch_size", 6), ("trainer.accumulate_grad_batches", 4)],
-            "data.batch_size=6 counts the examples of a whole update and must be a multiple of 4 (trainer.accumulate_grad_batches times "
-            "1 processes)",
+            "data.batch_size=6 counts the examples of a whole update and must be a multiple of 4 "
+            "(trainer.accumulate_grad_batches times 1 processes)",
         ),
         (
             [("trainer.sync_batchnorm", True)],
@@ -180,7 +180,8 @@ def test_refused_naming_the_key_what_was_found_and_what_is_allowed(path: str, va
         ),
         (
             [("data.cache", "gpu"), ("augment.transforms", [{}])],
-            "augment.transforms work on one image at a time and data.cache=gpu on whole batches; use data.cache=disk, or augment=crop_flip",
+            "augment.transforms work on one image at a time and data.cache=gpu on whole batches; use "
+            "data.cache=disk, or augment=crop_flip",
         ),
         (
             [("model", {"name": "resnet18", "_target_": "lossbench.models.resnet.ResNet"})],
@@ -195,7 +196,8 @@ def test_refused_naming_the_key_what_was_found_and_what_is_allowed(path: str, va
                 ("scheduler._target_", "lossbench.training.schedules.Finetune"),
                 ("model._target_", "lossbench.models.linear.Linear"),
             ],
-            "scheduler=finetune needs a model with groups of layers, model=linear has none; use resnet18, 34, 50 or timm",
+            "scheduler=finetune needs a model with groups of layers, model=linear has none; use resnet18, 34, 50 or "
+            "timm",
         ),
         ([("optimizer.nesterov", True)], "optimizer.nesterov=true needs optimizer.momentum > 0, got 0"),
         ([("data.name", "../x")], "data.name must be a name of letters, digits, '_', '-', '.', got '../x'"),

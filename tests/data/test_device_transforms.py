@@ -1,4 +1,4 @@
-"""What happens to a batch on the device: normalised as torchvision would, and mixed in equal shares of inputs and targets."""
+"""A batch on the device: normalised as torchvision does, mixed in equal shares of inputs and targets."""
 
 from typing import Any
 
@@ -137,21 +137,24 @@ def test_mixup_mixes_inputs_and_targets_in_the_same_shares(alpha: float) -> None
     assert 0.75 * spread < np.var(shares) < 1.25 * spread
 
 
+def corner_of_rectangle(hole: Tensor) -> tuple[int, int]:
+    """The corner of the one rectangle of ones in a hole."""
+    rows, columns = torch.nonzero(hole.any(1)), torch.nonzero(hole.any(0))
+    assert (hole[rows[0, 0] : rows[-1, 0] + 1, columns[0, 0] : columns[-1, 0] + 1] == 1).all()
+    return int(rows[0, 0]), int(columns[0, 0])
+
+
 def test_cutmix_pastes_a_rectangle_and_mixes_targets_by_its_area() -> None:
-    areas, corners = [], set()
+    areas, corners = [], set[tuple[int, int]]()
     for epoch in range(300):
         given = identity()
         found = softened(epoch, given, cutmix=1.0)
         held = found.inputs.mean((2, 3))
         assert torch.allclose(found.target, held @ one_hot(given.target), atol=1e-6)
         assert set(found.inputs.unique().tolist()) <= {0.0, 1.0}
-        pasted = [1 - found.inputs[i, i] for i in range(6) if held[i, i] < 1]
-        for hole in pasted:
-            assert torch.equal(hole, pasted[0])  # the same place in every image
-            rows, columns = torch.nonzero(hole.any(1)), torch.nonzero(hole.any(0))
-            box = hole[rows[0, 0] : rows[-1, 0] + 1, columns[0, 0] : columns[-1, 0] + 1]
-            assert (box == 1).all()
-            corners.add((int(rows[0, 0]), int(columns[0, 0])))
+        pasted = [*(1 - found.inputs[torch.arange(6), torch.arange(6)])[held.diagonal() < 1]]
+        corners |= {corner_of_rectangle(hole) for hole in pasted}
+        assert all(torch.equal(hole, pasted[0]) for hole in pasted)  # the same place in every image
         areas.append(pasted[0].mean().item() if pasted else 0.0)
     assert len(corners) > 20
     assert max(areas) > 0.8

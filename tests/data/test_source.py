@@ -1,15 +1,14 @@
 """Splits and fingerprints, on any data set."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
 import pytest
 
-from lossbench.data.digits import Digits
-from lossbench.data.source import SPLITS, Source, Split, settings, stratified_split
+from lossbench.data.source import SPLITS, Source, Split, check_splits, stratified_split
 from lossbench.data.toy import Toy
 
 TARGETS = np.repeat(np.arange(4), [50, 30, 10, 5])[np.random.default_rng(0).permutation(95)]
@@ -28,31 +27,33 @@ class Tiny(Source):
     input_shape: ClassVar[tuple[int, ...]] = (2,)
 
     def load(self) -> Mapping[str, Split]:
-        inputs, targets, ids = (
-            np.arange(6, dtype=np.float32).reshape(3, 2),
-            np.array([0, 1, 0]),
-            np.array(["ü", "b", "c"]),
-        )
-        if self.change == "pixel":
-            inputs[1, 1] += np.spacing(inputs[1, 1])
-        if self.change == "target":
-            targets[2] = 1
-        if self.change == "id":
-            ids[2] = "d"
-        if self.change == "shape":
-            inputs = inputs.reshape(3, 2, 1)
-        if self.change == "dtype":
-            inputs = inputs.astype(np.float64)
-        if self.change == "layout":
-            inputs, targets, ids = np.asfortranarray(inputs), targets.astype(np.int32), ids.astype("U20")
-        parts = [
-            Split(inputs, targets, ids),
-            Split(inputs[:2], targets[:2], ids[:2]),
-            Split(inputs[:1], targets[:1], ids[:1]),
-        ]
+        whole = Split(np.arange(6, dtype=np.float32).reshape(3, 2), np.array([0, 1, 0]), np.array(["ü", "b", "c"]))
+        if self.change in CHANGES:
+            whole = replace(whole, **CHANGES[self.change](whole))
+        parts = [whole, whole.take(np.arange(2)), whole.take(np.arange(1))]
         if self.change == "swap":
             parts[1:] = parts[:0:-1]
+        if self.change == "no val":
+            parts[1] = whole.take(np.arange(0))
         return dict(zip(SPLITS, parts, strict=True))
+
+
+LAST = np.array([0, 0, 1])
+NEXT = np.array([[0, 0], [0, 1], [0, 0]], dtype=np.float32)
+CHANGES: dict[str, Callable[[Split], dict[str, np.ndarray]]] = {
+    "pixel": lambda split: {"inputs": split.inputs + NEXT * np.spacing(split.inputs)},
+    "target": lambda split: {"targets": split.targets + LAST},
+    "class": lambda split: {"targets": split.targets + 2 * LAST},
+    "id": lambda split: {"ids": np.array([*split.ids[:2], "d"])},
+    "no id": lambda split: {"ids": np.arange(3)},
+    "shape": lambda split: {"inputs": split.inputs.reshape(3, 2, 1)},
+    "dtype": lambda split: {"inputs": split.inputs.astype(np.float64)},
+    "layout": lambda split: {
+        "inputs": np.asfortranarray(split.inputs),
+        "targets": split.targets.astype(np.int32),
+        "ids": split.ids.astype("U20"),
+    },
+}
 
 
 def test_every_example_is_in_exactly_one_split() -> None:
@@ -103,8 +104,27 @@ def test_splits_are_read_once() -> None:
     assert source.num_classes == 2
 
 
-def test_settings_are_the_fields() -> None:
-    assert (settings(Digits), settings(Toy)) == ({"split_seed", "images_per_class"}, {"init"})
+WRONG = [
+    ("shape", r"load\(\): train inputs must be float32 \(3, 2\), got float32 \(3, 2, 1\)"),
+    ("dtype", r"load\(\): train inputs must be float32 \(3, 2\), got float64 \(3, 2\)"),
+    ("layout", r"load\(\): train targets must be int64 \(3,\), got int32 \(3,\)"),
+    ("class", r"load\(\): train targets must be within 0 and 1, got 0 to 2"),
+    ("no id", r"load\(\): train ids must be str \(3,\), got int64 \(3,\)"),
+    ("no val", r"load\(\) must give examples for train, val and test, and gives none for val"),
+]
+
+
+@pytest.mark.parametrize(("change", "line"), WRONG)
+def test_wrong_splits_are_named_in_one_line(change: str, line: str) -> None:
+    check_splits(Tiny())
+    with pytest.raises(ValueError, match=f"^{line}$"):
+        check_splits(Tiny(change))
+
+
+def test_a_model_needs_something_to_give(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Tiny, "class_names", ())
+    with pytest.raises(ValueError, match=r"^class_names must name what the model gives, one number or more, got 0$"):
+        check_splits(Tiny())
 
 
 def test_taking_keeps_rows_together() -> None:

@@ -74,7 +74,8 @@ def test_concat_pool_head_equals_a_naive_twin() -> None:
 def test_concat_pool_head_refuses_features_without_positions() -> None:
     with pytest.raises(
         ValueError,
-        match=r"^head=concat_pool needs feature maps \(batch, D, h, w\), got shape \(2, 3\); use head=linear or cosine$",
+        match=r"^head=concat_pool needs feature maps \(batch, D, h, w\), got shape \(2, 3\); "
+        r"use head=linear or cosine$",
     ):
         ConcatPoolHead(3, 4)(torch.randn(2, 3))
 

@@ -113,7 +113,10 @@ def test_what_collides_for_good_is_refused(tmp_path: Path, monkeypatch: pytest.M
 )
 def test_an_edited_configuration_is_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
     run = edit(plan(CONFIG, tmp_path), **changes)
-    line = r"config\.yaml does not belong to this directory: it describes \w{8}/seed\d, the directory says \w{8}/seed3; undo the edit"
+    line = (
+        r"config\.yaml does not belong to this directory: it describes \w{8}/seed\d, "
+        r"the directory says \w{8}/seed3; undo the edit"
+    )
     with pytest.raises(UserError, match=line):
         run.verify()
     with pytest.raises(UserError, match=line):
@@ -146,7 +149,8 @@ def test_a_directory_that_cannot_be_made_is_one_clear_error(tmp_path: Path) -> N
 
 
 def test_many_plan_the_same_at_once(tmp_path: Path) -> None:
-    code = "import json, sys, pathlib\nfrom lossbench.config.schema import RunConfig\nfrom lossbench.rundir.directory import plan\n"
+    code = "import json, sys, pathlib\nfrom lossbench.config.schema import RunConfig\n"
+    code += "from lossbench.rundir.directory import plan\n"
     code += "config = json.loads(sys.argv[1])\nsys.stdin.read()\nfor seed in range(20):\n"
     code += "    plan(RunConfig.of({**config, 'seed': seed}), pathlib.Path(sys.argv[2])).verify()"
     command = [sys.executable, "-c", code, json.dumps(RECORD), str(tmp_path)]

@@ -238,28 +238,36 @@ def test_who_is_overtaken_while_taking_over_gives_way(path: Path, monkeypatch: p
     assert os.listdir(path.parent) == ["lock.json"]
 
 
-@pytest.mark.parametrize("locks", ["none", "dead", "broken"])
-def test_of_several_at_once_exactly_one_wins(path: Path, locks: str) -> None:
-    if locks != "none":
+def leave_lock(path: Path, kind: str) -> None:
+    if kind != "none":
         write_lock(path, DEAD_AFTER_SECONDS + 20)
-    if locks == "broken":
+    if kind == "broken":
         path.write_text("{")
         make_old(path, 20)
+
+
+def read_line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline()
+
+
+def write_line(process: subprocess.Popen[str], text: str) -> None:
+    assert process.stdin is not None
+    process.stdin.write(f"{text}\n")
+    process.stdin.flush()
+
+
+@pytest.mark.parametrize("locks", ["none", "dead", "broken"])
+def test_of_several_at_once_exactly_one_wins(path: Path, locks: str) -> None:
+    leave_lock(path, locks)
     racers = [python(RACE, path) for _ in range(6)]
-    answers = []
-    for racer in racers:
-        assert racer.stdout is not None
-        assert racer.stdout.readline() == "ready\n"
+    assert [read_line(racer) for racer in racers] == ["ready\n"] * 6
     at = time.time() + 0.2
     for racer in racers:
-        assert racer.stdin is not None
-        racer.stdin.write(f"{at}\n")
-        racer.stdin.flush()
-    for racer in racers:
-        assert racer.stdout is not None
-        answers.append(racer.stdout.readline())
+        write_line(racer, str(at))
+    answers = [read_line(racer) for racer in racers]
     for racer in racers:
         racer.communicate("\n", timeout=600)
-    assert sorted(answer.split()[0] for answer in answers) == ["lost"] * 5 + ["won"]
-    assert [racer.returncode for racer in racers] == [0] * 6
-    assert os.listdir(path.parent) == []
+        assert racer.returncode == 0
+    outcomes = sorted(answer.split()[0] for answer in answers)
+    assert (outcomes, os.listdir(path.parent)) == (["lost"] * 5 + ["won"], [])

@@ -248,7 +248,7 @@ def test_features_are_computed_once_for_every_loss_and_seed(plan: Plan, monkeypa
         test = next(iter(parts.data.test_dataloader()))
         images = plan().config  # the same data, as images
         pictures = assemble(images).data
-        batch = pictures.finish(next(iter(pictures.test_dataloader())), "test")
+        batch = pictures.device_transforms(next(iter(pictures.test_dataloader())), "test")
         torch.testing.assert_close(parts.backbone.features(batch.inputs), test.inputs)  # pyright: ignore[reportCallIssue]
     assert lossbench.load(run.path).evaluate("test")["nll"].value == pytest.approx(result.metrics["test/nll"], abs=1e-6)
     monkeypatch.setattr(lossbench.training.features, "_compute", lambda *given: pytest.fail("computed again"))

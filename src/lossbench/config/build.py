@@ -111,14 +111,18 @@ def _make(node: object, where: str, args: Sequence[object] = (), extra: Mapping[
     if TARGET not in node:
         return {key: _make(item, f"{where}.{key}") for key, item in node.items()}
     factory = _factory(node, where)
+    settings = _settings(factory, node, where) | dict(extra or {})
+    args = [*args, *_make(node.get(ARGS, []), where)]
+    return functools.partial(factory, *args, **settings) if node.get(PARTIAL) else _call(factory, args, settings, where)
+
+
+def _settings(factory: Callable[..., Any], node: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The settings of a node, nested nodes built; its name only where the factory takes one."""
     settings = {key: item for key, item in node.items() if key not in SPECIAL}
-    takes = inspect.signature(factory).parameters
-    if LABEL not in takes:
+    if LABEL not in inspect.signature(factory).parameters:
         settings.pop(LABEL, None)
     _check_names(factory, settings, where)
-    made = {key: _make(item, f"{where}.{key}") for key, item in settings.items()} | dict(extra or {})
-    args = [*args, *_make(node.get(ARGS, []), where)]
-    return functools.partial(factory, *args, **made) if node.get(PARTIAL) else _call(factory, args, made, where)
+    return {key: _make(item, f"{where}.{key}") for key, item in settings.items()}
 
 
 def _call(factory: Callable[..., Any], args: Sequence[object], settings: Mapping[str, Any], where: str) -> Any:
@@ -150,7 +154,7 @@ def _refusal(where: str, target: object) -> UserError:
 
 
 def _resolve(target: Any, where: str) -> Any:
-    """Import the target and check that what was found really lives where the allow-list says."""
+    """Import the target and check that what was found is defined in a module of the allow-list."""
     try:
         found = _find(target)
     except Exception as error:

@@ -1,7 +1,11 @@
-"""A loss, a model or a data set in a file of the user's own: found, hashed, imported. Torch-free until a loss or model is imported.
+"""A loss, a model or a data set in a file of the user's own: found, hashed, imported.
 
-A configuration that somebody else wrote may name such a class too. So that loading it runs nothing but a file that the user has: the file
-lies in the working directory or in a folder of PYTHONPATH, its content has the recorded SHA-256, it defines the class at its top level, and
+Torch-free until a loss or a model is imported.
+
+A configuration that somebody else wrote may name such a class too. So that loading it runs nothing but a file that
+the user has: the file
+lies in the working directory or in a folder of PYTHONPATH, its content has the recorded SHA-256, it defines the class
+at its top level, and
 what runs is the content that was hashed.
 """
 

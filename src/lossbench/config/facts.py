@@ -10,8 +10,8 @@ from typing import Any
 from lossbench.config.build import build
 from lossbench.config.parse import Node
 from lossbench.config.schema import Model
-from lossbench.data.source import Source
-from lossbench.errors import UserError
+from lossbench.data.source import Source, check_splits
+from lossbench.errors import UserError, one_line
 
 
 class Cache:
@@ -41,10 +41,14 @@ def task_of(source: Node) -> str:
 
 def fingerprint_of(source: Node) -> str:
     """Take the fingerprint of a data set: its examples and splits."""
+    built = build_source(source)
     try:
-        return build_source(source).fingerprint()
+        check_splits(built)
+        return built.fingerprint()
     except ValueError as error:
         raise UserError(f"data.{error}") from error
+    except OSError as error:
+        raise UserError(f"data={source.name} cannot be read: {one_line(error)}") from error
 
 
 def weights_of(model: Model) -> dict[str, str] | None:

@@ -1,4 +1,4 @@
-"""Which hyper-parameters a loss accepts. Free of torch: a configuration is checked before anything heavy is imported."""
+"""Which hyper-parameters a loss accepts. Torch-free: a configuration is checked before torch is imported."""
 
 import difflib
 import math
@@ -41,7 +41,7 @@ def check_loss(class_name: str, values: Mapping[str, object]) -> None:
         values: hyper-parameters by name. Names without a rule are left alone.
 
     Raises:
-        ValueError: a value is not allowed; its one line says which, what is allowed and what was found.
+        ValueError: a value is not allowed; one line with its name, what is allowed and what was found.
         RegionError: all values are numbers, but the loss is not defined for them.
     """
     if class_name in _JOINT_RULES:
@@ -52,7 +52,7 @@ def check_loss(class_name: str, values: Mapping[str, object]) -> None:
 
 
 def tasks_of(class_name: str) -> tuple[str, ...]:
-    """Give the tasks that a loss of this package is for; every loss that does not say otherwise is for classification."""
+    """Give the tasks that a loss of this package is for: classification where `TASKS` does not list it."""
     others = tuple(task for task, fitting in TASKS.items() if class_name in fitting)
     return ("classification", *others) if class_name in CLASSIFIERS or not others else others
 
@@ -110,7 +110,8 @@ def _class_counts(name: str, value: object) -> None:
     numbers: list[Any] = list(value) if is_sequence(value) else []
     if not numbers or not all(_is_number(n) and n > 0 for n in numbers):
         raise ValueError(
-            f"{name} must be null (count the training split) or a list with one number > 0 for each class, got {value!r}"
+            f"{name} must be null (count the training split) or a list with one number > 0 for each class, got "
+            f"{value!r}"
         )
 
 

@@ -1,4 +1,4 @@
-"""Augmentation: what may be configured, and its random numbers as functions of (seed, epoch, position) alone. Torch-free."""
+"""Augmentation: its settings, and its random numbers as functions of (seed, epoch, position) alone. Torch-free."""
 
 import math
 from collections.abc import Sequence
@@ -26,15 +26,16 @@ class Augment:
         transforms: torchvision transforms of one uint8 image, applied after crop and flip.
         erasing: probability of erasing a rectangle of 2 to 33 % of the area, 0..1.
         mixup: alpha of the Beta distribution of the share of a second image blended in, >= 0; 0 is off.
-        cutmix: alpha of the Beta distribution of the area of a second image pasted in, >= 0; 0 is off; with mixup each batch takes either.
+        cutmix: alpha of the Beta distribution of the area of a second image pasted in, >= 0; 0 is off; with mixup
+            each batch takes either.
         label_smoothing: share of the target spread evenly over all classes, in [0, 1).
 
     Raises:
         ValueError: a setting is out of range.
 
     Reference:
-        Szegedy et al. 2015, Going Deeper with Convolutions, section 6 (crops); Zhong et al. 2017 (erasing); Zhang et al. 2018, eq. 1
-        (mixup); Yun et al. 2019, eq. 1 (cutmix); Szegedy et al. 2016, section 7 (label smoothing).
+        Szegedy et al. 2015, Going Deeper with Convolutions, section 6 (crops); Zhong et al. 2017 (erasing);
+        Zhang et al. 2018, eq. 1 (mixup); Yun et al. 2019, eq. 1 (cutmix); Szegedy et al. 2016, section 7 (smoothing).
     """
 
     scale: Sequence[float] | None = None
@@ -47,17 +48,17 @@ class Augment:
     label_smoothing: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, pair, top in (("scale", self.scale, 1.0), ("ratio", self.ratio, math.inf)):
-            if not (_limits(pair, top) or (pair is None and name == "scale")):
-                raise ValueError(
-                    f"{name} must be two numbers, 0 < smallest <= largest{' <= 1' if top == 1 else ''}, got {pair!r}"
-                )
+        if self.scale is not None and not _limits(self.scale, 1.0):
+            raise ValueError(f"scale must be two numbers, 0 < smallest <= largest <= 1, got {self.scale!r}")
+        if not _limits(self.ratio, math.inf):
+            raise ValueError(f"ratio must be two numbers, 0 < smallest <= largest, got {self.ratio!r}")
         for name in ("flip", "erasing"):
             number(name, getattr(self, name), 0, top=1)
         for name in ("mixup", "cutmix"):
             number(name, getattr(self, name), 0)
         number("label_smoothing", self.label_smoothing, 0, below=1)
-        if not (isinstance(self.transforms or (), Sequence) and all(map(callable, self.transforms or ()))):
+        transforms = self.transforms or ()
+        if not (isinstance(transforms, Sequence) and all(map(callable, transforms))):
             raise ValueError(
                 f"transforms must be a list of torchvision transforms, each with its _target_, got {self.transforms!r}"
             )
@@ -128,7 +129,9 @@ def centre_boxes(sizes: np.ndarray, side: int) -> np.ndarray:
 
 
 def erase_boxes(draws: np.ndarray, side: int, probability: float) -> np.ndarray:
-    """Choose what is erased of each square image: 2 to 33 % of its area, width over height 0.3 to 3.3; height 0 erases nothing.
+    """Choose the rectangle that is erased of each square image: 2 to 33 % of its area, width over height 0.3 to 3.3.
+
+    A height of 0 erases nothing.
 
     Args:
         draws: uniform numbers, (n, 2 * TRIES + 3).

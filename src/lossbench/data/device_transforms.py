@@ -1,4 +1,4 @@
-"""What is done to a batch on the device: normalisation, and targets and inputs that are mixed."""
+"""Transforms of a batch on the device: normalisation, mixup, cutmix and label smoothing."""
 
 import numpy as np
 import torch
@@ -37,9 +37,10 @@ class Normalise:
 
 
 def soften(batch: Batch, augment: Augment, classes: int, rng: np.random.Generator) -> Batch:
-    """Mix the examples of a training batch and smooth its targets, as `augment` says.
+    """Mix the examples of a training batch and smooth its targets.
 
-    mixup: x <- s x_i + (1 - s) x_j, t <- s t_i + (1 - s) t_j, s ~ Beta(mixup, mixup), one s a batch; cutmix pastes a rectangle of the
+    mixup: x <- s x_i + (1 - s) x_j, t <- s t_i + (1 - s) t_j, s ~ Beta(mixup, mixup), one s a batch; cutmix pastes a
+        rectangle of the
     share 1 - s of the area instead. Smoothing: t <- (1 - a) t + a / C.
 
     Args:
@@ -73,7 +74,7 @@ def _blend(inputs: Tensor, order: Tensor, share: float) -> tuple[Tensor, float]:
 
 
 def _paste(inputs: Tensor, order: Tensor, share: float, rng: np.random.Generator) -> tuple[Tensor, float]:
-    """Paste a rectangle of the share 1 - s around a uniform centre, cut off at the border; the share is what is left."""
+    """Paste a rectangle of the share 1 - s around a uniform centre, cut off at the border; the rest is s."""
     height, width = inputs.shape[-2:]
     half = np.sqrt(1 - share) / 2
     y, x = rng.random() * height, rng.random() * width

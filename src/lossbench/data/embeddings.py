@@ -16,7 +16,7 @@ LOSSES = ("Cosine", "CosineXent")
 
 
 def embeddings_of(config: Mapping[str, Any]) -> dict[str, str] | None:
-    """Say which class embeddings a configuration asks for: the file, and the hash of its content; None for one-hot.
+    """Find the class embeddings of a configuration: the file, and the hash of its content; None for one-hot.
 
     Args:
         config: with `embeddings` as the user gives it (a path or null) or as this function has given it before.
@@ -33,7 +33,8 @@ def embeddings_of(config: Mapping[str, Any]) -> dict[str, str] | None:
     loss = config["loss"]
     if str(loss["_target_"]).rpartition(".")[2] not in LOSSES or config.get("head") is not None:
         raise UserError(
-            f"embeddings belong to loss=cosine and loss=cosine_xent without a head, got loss={loss['name']}; use embeddings=null"
+            f"embeddings belong to loss=cosine and loss=cosine_xent without a head, got loss={loss['name']}; use "
+            "embeddings=null"
         )
     file = Path(path).expanduser().absolute()
     read_embeddings(file)
@@ -59,18 +60,21 @@ def read_embeddings(path: Path, num_classes: int | None = None) -> np.ndarray:
         ) from error
     if rows.ndim != 2 or rows.dtype.kind != "f" or not rows.size:
         raise UserError(
-            f"embeddings={path} must hold a matrix (C, D) of floating-point numbers, got {rows.dtype} of shape {rows.shape}"
+            f"embeddings={path} must hold a matrix (C, D) of floating-point numbers, got {rows.dtype} of shape "
+            f"{rows.shape}"
         )
     if num_classes is not None and len(rows) != num_classes:
         raise UserError(
-            f"embeddings={path} has {len(rows)} rows, and the data have {num_classes} classes; give one row for each class"
+            f"embeddings={path} has {len(rows)} rows, and the data have {num_classes} classes; give one row for each "
+            "class"
         )
     lengths = np.linalg.norm(rows.astype(np.float64), axis=1)
     wrong = np.flatnonzero(~(np.abs(lengths - 1) <= LENGTH_ERROR))
     if wrong.size:
         row = wrong[0]
         raise UserError(
-            f"embeddings={path} must have rows of length 1, and row {row} has length {lengths[row]:.6g}; divide each by its length"
+            f"embeddings={path} must have rows of length 1, and row {row} has length {lengths[row]:.6g}; divide each "
+            "by its length"
         )
     return (rows / lengths[:, None]).astype(np.float32)
 

@@ -58,7 +58,8 @@ class DataModule(LightningDataModule):
         overfit_batches: keep only the first so many batches of the training split, and validate on them; 0 is off.
         limit_eval_batches: evaluate only the first so many batches of val and test; None evaluates everything.
         augment: how training images and targets are varied; None leaves them as they are.
-        cache: "none" decodes files in the workers, "disk" keeps them decoded on disk, "gpu" keeps those in device memory and crops there.
+        cache: "none" decodes files in the workers, "disk" keeps them decoded on disk, "gpu" keeps those in device
+            memory and crops there.
         accumulate: parts of a process's share of a batch, worked on one after another.
         channels_last: the memory format of images.
     """
@@ -90,7 +91,7 @@ class DataModule(LightningDataModule):
             self.normalise = Normalise(torch.tensor(source.mean), torch.tensor(source.std), channels_last=channels_last)
         self.done = 0
         self._loader: ResumableLoader | None = None
-        self._pictures: dict[str, Reader] = {}
+        self._readers: dict[str, Reader] = {}
         self._on_device: dict[tuple[str, torch.device], DeviceReader] = {}
 
     def split(self, stage: str) -> Split:
@@ -108,31 +109,31 @@ class DataModule(LightningDataModule):
         split, source = self.split(stage), self.source
         if not isinstance(source, ImageSource):
             return ArrayDataset(split)
-        pictures = self.pictures(stage)
+        reader = self.reader(stage)
         views = Views(
-            pictures.sizes, source.image_size, source.shorter_side, self.seed, self.augment if training else None
+            reader.sizes, source.image_size, source.shorter_side, self.seed, self.augment if training else None
         )
         if self.cache == "gpu":
             return ViewDataset(split.targets, views)
-        return ImageDataset(pictures, split.targets, views, self._fill())
+        return ImageDataset(reader, split.targets, views, self._fill())
 
-    def pictures(self, stage: str) -> Reader:
-        """The images of a stage, from the cache where there is to be one (it is built when it is first asked for)."""
-        if stage not in self._pictures:
+    def reader(self, stage: str) -> Reader:
+        """Where the pixels of a stage come from: its files or its cache, which is built at the first call."""
+        if stage not in self._readers:
             assert isinstance(self.source, ImageSource)
             split = self.split(stage)
-            pictures = reader_of(self.source, split)
+            reader = reader_of(self.source, split)
             if self.cache != "none":
                 folder = self.source.cache / "images"
-                pictures = cached(pictures, self.source.digests(split), self.source.shorter_side, folder, name=stage)
-            self._pictures[stage] = pictures
-        return self._pictures[stage]
+                reader = cached(reader, self.source.digests(split), self.source.shorter_side, folder, name=stage)
+            self._readers[stage] = reader
+        return self._readers[stage]
 
     def prepare(self) -> None:
-        """Build what training and evaluation need on disk; what has no room there says so before anything is trained."""
+        """Build the caches on disk, so that a full disk is an error before anything is trained."""
         if self.cache != "none" and isinstance(self.source, ImageSource):
             for stage in SPLITS:
-                self.pictures(stage)
+                self.reader(stage)
 
     def batches(self, rank: int = 0, world: int = 1) -> TrainBatches:
         """The order of training."""
@@ -170,14 +171,14 @@ class DataModule(LightningDataModule):
         return DataLoader(self.dataset(stage), batch_sampler=batches, collate_fn=as_is, **self._options())
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Finish a batch on the device."""
+        """Normalise, crop and mix a batch on the device."""
         assert self.trainer is not None
         if not self.trainer.training:
-            return self.finish(batch, "test" if self.trainer.testing else "val")
+            return self.device_transforms(batch, "test" if self.trainer.testing else "val")
         part = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready % self.accumulate
-        return self.finish(batch, "train", step=(self.trainer.global_step, part))
+        return self.device_transforms(batch, "train", step=(self.trainer.global_step, part))
 
-    def finish(self, batch: Batch, stage: str, step: tuple[int, int] | None = None) -> Batch:
+    def device_transforms(self, batch: Batch, stage: str, step: tuple[int, int] | None = None) -> Batch:
         """Crop where that is done on the device, normalise, and mix the examples of a training step.
 
         Args:
@@ -207,14 +208,14 @@ class DataModule(LightningDataModule):
         if not self._on_device:
             require_room(
                 device,
-                sum(pictures.bytes for name in SPLITS if isinstance(pictures := self.pictures(name), CachedReader)),
+                sum(reader.bytes for name in SPLITS if isinstance(reader := self.reader(name), CachedReader)),
             )
         if (stage, device) not in self._on_device:
-            pictures = self.pictures(stage)
-            assert isinstance(pictures, CachedReader)
+            reader = self.reader(stage)
+            assert isinstance(reader, CachedReader)
             assert isinstance(source, ImageSource)
             self._on_device[stage, device] = DeviceReader(
-                pictures, source.image_size, torch.from_numpy(self._fill()), device
+                reader, source.image_size, torch.from_numpy(self._fill()), device
             )
         return self._on_device[stage, device](batch.position, batch.inputs)
 

@@ -1,4 +1,4 @@
-"""The order of examples: a function of the seed and the batch number, the same for every loss, worker count and launcher."""
+"""The order of examples: a function of seed and batch number, the same for every loss, worker count and launcher."""
 
 from collections.abc import Iterable, Iterator
 
@@ -20,9 +20,10 @@ class Draw(list[int]):
 
 
 class TrainBatches:
-    """Batches of positions for one process; batch k of a run depends on (seed, k) alone, so that a run resumes anywhere.
+    """Batches of positions for one process; batch k depends on (seed, k) alone, so that a run resumes anywhere.
 
-    Every pass over the data is a new permutation; its incomplete last batch is left out (every example returns in later passes).
+    Every pass over the data is a new permutation; its incomplete last batch is left out (every example returns in
+    later passes).
 
     Args:
         n: number of training examples.

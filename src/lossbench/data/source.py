@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from typing import Any, ClassVar
@@ -18,7 +18,7 @@ class Split:
 
     Args:
         inputs: float32, (n, ...); of image data sets what names each image, (n,).
-        targets: int64, (n,), class indices; of other tasks float32, (n, ...): docs/configuration.md says which.
+        targets: int64, (n,), class indices; of other tasks float32, (n, ...), listed in docs/configuration.md.
         ids: text, (n,), the same example has the same id in every run.
     """
 
@@ -38,12 +38,13 @@ class Source(ABC):
     """A data set's description; subclasses are frozen dataclasses whose fields are its settings, checked when built."""
 
     task: ClassVar[str] = "classification"
-    members: ClassVar[int] = (
-        1  # 2 where inputs are pairs (n, 2, ...), 3 where they are triplets; input_shape is that of one member
-    )
-    outputs: ClassVar[int | None] = None  # of other tasks than classification: how many numbers the model gives
+    members: ClassVar[int] = 1
+    """2 where inputs are pairs (n, 2, ...), 3 where they are triplets; input_shape is that of one member."""
+    outputs: ClassVar[int | None] = None
+    """Of other tasks than classification: how many numbers the model gives."""
     class_names: ClassVar[tuple[str, ...]] = ()
     input_shape: ClassVar[tuple[int, ...]]
+    """The shape of one example."""
 
     @property
     def num_classes(self) -> int:
@@ -52,7 +53,7 @@ class Source(ABC):
 
     @property
     def num_outputs(self) -> int:
-        """How many numbers the model gives: one for each class, or what the data set says."""
+        """How many numbers the model gives: one for each class, or `outputs`."""
         return self.num_classes if self.outputs is None else self.outputs
 
     @abstractmethod
@@ -86,9 +87,40 @@ class Source(ABC):
         return None
 
 
-def settings(source: type[Source]) -> set[str]:
-    """The names of a source's settings."""
-    return {field.name for field in fields(source)}  # pyright: ignore[reportArgumentType] - every final source is a dataclass
+def check_splits(source: Source) -> None:
+    """Check that the splits of a data set are what the rest relies on.
+
+    Raises:
+        ValueError: one line that names the split and the array, what was found and what is expected.
+    """
+    if source.num_outputs < 1:
+        what = "class_names must name" if source.task == "classification" else "outputs must count"
+        raise ValueError(f"{what} what the model gives, one number or more, got {source.num_outputs}")
+    for name in SPLITS:
+        split = source.splits.get(name)
+        if split is None or not len(split):
+            raise ValueError(f"load() must give examples for train, val and test, and gives none for {name}")
+        _check_arrays(source, name, split)
+
+
+def _check_arrays(source: Source, name: str, split: Split) -> None:
+    n, members = len(split), (source.members,) if source.members > 1 else ()
+    if split.inputs.dtype.kind != "U":  # image data sets name their inputs
+        _require(f"{name} inputs", split.inputs, "float32", (n, *members, *source.input_shape))
+    if source.task == "classification":
+        _require(f"{name} targets", split.targets, "int64", (n,))
+        found, classes = (int(split.targets.min()), int(split.targets.max())), source.num_classes
+        if found[0] < 0 or found[1] >= classes:
+            raise ValueError(f"load(): {name} targets must be within 0 and {classes - 1}, got {found[0]} to {found[1]}")
+    else:
+        _require(f"{name} targets", split.targets, "float32", (n, *split.targets.shape[1:]))
+    _require(f"{name} ids", split.ids, "str", (n,))
+
+
+def _require(what: str, array: np.ndarray, dtype: str, shape: tuple[int, ...]) -> None:
+    kind = "str" if array.dtype.kind == "U" else str(array.dtype)
+    if (kind, array.shape) != (dtype, shape):
+        raise ValueError(f"load(): {what} must be {dtype} {shape}, got {kind} {array.shape}")
 
 
 def stratified_split(

@@ -26,7 +26,8 @@ class Toy(Source):
     Train, val and test are the same four examples: what is looked at is the optimisation, not generalisation.
 
     Args:
-        init: "published" starts from the published logits; "random" draws them uniformly from [0, 1) with the run's seed.
+        init: "published" starts from the published logits; "random" draws them uniformly from [0, 1) with the run's
+            seed.
 
     Raises:
         ValueError: init is neither.
@@ -40,7 +41,8 @@ class Toy(Source):
     def __post_init__(self) -> None:
         if self.init not in ("published", "random"):
             raise ValueError(
-                f"init must be published or random, got {self.init!r}; {suggest(str(self.init), ('published', 'random'))}"
+                f"init must be published or random, got {self.init!r}; "
+                f"{suggest(str(self.init), ('published', 'random'))}"
             )
 
     def load(self) -> Mapping[str, Split]:

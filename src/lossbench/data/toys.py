@@ -1,6 +1,7 @@
 """One small data set for each task besides classification, drawn in memory, whose optimum is known.
 
-Where the inputs are groups, one-hot vectors that say to which of 8 groups an example belongs, a linear model has free numbers for every
+Where the inputs are groups, one-hot vectors that say to which of 8 groups an example belongs, a linear model has free
+numbers for every
 group, so that its optimum is each group's own: its median, mean, direction, distribution or rate.
 """
 
@@ -19,7 +20,7 @@ GROUPS = 8
 
 
 @dataclass(frozen=True)
-class Drawn(Source):
+class SyntheticSource(Source):
     """Examples drawn from a known law.
 
     Args:
@@ -42,7 +43,7 @@ class Drawn(Source):
         return {name: self._split(name) for name in SPLITS}
 
     def law(self) -> np.ndarray:
-        """What is to be learnt: one row for each group, or as the data set says."""
+        """What is to be learnt: one row for each group, or as described there."""
         return self.draw_law(generator(self.draw_seed, f"{type(self).__name__}-law"))
 
     def _split(self, name: str) -> Split:
@@ -64,10 +65,11 @@ class Drawn(Source):
 
 
 @dataclass(frozen=True)
-class ToyRegression(Drawn):
+class ToyRegression(SyntheticSource):
     """Skewed noise: target = level of the group + an exponential variable of mean 1.
 
-    The conditional median is level + ln 2, the conditional mean level + 1. Each group's noise takes the quantiles of its law, shuffled,
+    The conditional median is level + ln 2, the conditional mean level + 1. Each group's noise takes the quantiles of
+    its law, shuffled,
     so that its own median and mean hardly differ from those.
     """
 
@@ -89,7 +91,7 @@ class ToyRegression(Drawn):
 
 
 @dataclass(frozen=True)
-class ToyVectors(Drawn):
+class ToyVectors(SyntheticSource):
     """Vectors of random length along the direction of their group: the angle can fall to 0."""
 
     task: ClassVar[str] = "vectors"
@@ -108,7 +110,7 @@ class ToyVectors(Drawn):
 
 
 @dataclass(frozen=True)
-class ToyDistribution(Drawn):
+class ToyDistribution(SyntheticSource):
     """The distribution over 4 outcomes that each group has: the divergence can fall to 0."""
 
     task: ClassVar[str] = "distribution"
@@ -126,7 +128,7 @@ class ToyDistribution(Drawn):
 
 
 @dataclass(frozen=True)
-class ToyCounts(Drawn):
+class ToyCounts(SyntheticSource):
     """Poisson counts with a rate for each group: the likeliest rate is the group's mean count."""
 
     task: ClassVar[str] = "count"
@@ -144,8 +146,8 @@ class ToyCounts(Drawn):
 
 
 @dataclass(frozen=True)
-class ToyRanking(Drawn):
-    """Pairs of points in 4 dimensions, of which one lies further along a hidden direction: a linear score finds the direction."""
+class ToyRanking(SyntheticSource):
+    """Pairs of points in 4 dimensions, one of them further along a hidden direction, which a linear score finds."""
 
     task: ClassVar[str] = "ranking"
     members: ClassVar[int] = 2
@@ -165,8 +167,11 @@ class ToyRanking(Drawn):
 
 
 @dataclass(frozen=True)
-class ToySimilarity(Drawn):
-    """Pairs of noisy points of three kinds: an embedding that keeps the kind alone has cosine 1 within a kind and 0 between kinds."""
+class ToySimilarity(SyntheticSource):
+    """Pairs of noisy points of three kinds.
+
+    An embedding that keeps the kind alone has cosine 1 within a kind and 0 between kinds.
+    """
 
     task: ClassVar[str] = "similarity"
     members: ClassVar[int] = 2

@@ -54,7 +54,7 @@ class LinearHead(nn.Module):
 
 
 class ConcatPoolHead(nn.Module):
-    """Global average and max pooling side by side, BatchNorm, Dropout 0.25, Linear, ReLU, BatchNorm, Dropout 0.5, Linear.
+    """Average and max pooling side by side, BatchNorm, Dropout 0.25, Linear, ReLU, BatchNorm, Dropout 0.5, Linear.
 
     The linear layers have no bias and start from Kaiming's normal distribution.
 
@@ -83,7 +83,8 @@ class ConcatPoolHead(nn.Module):
         """
         if x.ndim != 4:
             raise ValueError(
-                f"head=concat_pool needs feature maps (batch, D, h, w), got shape {tuple(x.shape)}; use head=linear or cosine"
+                f"head=concat_pool needs feature maps (batch, D, h, w), got shape {tuple(x.shape)}; use head=linear "
+                "or cosine"
             )
         # Not adaptive_max_pool2d: on a GPU its gradient is not deterministic.
         return self.layers(torch.cat([pooled(x), x.amax((-2, -1))], dim=1))
@@ -92,7 +93,8 @@ class ConcatPoolHead(nn.Module):
 class CosineHead(nn.Module):
     """Cosine classifier: logit_c = scale * cos(x, w_c), within [-scale, scale], computed in at least float32.
 
-    The default scale lets p_y reach 0.9999 with up to 900 classes: p_y = P needs scale >= (C - 1) / C * log((C - 1) P / (1 - P)).
+    The default scale lets p_y reach 0.9999 with up to 900 classes: p_y = P needs scale >= (C - 1) / C * log((C - 1) P
+    / (1 - P)).
 
     Args:
         num_features: D.
@@ -103,7 +105,8 @@ class CosineHead(nn.Module):
         ValueError: scale is no number > 0.
 
     Reference:
-        Wang et al. 2017, NormFace, arXiv 1704.06369, section 3; the bound: Wang et al. 2018, CosFace, arXiv 1801.09414, equation 6.
+        Wang et al. 2017, NormFace, arXiv 1704.06369, section 3; the bound: Wang et al. 2018, CosFace, arXiv
+        1801.09414, equation 6.
     """
 
     def __init__(self, num_features: int, num_classes: int, scale: float = 16.0) -> None:
@@ -119,7 +122,7 @@ class CosineHead(nn.Module):
 
 
 def cosines(x: Tensor, weight: Tensor) -> Tensor:
-    """Cosines between features (batch, D) and the rows of (C, D): (batch, C), in at least float32 whatever autocast says."""
+    """Cosines between features (batch, D) and the rows of (C, D): (batch, C), in at least float32 under autocast."""
     with torch.autocast(x.device.type, enabled=False):
         dtype = torch.promote_types(x.dtype, torch.float32)
         features, rows = (F.normalize(t.to(dtype), dim=-1, eps=1e-6) for t in (x, weight))

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 
 class EachMember(nn.Module):
-    """Apply a model to each member of an example by itself, so that neither the model nor the loss knows of the other.
+    """Apply a model to each member of a pair or triplet by itself.
 
     Args:
         model: maps (batch, ...) to (batch, D).

@@ -25,14 +25,17 @@ class ResNet(nn.Module):
         input_shape: (3, height, width) of one image.
         num_classes: C.
         architecture: resnet18, resnet34 or resnet50.
-        pretrained: False | True (torchvision's ImageNet weights IMAGENET1K_V1) | a file: a state dict or a checkpoint of this model.
-        stem: imagenet (7x7 convolution of stride 2, max pooling) | small (3x3 convolution of stride 1) | auto (small up to 64 pixels
+        pretrained: False | True (torchvision's ImageNet weights IMAGENET1K_V1) | a file: a state dict or a checkpoint
+            of this model.
+        stem: imagenet (7x7 convolution of stride 2, max pooling) | small (3x3 convolution of stride 1) | auto (small
+            up to 64 pixels
             unless pretrained).
         head: linear | concat_pool | cosine.
         scale: of head=cosine; None is its default.
 
     Raises:
-        ValueError: a setting is not allowed, images have not 3 channels, or the pretrained weights are missing or do not fit.
+        ValueError: a setting is not allowed, images have not 3 channels, or the pretrained weights are missing or do
+            not fit.
 
     Reference:
         He et al. 2016, arXiv 1512.03385; the small stem: section 4.2.
@@ -84,7 +87,8 @@ def _check(input_shape: Sequence[int], architecture: str, pretrained: bool | str
         raise ValueError("stem=small has no pretrained weights; use stem=auto, or pretrained=false")
     if len(input_shape) != 3 or input_shape[0] != 3:
         raise ValueError(
-            f"inputs must be images (3, height, width), got {tuple(input_shape)}; use other data, or model=mlp or linear"
+            f"inputs must be images (3, height, width), got {tuple(input_shape)}; use other data, or model=mlp or "
+            "linear"
         )
 
 

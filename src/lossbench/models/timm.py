@@ -22,12 +22,14 @@ class Timm(nn.Module):
         num_classes: C.
         name: timm's name of the model, such as resnet18 or vit_tiny_patch16_224; timm.list_models() has all.
         pretrained: False | True (timm's weights for this name) | a file: a state dict or a checkpoint of this model.
-        head: linear | cosine, on features pooled as timm does it | concat_pool, on feature maps of convolutional models.
+        head: linear | cosine, on features pooled as timm does it | concat_pool, on feature maps of convolutional
+            models.
         scale: of head=cosine; None is its default.
 
     Raises:
         ImportError: timm is not installed.
-        ValueError: a setting is not allowed, the model does not take such images or gives no maps, or the pretrained weights are
+        ValueError: a setting is not allowed, the model does not take such images or gives no maps, or the pretrained
+            weights are
             missing or do not fit.
 
     Reference:
@@ -53,7 +55,8 @@ class Timm(nn.Module):
         _check_name(timm, name)
         if len(input_shape) != 3:
             raise ValueError(
-                f"inputs must be images (channels, height, width), got {tuple(input_shape)}; use other data, or model=mlp or linear"
+                f"inputs must be images (channels, height, width), got {tuple(input_shape)}; use other data, or "
+                "model=mlp or linear"
             )
         check_choice("head", head, tuple(HEADS))
         check_pretrained(pretrained)
@@ -71,7 +74,7 @@ class Timm(nn.Module):
         return pooled(self.backbone(inputs))
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
-        """Group the parameters from the input to the output, as timm divides the model into stages or blocks, then the head."""
+        """Group the parameters from the input to the output by timm's stages or blocks, then the head."""
         named = dict(self.backbone.named_parameters())
         groups = _package().models.group_parameters(self.backbone, self.backbone.group_matcher(coarse=True))  # pyright: ignore[reportCallIssue]
         return [[named[name] for name in names] for names in groups.values()] + [list(self.head.parameters())]
@@ -98,7 +101,7 @@ def _check_name(timm: ModuleType, name: str) -> None:
 def _backbone(
     timm: ModuleType, name: str, input_shape: Sequence[int], head: str, file: Path | None
 ) -> tuple[nn.Module, int]:
-    """Build the model without its classifier, and try it on one image: only its output says how many features it has."""
+    """Build the model without its classifier; its output on one image gives the number of features."""
     options: dict[str, Any] = {"num_classes": 0, "in_chans": input_shape[0]}
     if head == "concat_pool":
         options["global_pool"] = ""
@@ -117,17 +120,19 @@ def _backbone(
         ) from error
     if head == "concat_pool" and (output.ndim != 4 or getattr(backbone, "output_fmt", "NCHW") != "NCHW"):
         raise ValueError(
-            f"head=concat_pool needs feature maps (batch, D, h, w), which {name} does not give; use head=linear or cosine"
+            f"head=concat_pool needs feature maps (batch, D, h, w), which {name} does not give; use head=linear or "
+            "cosine"
         )
     return backbone.train(), output.shape[1]
 
 
 def _published(timm: ModuleType, name: str) -> Path:
-    """Find timm's weights in the cache of their hub, or download them; fails fast without a network, where timm tries for a minute."""
+    """Find timm's weights in their hub's cache, or download them; without a network timm would try for a minute."""
     source = timm.get_pretrained_cfg(name)
     if source is None or not source.has_weights:
         raise ValueError(
-            f"pretrained weights for name={name} do not exist in timm; timm.list_models(pretrained=True) has the names that have some"
+            f"pretrained weights for name={name} do not exist in timm; timm.list_models(pretrained=True) has the "
+            "names that have some"
         )
     if not source.hf_hub_id:
         return fetch(source.url)

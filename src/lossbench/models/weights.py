@@ -24,7 +24,8 @@ def load_pretrained(backbone: nn.Module, pretrained: bool | str, architecture: s
 
     Args:
         backbone: is changed in place; its classifier is not part of it.
-        pretrained: False leaves it alone, True loads torchvision's weights, else the path of a file: a state dict or a checkpoint.
+        pretrained: False leaves it alone, True loads torchvision's weights, else the path of a file: a state dict or
+            a checkpoint.
         architecture: torchvision's name, for pretrained=True.
 
     Returns:
@@ -86,33 +87,39 @@ def load_backbone(backbone: nn.Module, state: Mapping[str, Tensor], path: Path) 
 
     Args:
         backbone: is changed in place.
-        state: tensors by name; what training wraps around a backbone (`model.`, `module.`, `backbone.`, ...) is taken off the names.
+        state: tensors by name; what training wraps around a backbone (`model.`, `module.`, `backbone.`, ...) is taken
+            off the names.
         path: where they come from, for messages.
 
     Raises:
-        ValueError: weights are missing, have another shape, or are those of a larger backbone; the first of them are named.
+        ValueError: weights are missing, have another shape, or are those of a larger backbone; the first of them are
+            named.
     """
     wanted = backbone.state_dict()
     # A checkpoint's head may have a name that some backbone uses too: with a backbone marked as such, only that counts.
     marked = {key: value for key, value in state.items() if "backbone." in key}
     given = {_bare(key, wanted): value for key, value in (marked or state).items()}
     found = {key: value for key, value in given.items() if key in wanted}
+    for fault, keys in _misfits(wanted, given, found).items():
+        if keys:
+            raise ValueError(
+                f"pretrained file {path} does not fit the model: it {fault} "
+                f"{', '.join(keys[:3])}{', ...' * (len(keys) > 3)}"
+            )
+    backbone.load_state_dict(found, strict=False)
+
+
+def _misfits(
+    wanted: Mapping[str, Tensor], given: Mapping[str, Tensor], found: Mapping[str, Tensor]
+) -> dict[str, list[str]]:
+    """What is wrong with a file's weights, and the names that it concerns."""
     # Files older than num_batches_tracked lack it; BatchNorm counts on from 0.
     missing = [key for key in wanted if key not in found and not key.endswith("num_batches_tracked")]
     reshaped = [key for key, value in found.items() if value.shape != wanted[key].shape]
     # The weights of a smaller model are all found in a larger one's file: what is left over tells them apart.
     parts = {key.split(".")[0] for key in wanted}.difference(CLASSIFIERS)
     unused = [key for key in given if key not in wanted and key.split(".")[0] in parts]
-    for fault, keys in (
-        ("lacks", missing),
-        ("has other shapes of", reshaped),
-        ("is of a larger model and has also", unused),
-    ):
-        if keys:
-            raise ValueError(
-                f"pretrained file {path} does not fit the model: it {fault} {', '.join(keys[:3])}{', ...' * (len(keys) > 3)}"
-            )
-    backbone.load_state_dict(found, strict=False)
+    return {"lacks": missing, "has other shapes of": reshaped, "is of a larger model and has also": unused}
 
 
 def imagenet_file(architecture: str) -> Path:
@@ -122,7 +129,7 @@ def imagenet_file(architecture: str) -> Path:
         architecture: torchvision's name, such as resnet18.
 
     Returns:
-        A file whose SHA-256 begins as its name says.
+        A file whose SHA-256 begins with the digits in its name.
 
     Raises:
         ValueError: the file is not there and cannot be downloaded, or is damaged.
@@ -131,7 +138,7 @@ def imagenet_file(architecture: str) -> Path:
 
 
 def fetch(url: str) -> Path:
-    """Find a file in torch.hub's cache, or download it, and check the beginning of the SHA-256 that its name ends with."""
+    """Find a file in torch.hub's cache, or download it; its name ends with the beginning of its SHA-256."""
     path = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
     prefix = (re.findall(r"-([0-9a-f]{8,})\.", path.name) or [""])[-1]
     if not path.exists():

@@ -34,7 +34,7 @@ DECIDES = (
     "trainer.accumulate_grad_batches",
     "trainer.sync_batchnorm",
 )
-# Where things lie and what else changes no number; the files behind these settings count by their content (fingerprint, weights).
+# Paths and other settings that change no number; the files count by their content (fingerprint, weights).
 WHEREABOUTS: dict[str, tuple[str, ...]] = {
     "data": (
         "root",

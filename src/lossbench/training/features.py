@@ -92,7 +92,7 @@ def _compute(backbone: nn.Module, data: DataModule, stage: str, device: torch.de
     parts = []
     with torch.inference_mode():
         for batch in tqdm(whole.evaluation_loader(stage), f"features of {stage} images", disable=None, unit="batch"):
-            batch = whole.finish(type(batch)(*(part.to(device) for part in batch)), stage)
+            batch = whole.device_transforms(type(batch)(*(part.to(device) for part in batch)), stage)
             parts.append(backbone.features(batch.inputs).float().cpu())  # pyright: ignore[reportCallIssue] - asked for when it was built
     backbone.cpu()
     return torch.cat(parts).numpy()

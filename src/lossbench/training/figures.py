@@ -36,7 +36,7 @@ def show_training(run: RunDirectory, parts: Parts, loggers: Iterable[Logger], de
     first = data.batches().batch(0)
     dataset = data.dataset("train", training=True)
     batch: Batch = dataset.__getitems__(Draw(first[:SHOWN], first.epoch))  # pyright: ignore[reportAttributeAccessIssue] - ours all have it
-    batch = data.finish(Batch(*(part.to(device) for part in batch)), "train", step=(0, 0))
+    batch = data.device_transforms(Batch(*(part.to(device) for part in batch)), "train", step=(0, 0))
     images, names = data.normalise.back(batch.inputs), data.source.class_names  # pyright: ignore[reportOptionalMemberAccess] - images have one
     target = batch.target.argmax(1) if batch.target.is_floating_point() else batch.target
     figure = draw_images(

@@ -90,7 +90,7 @@ class LoadedRun:
         outputs = []
         with torch.inference_mode():
             for batch in data.evaluation_loader(split):
-                output = self.model(data.finish(batch, split).inputs)
+                output = self.model(data.device_transforms(batch, split).inputs)
                 outputs.append(output if isinstance(output, tuple) else (output,))
         columns = [torch.cat(column) for column in zip(*outputs, strict=True)]
         whole = type(output)(*columns) if isinstance(output, tuple) else columns[0]  # pyright: ignore[reportPossiblyUnboundVariable] - a split has examples

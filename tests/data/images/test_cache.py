@@ -1,4 +1,4 @@
-"""The cache holds the pixels that decoding gives, whatever happened to it; one process builds it, and it costs no private memory."""
+"""The cache holds the pixels that decoding gives; one process builds it, and it costs no private memory."""
 
 import json
 import logging
@@ -107,7 +107,7 @@ def test_evaluation_sees_the_same_bits_with_and_without_the_cache(
         DataModule(source, 0, 4, cache=name, augment=Augment(scale=(0.5, 1.0))) for name in ("none", "disk")
     )
     kept.prepare()
-    assert all(isinstance(kept.pictures(stage), CachedReader) for stage in ("train", "val", "test"))
+    assert all(isinstance(kept.reader(stage), CachedReader) for stage in ("train", "val", "test"))
     for stage in ("val", "test"):
         for a, b in zip(decoded.evaluation_loader(stage), kept.evaluation_loader(stage), strict=True):
             assert all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
@@ -116,7 +116,7 @@ def test_evaluation_sees_the_same_bits_with_and_without_the_cache(
 def test_another_content_is_another_cache(photos: ImageFolder, tmp_path: Path) -> None:
     def paths() -> dict[str, Path]:
         data = DataModule(folder_of(tmp_path), 0, 4, cache="disk")
-        found = {stage: data.pictures(stage) for stage in ("train", "val", "test")}
+        found = {stage: data.reader(stage) for stage in ("train", "val", "test")}
         return {stage: pictures.path for stage, pictures in found.items() if isinstance(pictures, CachedReader)}
 
     before = paths()
@@ -312,9 +312,8 @@ def test_of_two_processes_one_builds(tmp_path: Path) -> None:
         process.start()
     for process in processes:
         process.join(30)
-    assert [process.exitcode for process in processes] == [0, 0]
-    assert right.acquire(timeout=0)
-    assert right.acquire(timeout=0)
+        assert process.exitcode == 0
+        assert right.acquire(timeout=0)
     rows = [line.split() for line in log.read_text().splitlines()]
     assert sorted(int(position) for _, position in rows) == list(range(len(SIZES)))
     assert len({pid for pid, _ in rows}) == 1
@@ -528,6 +527,7 @@ def test_workers_read_a_large_cache_without_memory_of_their_own(
     growth = [(max(log) - log[0]) / 1e6 for log in logs]
     record_property("private_growth_mb", growth)
     print(
-        f"{read} crops in {seconds:.1f} s; private memory before {[log[0] / 1e6 for log in logs]} MB, growth {growth} MB"
+        f"{read} crops in {seconds:.1f} s; private memory before {[log[0] / 1e6 for log in logs]} MB, growth "
+        f"{growth} MB"
     )
     assert max(growth) < 300

@@ -58,7 +58,7 @@ def huge(width: int, height: int) -> bytes:
 
 
 def ycck() -> bytes:
-    """A CMYK JPEG as Photoshop writes it: luma, chroma and black; every component is coded alike, so the marker alone decides."""
+    """A CMYK JPEG as Photoshop writes it: luma, chroma and black, coded alike, so that the marker alone decides."""
     data = bytearray(encode(flat("CMYK", (90, 128, 128, 0)), "JPEG", quality=100, subsampling=0))
     at = data.index(b"Adobe")
     data[at + 11] = 2

@@ -1,4 +1,4 @@
-"""Crops on the device: evaluation's bit for bit, training's as a loop over pixels would make them, each image by itself."""
+"""Crops on the device: evaluation's bit for bit, training's as a loop over pixels makes them, image by image."""
 
 import math
 from pathlib import Path
@@ -94,7 +94,7 @@ def test_evaluation_is_that_of_the_disk_cache_bit_for_bit(stage: str, tmp_path: 
         images = gpu._cropped(b, stage)
         assert images.dtype == torch.float32
         assert torch.equal(images, a.inputs.float())
-        assert torch.equal(gpu.finish(b, stage).inputs, disk.finish(a, stage).inputs)
+        assert torch.equal(gpu.device_transforms(b, stage).inputs, disk.device_transforms(a, stage).inputs)
         assert torch.equal(a.target, b.target)
 
 

@@ -68,8 +68,8 @@ def test_training_is_refused_in_one_line_that_says_what_to_do(
     with pytest.raises(UserError) as caught:
         _ = found.splits
     assert str(caught.value) == (
-        f"28 of 55 images cannot be read, the first is {root / first} ({bad[first]}); list them all with lossbench check, "
-        "then repair or delete them, or leave them out with data.on_bad_image=skip"
+        f"28 of 55 images cannot be read, the first is {root / first} ({bad[first]}); list them all with lossbench "
+        "check, then repair or delete them, or leave them out with data.on_bad_image=skip"
     )
 
 

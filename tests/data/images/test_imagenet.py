@@ -147,7 +147,8 @@ def test_labels_of_the_test_list_count_where_the_training_images_are_drawn(
 WRONG = {
     "a validation image to learn from": (
         {"train_list": ["n01/n01_0.JPEG", "n01/n01_1.JPEG"], "val_list": ["n01/n01_1.JPEG"]},
-        "val_list and train_list share 1 images, for instance train/n01/n01_1.JPEG; a validation image must not be learnt",
+        "val_list and train_list share 1 images, for instance train/n01/n01_1.JPEG; a validation image must not be "
+        "learnt",
     ),
     "validation list alone": (
         {"val_list": "v.txt"},

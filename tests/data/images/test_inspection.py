@@ -4,9 +4,9 @@ import logging
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
-from threading import Thread
 
 import numpy as np
 import pytest
@@ -179,11 +179,8 @@ def test_threads_and_processes_share_a_memo(
         subprocess.Popen([sys.executable, "-W", "error", "-c", code, root, cache], stderr=subprocess.PIPE)
         for _ in range(2)
     ]
-    threads = [Thread(target=inspect, args=(root, names[start::3], cache)) for start in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(3) as threads:
+        assert len([*threads.map(lambda start: inspect(root, names[start::3], cache), range(3))]) == 3
     assert [(other.communicate()[1], other.returncode) for other in others] == [(b"", 0)] * 2
     assert inspect(root, names, cache).width.tolist() == list(range(1, 151))
     assert not caplog.records

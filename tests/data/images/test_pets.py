@@ -1,6 +1,7 @@
 """Oxford-IIIT Pet as torchvision reads it, in the official split or a drawn one."""
 
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -82,20 +83,28 @@ def test_what_is_held_out_of_trainval_is_the_same_share_of_each_breed(source: Ca
         assert all(sorted(part.listed.targets["val"]) == sorted([*range(5)] * share) for part in parts)
 
 
+def drawn(source: Callable[..., Pets], seed: int) -> dict[str, list[str]]:
+    found = source(split="random", split_seed=seed)
+    return {name: [*found.listed.files[name]] for name in SPLITS}
+
+
 def test_the_random_split_has_every_image_also_what_no_list_names(source: Callable[..., Pets], root: Path) -> None:
-    found = [source(split="random", split_seed=seed) for seed in (0, 0, 1)]
-    files = [{name: [*part.listed.files[name]] for name in SPLITS} for part in found]
+    files = drawn(source, 0)
     whole = sorted(f"images/{path.name}" for path in (root / FOLDER / "images").glob("*.jpg"))
     assert len(whole) == 52
-    assert sorted(name for names in files[0].values() for name in names) == whole
+    assert sorted(chain.from_iterable(files.values())) == whole
     assert {f"images/{name}.jpg" for name in EXTRA} <= {*whole}
-    assert len(files[0]["test"]) == 10  # 20 % of 52
-    assert files[0] == files[1]
-    assert files[0]["test"] != files[2]["test"]
-    for name, split in found[0].splits.items():
-        truth = [BREEDS[file.removeprefix("images/").rpartition("_")[0]] - 1 for file in files[0][name]]
+    assert len(files["test"]) == 10  # 20 % of 52
+    for name, split in source(split="random").splits.items():
+        truth = [BREEDS[file.removeprefix("images/").rpartition("_")[0]] - 1 for file in files[name]]
         assert split.targets.tolist() == truth
-    assert found[0].fingerprint() not in (found[2].fingerprint(), source().fingerprint())
+
+
+def test_the_seed_decides_the_random_split(source: Callable[..., Pets]) -> None:
+    assert drawn(source, 0) == drawn(source, 0)
+    assert drawn(source, 0)["test"] != drawn(source, 1)["test"]
+    found = source(split="random").fingerprint()
+    assert found not in (source(split="random", split_seed=1).fingerprint(), source().fingerprint())
 
 
 def test_the_root_may_be_torchvisions_folder_itself(source: Callable[..., Pets], root: Path) -> None:

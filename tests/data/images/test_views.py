@@ -297,7 +297,7 @@ class Reference:
 
 
 def references(source: ImageSource, stage: str) -> list[Reference]:
-    pictures = module(source).pictures(stage)
+    pictures = module(source).reader(stage)
     return [Reference(pictures.read(i).contiguous()) for i in range(len(pictures.sizes))]
 
 

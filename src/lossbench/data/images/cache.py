@@ -1,6 +1,7 @@
 """Decoded images on disk: read, decoded and resized once, then memory-mapped by every process.
 
-A cache is a folder named by what is in it (the images' content, the size, the version of this code), so it cannot be stale. It is written
+A cache is a folder named by what is in it (the images' content, the size, the version of this code), so it cannot be
+stale. It is written
 beside and renamed when it is whole.
 """
 
@@ -82,7 +83,7 @@ class CachedReader:
 
 def _map(path: Path) -> mmap.mmap:
     """Map a file for reads here and there: the system's reading ahead would fetch megabytes for every image."""
-    # Private, so that torch may take it for writable memory; the whole of it must not be set aside for writes that never come.
+    # Private, so that torch may take it for writable memory; MAP_NORESERVE: no memory is set aside for writes.
     with open(path, "rb") as file:
         if sys.platform == "linux":
             mapped = mmap.mmap(file.fileno(), 0, mmap.MAP_PRIVATE | MAP_NORESERVE, mmap.PROT_READ | mmap.PROT_WRITE)
@@ -105,11 +106,11 @@ def offsets_of(sizes: np.ndarray) -> np.ndarray:
     return np.concatenate(([0], np.cumsum(sizes.prod(1) * 3)))
 
 
-def cached(pictures: Reader, digests: np.ndarray, shorter: int, folder: Path, *, name: str) -> CachedReader:
+def cached(reader: Reader, digests: np.ndarray, shorter: int, folder: Path, *, name: str) -> CachedReader:
     """Give the decoded images of a split, building the cache where there is none or a damaged one.
 
     Args:
-        pictures: the images.
+        reader: the images.
         digests: a hash of the content of each, (n,) text.
         shorter: pixels of the shorter side in the cache.
         folder: the caches are in it.
@@ -125,16 +126,17 @@ def cached(pictures: Reader, digests: np.ndarray, shorter: int, folder: Path, *,
         if not is_whole(path):
             with _alone(folder / f"{key}.claim", path):
                 if not is_whole(path):
-                    _build(pictures, shrunk(pictures.sizes, shorter), path, name)
+                    _build(reader, shrunk(reader.sizes, shorter), path, name)
     except OSError as error:
         raise UserError(
-            f"cannot write {path} ({error.strerror or error}); choose another place with data.cache_dir or LOSSBENCH_CACHE"
+            f"cannot write {path} ({error.strerror or error}); choose another place with data.cache_dir or "
+            "LOSSBENCH_CACHE"
         ) from error
     return CachedReader(path)
 
 
 def is_whole(path: Path) -> bool:
-    """Whether a cache is complete and undamaged; its bytes are summed up again where the file was touched since it was last looked at."""
+    """Whether a cache is complete and undamaged; checksums are computed again where the file has another time."""
     try:
         manifest = json.loads((path / "manifest.json").read_text())
         with open(path / "index.npz", "rb") as file, np.load(file, allow_pickle=False) as index:
@@ -164,25 +166,25 @@ def is_whole(path: Path) -> bool:
 
 
 @contextmanager
-def _alone(claim: Path, path: Path) -> Iterator[None]:
+def _alone(lock: Path, path: Path) -> Iterator[None]:
     """Let one process build; the others wait until it has built, or died."""
     with ExitStack() as stack:
-        said = False
+        announced = False
         while True:
             try:
-                stack.enter_context(Lock(claim))
+                stack.enter_context(Lock(lock))
                 break
             except UserError as error:
                 if isinstance(error.__cause__, OSError):  # nobody owns it: it cannot be written
                     raise error.__cause__ from None
-            if not said:
+            if not announced:
                 print(f"waiting for another process that builds {path}", file=sys.stderr, flush=True)
-                said = True
+                announced = True
             time.sleep(0.5)
         yield
 
 
-def _build(pictures: Reader, sizes: np.ndarray, path: Path, name: str) -> None:
+def _build(reader: Reader, sizes: np.ndarray, path: Path, name: str) -> None:
     offsets = offsets_of(sizes)
     for left in (
         path,
@@ -193,7 +195,7 @@ def _build(pictures: Reader, sizes: np.ndarray, path: Path, name: str) -> None:
     beside = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
     beside.mkdir()
     try:
-        sums = _decode_all(pictures, sizes, offsets, beside / "pixels.bin", name)
+        sums = _decode_all(reader, sizes, offsets, beside / "pixels.bin", name)
         with open(beside / "index.npz", "wb") as file:
             np.savez(file, allow_pickle=False, sizes=sizes, sums=sums)
         stat = (beside / "pixels.bin").stat()
@@ -206,7 +208,7 @@ def _build(pictures: Reader, sizes: np.ndarray, path: Path, name: str) -> None:
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def _decode_all(pictures: Reader, sizes: np.ndarray, offsets: np.ndarray, path: Path, name: str) -> np.ndarray:
+def _decode_all(reader: Reader, sizes: np.ndarray, offsets: np.ndarray, path: Path, name: str) -> np.ndarray:
     """Write all pixels, in threads (decoding releases Python's lock), and return the checksum of each image."""
     from tqdm import tqdm
 
@@ -220,7 +222,7 @@ def _decode_all(pictures: Reader, sizes: np.ndarray, offsets: np.ndarray, path: 
     pixels = np.memmap(path, dtype=np.uint8, mode="r+")
 
     def one(i: int) -> int:
-        image = resize(pictures.read(i), *sizes[i].tolist()).permute(1, 2, 0).contiguous().numpy().reshape(-1)
+        image = resize(reader.read(i), *sizes[i].tolist()).permute(1, 2, 0).contiguous().numpy().reshape(-1)
         pixels[offsets[i] : offsets[i + 1]] = image
         return zlib.crc32(image.data)
 
@@ -246,6 +248,6 @@ def _require_room(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed + SPARE:
         raise UserError(
-            f"data.cache needs {needed / 1e9:.2f} GB in {folder}, which has {free / 1e9:.2f} GB free; free some space, choose another "
-            "place with data.cache_dir or LOSSBENCH_CACHE, or use data.cache=none"
+            f"data.cache needs {needed / 1e9:.2f} GB in {folder}, which has {free / 1e9:.2f} GB free; free some "
+            "space, choose another place with data.cache_dir or LOSSBENCH_CACHE, or use data.cache=none"
         )

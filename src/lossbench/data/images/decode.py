@@ -1,4 +1,4 @@
-"""Image files to RGB, upright: what is odd is read right, what is broken says why. Torch-free."""
+"""Image files to RGB, upright: odd files are read right, broken ones raise the reason. Torch-free."""
 
 import threading
 import warnings
@@ -107,15 +107,17 @@ def _open(data: bytes) -> ImageFile:
         image = kind(BytesIO(data))
         if isinstance(image, TiffImageFile):
             image.getexif()  # now, while warnings of damaged tags are quiet
+    _check_header(image)
+    return image
+
+
+def _check_header(image: ImageFile) -> None:
     if image.width * image.height > MAX_PIXELS:
         raise ValueError(f"too large: {image.width} x {image.height} pixels, at most {MAX_PIXELS:,} are read")
-    if max(image.size) > MAX_RATIO * min(
-        image.size
-    ):  # brought to 256 pixels on its shorter side it would fill the memory
+    if max(image.size) > MAX_RATIO * min(image.size):  # with 256 pixels on its shorter side it would fill the memory
         raise ValueError(f"too thin: {image.width} x {image.height} pixels, at most {MAX_RATIO} to 1 is read")
     if image.mode not in _MODES and not _old_grey_16(image):
         raise ValueError(f"pixel mode {image.mode} is not supported")
-    return image
 
 
 def _load(image: ImageFile) -> None:
@@ -125,7 +127,7 @@ def _load(image: ImageFile) -> None:
 
 @contextmanager
 def _reasons() -> Iterator[None]:
-    """Word what PIL says about a broken file."""
+    """Shorten PIL's message about a broken file."""
     try:
         yield
     except Exception as error:  # PIL raises some ten kinds of errors on damaged data

@@ -14,20 +14,20 @@ class DeviceReader:
     """The pixels of a split's cache on a device.
 
     Args:
-        pictures: the cache.
+        reader: the cache.
         side: of the square that the model sees, pixels.
         fill: the colour that replaces what is erased, (3,), 0..255.
         device: where the pixels go.
     """
 
-    def __init__(self, pictures: CachedReader, side: int, fill: Tensor, device: torch.device) -> None:
+    def __init__(self, reader: CachedReader, side: int, fill: Tensor, device: torch.device) -> None:
         self.side = side
-        pixels = torch.empty(pictures.bytes, dtype=torch.uint8, device=device)
-        for start, part in pictures.chunks(CHUNK):
+        pixels = torch.empty(reader.bytes, dtype=torch.uint8, device=device)
+        for start, part in reader.chunks(CHUNK):
             pixels[start : start + len(part)] = torch.from_numpy(part).to(device)
         self.pixels = pixels.view(-1, 3)
-        self.first = torch.from_numpy(pictures.offsets[:-1] // 3).to(device)
-        self.sizes = torch.from_numpy(pictures.sizes).to(device)
+        self.first = torch.from_numpy(reader.offsets[:-1] // 3).to(device)
+        self.sizes = torch.from_numpy(reader.sizes).to(device)
         self.fill = fill.to(device, torch.float32)
         self.grid = torch.arange(side, device=device)
 
@@ -92,5 +92,6 @@ def require_room(device: torch.device, needed: int) -> None:
     free = torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     if needed > free:
         raise UserError(
-            f"data.cache=gpu needs {needed / 1e9:.2f} GB of device memory, {free / 1e9:.2f} GB are free; use data.cache=disk"
+            f"data.cache=gpu needs {needed / 1e9:.2f} GB of device memory, {free / 1e9:.2f} GB are free; use "
+            "data.cache=disk"
         )

@@ -15,11 +15,13 @@ class ImageFolder(RandomSplitSource):
     """Your own images: <root>/<class>/*, split class by class with a seed, or by lists.
 
     Args:
-        images_per_class: images of each class to learn and choose from (train and val together), nested; None takes all.
+        images_per_class: images of each class to learn and choose from (train and val together), nested; None takes
+            all.
         split_seed: draws the splits, >= 0.
         val_fraction: share of each class's images, those for testing left out, held out for validation, in (0, 1).
         test_fraction: share of each class's images held out for testing, in (0, 1).
-        train_list: a text file of lines `class/file` or `class/file label` below the root; then val_list and test_list are needed too.
+        train_list: a text file of lines `class/file` or `class/file label` below the root; then val_list and
+            test_list are needed too.
         val_list: the same for validation.
         test_list: the same for testing.
 
@@ -35,11 +37,13 @@ class ImageFolder(RandomSplitSource):
         given = [name for name in LISTS if getattr(self, name)]
         if given and len(given) < len(LISTS):
             raise ValueError(
-                f"{given[0]} needs {', '.join(name for name in LISTS if name not in given)} too: lists say all of the split"
+                f"{given[0]} needs {', '.join(name for name in LISTS if name not in given)} too: lists say all of "
+                "the split"
             )
         if given and self.images_per_class is not None:
             raise ValueError(
-                f"images_per_class={self.images_per_class} draws a subset, but {given[0]} says all of the split; leave one out"
+                f"images_per_class={self.images_per_class} draws a subset, but {given[0]} says all of the split; "
+                "leave one out"
             )
 
     def listing(self) -> Listing:
@@ -49,7 +53,8 @@ class ImageFolder(RandomSplitSource):
     def _drawn_splits(self) -> Listing:
         if (self.folder / "train").is_dir():
             raise ValueError(
-                f"root={self.root} has a folder train: use data=imagenet_subset for train/ and val/ folders, or name one of them"
+                f"root={self.root} has a folder train: use data=imagenet_subset for train/ and val/ folders, or name "
+                "one of them"
             )
         files: dict[str, list[str]] = {"train": [], "val": [], "test": []}
         groups = {

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from lossbench.data.images.lists import FileList
 from lossbench.data.images.random_split import RandomSplitSource
 from lossbench.data.images.source import Listing, image_files, label, require_learnt
-from lossbench.data.images.subset import by_class, first_of_each, hold_out, ranked
+from lossbench.data.images.subset import by_class, first_of_each, hold_out_of_each, ranked
 
 NAMES = "LOC_synset_mapping.txt"
 """ImageNet's file of class names, one line `n01440764 tench, Tinca tinca` for each class; used where it is."""
@@ -17,11 +18,12 @@ NAMES = "LOC_synset_mapping.txt"
 class ImageNetSubset(RandomSplitSource):
     """Few images of each class: train/<class>/* to learn and to choose from, val/<class>/* to test on.
 
-    The folder val/ (for ImageNet the ILSVRC validation images) is the test split and nothing else; the validation split is held out of
-    what is to learn from, or is a list of its own.
+    The folder val/ (for ImageNet the ILSVRC validation images) is the test split and nothing else; the validation
+    split is held out of what is to learn from, or is a list of its own.
 
     Args:
-        images_per_class: labelled images of each class of train/, the held-out ones included; 10 are within 20 within 50; None takes all.
+        images_per_class: labelled images of each class of train/, the held-out ones included; 10 are within 20 within
+            50; None takes all.
         split_seed: draws the subset, >= 0.
         val_fraction: share of each class's images held out for validation, in (0, 1).
         train_list: a text file of lines `class/file` or `class/file label` below train/, instead of drawing.
@@ -50,16 +52,10 @@ class ImageNetSubset(RandomSplitSource):
             self.images_per_class,
         )
         if "val" in lists:
-            files |= {
-                "train": [name for group in groups.values() for name in group],
-                "val": _listed(lists["val"], "train"),
-            }
+            files |= {"train": [*chain.from_iterable(groups.values())], "val": _listed(lists["val"], "train")}
         else:
-            parts = [hold_out(group, self.val_fraction) for group in groups.values()]
-            files |= {
-                "train": [name for kept, _ in parts for name in kept],
-                "val": [name for _, taken in parts for name in taken],
-            }
+            kept, taken = hold_out_of_each(groups.values(), self.val_fraction)
+            files |= {"train": kept, "val": taken}
         files["test"] = _listed(lists["test"], "val") if "test" in lists else image_files(self.folder, "val")
         classes = _classes(lists) or tuple(groups)
         _check(files, classes)
@@ -73,7 +69,7 @@ class ImageNetSubset(RandomSplitSource):
 
 
 def readable(path: Path, classes: Sequence[str]) -> tuple[str, ...]:
-    """Give classes the first of their names in a file of lines `class name, name, ...`; two of one name keep the class beside it."""
+    """Give classes the first name in a file of lines `class name, name, ...`; equal names get the class beside them."""
     if not path.is_file():
         return tuple(classes)
     lines = (line.partition(" ") for line in path.read_text(encoding="utf-8", errors="replace").splitlines())
@@ -108,10 +104,12 @@ def _check(files: Mapping[str, Sequence[str]], classes: Sequence[str]) -> None:
             raise ValueError(f"val_fraction leaves no {split} images; change it or raise images_per_class")
     if both := {*files["train"]} & {*files["val"]}:
         raise ValueError(
-            f"val_list and train_list share {len(both)} images, for instance {min(both)}; a validation image must not be learnt"
+            f"val_list and train_list share {len(both)} images, for instance {min(both)}; a validation image must "
+            "not be learnt"
         )
     require_learnt(files)
     if lacking := {name.split("/")[-2] for name in files["train"]} - {*classes}:
         raise ValueError(
-            f"train_list gives no label to {len(lacking)} classes, for instance {min(lacking)}, but other lists have labels"
+            f"train_list gives no label to {len(lacking)} classes, for instance {min(lacking)}, but other lists have "
+            "labels"
         )

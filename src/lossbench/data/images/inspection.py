@@ -31,7 +31,7 @@ _COLUMNS, _TEXTS = ("size", "mtime_ns", "digest", "height", "width", "reason", "
 
 @dataclass(frozen=True)
 class Inspection:
-    """What is known of files: columns with a row a file, in the order asked.
+    """What is known of files: columns with a row a file, in the order of the request.
 
     Args:
         digest: text, (n,): the first 32 hexadecimal digits of the SHA-256 of the content; '' where it cannot be had.
@@ -135,7 +135,7 @@ def _read_all(root: Path, todo: Mapping[str, tuple[int, int]], progress: str) ->
             if bar is not None:
                 bar.update(len(chunk))
     finally:
-        pool.shutdown(cancel_futures=True)  # after Ctrl-C nobody wants the rest
+        pool.shutdown(cancel_futures=True)  # Ctrl-C: leave the rest out
         if bar is not None:
             bar.close()
 
@@ -160,7 +160,7 @@ def _read(path: str, found: tuple[int, int]) -> Row:
 
 
 def _recall(memo: Path) -> dict[str, Row]:
-    """What is remembered; a damaged memo is thrown away and said so."""
+    """Read the kept checks; a damaged file is deleted with a warning."""
     if not memo.exists():
         return {}
     try:

@@ -1,7 +1,9 @@
 """Lists of images that say which split they are in: `class/file` or `class/file label`, a line each. Torch-free.
 
-The last word of a line is its label when it is a whole number, or when what stands before it ends like an image (.jpg, .png, ...) and it
-does not; then it has to be a whole number >= 0. Otherwise the whole line is the name. So names may contain spaces, and may do without an
+The last word of a line is its label when it is a whole number, or when what stands before it ends like an image
+(.jpg, .png, ...) and it
+does not; then it has to be a whole number >= 0. Otherwise the whole line is the name. So names may contain spaces,
+and may do without an
 ending where they have a label.
 """
 
@@ -16,7 +18,8 @@ import numpy as np
 from lossbench.data.images.decode import ENDINGS
 from lossbench.errors import UserError
 
-# The first 16 hexadecimal digits of the SHA-256 of published lists; VIPriors' are pickles (lossbench convert-lists makes them text).
+# The first 16 hexadecimal digits of the SHA-256 of published lists; VIPriors' are pickles, which
+# lossbench convert-lists turns into text.
 KNOWN = {
     "11160099b3c6ff3a": "VIPriors train",
     "adecb5315745c9bb": "VIPriors val",
@@ -41,7 +44,8 @@ class FileList:
         names: files below the root, `class/file`, each once.
         labels: int64, (n,), >= 0, one to one with the class folders; None where the list has none.
         sha256: of the list's file, 64 hexadecimal digits.
-        known: which published list it is, e.g. "DEIC val", also after conversion to text; None where it is none of them.
+        known: which published list it is, e.g. "DEIC val", also after conversion to text; None where it is none of
+            them.
     """
 
     names: list[str]
@@ -51,7 +55,7 @@ class FileList:
 
     @property
     def facts(self) -> dict[str, str | None]:
-        """What a result says of the list."""
+        """The list as result.json records it."""
         return {"sha256": self.sha256, "known": self.known}
 
 
@@ -61,7 +65,8 @@ def read_list(path: Path, root_name: str = "data.root", *, ending: str | None = 
     Args:
         path: a text file; blank lines and lines that begin with # are skipped.
         root_name: what the user calls the folder that the names start from.
-        ending: added to names that do not end like an image; None adds .JPEG to DEIC's lists, which leave it out, and nothing to others.
+        ending: added to names that do not end like an image; None adds .JPEG to DEIC's lists, which leave it out, and
+            nothing to others.
 
     Returns:
         Names and labels in the list's order.
@@ -112,7 +117,7 @@ def unsafe(name: str) -> str | None:
 
 
 def converted(name: str, source: str, body: bytes) -> bytes:
-    """Put a first line above a converted list by which it is still known: its name and the SHA-256 of the list it was made from."""
+    """Put a first line above a converted list that identifies it: its name and the SHA-256 of the original."""
     return (
         f"# {name}: converted from sha256 {source}, the lines below have sha256 {sha256(body).hexdigest()}\n".encode()
         + body
@@ -156,7 +161,8 @@ def _names(lines: Sequence[tuple[int, str, str | None]], root_name: str, ending:
             raise ValueError(f"line {number}: {given!r} {reason}; names are CLASS/FILE below {root_name}")
         if name.count("/") != 1:
             raise ValueError(
-                f"line {number}: {given!r} has {name.count('/') or 'no'} class folder{'s' * ('/' in name)}; write CLASS/FILE"
+                f"line {number}: {given!r} has {name.count('/') or 'no'} class folder{'s' * ('/' in name)}; write "
+                "CLASS/FILE"
             )
         if (first := seen.setdefault(name, number)) != number:
             raise ValueError(f"line {number}: {given!r} is listed twice, first in line {first}")

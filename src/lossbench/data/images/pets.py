@@ -3,11 +3,12 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from lossbench.config.values import choice, integer, number
 from lossbench.data.images.source import FileSource, Listing
-from lossbench.data.images.subset import hold_out, ranked
+from lossbench.data.images.subset import hold_out, hold_out_of_each, ranked
 
 FOLDER = "oxford-iiit-pet"
 
@@ -17,7 +18,8 @@ class Pets(FileSource):
     """Oxford-IIIT Pet: the folder that torchvision downloads, with its images/ and annotations/.
 
     Args:
-        split: "official" is trainval.txt and test.txt (3,680 and 3,669 images); "random" splits every file of images/ (7,390) 80 to 20.
+        split: "official" is trainval.txt and test.txt (3,680 and 3,669 images); "random" splits every file of images/
+            (7,390) 80 to 20.
         split_seed: draws the random split and the validation part, >= 0.
         val_fraction: share of each breed's training images held out for validation, in (0, 1).
         download: fetch the data set through torchvision when it is not there.
@@ -52,12 +54,8 @@ class Pets(FileSource):
         if not (self.folder / "images").is_dir():
             self._fetch()
         learn, test = self._official() if self.split == "official" else self._random()
-        parts = [hold_out(ranked(names, self.split_seed), self.val_fraction) for names in learn.values()]
-        files = {
-            "train": sorted(name for kept, _ in parts for name in kept),
-            "val": sorted(name for _, taken in parts for name in taken),
-            "test": sorted(name for names in test.values() for name in names),
-        }
+        train, val = hold_out_of_each((ranked(names, self.split_seed) for names in learn.values()), self.val_fraction)
+        files = {"train": sorted(train), "val": sorted(val), "test": sorted(chain.from_iterable(test.values()))}
         for split, names in files.items():
             if not names:
                 raise ValueError(
@@ -66,9 +64,8 @@ class Pets(FileSource):
         breeds = sorted({*learn, *test}, key=str.lower)
         index = {breed: i for i, breed in enumerate(breeds)}
         targets = {split: [index[_breed(name)] for name in names] for split, names in files.items()}
-        return Listing(
-            tuple(breed.replace("_", " ").title() for breed in breeds), files, targets, {"split": self.split}
-        )
+        titles = tuple(breed.replace("_", " ").title() for breed in breeds)
+        return Listing(titles, files, targets, {"split": self.split})
 
     def _official(self) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
         groups = []
@@ -90,8 +87,9 @@ class Pets(FileSource):
         where = super().folder
         if not self.download:
             raise ValueError(
-                f"root={self.root}: there is no {where / 'images'} and no {where / FOLDER / 'images'}; fetch the data set (800 MB) with "
-                "data.download=true, or unpack images.tar.gz and annotations.tar.gz of the Oxford-IIIT Pet data set there"
+                f"root={self.root}: there is no {where / 'images'} and no {where / FOLDER / 'images'}; fetch the "
+                "data set (800 MB) with data.download=true, or unpack images.tar.gz and annotations.tar.gz of the "
+                "Oxford-IIIT Pet data set there"
             )
         from torchvision.datasets import OxfordIIITPet  # takes seconds to import: only to download
 
@@ -99,8 +97,8 @@ class Pets(FileSource):
             OxfordIIITPet(str(where), split="trainval", download=True)
         except (OSError, RuntimeError) as error:
             raise ValueError(
-                f"download=true failed ({error}); fetch images.tar.gz and annotations.tar.gz of the Oxford-IIIT Pet data set by other "
-                f"means and unpack them in {where / FOLDER}"
+                f"download=true failed ({error}); fetch images.tar.gz and annotations.tar.gz of the Oxford-IIIT Pet "
+                f"data set by other means and unpack them in {where / FOLDER}"
             ) from error
 
 

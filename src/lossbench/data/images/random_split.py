@@ -1,4 +1,4 @@
-"""What data sets have in common whose images to learn from are drawn class by class, or listed."""
+"""Settings of data sets whose training images are a random subset of each class, or files on a list."""
 
 import os
 from dataclasses import dataclass
@@ -11,10 +11,11 @@ from lossbench.data.images.source import FileSource
 
 @dataclass(frozen=True, kw_only=True)
 class RandomSplitSource(FileSource):
-    """Images of class folders, drawn by their names and a seed, or listed.
+    """Images of class folders, split at random by their names and a seed, or by lists.
 
     Args:
-        images_per_class: images of each class to learn and choose from (train and val together), nested; None takes all.
+        images_per_class: images of each class to learn and choose from (train and val together), nested; None takes
+            all.
         split_seed: draws the subset and the splits, >= 0.
         val_fraction: share of them held out for validation, in (0, 1).
         train_list: a text file of lines `class/file` or `class/file label`, instead of drawing.

@@ -93,7 +93,8 @@ class _Maker:
 def decode(content: bytes) -> Tensor:
     """Decode an image file: uint8 (3, height, width), upright, RGB.
 
-    Plain JPEG goes through torchcodec, which takes two thirds of Pillow's time for the same pixels; everything odd goes through Pillow.
+    Plain JPEG goes through torchcodec, which takes two thirds of Pillow's time for the same pixels; everything odd
+    goes through Pillow.
 
     Raises:
         ValueError: it cannot be read.
@@ -101,7 +102,7 @@ def decode(content: bytes) -> Tensor:
     if is_plain_jpeg(content) and (fast := fast_decoder()):
         try:
             return fast(content)
-        except RuntimeError:  # a JPEG that its libjpeg refuses: Pillow reads it or says why not
+        except RuntimeError:  # a JPEG that its libjpeg refuses: Pillow reads it or gives the reason
             pass
     return torch.from_numpy(np.array(read_rgb(content))).permute(2, 0, 1)
 
@@ -120,9 +121,10 @@ def fast_decoder() -> Callable[[bytes], Tensor] | None:
 
 
 def is_plain_jpeg(content: bytes) -> bool:
-    """Whether a file is a JPEG with one or three components, and torchcodec would see how it is turned: read without decoding.
+    """Whether a file is a JPEG with one or three components whose orientation torchcodec reads; nothing is decoded.
 
-    torchcodec looks at the first APP1 segment alone, which may hold XMP; Pillow finds EXIF behind it, and the orientation in XMP too.
+    torchcodec looks at the first APP1 segment alone, which may hold XMP; Pillow finds EXIF behind it, and the
+    orientation in XMP too.
     """
     if content[:2] != b"\xff\xd8":
         return False

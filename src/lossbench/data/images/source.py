@@ -1,4 +1,4 @@
-"""Image data sets: how images are cropped and normalised, which files there are, and which of them cannot be read. Torch-free."""
+"""Image data sets: crops, normalisation, which files there are and which cannot be read. Torch-free."""
 
 import os
 from abc import abstractmethod
@@ -28,7 +28,8 @@ class ImageSource(Source):
 
     Args:
         image_size: side of the square that the model sees, pixels, >= 8.
-        resize: shorter side before the centre crop of evaluation, pixels, >= image_size; None is 8/7 of image_size, or image_size up to 64.
+        resize: shorter side before the centre crop of evaluation, pixels, >= image_size; None is 8/7 of image_size,
+            or image_size up to 64.
         mean: of the three channels, subtracted from values in [0, 1].
         std: of the three channels, > 0, divides what is left.
         cache_dir: where file checks, decoded images and features are kept.
@@ -74,7 +75,7 @@ class ImageSource(Source):
         """A hash of the content of each of a split's images: (n,) text."""
 
     def fingerprint(self) -> str:
-        """Hash what is in the splits: 16 hexadecimal digits of SHA-256 over ids, targets and the content of the images."""
+        """Hash the splits: 16 hexadecimal digits of SHA-256 over ids, targets and the content of the images."""
         digest = sha256()
         for name in SPLITS:
             split = self.splits[name]
@@ -144,7 +145,8 @@ class FileSource(ImageSource):
         for first, second in combinations(SPLITS, 2):
             if both := {*listing.files[first]} & {*listing.files[second]}:
                 raise ValueError(
-                    f"root={self.root}: the {first} and {second} splits share {len(both)} images, for instance {min(both)}"
+                    f"root={self.root}: the {first} and {second} splits share {len(both)} images, for instance "
+                    f"{min(both)}"
                 )
         return listing
 
@@ -180,8 +182,8 @@ class FileSource(ImageSource):
         if bad and self.on_bad_image == "error":
             total = sum(map(len, self.listed.files.values()))
             raise UserError(
-                f"{len(bad)} of {total} images cannot be read, the first is {bad[0][1]} ({bad[0][2]}); list them all with "
-                f"lossbench check, then repair or delete them, or leave them out with data.on_bad_image=skip"
+                f"{len(bad)} of {total} images cannot be read, the first is {bad[0][1]} ({bad[0][2]}); list them all "
+                "with lossbench check, then repair or delete them, or leave them out with data.on_bad_image=skip"
             )
         splits = {}
         for name in SPLITS:
@@ -219,7 +221,7 @@ class FileSource(ImageSource):
         return np.array([self._row[name][2] for name in split.inputs.tolist()])
 
     def facts(self) -> dict[str, Any]:
-        """Lists with their hashes, how many images of each split cannot be read, and how many of val and test are also in train."""
+        """Lists with their hashes; how many images are unreadable, and how many of val and test are in train."""
         skipped = {name: int((found.reason != "").sum()) for name, found in self.inspections.items()}
         return {**self.listed.facts, "skipped_images": skipped, "learnt_images": self.learnt()}
 
@@ -237,21 +239,24 @@ def image_files(root: Path, folder: str) -> list[str]:
         ValueError: there is no such folder, it or one in it may not be listed, or it has no class folders with images.
     """
     base = root / folder
-    names = []
     try:
         if not base.is_dir():
             raise ValueError(f"root={root} has no folder {folder}" if folder else f"root={root} is not a folder")
-        for entry in sorted(os.scandir(base), key=lambda entry: entry.name):
-            if entry.is_dir() and not entry.name.startswith("."):
-                prefix = f"{folder}/{entry.name}" if folder else entry.name
-                names += sorted(
-                    f"{prefix}/{name}" for name in os.listdir(entry.path) if name.lower().endswith(SUFFIXES)
-                )
+        prefix = f"{folder}/" if folder else ""
+        names = [f"{prefix}{label}/{name}" for label in _class_folders(base) for name in _images_in(base / label)]
     except OSError as error:
         raise ValueError(f"root={root}: {error.filename} cannot be listed: {error.strerror}") from error
     if not names:
         raise ValueError(f"root={root}: {base} has no class folders with images ({folder or '.'}/<class>/*.jpg)")
     return names
+
+
+def _class_folders(base: Path) -> list[str]:
+    return sorted(entry.name for entry in os.scandir(base) if entry.is_dir() and not entry.name.startswith("."))
+
+
+def _images_in(folder: Path) -> list[str]:
+    return sorted(name for name in os.listdir(folder) if name.lower().endswith(SUFFIXES))
 
 
 def require_learnt(files: Mapping[str, Sequence[str]]) -> None:
@@ -264,7 +269,8 @@ def require_learnt(files: Mapping[str, Sequence[str]]) -> None:
     for split in ("val", "test"):
         if strange := {name.split("/")[-2] for name in files[split]} - learnt:
             raise ValueError(
-                f"root: the {split} split has {len(strange)} classes that the training split lacks, for instance {min(strange)}"
+                f"root: the {split} split has {len(strange)} classes that the training split lacks, for instance "
+                f"{min(strange)}"
             )
 
 

@@ -33,7 +33,7 @@ def printable(name: object) -> str:
 
 
 def hold_out(names: Sequence[str], fraction: float) -> tuple[list[str], list[str]]:
-    """Take an even share out of a ranked list; what is kept of its first k names is part of what is kept of its first k + 1.
+    """Take an even share out of a ranked list; the share of its first k names is part of that of its first k + 1.
 
     Args:
         names: ranked.
@@ -43,9 +43,18 @@ def hold_out(names: Sequence[str], fraction: float) -> tuple[list[str], list[str
         Kept and taken out; round(fraction * len(names)) are taken, up to one.
     """
     taken = [math.floor((rank + 1) * fraction + 0.5) > math.floor(rank * fraction + 0.5) for rank in range(len(names))]
-    return [n for n, out in zip(names, taken, strict=True) if not out], [
-        n for n, out in zip(names, taken, strict=True) if out
-    ]
+    kept = [name for name, out in zip(names, taken, strict=True) if not out]
+    return kept, [name for name, out in zip(names, taken, strict=True) if out]
+
+
+def hold_out_of_each(groups: Iterable[Sequence[str]], fraction: float) -> tuple[list[str], list[str]]:
+    """Take the same share out of each of some ranked lists; give all that is kept and all that is taken out."""
+    kept: list[str] = []
+    taken: list[str] = []
+    for names in groups:
+        for part, more in zip((kept, taken), hold_out(names, fraction), strict=True):
+            part += more
+    return kept, taken
 
 
 def first_of_each(groups: Mapping[str, Sequence[str]], per_class: int | None) -> dict[str, list[str]]:
@@ -57,7 +66,8 @@ def first_of_each(groups: Mapping[str, Sequence[str]], per_class: int | None) ->
     for label, names in groups.items():
         if per_class is not None and len(names) < per_class:
             raise ValueError(
-                f"images_per_class must be <= {len(names)} (class {label} has no more), got {per_class}; images_per_class=null takes all"
+                f"images_per_class must be <= {len(names)} (class {label} has no more), got {per_class}; "
+                "images_per_class=null takes all"
             )
     return {label: list(names[:per_class]) for label, names in groups.items()}
 

@@ -1,4 +1,4 @@
-"""What training and evaluation see of the images: crops chosen by (seed, epoch, position), done per image or later on the device."""
+"""Crops chosen by (seed, epoch, position), taken image by image or later on the device."""
 
 import random
 
@@ -19,7 +19,8 @@ CROP, FLIP, ERASE = 2 * TRIES + 2, 1, 2 * TRIES + 3
 class Views:
     """Choose for each image of a batch what is seen of it: (n, 9) integers.
 
-    Columns 0..3 are top, left, height and width of the crop in the image's own pixels, 4 is 1 where it is mirrored, 5..8 are top, left,
+    Columns 0..3 are top, left, height and width of the crop in the image's own pixels, 4 is 1 where it is mirrored,
+    5..8 are top, left,
     height and width of what is erased afterwards.
 
     Args:
@@ -55,7 +56,7 @@ class Views:
 
 
 class ViewDataset(Dataset[Batch]):
-    """The views alone, (b, 9), for images that are cropped on the device; a batch is a function of (seed, epoch, positions).
+    """The views alone, (b, 9), for images cropped on the device; a batch is a function of (seed, epoch, positions).
 
     Args:
         targets: class indices, (n,).
@@ -87,15 +88,15 @@ class ImageDataset(ViewDataset):
     """The images of a split, read and cropped: batches of uint8 (b, side, side, 3).
 
     Args:
-        pictures: where pixels come from.
+        reader: where pixels come from.
         targets: class indices, (n,).
         views: what is seen of each image.
         fill: the colour that replaces what is erased, uint8 (3,).
     """
 
-    def __init__(self, pictures: Reader, targets: np.ndarray, views: Views, fill: np.ndarray) -> None:
+    def __init__(self, reader: Reader, targets: np.ndarray, views: Views, fill: np.ndarray) -> None:
         super().__init__(targets, views)
-        self.pictures, self.fill = pictures, torch.from_numpy(fill)
+        self.reader, self.fill = reader, torch.from_numpy(fill)
 
     def inputs(self, positions: list[int], views: np.ndarray, epoch: int) -> Tensor:
         """Read and crop: uint8 (b, side, side, 3)."""
@@ -106,7 +107,7 @@ class ImageDataset(ViewDataset):
         return batch
 
     def _one(self, position: int, view: list[int], epoch: int) -> Tensor:
-        image, side = self.pictures.read(position), self.views.side
+        image, side = self.reader.read(position), self.views.side
         if self.views.centred:
             image = resize(image, *self.views.resized[position].tolist())
         top, left, height, width, flip, *erase = view
@@ -135,6 +136,7 @@ class ImageDataset(ViewDataset):
         side = self.views.side
         if image.dtype != torch.uint8 or image.shape != (3, side, side):
             raise ValueError(
-                f"augment.transforms must keep uint8 images of shape (3, {side}, {side}), got {image.dtype} {tuple(image.shape)}"
+                f"augment.transforms must keep uint8 images of shape (3, {side}, {side}), got {image.dtype} "
+                f"{tuple(image.shape)}"
             )
         return image
