@@ -68,7 +68,7 @@ def test_adding_a_data_set_or_a_model_touches_two_files(tmp_path: Path) -> None:
     python_in(tmp_path, "train.py", "data=rings", "model=residual_mlp", "loss=cross_entropy")
     (path,) = (tmp_path / "runs").glob("default/rings-residual_mlp-cross_entropy-*/seed0/result.json")
     assert json.loads(path.read_text())["metrics"]["test/accuracy"] > 0.9
-    printed = python_in(tmp_path, "-m", "pytest", "tests/config/test_composition.py", "-q", "-k", "rings")
+    printed = python_in(tmp_path, "-m", "pytest", "tests/config/test_data_set_defaults.py", "-q", "-k", "rings")
     assert "2 passed" in printed
 
 
