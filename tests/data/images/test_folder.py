@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from odd_files import photos
 
 from lossbench.data.images.folder import ImageFolder
-from lossbench.data.source import SPLITS, settings
+from lossbench.data.source import SPLITS
 
 SIZES = {"ant": 10, "Bee": 20, "cat ä": 15}
 NAMES = sorted(f"{name}/{i}.jpg" for name, count in SIZES.items() for i in range(count))
@@ -212,4 +213,4 @@ def test_its_settings() -> None:
         "val_list",
         "test_list",
     }
-    assert settings(ImageFolder) == own | {"image_size", "resize", "mean", "std", "cache_dir"}
+    assert {field.name for field in fields(ImageFolder)} == own | {"image_size", "resize", "mean", "std", "cache_dir"}
