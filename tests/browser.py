@@ -152,7 +152,8 @@ BOXES = """[...document.querySelectorAll('figure svg')].map(svg => {
   const box = svg.getBoundingClientRect();
   const scale = box.width / svg.viewBox.baseVal.width;
   const sizes = [...svg.querySelectorAll('text')].map(text => parseFloat(getComputedStyle(text).fontSize) * scale);
-  return {name: svg.closest('figure').id, left: box.left, right: box.right, height: box.height, smallest: Math.min(...sizes),
+  return {name: svg.closest('figure').id, left: box.left, right: box.right, height: box.height,
+          smallest: Math.min(...sizes),
           marks: svg.querySelectorAll('path, use').length};
 })"""
 
@@ -161,8 +162,11 @@ CONTRAST = """(() => {
   const light = colour => { const [r, g, b] = colour.match(/\\d+/g).map(Number).map(linear);
     return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
   const paper = light(getComputedStyle(document.body).backgroundColor);
-  const ratio = colour => { const value = light(colour); return (Math.max(value, paper) + 0.05) / (Math.min(value, paper) + 0.05); };
-  const shown = [...document.querySelectorAll('p, li, td, th, figcaption, dt, dd, svg text')].filter(node => node.textContent.trim() &&
+  const ratio = colour => { const value = light(colour);
+    return (Math.max(value, paper) + 0.05) / (Math.min(value, paper) + 0.05); };
+  const nodes = [...document.querySelectorAll('p, li, td, th, figcaption, dt, dd, svg text')];
+  const shown = nodes.filter(node => node.textContent.trim() &&
     (!node.closest('svg') || (node.getAttribute('style') + node.getAttribute('fill')).includes('var(')));
-  return Math.min(...shown.map(node => ratio(node.closest('svg') ? getComputedStyle(node).fill : getComputedStyle(node).color)));
+  const colour = node => node.closest('svg') ? getComputedStyle(node).fill : getComputedStyle(node).color;
+  return Math.min(...shown.map(node => ratio(colour(node))));
 })()"""

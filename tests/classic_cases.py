@@ -14,7 +14,7 @@ from lossbench import losses
 
 @dataclass(frozen=True)
 class ClassicCase:
-    """A loss with a naive reference, one example's output and target to one number, and torch's module on whole batches."""
+    """A loss with a naive reference of one example, and torch's module on whole batches."""
 
     name: str
     module: type[losses.Loss]
@@ -80,45 +80,97 @@ def _pair_form(module: nn.Module) -> Callable[[Tensor, Tensor], Tensor]:
     return lambda output, target: module(*output.unbind(1), target)
 
 
+def _kl_module(reduction: str) -> Callable[..., Tensor]:
+    module = nn.KLDivLoss(reduction="batchmean" if reduction == "mean" else reduction)
+    return lambda output, target: module(output.log_softmax(1), target)
+
+
 CLASSIC = (
     ClassicCase("l1", losses.L1, losses.l1, lambda o, t: float(np.abs(o - t).mean()), nn.L1Loss, (3,), _reals(3)),
     ClassicCase("mse", losses.MSE, losses.mse, lambda o, t: float(((o - t) ** 2).mean()), nn.MSELoss, (3,), _reals(3)),
     ClassicCase(
-        "huber", losses.Huber, losses.huber, _huber, nn.HuberLoss, (3,), _reals(3), ({}, {"delta": 0.3}), {"delta": [0.1, 1.0, 3.0]}
+        "huber",
+        losses.Huber,
+        losses.huber,
+        _huber,
+        nn.HuberLoss,
+        (3,),
+        _reals(3),
+        ({}, {"delta": 0.3}),
+        {"delta": [0.1, 1.0, 3.0]},
     ),
     ClassicCase(
-        "smooth_l1", losses.SmoothL1, losses.smooth_l1, _smooth_l1, nn.SmoothL1Loss, (3,), _reals(3), ({}, {"beta": 0.3}),
+        "smooth_l1",
+        losses.SmoothL1,
+        losses.smooth_l1,
+        _smooth_l1,
+        nn.SmoothL1Loss,
+        (3,),
+        _reals(3),
+        ({}, {"beta": 0.3}),
         {"beta": [0.1, 1.0, 3.0]},
     ),
     ClassicCase(
-        "margin_ranking", losses.MarginRanking, losses.margin_ranking,
+        "margin_ranking",
+        losses.MarginRanking,
+        losses.margin_ranking,
         lambda o, y, margin=0.0: max(0.0, margin - float(y) * float(o[0] - o[1])),
-        lambda **options: _pair_form(nn.MarginRankingLoss(**options)), (2,), _signs, ({}, {"margin": 1.5}), {"margin": [0.0, 0.5, 2.0]},
+        lambda **options: _pair_form(nn.MarginRankingLoss(**options)),
+        (2,),
+        _signs,
+        ({}, {"margin": 1.5}),
+        {"margin": [0.0, 0.5, 2.0]},
     ),
     ClassicCase(
-        "cosine_embedding", losses.CosineEmbedding, losses.cosine_embedding, _cosine_embedding,
-        lambda **options: _pair_form(nn.CosineEmbeddingLoss(**options)), (2, 4), _signs, ({}, {"margin": 0.3}, {"margin": -0.5}),
+        "cosine_embedding",
+        losses.CosineEmbedding,
+        losses.cosine_embedding,
+        _cosine_embedding,
+        lambda **options: _pair_form(nn.CosineEmbeddingLoss(**options)),
+        (2, 4),
+        _signs,
+        ({}, {"margin": 0.3}, {"margin": -0.5}),
         {"margin": [-0.5, 0.0, 0.5]},
     ),
     ClassicCase(
-        "triplet_margin", losses.TripletMargin, losses.triplet_margin, _triplet,
+        "triplet_margin",
+        losses.TripletMargin,
+        losses.triplet_margin,
+        _triplet,
         lambda **options: lambda output, target: nn.TripletMarginLoss(**options)(*output.unbind(1)),
-        (3, 4), lambda generator, n: torch.ones(n, dtype=torch.float64), ({}, {"margin": 3.0}), {"margin": [0.2, 1.0, 5.0]},
+        (3, 4),
+        lambda generator, n: torch.ones(n, dtype=torch.float64),
+        ({}, {"margin": 3.0}),
+        {"margin": [0.2, 1.0, 5.0]},
     ),
     ClassicCase(
-        "cosine_distance", losses.CosineDistance, losses.cosine_distance, lambda o, t: 1 - _cos(o, t),
-        lambda **options: lambda output, target: nn.CosineEmbeddingLoss(**options)(output, target, torch.ones(len(output))),
-        (4,), _reals(4),
-    ),
-    ClassicCase(
-        "kl_div", losses.KLDiv, losses.kl_div, _kl,
-        lambda reduction: lambda output, target: nn.KLDivLoss(reduction="batchmean" if reduction == "mean" else reduction)(
-            output.log_softmax(1), target
+        "cosine_distance",
+        losses.CosineDistance,
+        losses.cosine_distance,
+        lambda o, t: 1 - _cos(o, t),
+        lambda **options: (
+            lambda output, target: nn.CosineEmbeddingLoss(**options)(output, target, torch.ones(len(output)))
         ),
-        (5,), _distributions,
+        (4,),
+        _reals(4),
     ),
     ClassicCase(
-        "poisson_nll", losses.PoissonNLL, losses.poisson_nll, _poisson, nn.PoissonNLLLoss, (2,),
-        lambda generator, n: torch.poisson(torch.full((n, 2), 2.0, dtype=torch.float64), generator), ({}, {"full": True}),
+        "kl_div",
+        losses.KLDiv,
+        losses.kl_div,
+        _kl,
+        _kl_module,
+        (5,),
+        _distributions,
     ),
-)  # fmt: skip
+    ClassicCase(
+        "poisson_nll",
+        losses.PoissonNLL,
+        losses.poisson_nll,
+        _poisson,
+        nn.PoissonNLLLoss,
+        (2,),
+        lambda generator, n: torch.poisson(torch.full((n, 2), 2.0, dtype=torch.float64), generator),
+        ({}, {"full": True}),
+    ),
+)

@@ -1,6 +1,6 @@
-"""A process that has imported the heavy libraries and forks a child for every command: python fork_server.py DESCRIPTOR.
+"""Fork a child for every command, with the heavy libraries imported: python fork_server.py DESCRIPTOR.
 
-Importing torch and lightning costs seconds, running a small command tenths of one. The server imports libraries only, so
+Importing torch and lightning costs seconds, a small command tenths of one. The server imports libraries only, so
 a child imports lossbench itself and reads its environment as a new process does. What a child shares with the server
 is what libraries did when they were imported, and the seed of Python's hashes.
 """

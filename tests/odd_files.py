@@ -1,4 +1,4 @@
-"""Image files as they are found in the wild: good ones, odd ones that are read right, and bad ones with the reason they are given."""
+"""Image files: good ones, odd ones that are read right, and bad ones with the reason in their message."""
 
 import os
 import zlib

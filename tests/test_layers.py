@@ -14,6 +14,7 @@ MODULES = {
     ".".join(path.relative_to(SRC).with_suffix("").parts).removesuffix(".__init__"): path for path in SRC.rglob("*.py")
 }
 HEAVY = {"torch", "torchvision", "pytorch_lightning", "lightning", "torchmetrics"}
+LIGHT_ROOMS = ("cli", "config", "rundir", "job", "launch", "report", "plots")
 LIGHT = [
     "errors", "seeds", "hardware", "metrics", "metrics.units",
     "training.schedules", "training.predictions", "data.embeddings",
@@ -23,7 +24,7 @@ LIGHT = [
     *(
         name.removeprefix("lossbench.")
         for name in MODULES
-        if name.startswith(tuple(f"lossbench.{room}." for room in ("cli", "config", "rundir", "job", "launch", "report", "plots")))
+        if name.startswith(tuple(f"lossbench.{room}." for room in LIGHT_ROOMS))
     ),
 ]  # fmt: skip
 # Of our own modules and of HEAVY, what a room may name anywhere, also inside functions.

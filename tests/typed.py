@@ -44,7 +44,7 @@ def command(
         cwd: the working directory.
         env: further environment variables.
         limits: resource limits by name, e.g. {"RLIMIT_FSIZE": 20_000}.
-        fresh: start a new process; otherwise a child is forked from one that has imported torch, where that is the same.
+        fresh: start a new process; otherwise a child is forked from one that has imported torch, where that is equal.
     """
     env = {**TYPED, "LOSSBENCH_RUNS": str(runs), **(env or {})}
     if fresh or not can_fork(words, env):
@@ -53,7 +53,7 @@ def command(
 
 
 def can_fork(words: tuple[str, ...], env: Mapping[str, str]) -> bool:
-    """Whether a forked child behaves like a new process: no options of python, no environment that libraries have read."""
+    """Whether a forked child behaves like a new process: no python options, no environment that libraries have read."""
     changed = {name for name in TYPED.keys() | env.keys() if TYPED.get(name) != env.get(name)}
     plain = words[0] == "-m" or not words[0].startswith("-")
     return sys.platform == "linux" and plain and all(READ_LATE.fullmatch(name) for name in changed)

@@ -20,7 +20,8 @@ def test_a_checkout_reads_its_own_folder() -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        *(None, True, False, 3, -1.5, 1e-7, math.inf, "word", "two words", "it's", 'say "x"', "a,b", "${seed}", "1", "true", ""),
+        *(None, True, False, 3, -1.5, 1e-7, math.inf, "word", "two words", "it's", 'say "x"'),
+        *("a,b", "${seed}", "1", "true", ""),
         *(r"back\slash", r"ends with \'", "C:/x y/ü", "a=b", ["a", ["b, c", 1], None], ("x", 2.5)),
     ],
 )  # fmt: skip

@@ -104,7 +104,8 @@ def test_a_class_without_training_examples_is_named(planned: Plan, monkeypatch: 
         ("[1,2]", r"class_counts must have one number for each of the 10 classes, got \(2,\)"),
         (
             "[1,0]",
-            r"loss\.class_counts must be null \(count the training split\) or a list with one number > 0 for each class, got \[1, 0\]",
+            r"loss\.class_counts must be null \(count the training split\) "
+            r"or a list with one number > 0 for each class, got \[1, 0\]",
         ),
     ],
 )

@@ -176,7 +176,8 @@ def test_the_best_checkpoint_is_the_one_with_the_better_value(planned: Plan, mon
     [
         (
             ["data=toy_regression"],
-            "loss=cosine_prob is for classification, but the task of data=toy_regression is regression; losses for it: l1, mse, huber, "
+            "loss=cosine_prob is for classification, but the task of data=toy_regression is regression; "
+            "losses for it: l1, mse, huber, "
             "smooth_l1",
         ),
         (
@@ -185,12 +186,14 @@ def test_the_best_checkpoint_is_the_one_with_the_better_value(planned: Plan, mon
         ),
         (
             ["loss=l1"],
-            "loss=l1 is for regression and vectors, but the task of data=toy is classification; losses for it: cross_entropy, cosine_xent, "
+            "loss=l1 is for regression and vectors, but the task of data=toy is classification; "
+            "losses for it: cross_entropy, cosine_xent, "
             "bce and all that are for no other task",
         ),
         (
             ["data=toy_similarity", "loss=cosine_embedding", "yardsticks=[triplet_margin]"],
-            "yardsticks.triplet_margin is for triplets, but the task of data=toy_similarity is similarity; losses for it: cosine_embedding",
+            "yardsticks.triplet_margin is for triplets, but the task of data=toy_similarity is similarity; "
+            "losses for it: cosine_embedding",
         ),
         (
             [
@@ -199,15 +202,18 @@ def test_the_best_checkpoint_is_the_one_with_the_better_value(planned: Plan, mon
                 "+augment.label_smoothing=0.1",
                 "+augment._target_=lossbench.data.augment.Augment",
             ],
-            "augment.label_smoothing mixes classes, and the task of data=toy_regression is regression; use augment=none",
+            "augment.label_smoothing mixes classes, and the task of data=toy_regression is regression; "
+            "use augment=none",
         ),
         (
             ["data=toy_regression", "loss=l1", "figures=true"],
-            "figures=true draws pictures of classifiers, and the task of data=toy_regression is regression; use figures=auto",
+            "figures=true draws pictures of classifiers, and the task of data=toy_regression is regression; "
+            "use figures=auto",
         ),
         (
             ["yardsticks=[nll]"],
-            "yardsticks.nll has the name of a metric that is measured anyway; use cross_entropy, which is the same loss",
+            "yardsticks.nll has the name of a metric that is measured anyway; "
+            "use cross_entropy, which is the same loss",
         ),
         (["data=toy_regression", "loss=smooth_l1", "loss.beta=0"], "loss.beta must be > 0, got 0"),
         (["data=toy_counts", "loss=poisson_nll", "loss.full=1"], "loss.full must be true or false, got 1"),

@@ -35,7 +35,10 @@ class LossComparison:
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """One dictionary a loss, unrounded, in stored units (an accuracy of 0.98): pandas.DataFrame(comparison.rows)."""
+        """One dictionary a loss, unrounded, in stored units (an accuracy of 0.98).
+
+        `pandas.DataFrame(comparison.rows)` makes a table of them.
+        """
         return [dict(row) for row in self.table.numbers]
 
     @property

@@ -166,7 +166,7 @@ def is_alive(owner: dict[str, Any], path: Path) -> bool:
 
 
 def _job_is_over(job: str) -> bool:
-    """Whether SLURM says that a job runs no more; this process being in that job, its owner was there before a requeue."""
+    """Whether SLURM says that a job is over; the own job's id means that it was requeued since."""
     if job == os.environ.get("SLURM_JOB_ID"):
         return True
     if shutil.which("squeue") is None:

@@ -49,7 +49,8 @@ def build_model(
 ) -> nn.Module:
     """Build the model, then what the loss adds behind it; each draws its weights from its own generator.
 
-    A head with `num_features`, and class embeddings, set how many numbers the model gives; otherwise one for each class.
+    A head with `num_features`, and class embeddings, set how many numbers the model gives;
+    otherwise it gives one for each class.
 
     Args:
         config: the resolved configuration.

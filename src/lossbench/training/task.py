@@ -28,7 +28,8 @@ class TrainingTask(LightningModule):
     """Train a model with one loss and measure it with many.
 
     Args:
-        model: maps inputs to logits (batch, C), or a tuple whose last part they are; of other tasks what their losses take.
+        model: maps inputs to logits (batch, C), or to a tuple whose last part they are; for other tasks to what their
+            losses take.
         loss: the loss to train with.
         yardsticks: name -> loss evaluated on the same outputs.
         make_optimizer: parameters, or groups of them -> optimiser.
@@ -36,7 +37,8 @@ class TrainingTask(LightningModule):
         total_steps: steps of the whole run.
         steps_per_epoch: steps of an epoch.
         seed: the run's seed; everything random in step k depends on (seed, k).
-        layer_groups: the parameters from the stem to the head, for schedules that treat them differently; None is one group.
+        layer_groups: the parameters from the stem to the head, for schedules that treat them differently;
+            None is one group.
         accumulate: parts in which a batch is worked on, one after another.
         log_every_n_steps: steps between two rows of training metrics.
         task: of the data set: what is measured.
@@ -179,7 +181,7 @@ class TrainingTask(LightningModule):
         self._record(epoch_row(loss / n, hits / n if self.classifies else None), self.global_step)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the epoch's running sums, so that a resumed epoch has the same means; non-finite weights are not saved."""
+        """Keep the epoch's running sums for the means of a resumed epoch; refuse to save non-finite weights."""
         if not all(value.isfinite().all() for value in self.model.state_dict().values()):
             self._require_finite(math.nan, "state (weights, statistics)")
         checkpoint["train_totals"] = self._totals_of_ranks().tolist()

@@ -107,7 +107,7 @@ def agreement(config: RunConfig, parts: Parts) -> dict[str, str]:
 
 
 def make_loggers(config: RunConfig, run: RunDirectory, history: History | None, step: int | None) -> list[Logger]:
-    """metrics.csv always; then the configured loggers, whose files lie in the run directory (mlflow: beside the studies)."""
+    """metrics.csv always; then the configured loggers, in the run directory (mlflow: beside the studies)."""
     loggers: list[Logger] = [TidyLogger(history)] if history else []
     for name, node in config.logger.items():
         extra: dict[str, Any] = {"save_dir": str(run.path)}

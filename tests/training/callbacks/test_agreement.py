@@ -51,7 +51,8 @@ def test_every_real_process_hears_of_it() -> None:
     assert (
         said
         == [
-            "the configuration of rank 1 is hash 1, that of rank 0 hash 0: every node must see the same run directory, data and code"
+            "the configuration of rank 1 is hash 1, that of rank 0 hash 0: "
+            "every node must see the same run directory, data and code"
         ]
         * 2
     )

@@ -43,6 +43,7 @@ def require_same(everywhere: list[dict[str, str]]) -> None:
         others = [rank for rank, facts in enumerate(everywhere) if facts.get(name) != value]
         if others:
             raise UserError(
-                f"the {name} of rank {', '.join(map(str, others))} is {everywhere[others[0]].get(name)}, that of rank 0 {value}: "
+                f"the {name} of rank {', '.join(map(str, others))} is {everywhere[others[0]].get(name)}, "
+                f"that of rank 0 {value}: "
                 "every node must see the same run directory, data and code"
             )

@@ -10,7 +10,8 @@ from lossbench.training.schedules.base import Schedule, anneal, require
 class OneCycle(Schedule):
     """Raise the learning rate to its full value and let it fall far below its start, with momentum going the other way.
 
-    With P = pct_start * total_steps - 1, half a cosine each: factor 1 / div to 1 and momentum high to low over steps 0..P, then factor 1 to
+    With P = pct_start * total_steps - 1, half a cosine each: factor 1 / div to 1 and momentum high to low over
+    steps 0..P, then factor 1 to
     1 / (div * final_div) and momentum low to high over steps P..total_steps - 1.
 
     Args:
@@ -24,7 +25,8 @@ class OneCycle(Schedule):
         ValueError: on a value out of range.
 
     Reference:
-        Smith and Topin 2018, Super-Convergence, section 3; cosine phases and defaults as in fastai and torch's OneCycleLR.
+        Smith and Topin 2018, Super-Convergence, section 3; cosine phases and defaults as in fastai and torch's
+        OneCycleLR.
     """
 
     pct_start: float = 0.3
@@ -65,7 +67,8 @@ class Finetune(Schedule):
     """Train the head alone first, then everything, each part with a one-cycle schedule of its own.
 
     In the second part the learning rate falls geometrically from the head to the stem: group g of G gets
-    body_factor * stem_factor ^ ((G - 1 - g) / (G - 1)) times the one-cycle factor. The optimiser starts anew there, as fastai's does.
+    body_factor * stem_factor ^ ((G - 1 - g) / (G - 1)) times the one-cycle factor. The optimiser starts anew there,
+    as fastai's does.
 
     Args:
         head_epochs: > 0, epochs that the head trains alone, fractions allowed.
@@ -78,7 +81,8 @@ class Finetune(Schedule):
         ValueError: on a value out of range.
 
     Reference:
-        Howard and Ruder 2018, Universal Language Model Fine-tuning, section 3.2 (discriminative learning rates); golden.md, section 3.
+        Howard and Ruder 2018, Universal Language Model Fine-tuning, section 3.2 (discriminative learning rates);
+        golden.md, section 3.
     """
 
     layered: ClassVar[bool] = True
