@@ -127,6 +127,16 @@ def test_a_room_knows_only_its_neighbours(room: str) -> None:
         assert not strangers, f"{module} imports {strangers}"
 
 
+def test_no_module_imports_itself_through_others() -> None:
+    """Imports inside functions count too, but for the one arrow from a job to the training of its run."""
+    known = {name: {other for other in anywhere(name) if other in MODULES and other != name} for name in MODULES}
+    known["lossbench.job.start"] -= {"lossbench.training.fit"}
+    while leaves := [name for name, others in known.items() if not others & known.keys()]:
+        for name in leaves:
+            del known[name]
+    assert not known, f"these import each other: {sorted(known)}"
+
+
 @pytest.mark.parametrize("module", [*(f"lossbench.{name}" for name in LIGHT), "hydra_plugins.lossbench.sweeper"])
 def test_what_must_start_fast_reaches_nothing_heavy(module: str) -> None:
     seen, todo = set(), [module]

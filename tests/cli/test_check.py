@@ -123,7 +123,10 @@ def test_many_bad_files_do_not_flood_the_screen_but_are_all_written(check: Check
 @pytest.mark.parametrize(
     ("words", "mention"),
     [
-        (["data=image_foldr"], "data=image_foldr does not exist; did you mean image_folder? Available: digits, "),
+        (
+            ["data=image_foldr"],
+            "data=image_foldr does not exist; did you mean image_folder? Available: custom, digits, ",
+        ),
         (["data.root=/nonexistent"], "data.root=/nonexistent is not a folder"),
         (["data.val_fractoin=0.5"], "data.val_fractoin does not exist; did you mean val_fraction?"),
         (["data.val_fraction=2"], "data.val_fraction must be a number > 0 and < 1, got 2"),

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 import lossbench
+from lossbench.cli import check, evaluate
 from lossbench.cli.predict import predict
 from lossbench.config.build import accepted, build, check_targets
 from lossbench.config.custom import SOURCE, complete, load
@@ -126,7 +127,9 @@ OWN_DATA = ("data=custom", "data.target=my_own_losses.Even")
 OWN_MODEL = ("model=custom", "model.target=my_own_losses.Width")
 
 
-def test_a_data_set_and_a_model_train_and_load_again(own: Path, planned: Plan) -> None:
+def test_a_data_set_and_a_model_train_and_load_again(
+    own: Path, planned: Plan, capsys: pytest.CaptureFixture[str]
+) -> None:
     words = (*OWN_DATA, "+data.split_seed=3", *OWN_MODEL, "+model.width=5", "trainer.max_epochs=1", "figures=false")
     run = planned(*words)
     assert run.path.parent.name.startswith("my_own_losses.Even-my_own_losses.Width-cosine_prob-")
@@ -136,6 +139,10 @@ def test_a_data_set_and_a_model_train_and_load_again(own: Path, planned: Plan) -
     assert result_of(run)["classes"][:2] == ["zero", "one"]
     assert [tuple(part.shape) for part in loaded.model.parameters() if part.ndim == 2] == [(5, 64), (10, 5)]
     assert loaded.evaluate("test")["accuracy"].value == result_of(run)["metrics"]["test/accuracy"]
+    capsys.readouterr()
+    evaluate.main([str(run.path), "+data.split_seed=3", f"--json={own.parent / 'again.json'}"])
+    assert "the run was trained on" not in capsys.readouterr().out
+    assert json.loads((own.parent / "again.json").read_text())["accuracy"] == loaded.evaluate("test")["accuracy"].value
     own.write_text(f"{OWN}\n")
     with pytest.raises(UserError, match=r"^the file of data my_own_losses\.Even has changed since .* was planned"):
         lossbench.load(run.path)
@@ -150,7 +157,9 @@ def test_runs_of_them_are_stacked(own: Path, planned: Plan) -> None:
     assert len({result["metrics"]["test/loss"] for result in results}) == 2
 
 
-def test_own_images_are_read_checked_and_predicted(own: Path, planned: Plan) -> None:
+def test_own_images_are_read_checked_and_predicted(
+    own: Path, planned: Plan, capsys: pytest.CaptureFixture[str]
+) -> None:
     rng = np.random.default_rng(0)
     for k in range(10):
         path = own.parent / "photos" / "ab"[k % 2] / f"{k}.png"
@@ -163,6 +172,8 @@ def test_own_images_are_read_checked_and_predicted(own: Path, planned: Plan) -> 
     start(run)
     (answer,) = predict(run, [own.parent / "photos" / "a" / "0.png"])
     assert answer.classes[0] in ("a", "b")
+    check.main([*data, "+data.cache_dir=cache"])
+    assert "2 classes" in capsys.readouterr().out
     assert planned(*words, "model=resnet18").config.model.name == "resnet18"  # which is refused without images
 
 

@@ -74,13 +74,11 @@ def build(overrides: Sequence[str], config_dir: Path | None = None) -> Any:
     Raises:
         UserError: it has no image files.
     """
-    from lossbench.config.composition import composed, hydra_started, plain
+    from lossbench.config.composition import composed_data
     from lossbench.config.facts import build_source
-    from lossbench.config.schema import Data
     from lossbench.data.images.source import FileSource
 
-    with hydra_started(config_dir):
-        data = Data.read("data", plain(composed(overrides))["data"])
+    data = composed_data(overrides, config_dir)
     source = build_source(data.source)
     if not isinstance(source, FileSource):
         raise UserError(f"data={data.name} has no image files; choose data=imagenet_subset, pets or image_folder")

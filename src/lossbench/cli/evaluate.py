@@ -24,7 +24,7 @@ def main(words: Sequence[str] | None = None) -> None:
     import lossbench  # torch takes seconds to import
 
     run = lossbench.load(given.run_dir, given.checkpoint)
-    data = _other_data(given.overrides, run.config["data"]["name"], given.config_dir) if given.overrides else None
+    data = _other_data(given.overrides, run.config["data"], given.config_dir) if given.overrides else None
     metrics = run.evaluate(given.split, data)
     n = len((data or run.parts.data).split(given.split))
     if data is not None and (seen := _trained_on(run, data, given.split)):
@@ -61,17 +61,17 @@ def _check_new_file(path: Path | None) -> None:
         raise UserError(f"--json {path}: there is no folder {path.absolute().parent}")
 
 
-def _other_data(overrides: Sequence[str], own: str, config_dir: Path | None) -> "DataModule":
+def _other_data(overrides: Sequence[str], own: Mapping[str, Any], config_dir: Path | None) -> "DataModule":
     """Compose the data that the overrides name; settings alone are those of the run's own data set."""
-    from lossbench.config.composition import composed, hydra_started, plain
+    from lossbench.config.composition import composed_data
+    from lossbench.config.custom import is_custom
     from lossbench.config.facts import build_source
-    from lossbench.config.schema import Data
     from lossbench.data.module import DataModule
 
-    named = any(word.startswith("data=") for word in overrides)
-    with hydra_started(config_dir):
-        config = composed(overrides if named else [f"data={own}", *overrides])
-        data = Data.read("data", plain(config)["data"])
+    if not any(word.startswith("data=") for word in overrides):
+        own_words = ["data=custom", f"data.target={own['_target_']}"] if is_custom(own) else [f"data={own['name']}"]
+        overrides = [*own_words, *overrides]
+    data = composed_data(overrides, config_dir)
     return DataModule(build_source(data.source), seed=0, batch_size=data.batch_size)
 
 

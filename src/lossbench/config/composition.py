@@ -18,7 +18,9 @@ from hydra.errors import HydraException
 from hydra.version import VersionBase, setbase
 from omegaconf import DictConfig, OmegaConf
 
+from lossbench.config import custom
 from lossbench.config.plain import is_mapping, is_sequence
+from lossbench.config.schema import Data
 from lossbench.errors import UserError, suggest
 
 HYDRA_VERSION = "1.3"
@@ -71,6 +73,22 @@ def composed(overrides: Sequence[str], *, with_hydra: bool = False) -> DictConfi
         HydraException: an override does not fit.
     """
     return compose("train", overrides=list(overrides), return_hydra_config=with_hydra)
+
+
+def composed_data(overrides: Sequence[str], config_dir: str | PathLike[str] | None = None) -> Data:
+    """Compose a data set alone, as a run has it; outside of `hydra_started`.
+
+    Args:
+        overrides: data=OPTION and its settings, as they are typed.
+        config_dir: a folder of the user's own YAML files.
+
+    Raises:
+        UserError: there is no such data set, file or class, or a setting has a wrong value.
+        HydraException: an override does not fit.
+    """
+    with hydra_started(config_dir):
+        record = plain(composed(overrides))["data"]
+    return Data.read("data", custom.complete(record, "data"))
 
 
 def config_dir_of(words: Sequence[str]) -> str | None:

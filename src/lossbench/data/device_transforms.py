@@ -39,9 +39,8 @@ class Normalise:
 def soften(batch: Batch, augment: Augment, classes: int, rng: np.random.Generator) -> Batch:
     """Mix the examples of a training batch and smooth its targets.
 
-    mixup: x <- s x_i + (1 - s) x_j, t <- s t_i + (1 - s) t_j, s ~ Beta(mixup, mixup), one s a batch; cutmix pastes a
-        rectangle of the
-    share 1 - s of the area instead. Smoothing: t <- (1 - a) t + a / C.
+    mixup: x <- s x_i + (1 - s) x_j, t <- s t_i + (1 - s) t_j, s ~ Beta(mixup, mixup), one s a batch;
+    cutmix pastes a rectangle of the share 1 - s of the area instead. Smoothing: t <- (1 - a) t + a / C.
 
     Args:
         batch: inputs (b, ...) and class indices (b,).

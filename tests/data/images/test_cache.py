@@ -322,7 +322,7 @@ def test_of_two_processes_one_builds(tmp_path: Path) -> None:
 
 
 def test_a_killed_builders_place_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its claim and its half-written files, before the free space is looked at."""
+    """Its lock and its half-written files, before the free space is looked at."""
     folder, log = tmp_path / "images", tmp_path / "log"
     process = FORK.Process(target=build, args=(folder, _log_and_paint(log, 60)))
     process.start()
@@ -333,7 +333,7 @@ def test_a_killed_builders_place_is_taken(tmp_path: Path, monkeypatch: pytest.Mo
     os.kill(process.pid, signal.SIGKILL)
     process.join()
     left = {path.name.split(".")[-1] for path in folder.iterdir()}
-    assert left == {"claim", "tmp"}
+    assert left == {"lock", "tmp"}
     free = shutil.disk_usage
     monkeypatch.setattr(
         shutil, "disk_usage", lambda path: free(path) if not list(folder.glob("*.tmp")) else SimpleNamespace(free=0)
@@ -359,7 +359,7 @@ def test_who_waited_in_vain_for_a_builder_that_failed_builds_itself(
 
     process = FORK.Process(target=other)
     process.start()
-    while not (tmp_path / "images").exists() or not list((tmp_path / "images").glob("*.claim")):
+    while not (tmp_path / "images").exists() or not list((tmp_path / "images").glob("*.lock")):
         time.sleep(0.005)
     pictures = build(tmp_path / "images")
     process.join(10)

@@ -124,7 +124,7 @@ def cached(reader: Reader, digests: np.ndarray, shorter: int, folder: Path, *, n
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not is_whole(path):
-            with _alone(folder / f"{key}.claim", path):
+            with _alone(folder / f"{key}.lock", path):
                 if not is_whole(path):
                     _build(reader, shrunk(reader.sizes, shorter), path, name)
     except OSError as error:
