@@ -11,12 +11,14 @@ class BuildWithConf(build_py):
     """Copy conf/ into the wheel as lossbench/conf; an editable install reads conf/ where it is."""
 
     def run(self) -> None:
-        """Build the modules, then copy the folder anew, so that no file removed since the last build is left."""
+        """Build the modules and the folder anew, so that no file removed since the last build is left."""
+        if self.editable_mode:
+            super().run()
+            return
+        for package in ("lossbench", "hydra_plugins"):
+            shutil.rmtree(Path(self.build_lib) / package, ignore_errors=True)
         super().run()
-        if not self.editable_mode:
-            packed = Path(self.build_lib) / "lossbench" / "conf"
-            shutil.rmtree(packed, ignore_errors=True)
-            shutil.copytree("conf", packed)
+        shutil.copytree("conf", Path(self.build_lib) / "lossbench" / "conf")
 
 
 setup(cmdclass={"build_py": BuildWithConf})

@@ -12,6 +12,7 @@ from lossbench.report.comparison import Comparison, compare_arms
 from lossbench.report.findings import Findings, find
 from lossbench.report.records import Record, find_runs, read_record, split_done
 from lossbench.report.spec import ComparisonSpec
+from lossbench.rundir.identity import RESULT_VERSION
 
 FINGERPRINT = "45f04c9bac38c3d4"
 N = 359  # examples of each split
@@ -167,7 +168,13 @@ def make_arm(study: Path, loss: str, accuracies: Sequence[float], *, first: int 
 def params_of(loss: str, seed: int, study: str, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Give the flat configuration of a run."""
     target = "".join(word.capitalize() for word in loss.split("_"))
-    own = {"seed": seed, "study": study, "loss.name": loss, "loss._target_": f"lossbench.losses.{target}"}
+    own = {
+        "result_version": RESULT_VERSION,
+        "seed": seed,
+        "study": study,
+        "loss.name": loss,
+        "loss._target_": f"lossbench.losses.{target}",
+    }
     params = {**PARAMS, **own, **(settings or {})}
     return {
         name: value

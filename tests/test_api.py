@@ -85,6 +85,12 @@ def test_an_interrupted_run_goes_on(runs: Path) -> None:
     assert run.directory.checkpoint("last").stat().st_mtime_ns == before
 
 
+def test_weights_that_would_be_deleted_are_refused_before_training(runs: Path) -> None:
+    with pytest.raises(lossbench.UserError, match=r"^keep_checkpoints=none deletes the tested weights, which"):
+        lossbench.train(keep_checkpoints="none")
+    assert not list(runs.rglob("checkpoints"))
+
+
 @pytest.mark.parametrize(
     ("call", "mention"),
     [

@@ -48,11 +48,21 @@ def train(
     chosen = {name: value for name, value in (("loss", loss), ("data", data)) if value is not None} | settings
     with _RUNNING:
         run = _plan([*_as_typed(chosen), *overrides], config_dir)
+        _require_kept_weights(run)
         _bring_to_result(run)
 
     from lossbench.training.loaded import load
 
     return load(run.path)
+
+
+def _require_kept_weights(run: "RunDirectory") -> None:
+    keep, tested = run.config.keep_checkpoints, run.config.evaluate
+    if keep not in ("all", tested):
+        raise UserError(
+            f"keep_checkpoints={keep} deletes the tested weights, which lossbench.train returns; "
+            f"use keep_checkpoints={tested} or all"
+        )
 
 
 def compare(

@@ -9,7 +9,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 
-from lossbench.config.composition import composed, conf_folder, hydra_started, own_folder, plain, written
+from lossbench.config.composition import composed, conf_folder, config_dir_of, hydra_started, own_folder, plain, written
 from lossbench.errors import UserError
 
 
@@ -54,3 +54,11 @@ def test_a_file_behind_one_of_ours_is_refused(tmp_path: Path) -> None:
     (tmp_path / "data" / "digits.yaml").touch()
     with pytest.raises(UserError, match=r"data/digits\.yaml has the name of one of lossbench's own files"):
         own_folder(tmp_path)
+
+
+def test_config_dir_is_told_from_hydras_short_options() -> None:
+    assert config_dir_of(["-c", "job"]) is None
+    assert config_dir_of(["-m", "-c", "all", "-cd", "mine", "loss=power"]) == "mine"
+    assert config_dir_of(["--config-dir=mine"]) == "mine"
+    with pytest.raises(UserError, match=r"expected one argument; --config-dir names a folder of your own YAML files$"):
+        config_dir_of(["--config-dir"])

@@ -21,6 +21,7 @@ from lossbench.job.start import start
 from lossbench.launch.progress import SweepProgress
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.identity import identity_hash
+from lossbench.training.assemble import assemble
 from lossbench.vectorized.eligible import why_not
 from lossbench.vectorized.launch import run_stacked
 
@@ -147,6 +148,27 @@ def test_a_data_set_and_a_model_train_and_load_again(
     with pytest.raises(UserError, match=r"^the file of data my_own_losses\.Even has changed since .* was planned"):
         lossbench.load(run.path)
     assert planned(*words).path != run.path
+
+
+def test_a_model_that_is_a_sequence_of_layers_is_one_model(own: Path, planned: Plan) -> None:
+    parts = assemble(planned(*OWN_DATA, *OWN_MODEL).config)
+    assert parts.body is parts.model
+
+
+def test_a_file_with_the_name_of_an_installed_package_is_refused(own: Path, planned: Plan) -> None:
+    own.with_name("xdist.py").write_text(own.read_text())
+    sys.modules.pop("xdist", None)
+    with pytest.raises(UserError, match=r"xdist\.py has the name of an installed package; rename the file$"):
+        load("xdist.Even", group="data")
+
+
+def test_a_model_that_does_not_take_the_inputs_is_one_line(own: Path, planned: Plan) -> None:
+    with pytest.raises(UserError, match=r"^the model does not fit inputs of shape \(2,\): mat1 and mat2"):
+        assemble(
+            planned(
+                "data=toy_vectors", "loss=cosine_distance", "model=custom", "model.target=my_own_losses.Lazy"
+            ).config
+        )
 
 
 def test_runs_of_them_are_stacked(own: Path, planned: Plan) -> None:

@@ -1,6 +1,7 @@
 """What a configuration may say: every rule accepts what it should and refuses the rest in one line."""
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Any
@@ -266,3 +267,10 @@ def test_a_loss_outside_its_region_is_invalid_and_a_wrong_value_is_a_mistake() -
     assert str(check_losses(config_with(("loss.beta", 3.0)))).startswith("loss.beta must be within 0 and")
     with pytest.raises(UserError, match=r"^yardsticks\.cosine_prob\.beta must be within 0 and"):
         check_losses(config_with(("yardsticks.cosine_prob", record_with(("loss.beta", 3.0))["loss"])))
+
+
+@pytest.mark.parametrize("value", ["x", [1], 3])
+@pytest.mark.parametrize("group", ["logger", "callbacks", "yardsticks"])
+def test_groups_of_nodes_are_mappings(group: str, value: object) -> None:
+    with pytest.raises(UserError, match=rf"^{group} must hold settings by name, got {re.escape(repr(value))}$"):
+        config_with((group, value))

@@ -121,6 +121,23 @@ def test_wrong_splits_are_named_in_one_line(change: str, line: str) -> None:
         check_splits(Tiny(change))
 
 
+def test_what_is_no_split_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    good = Tiny().load()
+    train = good["train"]
+    wrong = {
+        r"load\(\) must give a mapping of splits by name, got list": [train],
+        r"load\(\): train must be a Split, got tuple": {**good, "train": (1, 2)},
+        r"load\(\): train inputs must be a NumPy array float32 \(3, 2\), got list": {
+            **good,
+            "train": replace(train, inputs=train.inputs.tolist()),
+        },
+    }
+    for line, splits in wrong.items():
+        monkeypatch.setattr(Tiny, "load", lambda self, splits=splits: splits)
+        with pytest.raises(ValueError, match=f"^{line}$"):
+            check_splits(Tiny())
+
+
 def test_a_model_needs_something_to_give(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Tiny, "class_names", ())
     with pytest.raises(ValueError, match=r"^class_names must name what the model gives, one number or more, got 0$"):

@@ -113,3 +113,22 @@ def test_a_directory_of_an_earlier_version_is_refused_in_one_line(planned: Plan,
     for refuse in (lambda: lossbench.load(run.path), lambda: start(RunDirectory(run.path)), lambda: planned(*WORDS)):
         with pytest.raises(UserError, match=line):
             refuse()
+
+
+def test_a_report_compares_runs_of_both_places(planned: Plan, tmp_path: Path) -> None:
+    with former_modules(tmp_path):
+        old = planned(*WORDS, *FORMER_TARGETS, "loss=cross_entropy")
+        start(old)
+    new = planned(*WORDS, "loss=cosine_prob")
+    start(new)
+    assert lossbench.compare([old.path, new.path], metric="test/cross_entropy").verdicts.keys() == {"cosine_prob"}
+
+
+def test_a_report_refuses_results_of_another_version(planned: Plan) -> None:
+    run = planned(*WORDS)
+    start(run)
+    result = result_of(run)
+    del result["params"]["result_version"]
+    run.result_path.write_text(json.dumps(result))
+    with pytest.raises(UserError, match=r"was made by another version of lossbench \(result_version None, \d+ here\)"):
+        lossbench.compare(run.path)

@@ -21,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from lossbench.config import custom
 from lossbench.config.plain import is_mapping, is_sequence
 from lossbench.config.schema import Data
-from lossbench.errors import UserError, suggest
+from lossbench.errors import UserError, one_line, suggest
 
 HYDRA_VERSION = "1.3"
 """The version_base of every composition."""
@@ -92,10 +92,18 @@ def composed_data(overrides: Sequence[str], config_dir: str | PathLike[str] | No
 
 
 def config_dir_of(words: Sequence[str]) -> str | None:
-    """Find the value of --config-dir in a command line."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    """Find the value of --config-dir in a command line.
+
+    Raises:
+        UserError: the option has no value.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--config-dir", "-cd")
-    return parser.parse_known_args(list(words))[0].config_dir
+    parser.add_argument("--cfg", "-c")  # Hydra's, which argparse would take for the beginning of -cd
+    try:
+        return parser.parse_known_args(list(words))[0].config_dir
+    except argparse.ArgumentError as error:
+        raise UserError(f"{one_line(error)}; --config-dir names a folder of your own YAML files") from error
 
 
 def own_folder(config_dir: str | PathLike[str]) -> Path:

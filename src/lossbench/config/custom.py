@@ -2,11 +2,9 @@
 
 Torch-free until a loss or a model is imported.
 
-A configuration that somebody else wrote may name such a class too. So that loading it runs nothing but a file that
-the user has: the file
-lies in the working directory or in a folder of PYTHONPATH, its content has the recorded SHA-256, it defines the class
-at its top level, and
-what runs is the content that was hashed.
+A configuration that somebody else wrote may name such a class too. Loading it runs nothing but a file of the user's:
+the file lies in the working directory or in a folder of PYTHONPATH, its content has the recorded SHA-256, it defines
+the class at its top level, and what runs is the content that was hashed.
 """
 
 import ast
@@ -16,6 +14,7 @@ import sys
 from collections.abc import Mapping
 from hashlib import sha256
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -111,9 +110,9 @@ def load(target: str, expected: str | None = None, group: str = "loss") -> type[
             f"{path} has changed (SHA-256 {digest[:8]}, planned with {str(expected)[:8]}); "
             "restore it, or start a new run"
         )
-    found = getattr(_import(name, path, content, digest), class_name, None)
     home, base = BASES[group]  # losses and models import torch: only when one is built
     parent: type[Any] = getattr(import_module(home), base)
+    found = getattr(_import(name, path, content, digest), class_name, None)
     if not (isinstance(found, type) and issubclass(found, parent) and found.__module__ == name):
         raise UserError(
             f"{target} must be a class that derives from {home}.{base} (docs/add_a_{_GUIDES[group]}.md), got {found!r}"
@@ -144,10 +143,18 @@ def _find(name: str) -> Path:
     return found
 
 
+def _is_installed(name: str, path: Path) -> bool:
+    """Whether Python would import another file, or a package, by this name: it may be imported later in a run."""
+    spec = find_spec(name)
+    return spec is not None and (spec.origin is None or Path(spec.origin).resolve() != path.resolve())
+
+
 def _import(name: str, path: Path, content: bytes, digest: str) -> ModuleType:
     known = sys.modules.get(name)
     if known is not None and getattr(known, SOURCE, None) == digest:
         return known
+    if known is None and _is_installed(name, path):
+        raise UserError(f"{path} has the name of an installed package; rename the file")
     if known is not None and not hasattr(known, SOURCE):
         raise UserError(
             f"{path} has the name of a module that is already imported ({getattr(known, '__file__', name)}); rename it"

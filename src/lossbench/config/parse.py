@@ -134,6 +134,8 @@ def nodes(rules: Mapping[str, type[Node]] | None = None) -> Reader:
     kinds = rules or {}
 
     def read(name: str, value: Any) -> dict[str, Node]:
+        if value and not is_mapping(value):
+            raise ValueError(f"{name} must hold settings by name, got {value!r}")
         given: Mapping[str, Any] = value or {}
         return {key: kinds.get(key, Node).read(f"{name}.{key}", node) for key, node in given.items()}
 

@@ -96,8 +96,13 @@ def check_splits(source: Source) -> None:
     if source.num_outputs < 1:
         what = "class_names must name" if source.task == "classification" else "outputs must count"
         raise ValueError(f"{what} what the model gives, one number or more, got {source.num_outputs}")
+    splits: object = source.splits
+    if not isinstance(splits, Mapping):
+        raise ValueError(f"load() must give a mapping of splits by name, got {type(splits).__name__}")
     for name in SPLITS:
-        split = source.splits.get(name)
+        split = splits.get(name)
+        if split is not None and not isinstance(split, Split):
+            raise ValueError(f"load(): {name} must be a Split, got {type(split).__name__}")
         if split is None or not len(split):
             raise ValueError(f"load() must give examples for train, val and test, and gives none for {name}")
         _check_arrays(source, name, split)
@@ -105,7 +110,7 @@ def check_splits(source: Source) -> None:
 
 def _check_arrays(source: Source, name: str, split: Split) -> None:
     n, members = len(split), (source.members,) if source.members > 1 else ()
-    if split.inputs.dtype.kind != "U":  # image data sets name their inputs
+    if getattr(split.inputs, "dtype", np.dtype("O")).kind != "U":  # image data sets name their inputs
         _require(f"{name} inputs", split.inputs, "float32", (n, *members, *source.input_shape))
     if source.task == "classification":
         _require(f"{name} targets", split.targets, "int64", (n,))
@@ -118,6 +123,8 @@ def _check_arrays(source: Source, name: str, split: Split) -> None:
 
 
 def _require(what: str, array: np.ndarray, dtype: str, shape: tuple[int, ...]) -> None:
+    if not isinstance(array, np.ndarray):
+        raise ValueError(f"load(): {what} must be a NumPy array {dtype} {shape}, got {type(array).__name__}")
     kind = "str" if array.dtype.kind == "U" else str(array.dtype)
     if (kind, array.shape) != (dtype, shape):
         raise ValueError(f"load(): {what} must be {dtype} {shape}, got {kind} {array.shape}")

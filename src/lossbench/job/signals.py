@@ -56,7 +56,10 @@ def handle_stop_signals() -> Iterator[StopSignals]:
 
 @contextmanager
 def forward_signals(child: int) -> Iterator[None]:
-    """Send the signals on to a child process while the block waits for it."""
+    """Send the signals on to a child process while the block waits for it, from the main thread, which gets them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     before = {number: signal.signal(number, lambda sent, frame: os.kill(child, sent)) for number in SIGNALS}
     try:
         yield

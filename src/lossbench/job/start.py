@@ -57,6 +57,7 @@ def bring_to_result(run: RunDirectory) -> Result:
     try:
         with run.lock(), handle_stop_signals() as stop_signals:
             verify(run)
+            _require_valid(run)
             if (done := run.result()) is not None:  # another process finished it before this one locked it
                 return done
             result = _run_locked(run, stop_signals)
@@ -66,6 +67,12 @@ def bring_to_result(run: RunDirectory) -> Result:
         raise
     run.prune_checkpoints(run.config.keep_checkpoints)
     return result
+
+
+def _require_valid(run: RunDirectory) -> None:
+    """Refuse a cell of a sweep whose loss is not defined for its numbers; its status stays invalid."""
+    if (status := run.status).get("status") == "invalid":
+        raise UserError(f"{run.path} is invalid: {status.get('reason')}; choose other numbers for the loss")
 
 
 def hand_over(run: RunDirectory) -> int:

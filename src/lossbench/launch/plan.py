@@ -103,5 +103,5 @@ def _planned(cells: Sequence[_Cell], command: list[str]) -> Planned:
 
 
 def _record_invalid(run: RunDirectory, cell: _Cell) -> None:
-    if run.status.get("reason") != cell.config.invalid:
+    if (run.status.get("status"), run.status.get("reason")) != ("invalid", cell.config.invalid):
         run.set_status("invalid", reason=cell.config.invalid, params=flatten(cell.config.record))

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from lossbench.errors import UserError
 from lossbench.rundir.files import read_json
+from lossbench.rundir.identity import RESULT_VERSION
 from lossbench.rundir.result import Result
 
 SHOWN_HASH = 8  # digits of an identity's hash in names
@@ -111,10 +112,20 @@ def read_record(path: Path) -> Record:
     """Read status.json and result.json of a run directory.
 
     Raises:
-        UserError: one of them is damaged.
+        UserError: one of them is damaged, or another version of lossbench made the result.
     """
     status, result = path / "status.json", path / "result.json"
-    return Record(path, read_json(status) if status.exists() else {}, Result.read(result) if result.exists() else None)
+    return Record(path, read_json(status) if status.exists() else {}, _read_result(result) if result.exists() else None)
+
+
+def _read_result(path: Path) -> Result:
+    result = Result.read(path)
+    if (found := result.params.get("result_version")) != RESULT_VERSION:
+        raise UserError(
+            f"{path} was made by another version of lossbench (result_version {found}, {RESULT_VERSION} here), "
+            "so its numbers are not comparable; move it away, or name folders without it"
+        )
+    return result
 
 
 def split_done(records: Iterable[Record]) -> tuple[list[Record], list[Record]]:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from lossbench.rundir.identity import DECIDES, WHEREABOUTS
+from lossbench.rundir.identity import DECIDES, WHEREABOUTS, class_name
 
 HIDDEN = tuple(f"{group}.{name}" for group, names in WHEREABOUTS.items() for name in names)
 CHOICE = ("name", "_target_")  # the keys of a group's choice
@@ -57,7 +57,7 @@ def _distinguished_by(key: str, arms: Mapping[str, Mapping[str, Any]]) -> list[s
     """The arms that have a peer with another value of the key."""
     values: dict[str, set[str]] = {}
     for params in arms.values():
-        values.setdefault(_peers(key, params), set()).add(_comparable(params.get(key)))
+        values.setdefault(_peers(key, params), set()).add(_comparable(key, params))
     return [name for name, params in arms.items() if len(values[_peers(key, params)]) > 1]
 
 
@@ -66,7 +66,7 @@ def _peers(key: str, params: Mapping[str, Any]) -> str:
     if _last(key) in CHOICE:
         return ""
     group = key.split(".")[0]
-    return f"{params.get(f'{group}.name')} {params.get(f'{group}._target_')}"
+    return f"{params.get(f'{group}.name')} {class_name(params.get(f'{group}._target_'))}"
 
 
 def _without_targets_of_names(settings: dict[str, Any]) -> dict[str, Any]:
@@ -86,7 +86,9 @@ def _is_below(key: str, paths: tuple[str, ...]) -> bool:
     return any(key == path or key.startswith(f"{path}.") for path in paths)
 
 
-def _comparable(value: Any) -> str:
+def _comparable(key: str, params: Mapping[str, Any]) -> str:
+    """The value of a key as identities compare it: of lossbench's own classes the name counts, not the module."""
+    value: Any = class_name(params.get(key)) if _last(key) == "_target_" else params.get(key)
     if value == {}:  # a group of which nothing is chosen
         return repr(None)
     return repr(rounded(value) if is_number(value) else value)

@@ -102,13 +102,13 @@ def with_targets_of(now: Any, config: Any) -> Any:
     if not is_mapping(config) or not is_mapping(now):
         return config
     copied = {key: with_targets_of(now.get(key), item) for key, item in config.items()}
-    if "_target_" in config and _class(config["_target_"]) == _class(now.get("_target_")):
+    if "_target_" in config and class_name(config["_target_"]) == class_name(now.get("_target_")):
         copied["_target_"] = now["_target_"]
     return copied
 
 
-def _class(target: object) -> object:
-    """The name of a class of lossbench without its module; other targets whole."""
+def class_name(target: Any) -> Any:
+    """Give the name of a class of lossbench without its module; other targets whole."""
     return target.rpartition(".")[2] if isinstance(target, str) and target.startswith(OWN) else target
 
 
@@ -127,7 +127,7 @@ def _canonical(value: Any) -> Any:
     if is_mapping(value):
         kept = {str(key): _canonical(item) for key, item in value.items() if item is not None}
         if "_target_" in kept:
-            kept["_target_"] = _class(kept["_target_"])
+            kept["_target_"] = class_name(kept["_target_"])
         return kept
     if is_sequence(value):
         return [_canonical(item) for item in value]

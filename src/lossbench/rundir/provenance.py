@@ -15,7 +15,7 @@ def versions() -> dict[str, str]:
 
 
 def git_state() -> dict[str, Any]:
-    """The commit of the project and whether it had uncommitted changes; {} outside a repository."""
+    """The commit of the project and whether it had uncommitted changes; {} where no repository tracks lossbench."""
 
     def git(*args: str) -> str:
         done = subprocess.run(
@@ -24,6 +24,8 @@ def git_state() -> dict[str, Any]:
         return done.stdout.strip() if done.returncode == 0 else ""
 
     try:
+        if not git("ls-files", Path(__file__).name):  # installed inside a repository of the user's own
+            return {}
         commit = git("rev-parse", "HEAD")
         return {"commit": commit, "dirty": bool(git("status", "--porcelain", "--untracked-files=no"))} if commit else {}
     except FileNotFoundError:  # no git on this machine

@@ -43,7 +43,7 @@ class Parts:
     def body(self) -> nn.Module:
         """The model without what the loss adds behind it."""
         model = self.model.model if isinstance(self.model, EachMember) else self.model
-        return model[0] if isinstance(model, nn.Sequential) else model
+        return model[0] if type(model) is nn.Sequential else model  # a class of its own is a body
 
 
 def assemble(config: RunConfig) -> Parts:
@@ -146,7 +146,7 @@ def build_task(config: RunConfig, parts: Parts) -> TrainingTask:
 
 def layer_groups(model: nn.Module, config: RunConfig) -> list[list[nn.Parameter]]:
     """Give the parameters in groups from the stem to the head; what a loss adds behind the model joins the last."""
-    body, *added = model if isinstance(model, nn.Sequential) else (model,)
+    body, *added = model if type(model) is nn.Sequential else (model,)
     if not hasattr(body, "layer_groups"):
         raise UserError(
             f"scheduler={config.scheduler.name} needs a model with layer_groups(), "

@@ -62,7 +62,11 @@ def _output_of(model: nn.Module, loss: Loss, inputs: Tensor) -> Output:
     training = model.training
     model.eval()
     with torch.no_grad():
-        output = model(inputs)
+        try:
+            output = model(inputs)
+        except (RuntimeError, ValueError, TypeError) as error:
+            shape = tuple(inputs.shape[1:])
+            raise UserError(f"the model does not fit inputs of shape {shape}: {one_line(error)}") from error
         largest = float(raw(model(1e4 * inputs)).abs().max()) if getattr(loss, "takes_cosines", False) else 0.0
     model.train(training)
     if largest > 1.001:

@@ -47,7 +47,7 @@ def _why_not_setting(config: RunConfig) -> str | None:
         if value != plain:
             return f"{key}={value}: {reason}"
     if config.callbacks:
-        return f"callbacks={','.join(config.callbacks)}: callbacks progress one run"
+        return f"callbacks={','.join(config.callbacks)}: callbacks work on one run at a time"
     return None
 
 
