@@ -16,6 +16,7 @@ from made_runs import make_arm, make_run
 from typed import command
 
 import lossbench
+from lossbench.job.rank_failures import ATTEMPT
 from lossbench.job.start import start
 from lossbench.rundir.directory import RunDirectory
 
@@ -39,6 +40,7 @@ def nothing_left_behind() -> Iterator[None]:
         return handlers, hydra, environment, list(logging.getLogger().handlers), threading.active_count()
 
     GlobalHydra.instance()
+    os.environ.pop(ATTEMPT, None)  # of a run that another test started in this process
     before = state()
     yield
     environment = {name: value for name, value in state()[2].items() if name != "LOSSBENCH_RUNS"}  # type: ignore

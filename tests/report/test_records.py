@@ -16,6 +16,7 @@ from lossbench.report.arms import by_seed
 from lossbench.report.comparable import require_comparable
 from lossbench.report.records import find_runs, read_record
 from lossbench.report.records_csv import run_rows, write_csv
+from lossbench.rundir.identity import RESULT_VERSION
 
 RESULT_COLUMNS = (
     "study", "data", "model", "loss", "hash", "seed", "steps", "epochs", "seconds",
@@ -136,7 +137,10 @@ def test_metrics_that_are_no_numbers_are_refused(tmp_path: Path, metrics: Any) -
             {"n": {"val": 10, "test": 359}},
             "their numbers of examples differ: val 359, test 359 in {0}, val 10, test 359 in {1}",
         ),
-        ({"params": {"evaluate": "best"}}, "their tested weights (evaluate) differ: last in {0}, best in {1}"),
+        (
+            {"params": {"result_version": RESULT_VERSION, "evaluate": "best"}},
+            "their tested weights (evaluate) differ: last in {0}, best in {1}",
+        ),
         ({"classes": ["a"]}, "their classes differ: 10 in {0}, 1 in {1}"),
     ],
 )

@@ -45,22 +45,29 @@ def run_until_done(run: RunDirectory, delay: Callable[[], float]) -> int:
     raise AssertionError("the run makes no progress")
 
 
+def seconds_of(run: RunDirectory) -> float:
+    result = run.result()
+    assert result is not None
+    return result.seconds
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("least", "extra"),
     [(10, ()), (3, ("data.num_workers=2",)), (3, ("trainer.max_steps=333", "callbacks=early_stopping"))],
 )
 def test_killed_at_random_instants(tmp_path: Path, least: int, extra: tuple[str, ...]) -> None:
-    whole = plan_run(tmp_path / "whole", *SETTINGS, *extra)
-    assert run_until_done(whole, lambda: 120) == 0
-    result = whole.result()
-    assert result is not None
-    seconds, rng, kills = result.seconds, random.Random(0), 0
-    for attempt in range(
-        least
-    ):  # a killed process has run for less than the whole takes: every attempt is killed once at least
-        if kills < least:
+    whole, warm = (plan_run(tmp_path / name, *SETTINGS, *extra) for name in ("whole", "warm"))
+    assert [run_until_done(run, lambda: 600) for run in (whole, warm)] == [0, 0]
+    seconds = min(
+        seconds_of(whole), seconds_of(warm)
+    )  # the first run of a fork server takes longer than the later ones
+    rng, kills = random.Random(0), 0
+    for attempt in range(least):
+        if (
+            kills < least
+        ):  # a killed process has run for less than the whole takes: every attempt is killed at least once
             killed = plan_run(tmp_path / str(attempt), *SETTINGS, *extra)
-            kills += run_until_done(killed, lambda: rng.uniform(0.2, 0.9) * seconds)
+            kills += run_until_done(killed, lambda: rng.uniform(0.2, 0.8) * seconds)
             assert_same(killed, whole)
     assert kills >= least

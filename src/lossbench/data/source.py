@@ -110,7 +110,7 @@ def check_splits(source: Source) -> None:
 
 def _check_arrays(source: Source, name: str, split: Split) -> None:
     n, members = len(split), (source.members,) if source.members > 1 else ()
-    if getattr(split.inputs, "dtype", np.dtype("O")).kind != "U":  # image data sets name their inputs
+    if not hasattr(source, "image_size"):  # image data sets name or number their inputs
         _require(f"{name} inputs", split.inputs, "float32", (n, *members, *source.input_shape))
     if source.task == "classification":
         _require(f"{name} targets", split.targets, "int64", (n,))

@@ -1,7 +1,6 @@
 """What a finished run has found: result.json, shared by its writers and readers. Torch-free."""
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
@@ -186,6 +185,10 @@ KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
     "steps": ((int,), "a whole number"),
     "seconds": ((float, int), "a number"),
     "classes": ((list,), "a list of names"),
+    "data": ((str,), "a text"),
+    "model": ((str,), "a text"),
+    "loss": ((str,), "a text"),
+    "study": ((str,), "a text"),
     "fingerprint": ((str,), "a text"),
     "hash": ((str,), "a text"),
     "scale": ((float, int, NoneType), "a number or null"),
@@ -198,16 +201,8 @@ def _check(path: Path, found: Mapping[str, Any]) -> None:
     for name, (kinds, words) in KINDS.items():
         if name in found and not isinstance(found[name], kinds):
             raise _damaged(path, words, name)
-    for name in ("data", "model", "loss", "study"):  # a report names folders and files after them
-        if name in found and not is_file_name(found[name]):
-            raise _damaged(path, "a name of letters, digits, '_', '-', '.'", name)
     if not all(map(_is_measured, found["metrics"].values())):
         raise _damaged(path, "finite numbers", "metrics")
-
-
-def is_file_name(value: object) -> bool:
-    """Whether a value is a text that names a file inside its folder on every file system."""
-    return isinstance(value, str) and bool(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.=-]{0,99}", value))
 
 
 def _damaged(path: Path, words: str, name: str) -> UserError:
