@@ -457,9 +457,8 @@ def test_two_processes_measure_every_example_once(tmp_path: Path) -> None:
     assert ours.metrics["test/accuracy"] == pytest.approx(accuracy, abs=1e-9)
     assert ours.metrics["test/accuracy"] == pytest.approx(theirs.metrics["test/accuracy"], abs=0.02)
     assert training_losses(together).keys() == training_losses(alone).keys()
-    assert training_losses(together)[0] == pytest.approx(
-        training_losses(alone)[0], abs=0.02
-    )  # the same weights, the same examples
+    # The same weights, the same examples.
+    assert training_losses(together)[0] == pytest.approx(training_losses(alone)[0], abs=0.02)
 
 
 @pytest.mark.slow

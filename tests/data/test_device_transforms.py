@@ -44,9 +44,8 @@ def test_every_value_comes_back(last: bool) -> None:
     every = torch.arange(256, dtype=torch.uint8).view(2, 16, 8, 1).expand(2, 16, 8, 3).contiguous()
     normalise = Normalise(MEAN, STD, channels_last=last)
     assert np.array_equal(normalise.back(normalise(every)), every.numpy())
-    assert np.array_equal(
-        normalise.back(normalise(every).bfloat16() * 0 - 100), np.zeros((2, 16, 8, 3))
-    )  # cut off at black
+    # Cut off at black.
+    assert np.array_equal(normalise.back(normalise(every).bfloat16() * 0 - 100), np.zeros((2, 16, 8, 3)))
 
 
 def test_channels_last_is_a_matter_of_memory_alone() -> None:
@@ -94,9 +93,8 @@ def test_targets_are_probabilities(settings: dict[str, Any]) -> None:
         assert found.target.min() >= 0
         assert torch.allclose(found.target.sum(1), torch.ones(6), atol=1e-6)
         assert found.position is given.position
-        assert all(
-            torch.equal(a, b) for a, b in zip(given, batch(), strict=True)
-        )  # the batch handed in stays what it was
+        # The batch handed in stays what it was.
+        assert all(torch.equal(a, b) for a, b in zip(given, batch(), strict=True))
 
 
 @pytest.mark.parametrize("settings", SOFT, ids=str)

@@ -70,9 +70,8 @@ def test_top5_appears_only_above_five_classes() -> None:
 
 
 def test_a_class_absent_from_target_is_left_out_of_balanced_accuracy() -> None:
-    logits = torch.eye(4)[
-        [0, 0, 1, 3, 3]
-    ]  # class 2 neither occurs nor is predicted, class 3 is predicted but does not occur
+    # Class 2 neither occurs nor is predicted, class 3 is predicted but does not occur.
+    logits = torch.eye(4)[[0, 0, 1, 3, 3]]
     got = metrics_of(logits, torch.tensor([0, 0, 1, 1, 1]))
     assert got["balanced_accuracy"].value == pytest.approx((1 + 1 / 3) / 2)
     assert got["accuracy"].value == pytest.approx(3 / 5)

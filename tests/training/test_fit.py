@@ -89,9 +89,8 @@ def test_whatever_the_loss_the_start_and_the_order_are_the_same(
     assert orders[0][:5] != orders[0][5:]
 
 
-@pytest.mark.filterwarnings(
-    "ignore:.*multi-threaded.*fork:DeprecationWarning"
-)  # Python 3.12 and later, whose loader workers fork
+# Python 3.12 and later, whose loader workers fork.
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_the_number_of_workers_changes_nothing(tmp_path: Path) -> None:
     settings = ("data=digits", "trainer.max_epochs=3", "model.dropout=0.3", "loss=cosine_xent_head")
     alone, helped = plan_run(tmp_path / "0", *settings), plan_run(tmp_path / "2", *settings, "data.num_workers=2")
@@ -257,9 +256,8 @@ def test_under_bf16_the_loss_is_computed_in_float32(planned: Plan, monkeypatch: 
 # -- failures
 
 
-@pytest.mark.parametrize(
-    ("lr", "decay"), [(1e30, 0.0), (3e38, 1e10)]
-)  # the second one's first update leaves no finite weights
+# The second one's first update leaves no finite weights.
+@pytest.mark.parametrize(("lr", "decay"), [(1e30, 0.0), (3e38, 1e10)])
 def test_a_loss_that_is_not_finite_keeps_the_last_good_checkpoint(planned: Plan, lr: float, decay: float) -> None:
     explosive = ("optimizer=sgd", f"optimizer.lr={lr}", f"optimizer.weight_decay={decay}")
     run = planned("data=digits", "loss=cross_entropy", *explosive, "checkpoint.every_n_steps=1")

@@ -226,9 +226,8 @@ def test_the_head_trains_alone_then_everything_by_depth(plan: Plan) -> None:
     rates = [group["initial_lr"] and group["lr"] for group in optimizer["param_groups"]]
     assert len(rates) == 6
     assert [b / a for a, b in pairwise(rates)] == pytest.approx([0.01 ** (-1 / 5)] * 5)
-    assert {int(state["step"]) for state in optimizer["state"].values()} == {
-        6
-    }  # the optimiser started anew for the second part
+    # The optimiser started anew for the second part.
+    assert {int(state["step"]) for state in optimizer["state"].values()} == {6}
 
 
 def test_fine_tuning_needs_groups_of_layers(plan: Plan) -> None:

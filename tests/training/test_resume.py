@@ -59,14 +59,12 @@ def seconds_of(run: RunDirectory) -> float:
 def test_killed_at_random_instants(tmp_path: Path, least: int, extra: tuple[str, ...]) -> None:
     whole, warm = (plan_run(tmp_path / name, *SETTINGS, *extra) for name in ("whole", "warm"))
     assert [run_until_done(run, lambda: 600) for run in (whole, warm)] == [0, 0]
-    seconds = min(
-        seconds_of(whole), seconds_of(warm)
-    )  # the first run of a fork server takes longer than the later ones
+    # The first run of a fork server takes longer than the later ones.
+    seconds = min(seconds_of(whole), seconds_of(warm))
     rng, kills = random.Random(0), 0
     for attempt in range(least):
-        if (
-            kills < least
-        ):  # a killed process has run for less than the whole takes: every attempt is killed at least once
+        # A killed process has run for less than the whole takes: every attempt is killed at least once.
+        if kills < least:
             killed = plan_run(tmp_path / str(attempt), *SETTINGS, *extra)
             kills += run_until_done(killed, lambda: rng.uniform(0.2, 0.8) * seconds)
             assert_same(killed, whole)

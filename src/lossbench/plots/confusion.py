@@ -93,9 +93,8 @@ def most_confused(counts: np.ndarray, most: int = PAIRS) -> list[tuple[int, int]
             occurred.
     """
     true, predicted = np.nonzero(counts * ~np.eye(len(counts), dtype=bool))
-    order = np.lexsort((counts.sum(axis=1)[true], -counts[true, predicted]))[
-        :most
-    ]  # equal counts: the smaller class is confused more
+    # Equal counts: the smaller class is confused more.
+    order = np.lexsort((counts.sum(axis=1)[true], -counts[true, predicted]))[:most]
     return [(int(true[i]), int(predicted[i])) for i in order]
 
 

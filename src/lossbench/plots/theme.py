@@ -16,14 +16,8 @@ QUIET = "#59636e"  # secondary text
 GRID = "#d1d9e0"  # grid lines
 FAINT = "#eaeef2"  # shaded areas
 VARIABLES = {INK: "var(--ink)", QUIET: "var(--quiet)", GRID: "var(--grid)", FAINT: "var(--faint)"}
-COLOURS = (
-    "#0072b2",
-    "#d55e00",
-    "#009e73",
-    "#cc79a7",
-    "#e69f00",
-    "#56b4e9",
-)  # Okabe and Ito: distinguished by the colour-blind
+# Okabe and Ito: distinguished by the colour-blind.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 MARKERS = "osD^vP"
 DASHES = ("solid", (0.0, (5.0, 2.0)), (0.0, (1.2, 1.4)), (0.0, (6.0, 1.5, 1.2, 1.5)), (0.0, (10.0, 2.5)))
 SVG = "http://www.w3.org/2000/svg"

@@ -1,8 +1,7 @@
 """Decoded images on disk: read, decoded and resized once, then memory-mapped by every process.
 
 A cache is a folder named by what is in it (the images' content, the size, the version of this code), so it cannot be
-stale. It is written
-beside and renamed when it is whole.
+stale. It is written beside and renamed when it is whole.
 """
 
 import json
@@ -186,10 +185,8 @@ def _alone(lock: Path, path: Path) -> Iterator[None]:
 
 def _build(reader: Reader, sizes: np.ndarray, path: Path, name: str) -> None:
     offsets = offsets_of(sizes)
-    for left in (
-        path,
-        *path.parent.glob(f".{path.name}.*.tmp"),
-    ):  # damaged, or of a builder that was killed: this process alone builds
+    # What is left is damaged, or of a builder that was killed: this process alone builds.
+    for left in (path, *path.parent.glob(f".{path.name}.*.tmp")):
         shutil.rmtree(left, ignore_errors=True)
     _require_room(path.parent, int(offsets[-1]))
     beside = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
@@ -213,9 +210,8 @@ def _decode_all(reader: Reader, sizes: np.ndarray, offsets: np.ndarray, path: Pa
     from tqdm import tqdm
 
     with open(path, "wb") as file:
-        if hasattr(
-            os, "posix_fallocate"
-        ):  # a disk or quota that is too small is an error here; later it would kill this process
+        # A disk or quota that is too small is an error here; later it would kill this process.
+        if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(file.fileno(), 0, int(offsets[-1]))
         else:
             file.truncate(int(offsets[-1]))

@@ -199,9 +199,8 @@ def _pixels(image: ImageFile) -> Iterator[str]:
     names = {"1": "1-bit", "P": "palette", "PA": "palette", "CMYK": "CMYK"}
     if mode in names:
         yield names[mode]
-    raw = [
-        tile[3] if isinstance(tile[3], str) else (tile[3] or ("",))[0] for tile in image.tile
-    ]  # how the file packs its pixels
+    # How the file packs its pixels.
+    raw = [tile[3] if isinstance(tile[3], str) else (tile[3] or ("",))[0] for tile in image.tile]
     if any(";16" in str(packing) for packing in raw):
         yield "16-bit"
     if mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:

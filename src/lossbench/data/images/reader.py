@@ -146,9 +146,8 @@ def resize(image: Tensor, height: int, width: int) -> Tensor:
     """Resize uint8 (3, h, w) to (3, height, width): bilinear, antialiased."""
     if image.shape[1:] == (height, width):
         return image
-    batch = image.permute(1, 2, 0)[None].permute(
-        0, 3, 1, 2
-    )  # so that torch sees channels last, and is three times faster
+    # So that torch sees channels last, and is three times faster.
+    batch = image.permute(1, 2, 0)[None].permute(0, 3, 1, 2)
     return F.interpolate(batch, (height, width), mode="bilinear", antialias=True)[0]
 
 
