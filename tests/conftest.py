@@ -1,13 +1,17 @@
-"""Run directories made the way train.py makes them, without starting a new process."""
+"""Run directories made the way train.py makes them, without starting a new process; a page of a browser."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from lossbench.config.composition import composed, hydra_started, load_yardstick, plain
 from lossbench.config.resolve import prepare
 from lossbench.rundir.directory import RunDirectory
+
+if TYPE_CHECKING:
+    from browser import Page
 
 ROOT = Path(__file__).parents[1]
 
@@ -24,3 +28,12 @@ def plan_run(runs_dir: Path, *overrides: str) -> RunDirectory:
 def planned(tmp_path: Path) -> Callable[..., RunDirectory]:
     """Plan a run below a temporary folder."""
     return lambda *overrides: plan_run(tmp_path / "runs", *overrides)
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator["Page"]:
+    """A page of a real browser."""
+    from browser import BROWSER, browse
+
+    with browse(str(BROWSER)) as opened:
+        yield opened

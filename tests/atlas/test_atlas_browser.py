@@ -1,28 +1,17 @@
 """The atlas as a person sees it: in a real browser."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import BOXES, CONTRAST, Page, browse, find_browser
+from browser import BOXES, CONTRAST, NEEDS_BROWSER, Page
 from conftest import ROOT
 from typed import command
 
 from lossbench.atlas.catalog import registered
 
-BROWSER = find_browser()
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(BROWSER is None, reason="there is no Chromium: apt-get install chromium"),
-]
-
-
-@pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
-    with browse(str(BROWSER)) as opened:
-        yield opened
+pytestmark = NEEDS_BROWSER
 
 
 @pytest.fixture(scope="module")

@@ -12,21 +12,11 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
-from browser import BOXES, CONTRAST, Page, browse, find_browser
+from browser import BOXES, CONTRAST, NEEDS_BROWSER, Page
 from conftest import ROOT
 from typed import PATIENCE, TYPED, command
 
-BROWSER = find_browser()
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(BROWSER is None, reason="there is no Chromium: apt-get install chromium"),
-]
-
-
-@pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
-    with browse(str(BROWSER)) as opened:
-        yield opened
+pytestmark = NEEDS_BROWSER
 
 
 @pytest.fixture(scope="module")

@@ -60,7 +60,7 @@ def _dispatch(words: list[str]) -> None:
     else:
         raise UserError(
             f"{first!r} is neither a command nor a setting KEY=VALUE; {suggest(first, COMMANDS)}; "
-            "--help shows the settings"
+            "settings alone train a run, such as lossbench loss=power; --help shows them"
         )
 
 

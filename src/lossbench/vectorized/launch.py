@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from lossbench.hardware import keep_freed_memory
 from lossbench.launch.local import run_here
-from lossbench.launch.progress import SweepProgress
+from lossbench.launch.progress import SweepProgress, number_of_runs
 from lossbench.rundir.directory import RunDirectory
 from lossbench.vectorized.eligible import group_of, why_not
 from lossbench.vectorized.group import run_group
@@ -40,6 +40,6 @@ def run_stacked(
         if reason := run_group(members, progress, limits, locked):
             alone.setdefault(reason, []).extend(members)
     for reason, members in alone.items():
-        progress.say(f"one by one, {len(members)} {'run' if len(members) == 1 else 'runs'}: {reason}")
+        progress.say(f"one by one, {number_of_runs(len(members))}: {reason}")
         run_here(members, progress)
     run_here(locked, progress)
