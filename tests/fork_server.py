@@ -1,8 +1,8 @@
-"""Fork a child for every command, with the heavy libraries imported: python fork_server.py DESCRIPTOR.
+"""Fork a child for every command, with libraries imported: python fork_server.py DESCRIPTOR [LIBRARY ...].
 
 Importing torch and lightning costs seconds, a small command tenths of one. The server imports libraries only, so
 a child imports lossbench itself and reads its environment as a new process does. What a child shares with the server
-is what libraries did when they were imported, and the seed of Python's hashes.
+what libraries did when they were imported, and the seed of Python's hashes. LIBRARIES are imported where none is named.
 """
 
 import atexit
@@ -49,8 +49,21 @@ def next_command(server: socket.socket) -> dict[str, Any]:
         server.send(str(os.waitstatus_to_exitcode(status)).encode())
 
 
-def resemble(words: list[str], cwd: str, env: dict[str, str], limits: dict[str, int]) -> None:
-    """Give this process what `python WORDS` starts with."""
+class Forbidden:
+    """A finder of modules that fails where some would be imported."""
+
+    def __init__(self, names: list[str]) -> None:
+        self._names = names
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        """Fail for a forbidden module; leave the others to the finders behind this one."""
+        if name in self._names:
+            raise RuntimeError(f"{name} is imported")
+
+
+def resemble(words: list[str], cwd: str, env: dict[str, str], limits: dict[str, int], forbidden: list[str]) -> None:
+    """Give this process what `python WORDS` starts with; a forbidden module cannot be imported in it."""
+    sys.meta_path.insert(0, Forbidden(forbidden))
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)
@@ -104,7 +117,7 @@ def run_to_exit(words: list[str]) -> None:
 
 if __name__ == "__main__":
     del sys.path[0]
-    for library in LIBRARIES:
+    for library in sys.argv[2:] or LIBRARIES:
         importlib.import_module(library)
     command = next_command(socket.socket(fileno=int(sys.argv[1])))
     resemble(**command)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from atexit import register
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -21,7 +21,7 @@ from conftest import ROOT
 from lossbench.rundir.directory import RunDirectory
 
 TYPED = {**os.environ, "OMP_NUM_THREADS": "1"}
-for inherited in ("HYDRA_FULL_ERROR", "LOSSBENCH_WORDS_ERRORS"):
+for inherited in ("HYDRA_FULL_ERROR", "LOSSBENCH_WORDS_ERRORS", "LOSSBENCH_RUNS"):
     TYPED.pop(inherited, None)
 PATIENCE = 600  # seconds that a test waits for a process: a busy machine needs more than a few
 # Variables that no library reads when it is imported: a forked child may have its own.
@@ -79,22 +79,32 @@ def start_process(
 
 
 class ForkServer:
-    """A process of tests/fork_server.py and the socket it takes commands from."""
+    """A process of tests/fork_server.py and the socket it takes commands from.
 
-    def __init__(self) -> None:
+    Args:
+        libraries: what it imports; none are the heavy ones.
+    """
+
+    def __init__(self, libraries: Sequence[str] = ()) -> None:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         env = {name: value for name, value in TYPED.items() if name != "PYTHONPATH"}
-        words = [sys.executable, str(ROOT / "tests" / "fork_server.py"), str(theirs.fileno())]
+        words = [sys.executable, str(ROOT / "tests" / "fork_server.py"), str(theirs.fileno()), *libraries]
         self._process = subprocess.Popen(
             words, env=env, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, start_new_session=True
         )
         theirs.close()
 
     def run(
-        self, words: tuple[str, ...], cwd: Path, env: dict[str, str], limits: Mapping[str, int]
+        self,
+        words: tuple[str, ...],
+        cwd: Path,
+        env: dict[str, str],
+        limits: Mapping[str, int],
+        forbidden: Sequence[str] = (),
     ) -> subprocess.CompletedProcess[str]:
         """Run a command in a forked child and wait until it has ended and nobody can write to its output any more."""
-        message = json.dumps({"words": words, "cwd": str(cwd), "env": env, "limits": dict(limits)})
+        asked = {"words": words, "cwd": str(cwd), "env": env, "limits": dict(limits), "forbidden": list(forbidden)}
+        message = json.dumps(asked)
         (out, out_end), (err, err_end) = os.pipe(), os.pipe()
         socket.send_fds(self._socket, [message.encode()], [out_end, err_end])
         os.close(out_end)
@@ -117,9 +127,9 @@ class ForkServer:
 
 
 @cache
-def fork_server() -> ForkServer:
-    """The server of this test process, started when it is first needed."""
-    server = ForkServer()
+def fork_server(*libraries: str) -> ForkServer:
+    """The server of this test process that has imported some libraries, started when it is first needed."""
+    server = ForkServer(libraries)
     register(server.close)
     return server
 

@@ -118,35 +118,3 @@ def test_many_bad_files_do_not_flood_the_screen_but_are_all_written(check: Check
     assert out.count("unreadable: ") == 50
     assert "... and 10 more unreadable; --csv FILE writes all\n" in out
     assert (tmp_path / "all.csv").read_text().count("unreadable") == 60
-
-
-@pytest.mark.parametrize(
-    ("words", "mention"),
-    [
-        (
-            ["data=image_foldr"],
-            "data=image_foldr does not exist; did you mean image_folder? Available: custom, digits, ",
-        ),
-        (["data.root=/nonexistent"], "data.root=/nonexistent is not a folder"),
-        (["data.val_fractoin=0.5"], "data.val_fractoin does not exist; did you mean val_fraction?"),
-        (["data.val_fraction=2"], "data.val_fraction must be a number > 0 and < 1, got 2"),
-        (["data.train_list=/nonexistent"], "data.train_list needs val_list, test_list too"),
-        (["--csv", __file__], f"--csv {__file__} must be a new file in a folder that exists"),
-        (["--csv", "/nonexistent/a.csv"], "--csv /nonexistent/a.csv must be a new file in a folder that exists"),
-    ],
-)
-def test_a_mistake_is_one_line(check: Check, words: list[str], mention: str) -> None:
-    code, out, err = check(*words)
-    assert (code, out) == (1, "")
-    assert re.fullmatch(r"error: [^\n]+\n", err)
-    assert mention in err
-
-
-def test_data_without_files(tmp_path: Path) -> None:
-    for data in ("digits", "fake_images"):
-        command = [sys.executable, "-m", "lossbench", "check", f"data={data}"]
-        done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False)
-        assert (done.returncode, done.stdout) == (1, "")
-        assert (
-            done.stderr == f"error: data={data} has no image files; choose data=imagenet_subset, pets or image_folder\n"
-        )

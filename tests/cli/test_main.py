@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
-from typed import assert_one_line, command
+from typed import command
 
 from lossbench.cli import main as module
 from lossbench.cli.main import COMMANDS, run
@@ -24,21 +24,6 @@ def ended(words: list[str], capfd: pytest.CaptureFixture[str]) -> tuple[object, 
     with pytest.raises(SystemExit) as stopped:
         run(words)
     return stopped.value.code, *capfd.readouterr()
-
-
-@pytest.mark.parametrize(
-    ("word", "mention"),
-    [
-        ("repor", "'repor' is neither a command nor a setting KEY=VALUE; did you mean report?"),
-        ("convert_lists", "did you mean convert-lists?"),
-        ("train", "Available: atlas, check, convert-lists, curves, evaluate, predict, report, status;"),
-    ],
-)
-def test_an_unknown_first_word_is_one_line(capfd: pytest.CaptureFixture[str], word: str, mention: str) -> None:
-    code, out, err = ended([word, "loss=power"], capfd)
-    assert (code, out) == (1, "")
-    assert re.fullmatch(r"error: [^\n]+\n", err)
-    assert mention in err
 
 
 @pytest.mark.parametrize(
@@ -135,26 +120,3 @@ def test_own_yaml_files_are_options_like_ours(own: Path, tmp_path: Path) -> None
     search = f"hydra.searchpath=[file://{own}]"
     again = command("-m", "lossbench", "experiment=small", search, "--cfg", "job", runs=tmp_path, cwd=tmp_path)
     assert (again.returncode, again.stdout) == (0, shown.stdout)
-
-
-@pytest.mark.parametrize(
-    ("words", "mention"),
-    [
-        (["loss=soft_powr"], "loss=soft_powr does not exist; did you mean soft_power?"),
-        (["loss=soft_power", "loss.w=1"], "loss.w does not exist; Available: name, q"),
-        (["yardsticks=[soft_power]", "loss.alpha=3"], "loss.alpha must be > 0 and at most 2, got 3"),
-    ],
-)
-def test_mistakes_beside_own_yaml_files_are_one_line(own: Path, tmp_path: Path, words: list[str], mention: str) -> None:
-    done = command("-m", "lossbench", f"--config-dir={own}", *words, runs=tmp_path / "runs")
-    assert_one_line(done.returncode, done.stderr, mention)
-
-
-def test_own_yaml_files_that_would_not_be_read_are_refused(own: Path, tmp_path: Path) -> None:
-    missing = command("-m", "lossbench", "-cd", "nowhere", runs=tmp_path, cwd=tmp_path)
-    assert_one_line(missing.returncode, missing.stderr, "--config-dir nowhere does not exist")
-    (own / "loss" / "soft_power.yaml").rename(own / "loss" / "power.yaml")
-    hidden = command("-m", "lossbench", "-cd", "mine", runs=tmp_path, cwd=tmp_path)
-    assert_one_line(
-        hidden.returncode, hidden.stderr, f"{own}/loss/power.yaml has the name of one of lossbench's own files"
-    )

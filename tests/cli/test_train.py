@@ -26,7 +26,6 @@ from typed import PATIENCE, TYPED, assert_one_line, command, named_in, start_com
 
 from lossbench.cli.main import COMMANDS
 from lossbench.errors import exit_on_user_error
-from lossbench.hardware import has_gpu
 from lossbench.job import start as job
 from lossbench.rundir.directory import RunDirectory
 
@@ -202,12 +201,6 @@ def test_help_shows_groups_and_commands_and_imports_nothing_heavy(tmp_path: Path
     assert modules & HEAVY == set()
 
 
-def test_a_mistake_imports_nothing_heavy(tmp_path: Path) -> None:
-    failed, modules = imported("train.py", "data=digits", "loss.alpha=3", runs=tmp_path)
-    assert failed.returncode == 1
-    assert modules & HEAVY == set()
-
-
 def test_the_shell_completes(tmp_path: Path) -> None:
     line = "train.py loss=cosine_x"
     env = {**TYPED, "COMP_LINE": line, "COMP_POINT": str(len(line)), "LOSSBENCH_RUNS": str(tmp_path)}
@@ -217,34 +210,6 @@ def test_the_shell_completes(tmp_path: Path) -> None:
 
 
 # -- mistakes
-
-
-@pytest.mark.parametrize(
-    ("typed", "mentions"),
-    [
-        ("loss=cosin_prob", ["did you mean cosine_prob?", "cross_entropy", "inverse_tuned"]),
-        ("loss=", ["loss= does not exist", "cosine_prob"]),
-        ("loss.alpha=3", ["loss.alpha must be > 0 and at most 2, got 3"]),
-        ("loss.alpha=1.9", ["loss.beta must be within 0 and", "0.1571"]),
-        ("loss.alhpa=1", ["loss.alhpa does not exist", "did you mean alpha?"]),
-        ("data=digits data.images_per_class=0", ["data.images_per_class must be a whole number >= 1, got 0"]),
-        ("data=digits data.images_per_class=1000", ["data.images_per_class must be <= 106"]),
-        ("trainer.max_epochs=-3", ["trainer.max_epochs must be a whole number >= 1, got -3"]),
-        ("trainer.precision=16", ["trainer.precision=16 is not allowed", "16-mixed"]),
-        pytest.param("trainer=gpu", ["trainer=cpu"], marks=pytest.mark.skipif(has_gpu(), reason="there is a GPU")),
-        ("optimiser.lr=1", ["did you mean optimizer?"]),
-        ("optimizer.lr=fast", ["optimizer.lr must be a number > 0 and < 3.4e+38, got 'fast'"]),
-        ("model._target_=os.system", ["model._target_=os.system is refused", "LOSSBENCH_ALLOW"]),
-        ("yardsticks=[cosin]", ["yardsticks", "did you mean cosine?"]),
-        ("loss.alpha=${nope}", ["loss.alpha", "nope"]),
-        ("data=digits seed", ["seed", "EQUAL"]),
-    ],
-)
-def test_a_mistake_is_one_line(tmp_path: Path, typed: str, mentions: list[str]) -> None:
-    failed = command("train.py", *typed.split(), runs=tmp_path / "runs")
-    assert_one_line(failed.returncode, failed.stderr, *mentions)
-    assert failed.stdout == ""
-    assert not (tmp_path / "runs").exists()
 
 
 def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:

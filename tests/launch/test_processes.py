@@ -106,14 +106,10 @@ def have_rows(folder: Path, runs: int) -> bool:
     return len([path for path in folder.rglob("metrics.csv") if path.stat().st_size > 2000]) == runs
 
 
-BASIC, PROCESSES, STACKED, CLUSTER = (f"hydra/launcher={name}" for name in ("basic", "process", "vectorized", "slurm"))
-TWO, TWO_NODES = ("data=digits", "trainer=ddp_cpu"), ("data=digits", "trainer=ddp_cpu", "trainer.num_nodes=2")
+PROCESSES, CLUSTER = (f"hydra/launcher={name}" for name in ("process", "slurm"))
 N_JOBS = "hydra.launcher.n_jobs must be a whole number >= 1 or null, got 0"
 MISTAKES = {
-    "basic": ((BASIC, *TWO), ("trainer.devices=2", "hydra/launcher=process")),
-    "vectorized": ((STACKED, *TWO), ("trainer.devices=2", "hydra/launcher=process")),
     "n_jobs": ((PROCESSES, "hydra.launcher.n_jobs=0"), (N_JOBS,)),
-    "nodes": ((PROCESSES, *TWO_NODES), ("trainer.num_nodes=2", "launcher=slurm")),
     "time": ((CLUSTER, "hydra.launcher.time=soon"), ("hydra.launcher.time must be a limit such as 04:00:00", "'soon'")),
     "wait": ((CLUSTER, "hydra.launcher.wait=maybe"), ("hydra.launcher.wait must be true or false, got 'maybe'",)),
     "no slurm": ((CLUSTER,), ("needs SLURM's commands", "docs/cluster.md")),

@@ -143,58 +143,6 @@ def test_cells_where_the_loss_is_not_defined_are_invalid_not_failed(tmp_path: Pa
     assert again.stdout.startswith("3 runs: 3 done already, 0 to run, 3 invalid cells\n")
 
 
-@pytest.mark.parametrize(
-    ("words", "mentions"),
-    [
-        (("loss=cosine_prob", "loss.alpha=3,4"), ("no run of this sweep is valid", "loss.alpha=3")),
-        (("loss=cosine_prob", "loss.alpha=0.5,3", "optimizer.lr=0.1,-1"), ("optimizer.lr must be a number > 0", "-1")),
-        (("loss=cosine_prob,cross_entopy",), ("loss=cross_entopy does not exist", "did you mean cross_entropy?")),
-        (("loss=cross_entropy", "loss.alpha=1,2"), ("loss.alpha does not exist",)),
-        (("seed=0,-1",), ("seed must be a whole number",)),
-        (("seed=interval(0,1)",), ("an interval has no end of values",)),
-        (("seed=0,1", "yardsticks=[cosine_prop]"), ("yardsticks: there is no loss cosine_prop",)),
-        (("seed=0,1", "hydra/launcher=joblib"), ("hydra/launcher=joblib does not exist",)),
-        (
-            ("seed=0,1", "hydra.sweeper.baselin=cosine"),
-            ("hydra.sweeper.baselin does not exist", "did you mean baseline?"),
-        ),
-        (("seed=0,1", "trainer=gpu"), ("no usable GPU",)),
-        (("loss=power", "loss.q=0.5,abc"), ("loss.q must be a finite number, got 'abc'",)),
-        (
-            ("loss=cross_entropy", "loss.label_smoothing=0,1.5"),
-            ("loss.label_smoothing must be at least 0 and below 1",),
-        ),
-        (("seed=0,1", "hydra.sweeper.report=maybe"), ("hydra.sweeper.report must be true or false",)),
-        (
-            ("loss=power,cosine", "hydra.sweeper.report=true", "hydra.sweeper.baseline=inverse"),
-            ("baseline=inverse is not in this sweep",),
-        ),
-        (
-            ("seed=0,1", "hydra.sweeper.report=true", "hydra.sweeper.margin=abc"),
-            ("hydra.sweeper.margin must be a number > 0", "abc"),
-        ),
-        (
-            ("seed=0,1", "hydra.sweeper.report=true", "hydra.sweeper.metric=accuracy"),
-            ("hydra.sweeper.metric must be a metric of val or test",),
-        ),
-        (
-            ("loss=power,cosine", "hydra.sweeper.report=true", "hydra.sweeper.metric=test/loss"),
-            ("each run's own loss",),
-        ),
-        (
-            ("loss=cosine_prob,cross_entropy", "loss.alpha=0.5,1"),
-            ("loss.alpha does not exist for every choice of this sweep",),
-        ),
-    ],
-)
-def test_a_mistake_in_any_job_stops_the_sweep_before_anything_is_written(
-    tmp_path: Path, words: tuple[str, ...], mentions: tuple[str, ...]
-) -> None:
-    done = sweep(*words, runs=tmp_path / "runs", env={"CUDA_VISIBLE_DEVICES": ""})  # a GPU is no use to a mistake
-    assert_one_line(done.returncode, done.stderr, *mentions)
-    assert not (tmp_path / "runs").exists()
-
-
 @pytest.mark.slow
 def test_what_a_run_prints_is_in_its_log(tmp_path: Path) -> None:
     done = sweep("seed=0,1", runs=tmp_path)

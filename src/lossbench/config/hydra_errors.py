@@ -25,6 +25,8 @@ def explain(error: Exception, words: Sequence[str] | None = None) -> str | None:
         The line; None for an exception of anything else.
     """
     text = str(error)
+    if isinstance(error, HydraException) and isinstance(error.__cause__, UserError):
+        return one_line(error.__cause__)
     if isinstance(error, ValueError) and text.startswith("Config group override"):
         return "a group needs the name of an option, e.g. loss=cosine_prob; --help lists them"
     if not isinstance(error, HydraException | OmegaConfBaseException):
