@@ -5,6 +5,10 @@
 # Partition high preempts partition debug (its jobs are queued again). No accounting, no cgroups, no systemd.
 set -euo pipefail
 HOME_OF_IT="${DEV_CLUSTER:-${TMPDIR:-/tmp}/dev-cluster}"
+[[ $HOME_OF_IT =~ ^/[A-Za-z0-9_./-]+$ ]] || {
+  echo "dev_cluster.sh: DEV_CLUSTER or TMPDIR must be an absolute path of letters, digits, _ . / - (slurm.conf quotes nothing), got $HOME_OF_IT" >&2
+  exit 2
+}
 NODES=(n1 n2)
 CPUS="${DEV_CLUSTER_CPUS:-4}" # of each node; may be more than there are
 export SLURM_CONF="$HOME_OF_IT/etc/slurm.conf"
@@ -108,7 +112,7 @@ up() {
     alive "$HOME_OF_IT/run/slurmd.$node.pid" || slurmd -N "$node" 9>&-
   done
   wait_for 30 all_nodes_ready
-  echo "export SLURM_CONF=$SLURM_CONF"
+  printf 'export SLURM_CONF=%q\n' "$SLURM_CONF"
 }
 
 stop() { # file with the process's number

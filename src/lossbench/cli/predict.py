@@ -80,7 +80,7 @@ def _result_of(run: RunDirectory) -> Result:
         )
     result = run.result()
     if result is None:
-        raise UserError(f"{run.path} is not done; run it with python -m lossbench.job {run.path}")
+        raise UserError(f"{run.path} is not done; run it with {run.start_command}")
     return result
 
 

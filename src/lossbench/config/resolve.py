@@ -12,6 +12,7 @@ from lossbench.config.compatible import check_fit, check_losses, check_together
 from lossbench.config.facts import Cache, fingerprint_of, task_of, weights_of
 from lossbench.config.plain import is_mapping, is_sequence
 from lossbench.config.schema import Embeddings, RunConfig
+from lossbench.config.values import one_line_path
 from lossbench.data.embeddings import embeddings_of
 from lossbench.errors import UserError
 from lossbench.rundir.directory import RunDirectory, plan
@@ -101,6 +102,10 @@ def place(composed: Mapping[str, Any]) -> tuple[Path, bool]:
     runs_dir, force = composed["runs_dir"], composed["force"]
     if runs_dir in (None, ""):
         raise UserError(f"runs_dir must be a folder such as runs, got {runs_dir!r} (LOSSBENCH_RUNS sets it too)")
+    try:
+        one_line_path("runs_dir", runs_dir)
+    except ValueError as error:
+        raise UserError(f"{error} (LOSSBENCH_RUNS sets it too)") from None
     if not isinstance(force, bool):
         raise UserError(f"force must be true or false, got {force!r}")
     return Path(os.path.expanduser(str(runs_dir))), force

@@ -2,6 +2,7 @@
 
 import math
 import re
+import unicodedata
 from collections.abc import Callable
 from typing import Any
 
@@ -38,6 +39,12 @@ def directory_name(name: str, value: object) -> None:
     """Require a name that is safe as a directory on every file system."""
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.=-]{0,99}", value):
         raise ValueError(f"{name} must be a name of letters, digits, '_', '-', '.', got {value!r}")
+
+
+def one_line_path(name: str, value: object) -> None:
+    """Require a path that is one line of readable text: it is written into lists, scripts and messages."""
+    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in str(value)):
+        raise ValueError(f"{name} must be a path without line breaks and control characters, got {str(value)!r}")
 
 
 def validation_metric(name: str, value: object) -> None:

@@ -29,9 +29,7 @@ def _label(run: RunDirectory) -> str:
 def _read(run: RunDirectory) -> dict[str, Curve]:
     path: Path = run.metrics_path
     if not path.exists():
-        raise UserError(
-            f"{path} does not exist: the run has not started; run it with python -m lossbench.job {run.path}"
-        )
+        raise UserError(f"{path} does not exist: the run has not started; run it with {run.start_command}")
     curves: dict[str, tuple[list[int], list[float]]] = {}
     with open(path, newline="") as file:
         for row in csv.DictReader(file):

@@ -3,6 +3,7 @@
 import os
 import platform
 import re
+import shlex
 import shutil
 import socket
 import time
@@ -53,6 +54,11 @@ class RunDirectory:
     def log_path(self) -> Path:
         """train.log: what happened, with warnings and the traceback of a failure."""
         return self.path / "train.log"
+
+    @property
+    def start_command(self) -> str:
+        """The command that starts this run or goes on with it, to be copied into a shell."""
+        return shlex.join(["python", "-m", "lossbench.job", str(self.path)])
 
     def checkpoint(self, name: str) -> Path:
         """checkpoints/<name>.ckpt, name being last or best."""

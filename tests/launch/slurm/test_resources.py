@@ -11,12 +11,12 @@ WRONG = {
     "cpus": (0, "4"),
     "gpus": (-1, True),
     "parallel": (0,),
-    "memory_gb": (0, "16G"),
-    "time": ("soon", "1h"),
-    "partition": ("two words",),
+    "memory_gb": (0, "16G", 0.0004, float("inf")),
+    "time": ("soon", "1h", "3", "02:30", "0-00:03", "00:03:00", True),
+    "partition": ("two words", "a\x1bb", "a\u2028b"),
     "account": ("",),
-    "sbatch": ("--exclusive", ["exclusive"]),
-    "setup": (["a\nb"],),
+    "sbatch": ("--exclusive", ["exclusive"], ["--comment='open"], ["--a\n--b"], ["--a\u2028b"], [""]),
+    "setup": (["a\nb"], ["a\rb"]),
     "signal_seconds": (None,),
 }
 
@@ -29,3 +29,8 @@ def test_what_sbatch_would_not_understand_is_refused(name: str, value: Any) -> N
 
 def test_null_is_allowed_where_a_cluster_has_a_default() -> None:
     Resources(partition=None, account=None, qos=None, constraint=None, memory_gb=None, gpus=None, parallel=None).check()
+
+
+def test_times_that_leave_a_run_something_to_compute_are_allowed() -> None:
+    for time in ("4", "03:01", "00:03:01", "0-1", "0", "1-00:00:00"):
+        Resources(time=time).check()

@@ -115,6 +115,22 @@ def test_a_sweep_over_two_nodes_equals_the_basic_launchers(tmp_path: Path) -> No
     assert again.stdout.startswith("8 runs: 8 done already, 0 to run\n")
 
 
+def test_no_character_of_a_path_or_a_setting_breaks_a_job(tmp_path: Path) -> None:
+    odd = ' it\'s #1 "100%j" \\%a $(touch PWN);touch PWN & ü*?~! '
+    runs, here, logs = tmp_path / odd, tmp_path / "here" / odd, tmp_path / "log"
+    here.mkdir(parents=True)
+    words = ("data=toy", "trainer.max_steps=4", "seed=0,1", *SMALL, f"hydra.launcher.sbatch=['--error={logs}']")
+    swept = command(TRAIN, *SLURM, *words, runs=runs, cwd=here)
+    assert (swept.returncode, swept.stderr) == (0, "")
+    assert len(list(runs.rglob("result.json"))) == 2
+    assert all("steps in" in path.read_text() for path in runs.rglob("slurm.log"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(("here", "log", odd))
+    assert not list(tmp_path.rglob("PWN"))
+    broken = command(TRAIN, *SLURM, *words, runs=tmp_path / "x\ntouch PWN\n#", cwd=here)
+    assert_one_line(broken.returncode, broken.stderr, "runs_dir must be a path without line breaks")
+    assert len(list(tmp_path.iterdir())) == 3
+
+
 def test_a_run_that_is_interrupted_ends_bit_identical(tmp_path: Path) -> None:
     names = ("whole", "requeued", "signalled", "preempted", "killed")
     runs = {name: plan_run(tmp_path / name, *LONG) for name in names}

@@ -83,7 +83,7 @@ class JobArrays:
 
 def _runs_in(folder: Path) -> list[RunDirectory]:
     """The runs of an array: task k is line k + 1."""
-    return [RunDirectory(Path(line)) for line in (folder / "runs.txt").read_text().splitlines()]
+    return [RunDirectory(Path(line)) for line in (folder / "runs.txt").read_text("utf-8").split("\n") if line]
 
 
 def _wait_for(lock: Lock) -> None:

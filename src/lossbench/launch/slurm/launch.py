@@ -3,12 +3,13 @@
 import sys
 from collections.abc import Iterable, Sequence
 
-from lossbench.errors import UserError
 from lossbench.launch.progress import SweepProgress, number_of_runs
 from lossbench.launch.slurm.arrays import JobArrays
 from lossbench.launch.slurm.poll import QueuePoll
 from lossbench.launch.slurm.queue import Task, cancel, require_slurm
 from lossbench.launch.slurm.resources import Resources
+from lossbench.launch.slurm.rules import check_seconds
+from lossbench.launch.slurm.script import check_paths
 from lossbench.launch.slurm.submit import submit_missing
 from lossbench.rundir.directory import RunDirectory
 
@@ -34,9 +35,9 @@ def run_on_slurm(
         KeyboardInterrupt: after Ctrl-C; the jobs run on unless the user cancels them.
     """
     resources.check()
-    if isinstance(poll_seconds, bool) or not isinstance(poll_seconds, int | float) or poll_seconds <= 0:
-        raise UserError(f"hydra.launcher.poll_seconds must be a number > 0, got {poll_seconds!r}")
+    check_seconds("poll_seconds", poll_seconds)
     require_slurm()
+    check_paths(run.path.absolute() for run in runs)
     if not runs:
         return
     arrays = JobArrays(runs)

@@ -1,14 +1,11 @@
 """What a run asks a cluster for. Torch-free."""
 
-import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from lossbench.config.schema import Trainer
-from lossbench.errors import UserError
-
-TIME = r"\d+(:\d\d){0,2}|\d+-\d+(:\d\d){0,2}"  # minutes, minutes:seconds, hours:minutes:seconds, days-hours...
+from lossbench.launch.slurm.rules import check_count, check_lines, check_memory, check_options, check_time, check_word
 
 
 @dataclass(frozen=True)
@@ -26,8 +23,8 @@ class Resources:
         constraint: features that nodes must have.
         parallel: most runs of one array at a time; None is as many as SLURM lets run.
         signal_seconds: between the signal on which a run saves and the time limit.
-        sbatch: further options, e.g. ["--exclusive", "--mail-type=FAIL"].
-        setup: shell lines before the run, e.g. ["module load cuda"].
+        sbatch: further options as a shell reads them, e.g. ["--exclusive", "--comment='one of many'"].
+        setup: shell lines before the run, run as they are, e.g. ["module load cuda"].
     """
 
     partition: str | None = None
@@ -49,19 +46,17 @@ class Resources:
         Raises:
             UserError: names the key, what was found and what is allowed.
         """
-        _check_count("cpus", self.cpus, least=1)
-        _check_count("gpus", self.gpus, least=0, optional=True)
-        _check_count("parallel", self.parallel, least=1, optional=True)
-        _check_count("signal_seconds", self.signal_seconds, least=1)
-        _check_memory(self.memory_gb)
-        if not re.fullmatch(TIME, str(self.time)):
-            raise _wrong("time", "a limit such as 04:00:00, 90 (minutes) or 2-12 (days-hours)", self.time)
+        check_count("cpus", self.cpus, least=1)
+        check_count("gpus", self.gpus, least=0, optional=True)
+        check_count("parallel", self.parallel, least=1, optional=True)
+        check_count("signal_seconds", self.signal_seconds, least=1)
+        check_memory(self.memory_gb)
+        check_time(self.time, self.signal_seconds)
         for name in ("partition", "account", "qos", "constraint"):
-            _check_word(name, getattr(self, name))
+            check_word(name, getattr(self, name))
         for name in ("sbatch", "setup"):
-            _check_lines(name, getattr(self, name))
-        if not all(option.startswith("-") for option in self.sbatch):
-            raise _wrong("sbatch", "a list of options such as [--exclusive]", list(self.sbatch))
+            check_lines(name, getattr(self, name))
+        check_options(self.sbatch)
 
     def options(self, trainer: Trainer) -> list[str]:
         """Give sbatch's options for a run with these trainer settings."""
@@ -80,34 +75,4 @@ class Resources:
             "signal": f"USR1@{self.signal_seconds}",
         }
         given = [f"--{name}={value}" for name, value in options.items() if value is not None]
-        return [*given, "--requeue", "--open-mode=append", f"--chdir={Path.cwd()}", *self.sbatch]
-
-
-def _check_count(name: str, value: object, least: int, *, optional: bool = False) -> None:
-    if value is None and optional:
-        return
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise _wrong(name, f"a whole number >= {least}{' or null' if optional else ''}", value)
-
-
-def _check_memory(value: object) -> None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if value is not None and not (is_number and value > 0):  # pyright: ignore[reportOperatorIssue]
-        raise _wrong("memory_gb", "a number > 0 or null", value)
-
-
-def _check_word(name: str, value: object) -> None:
-    is_word = isinstance(value, str) and bool(value) and not re.search(r"[\s#]", value)
-    if value is not None and not is_word:
-        raise _wrong(name, "one word or null", value)
-
-
-def _check_lines(name: str, value: object) -> None:
-    if not isinstance(value, Sequence) or isinstance(value, str):
-        raise _wrong(name, "a list of lines", value)
-    if not all(isinstance(line, str) and "\n" not in line for line in value):
-        raise _wrong(name, "a list of lines", value)
-
-
-def _wrong(name: str, allowed: str, found: object) -> UserError:
-    return UserError(f"hydra.launcher.{name} must be {allowed}, got {found!r}")
+        return [*given, "--requeue", "--open-mode=append", *shlex.split(" ".join(self.sbatch))]

@@ -1,11 +1,18 @@
 """The files for sbatch: plain, readable, and fit to be submitted by hand. Torch-free."""
 
+import re
 import shlex
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from lossbench.config.schema import Trainer
+from lossbench.config.values import one_line_path
+from lossbench.errors import UserError
 from lossbench.launch.slurm.resources import Resources
+
+# In the name of its own output file SLURM replaces % and drops \; a shell takes a quoted path as it is.
+NO_OUTPUT = "--output=/dev/null"
 
 
 def job_script(run: Path, resources: Resources, trainer: Trainer) -> str:
@@ -15,13 +22,19 @@ def job_script(run: Path, resources: Resources, trainer: Trainer) -> str:
         run: its directory, absolute.
         resources: what it asks for.
         trainer: its trainer settings; tasks and nodes follow from them.
+
+    Raises:
+        UserError: a path has a line break or a control character.
     """
-    options = [*resources.options(trainer), f"--job-name={run.parent.name}-{run.name}", f"--output={run}/slurm.log"]
-    command = f"{shlex.quote(sys.executable)} -m lossbench.job {shlex.quote(str(run))}"
+    check_paths([run])
+    name = f"--job-name={run.parent.name}-{run.name}"
+    command = shlex.join([sys.executable, "-m", "lossbench.job", str(run)])
     return _script(
-        options,
+        [NO_OUTPUT, *resources.options(trainer), name],
         "# One run, from its beginning or from its last checkpoint. On SIGUSR1, which comes before the time limit,",
         "# the run saves and queues this job again. A task that fails ends the others at once.",
+        f"exec >> {shlex.quote(str(run / 'slurm.log'))} 2>&1",
+        f"cd {shlex.quote(str(Path.cwd()))} || exit",
         *resources.setup,
         f"exec srun --kill-on-bad-exit=1 --cpus-per-task={resources.cpus} {command}",
     )
@@ -36,15 +49,40 @@ def array_script(folder: Path, name: str, count: int, resources: Resources, trai
         count: runs.
         resources: what each asks for.
         trainer: the trainer settings that all of them share.
+
+    Raises:
+        UserError: a path has a line break or a control character.
     """
+    check_paths([folder])
     most = "" if resources.parallel is None else f"%{resources.parallel}"
-    array = [f"--job-name={name}", f"--array=0-{count - 1}{most}", f"--output={folder}/%a.log"]
+    array = [f"--job-name={name}", f"--array=0-{count - 1}{most}"]
     return _script(
-        [*resources.options(trainer), *array],
+        [NO_OUTPUT, *resources.options(trainer), *array],
         f'run=$(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" {shlex.quote(str(folder / "runs.txt"))})',
-        'exec bash "$run/job.sh" >> "$run/slurm.log" 2>&1',
+        'exec bash "${run:?}/job.sh"',
     )
 
 
-def _script(options: list[str], *lines: str) -> str:
-    return "\n".join(("#!/bin/bash", *(f"#SBATCH {option}" for option in options), *lines, ""))
+def check_paths(runs: Iterable[Path]) -> None:
+    """Refuse paths that cannot stand in a script or in a list with one path a line.
+
+    Raises:
+        UserError: names the path.
+    """
+    places = {"the Python that runs lossbench": sys.executable, "the working directory": Path.cwd()}
+    for name, path in (*places.items(), *(("a run directory on SLURM", run) for run in runs)):
+        try:
+            one_line_path(name, path)
+        except ValueError as error:
+            raise UserError(str(error)) from None
+
+
+def _script(options: Iterable[str], *lines: str) -> str:
+    return "\n".join(("#!/bin/bash", *(f"#SBATCH {directive(option)}" for option in options), *lines, ""))
+
+
+def directive(option: str) -> str:
+    """Quote an option as sbatch reads it in a script: blanks and # in double quotes, backslash before " and itself."""
+    if re.fullmatch(r"[\w./,:=@%+-]+", option, re.ASCII):
+        return option
+    return '"' + re.sub(r'(["\\])', r"\\\1", option) + '"'
