@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from lossbench.errors import Stopped
+from lossbench.errors import Stopped, UserError
 from lossbench.job import status as module
 from lossbench.job.status import code_of, recorded_status
 from lossbench.rundir.directory import RunDirectory
@@ -29,3 +29,15 @@ def test_what_changed_while_a_run_was_interrupted_is_kept(
         pass
     wanted = {"versions.torch": ["2.15.0", "2.16.0"], "git.commit": ["a", "b"]}
     assert run.status["changed_on_resume"] == [wanted]
+
+
+def test_an_error_for_want_of_memory_names_memory_and_what_to_change(planned: Callable[..., RunDirectory]) -> None:
+    run = planned("data=digits", "data.batch_size=64")
+    allocation = RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 2000000000 bytes.")
+    with pytest.raises(UserError) as raised, recorded_status(run):
+        raise UserError("last.ckpt is refused: it is damaged") from allocation
+    assert str(raised.value).startswith("out of memory (2 GB more could not be had): take a smaller data.batch_size")
+    assert "(now 64)" in str(raised.value)
+    assert run.status["reason"] == str(raised.value)
+    with pytest.raises(RuntimeError, match="a cat"), recorded_status(run):
+        raise RuntimeError("a cat is out of the bag")

@@ -37,7 +37,7 @@ def test_little_memory_makes_chunks_that_change_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "mentions"),
     [
-        (("hydra.launcher.memory_gb=1e-6",), ("hydra.launcher.memory_gb: one run needs about", "are allowed or free")),
+        (("hydra.launcher.memory_gb=1e-6",), ("hydra.launcher.memory_gb=1e-06: one run needs about", "give more")),
         (("hydra.launcher.memory_gb=-1",), ("hydra.launcher.memory_gb must be a number > 0",)),
         (("hydra.launcher.max_runs=0",), ("hydra.launcher.max_runs must be a whole number >= 1",)),
         (("hydra.launcher.max_run=2",), ("hydra.launcher.max_run does not exist", "did you mean max_runs?")),

@@ -9,6 +9,7 @@ from typing import Any
 
 from lossbench.errors import Stopped, UserError
 from lossbench.job.distributed import process_name
+from lossbench.job.memory import memory_error, memory_failure
 from lossbench.job.rank_failures import attempt_id, first_rank_failure, peer_failure, reason_of, write_rank_failure
 from lossbench.job.requeue import outcome_of
 from lossbench.rundir.directory import RunDirectory, processes
@@ -67,8 +68,8 @@ def _record_exit(run: RunDirectory, error: SystemExit) -> None:
 
 
 def _record_failure(run: RunDirectory, error: Exception) -> None:
-    """Record an error, and raise what lies behind it: another rank's failure, or a file that could not be written."""
-    cause = _failed_write(error, run.path) or error
+    """Record an error, and raise what lies behind it: another rank's failure, a file not written, too little memory."""
+    cause = _failed_write(error, run.path) or _no_memory(error, run) or error
     peer = peer_failure(run, cause)
     own = reason_of(cause) if processes(run) == 1 else f"{process_name()}: {reason_of(cause)}"
     with suppress(UserError):  # status.json cannot be written on a full disk; the cause reports that
@@ -77,6 +78,11 @@ def _record_failure(run: RunDirectory, error: Exception) -> None:
         raise UserError(peer) from error
     if cause is not error:
         raise cause from error
+
+
+def _no_memory(error: Exception, run: RunDirectory) -> UserError | None:
+    found = memory_failure(error)
+    return None if found is None else memory_error(found, run.config)
 
 
 def code_of(run: RunDirectory) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 import traceback
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 
 from lossbench.config.facts import Cache
 from lossbench.config.verify import verify
 from lossbench.errors import OwnedError, Stopped, UserError, one_line
+from lossbench.job.memory import memory_error, memory_failure
 from lossbench.launch.progress import SweepProgress
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.files import synced_together
@@ -16,10 +18,20 @@ from lossbench.training.assemble import Parts
 from lossbench.vectorized.work import train_and_write
 
 
-def run_chunk(
-    runs: Sequence[RunDirectory], parts: Parts, device: torch.device, progress: SweepProgress
-) -> list[RunDirectory]:
-    """Train and write a stack; give the runs that another process is working on."""
+class Outcome(NamedTuple):
+    """What is left of a stack when it has ended.
+
+    Args:
+        locked: runs that another process is working on.
+        too_many: runs that did not fit into memory together.
+    """
+
+    locked: list[RunDirectory]
+    too_many: list[RunDirectory]
+
+
+def run_chunk(runs: Sequence[RunDirectory], parts: Parts, device: torch.device, progress: SweepProgress) -> Outcome:
+    """Train and write a stack; give the runs that are still to be done."""
     owned, others = _owned(runs, progress)
     with all_of([lock for _, lock in owned]):
         runs = [run for run, _ in owned]
@@ -27,12 +39,13 @@ def run_chunk(
             for run in runs:
                 progress.started(run)
                 run.set_status("running")
-        if runs:
-            _run(runs, parts, device, progress)
-    return others
+        return Outcome(others, _run(runs, parts, device, progress) if runs else [])
 
 
-def _run(runs: Sequence[RunDirectory], parts: Parts, device: torch.device, progress: SweepProgress) -> None:
+def _run(
+    runs: Sequence[RunDirectory], parts: Parts, device: torch.device, progress: SweepProgress
+) -> list[RunDirectory]:
+    """Train and write; give the runs that are left where memory was too small for all of them."""
     try:
         train_and_write(runs, parts, device, progress)
     except Stopped as error:
@@ -42,12 +55,28 @@ def _run(runs: Sequence[RunDirectory], parts: Parts, device: torch.device, progr
         _interrupted(runs, progress, "cancelled", "interrupted by the user")
         raise
     except Exception as error:  # a full disk, no memory: this stack fails, the next may not
-        known = isinstance(error, UserError)
-        reason = one_line(error) if known else f"{type(error).__name__}: {one_line(error)[:300]}"
-        for run in _unfinished(runs, progress):
-            run.log_path.write_text(traceback.format_exc())
-            run.set_status("failed", reason=reason)
-            progress.finished(run, None, reason)
+        left, no_memory = _unfinished(runs, progress), memory_failure(error)
+        if no_memory is not None and len(left) > 1:
+            _postpone(left, progress)
+            return left
+        fail(left, error if no_memory is None else memory_error(no_memory, runs[0].config), progress)
+    return []
+
+
+def fail(runs: Sequence[RunDirectory], error: Exception, progress: SweepProgress) -> None:
+    """Record a failure of runs that had been started."""
+    known = isinstance(error, UserError)
+    reason = one_line(error) if known else f"{type(error).__name__}: {one_line(error)[:300]}"
+    for run in runs:
+        run.log_path.write_text(traceback.format_exc())
+        run.set_status("failed", reason=reason)
+        progress.finished(run, None, reason)
+
+
+def _postpone(runs: Sequence[RunDirectory], progress: SweepProgress) -> None:
+    for run in runs:
+        run.set_status("planned")
+        progress.postponed()
 
 
 def _interrupted(runs: Sequence[RunDirectory], progress: SweepProgress, status: str, reason: str) -> None:

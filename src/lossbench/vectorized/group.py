@@ -1,5 +1,6 @@
 """A group of runs that differ in seed, loss and the optimiser's numbers alone: how many at once, in which stacks."""
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -7,17 +8,17 @@ import torch
 
 from lossbench.config.schema import RunConfig
 from lossbench.errors import UserError, one_line
+from lossbench.job.memory import memory_error, memory_failure
 from lossbench.launch.progress import SweepProgress
 from lossbench.rundir.directory import RunDirectory
 from lossbench.training.assemble import Parts, assemble
 from lossbench.training.machine import check_hardware
 from lossbench.vectorized.checkpoint import key_of, saved_stacks
-from lossbench.vectorized.chunk import run_chunk
+from lossbench.vectorized.chunk import fail, run_chunk
+from lossbench.vectorized.measure import bytes_per_run
 from lossbench.vectorized.members import in_order
-from lossbench.vectorized.memory import Limits, peak_of, runs_at_once
-from lossbench.vectorized.train import StackedRuns
+from lossbench.vectorized.memory import Limits, release
 
-TRIED = 8  # runs that memory is measured on
 LARGE = 1_000_000  # parameters in a stack that are worth all CPU threads
 
 
@@ -44,16 +45,33 @@ def run_group(
     runs = [runs[k] for k in in_order([run.config for run in runs])]
     with _threads(config, parts, len(runs)):
         try:
-            size = _bytes_per_run(runs[:: max(1, len(runs) // TRIED)], parts, device)
+            size = bytes_per_run([run.config for run in runs], parts, device)
         except RuntimeError as error:  # torch.func raises it for an operation that it cannot map
             return f"model={config.model.name} cannot be mapped over runs ({one_line(error).split('. ')[0][:120]})"
-        chunks = _chunks(runs, min(runs_at_once(size, len(runs), limits.budget(device)), limits.max_runs or len(runs)))
-        for number, chunk in enumerate(chunks, 1):
-            of = f" ({number} of {len(chunks)})" if len(chunks) > 1 else ""
-            what = f"{config.model.name} on {config.data.name}, {parts.total_steps:,} steps, {device}"
-            progress.say(f"stack{of}: {len(chunk)} runs of {what}")
-            locked += run_chunk(chunk, parts, device, progress)
+        most = 1 if size is None else limits.runs_at_once(size, len(runs), device)
+        locked += _run_stacks(_chunks(runs, most), parts, device, progress)
     return None
+
+
+def _run_stacks(
+    chunks: Sequence[list[RunDirectory]], parts: Parts, device: torch.device, progress: SweepProgress
+) -> list[RunDirectory]:
+    """Train stack after stack, smaller ones once one did not fit; give the runs that another process is working on."""
+    waiting, locked, number = deque(chunks), list[RunDirectory](), 0
+    while waiting:
+        chunk, number = waiting.popleft(), number + 1
+        of = f" ({number} of {number + len(waiting)})" if number + len(waiting) > 1 else ""
+        config = chunk[0].config
+        what = f"{config.model.name} on {config.data.name}, {parts.total_steps:,} steps, {device}"
+        progress.say(f"stack{of}: {len(chunk)} runs of {what}")
+        outcome = run_chunk(chunk, parts, device, progress)
+        locked += outcome.locked
+        if outcome.too_many:
+            release()
+            most = -(-len(outcome.too_many) // 2)
+            progress.say(f"out of memory with {len(outcome.too_many)} runs: going on with at most {most} at once")
+            waiting = deque(part for each in (outcome.too_many, *waiting) for part in _pieces(each, most))
+    return locked
 
 
 def _assembled(runs: Sequence[RunDirectory], progress: SweepProgress) -> tuple[list[RunDirectory], Parts | None]:
@@ -66,31 +84,17 @@ def _assembled(runs: Sequence[RunDirectory], progress: SweepProgress) -> tuple[l
     for members in kinds.values():
         try:
             found = assemble(members[0].config)
-        except UserError as error:
+        except (UserError, RuntimeError, MemoryError) as error:
+            no_memory = memory_failure(error)
+            if no_memory is None and not isinstance(error, UserError):
+                raise
             for run in members:
-                run.set_status("failed", reason=one_line(error))
                 progress.started(run)
-                progress.finished(run, None, one_line(error))
+            fail(members, error if no_memory is None else memory_error(no_memory, members[0].config), progress)
         else:
             parts = parts or found
             good += members
     return good, parts
-
-
-def _bytes_per_run(runs: Sequence[RunDirectory], parts: Parts, device: torch.device) -> float:
-    """Memory that one run needs in a stack: two steps and an evaluation of a few, their rows and predictions."""
-    configs = [run.config for run in runs]
-    rows = parts.total_steps / configs[0].log_every_n_steps * 5 * 8
-
-    def work() -> None:
-        tried = StackedRuns(configs, parts, device)
-        for _ in range(min(2, parts.total_steps)):
-            tried.stack.train_step()
-        tried.evaluations("val")
-        tried.evaluations("test")
-
-    work()  # once before: what the first call of anything leaves behind is not the runs'
-    return peak_of(work, device) / len(configs) + rows
 
 
 def _chunks(runs: Sequence[RunDirectory], most: int) -> list[list[RunDirectory]]:

@@ -1,5 +1,7 @@
 """How many runs fit into memory at once: measured on a few of them."""
 
+import gc
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,14 +45,54 @@ class Limits:
         if device.type == "cuda":
             return int(SHARE * torch.cuda.mem_get_info(device)[0])
         free = psutil.virtual_memory().available
-        limit = CGROUP.read_text().strip() if CGROUP.exists() else "max"
+        limit, used = CGROUP.read_text().strip() if CGROUP.exists() else "max", psutil.Process().memory_info()
         if limit.isdigit():
-            free = min(free, int(limit) - psutil.Process().memory_info().rss)
-        return int(SHARE * free)
+            free = min(free, int(limit) - used.rss)
+        if (addresses := _address_space()) is not None:
+            free = min(free, addresses - used.vms)
+        return int(SHARE * max(free, 0))
+
+    def runs_at_once(self, per_run: float, runs: int, device: torch.device) -> int:
+        """How many runs fit.
+
+        Args:
+            per_run: bytes that one of them needs, measured.
+            runs: how many there are.
+            device: where they are trained.
+
+        Raises:
+            UserError: not even one fits into the limit that was given; into free memory, one is tried.
+        """
+        budget = self.budget(device)
+        fit = int(budget / (SPARE * max(per_run, 1.0)))
+        if fit < 1 and self.memory_gb is not None:
+            raise UserError(
+                f"hydra.launcher.memory_gb={self.memory_gb:.3g}: one run needs about {SPARE * per_run / 1e9:.3g} GB; "
+                "give more, or take a smaller model or data.batch_size"
+            )
+        return min(max(fit, 1), runs, self.max_runs or runs)
+
+
+def _address_space() -> int | None:
+    """Bytes of addresses that this process may have (ulimit -v); None is no limit."""
+    if sys.platform == "win32":
+        return None
+    import resource  # Unix alone has it
+
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return None if limit == resource.RLIM_INFINITY else limit
 
 
 def _is_number(value: object, kind: Any) -> bool:
     return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def release() -> None:
+    """Give back what a stack has left, after nothing refers to it any more."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    give_memory_back()
 
 
 def peak_of(work: Callable[[], object], device: torch.device) -> int:
@@ -67,24 +109,3 @@ def peak_of(work: Callable[[], object], device: torch.device) -> int:
     before = peak_memory()
     work()
     return max(0, peak_memory() - before)
-
-
-def runs_at_once(per_run: float, runs: int, budget_bytes: int) -> int:
-    """How many runs fit.
-
-    Args:
-        per_run: bytes that one of them needs, measured.
-        runs: how many there are.
-        budget_bytes: what they may take together.
-
-    Raises:
-        UserError: not even one fits.
-    """
-    fit = int(budget_bytes / (SPARE * max(per_run, 1.0)))
-    if fit < 1:
-        needed, given = SPARE * per_run / 1e9, budget_bytes / 1e9
-        raise UserError(
-            f"hydra.launcher.memory_gb: one run needs about {needed:.3g} GB, {given:.3g} GB are allowed or free; "
-            "give more, or take a smaller model or data.batch_size"
-        )
-    return min(fit, runs)

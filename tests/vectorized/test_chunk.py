@@ -1,0 +1,106 @@
+"""A stack that is too large for memory is halved until its runs fit; a run that does not fit alone is named."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import plan_run
+from run_files import assert_same
+
+from lossbench.config.schema import RunConfig
+from lossbench.launch.progress import SweepProgress
+from lossbench.rundir.directory import RunDirectory
+from lossbench.vectorized.engine.stack import Stack
+from lossbench.vectorized.launch import run_stacked
+
+CPU = "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate "
+ERRORS = (
+    RuntimeError(f"{CPU}144000000 bytes. Error code 12 (Cannot allocate memory)"),
+    torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 8 GiB"),
+    MemoryError(),
+)
+
+
+@pytest.fixture
+def room_for(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Exception], list[int]]:
+    """Let memory hold so many runs; the sizes of the stacks that are trained go to the list."""
+
+    def limit(most: int, error: Exception) -> list[int]:
+        train_step, sizes = Stack.train_step, list[int]()
+
+        def step(stack: Stack) -> Any:
+            if len(stack) > most and stack.step > 1:  # measuring takes two steps
+                raise error
+            sizes.append(len(stack))
+            return train_step(stack)
+
+        monkeypatch.setattr(Stack, "train_step", step)
+        return sizes
+
+    return limit
+
+
+def planned_runs(root: Path, count: int) -> list[RunDirectory]:
+    words = ("data=toy", "trainer=cpu", "trainer.max_steps=4", "figures=false")
+    return [plan_run(root, *words, f"seed={seed}") for seed in range(count)]
+
+
+def train(runs: Sequence[RunDirectory]) -> SweepProgress:
+    progress = SweepProgress({run: f"seed={run.config.seed}" for run in runs}, runs, "test/accuracy")
+    run_stacked(runs, progress)
+    return progress
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=["cpu", "cuda", "python"])
+def test_a_stack_that_does_not_fit_is_halved_and_changes_nothing(
+    tmp_path: Path,
+    room_for: Callable[[int, Exception], list[int]],
+    capsys: pytest.CaptureFixture[str],
+    error: Exception,
+) -> None:
+    whole, halved = (planned_runs(tmp_path / name, 7) for name in ("whole", "halved"))
+    train(whole)
+    capsys.readouterr()
+    sizes = room_for(2, error)
+    progress = train(halved)
+    printed = capsys.readouterr().out
+    assert "out of memory with 7 runs: going on with at most 4 at once" in printed
+    assert "out of memory with 4 runs: going on with at most 2 at once" in printed
+    assert "one by one" not in printed
+    assert set(sizes[-16:]) == {1, 2}
+    assert (progress.done, progress.failed, progress.running) == (7, {}, 0)
+    for one, other in zip(halved, whole, strict=True):
+        assert_same(one, other)
+
+
+def test_a_run_that_does_not_fit_alone_fails_with_what_to_change(
+    tmp_path: Path, room_for: Callable[[int, Exception], list[int]]
+) -> None:
+    runs = planned_runs(tmp_path, 2)
+    room_for(0, ERRORS[0])
+    progress = train(runs)
+    reason = (
+        f"out of memory (0.144 GB more could not be had): take a smaller data.batch_size (now "
+        f"{runs[0].config.data.batch_size}) or a smaller model (model={runs[0].config.model.name}), or give the "
+        "process more memory (hydra.launcher.memory_gb on a cluster)"
+    )
+    assert set(progress.failed.values()) == {reason}
+    assert [run.status["reason"] for run in runs] == [reason, reason]
+    assert progress.running == 0
+
+
+def test_fewer_runs_are_measured_where_eight_do_not_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lossbench.vectorized import measure
+
+    tried: list[int] = []
+
+    def measured(configs: Sequence[RunConfig], parts: Any, device: torch.device) -> float | None:
+        tried.append(len(configs))
+        return 5.0 if len(configs) == 1 else None
+
+    monkeypatch.setattr(measure, "_measured", measured)
+    configs = [run.config for run in planned_runs(tmp_path, 1)] * 20
+    assert measure.bytes_per_run(configs, None, torch.device("cpu")) == 5.0  # pyright: ignore[reportArgumentType]
+    assert tried == [8, 4, 2, 1]
