@@ -16,7 +16,7 @@ MODULES = {
 HEAVY = {"torch", "torchvision", "pytorch_lightning", "lightning", "torchmetrics"}
 LIGHT_ROOMS = ("cli", "config", "rundir", "job", "launch", "report", "plots")
 LIGHT = [
-    "errors", "seeds", "hardware", "metrics", "metrics.units",
+    "errors", "seeds", "streams", "hardware", "metrics", "metrics.units",
     "training.schedules", "training.predictions", "data.embeddings",
     "data.source", "data.toy", "data.toys", "data.digits", "data.order", "data.augment", "vectorized.eligible",
     *(f"data.images.{name}" for name in ("source", "random_split", "imagenet", "pets", "folder", "fake")),
@@ -73,7 +73,7 @@ ROOMS = {
     "job": {"lossbench.job", "lossbench.config", "lossbench.rundir", "lossbench.errors", "lossbench.training.fit"},
     "launch": {
         *{"lossbench.launch", "lossbench.job", "lossbench.config", "lossbench.rundir", "lossbench.report"},
-        *{"lossbench.errors", "lossbench.hardware"},
+        *{"lossbench.errors", "lossbench.hardware", "lossbench.streams"},
     },
     "vectorized.engine": {"torch", "lossbench.vectorized.engine", "lossbench.metrics"},
     "report": {

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from typing import NoReturn
 
+from lossbench.streams import Output, OutputLost, open_streams
+
 
 class UserError(Exception):
     """A mistake the user can repair: the message names the key or file, what was found, what is allowed, what to do."""
@@ -16,15 +18,17 @@ class OwnedError(UserError):
 
 
 class Stopped(SystemExit):
-    """A signal stopped the run; its checkpoint is saved, and the same command resumes it.
+    """A signal has stopped the run.
 
     Args:
         why: the signal's name.
+        at: what was saved, such as step 120 of 300; empty where that is what an earlier checkpoint holds.
     """
 
-    def __init__(self, why: str) -> None:
-        super().__init__(143)
-        self.why = why
+    def __init__(self, why: str, at: str = "") -> None:
+        super().__init__(130 if why == "SIGINT" else 143)
+        self.why, self.at = why, at
+        self.line = f"stopped ({why})"  # for the user; empty where it is printed already
 
 
 def suggest(name: str, options: Iterable[str]) -> str:
@@ -55,31 +59,58 @@ def fail(line: str) -> NoReturn:
 
 
 def exit_on_user_error(
-    main: Callable[[], object], explain: Callable[[Exception], str | None] = lambda error: None
+    main: Callable[[], object], explain: Callable[[Exception], str | None] = lambda error: None, *, prints: bool = True
 ) -> NoReturn:
     """Run a command; a user's mistake prints one line on standard error and exits with 1.
 
     Args:
         main: the command.
         explain: gives one line for further exceptions (Hydra's); None leaves the traceback.
+        prints: whether what it prints is what it is for; a run goes on where nobody can read its output.
 
     Raises:
-        SystemExit: always, with the exit code: 0, 1 for an error, 130 after Ctrl-C.
+        SystemExit: always, with the exit code: 0, 1 for an error, 130 after Ctrl-C, 143 after another signal.
     """
+    output = open_streams(raises=prints)
     try:
-        main()
-        sys.stdout.flush()  # here, so that a closed pipe raises inside the try
+        _run_and_flush(main)
     except KeyboardInterrupt:
-        print("\ninterrupted: the same command again resumes from the last checkpoint", file=sys.stderr)
+        print("\ninterrupted", file=sys.stderr)
         sys.exit(130)
-    except BrokenPipeError:  # the reader closed the pipe: stdout leads nowhere
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except UserError as error:
-        fail(one_line(error))
+    except Stopped as stopped:
+        if stopped.line:
+            print(f"\n{stopped.line}", file=sys.stderr)
+        raise
+    except OutputLost as lost:
+        if isinstance(lost.error, BrokenPipeError):  # the reader has what it wanted
+            raise
+        fail(f"cannot write the output: {lost.error.strerror}")
     except Exception as error:
-        line = explain(error)
+        line = one_line(error) if isinstance(error, UserError) else explain(error)
         if line is None:
             raise
         fail(line)
+    if output is not None:
+        _report_failure(output)
     sys.exit(0)
+
+
+def _report_failure(output: Output) -> None:
+    """Say that what a run printed is lost, unless its reader has closed the pipe."""
+    if output.failure is not None and not isinstance(output.failure, BrokenPipeError):
+        print(f"done, but the output could not be written: {output.failure.strerror}", file=sys.stderr)
+
+
+def _run_and_flush(main: Callable[[], object]) -> None:
+    try:
+        _require_working_directory()
+        main()
+    finally:
+        sys.stdout.flush()
+
+
+def _require_working_directory() -> None:
+    try:
+        os.getcwd()
+    except FileNotFoundError as error:
+        raise UserError("the working directory has been deleted; change to one that exists") from error

@@ -22,6 +22,8 @@ COMMANDS = {
 }
 """Subcommand -> what it does. Each is `main` of the module of that name in lossbench.cli."""
 
+PRINTING = ("-sc", "--shell-completion", "--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i", "--version")
+
 
 def main() -> NoReturn:
     """Run what this process's command line asks for, and exit."""
@@ -44,7 +46,12 @@ def run(words: Sequence[str]) -> NoReturn:
 
         return None if tracebacks else explain(error, words)
 
-    exit_on_user_error(lambda: _dispatch(list(words)), explained)
+    exit_on_user_error(lambda: _dispatch(list(words)), explained, prints=_only_prints(words))
+
+
+def _only_prints(words: Sequence[str]) -> bool:
+    """Whether a command line is for what it prints; anything else goes on where nobody can read its output."""
+    return bool(words) and (words[0] in COMMANDS or any(word.partition("=")[0] in PRINTING for word in words))
 
 
 def _dispatch(words: list[str]) -> None:

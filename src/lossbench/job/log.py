@@ -41,7 +41,7 @@ class _QuietFileHandler(logging.FileHandler):
 
 def _open(path: Path) -> logging.FileHandler:
     try:
-        handler = _QuietFileHandler(path)
+        handler = _QuietFileHandler(path, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise cannot_write(path, error) from error
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
