@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -85,6 +86,28 @@ def test_an_interrupted_run_goes_on(runs: Path) -> None:
     assert run.result is not None
     assert run.result.resumed_at == run.result.steps > 0
     assert run.directory.checkpoint("last").stat().st_mtime_ns == before
+
+
+@pytest.mark.slow
+def test_interrupting_the_kernel_saves_and_the_same_call_goes_on(runs: Path) -> None:
+    def interrupt() -> None:
+        while not any(path.stat().st_size > 2000 for path in runs.rglob("metrics.csv")):
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background have it ignored
+    words = ("trainer.max_epochs=60", "logger=tensorboard", "trainer=cpu", "data.images_per_class=50")
+    presses = threading.Thread(target=interrupt)
+    try:
+        presses.start()
+        with pytest.raises(KeyboardInterrupt, match=r"stopped at step \d+ of \d+ \(SIGINT\); the same command goes on"):
+            lossbench.train("power", "digits", overrides=words)
+        presses.join()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    run = lossbench.train("power", "digits", overrides=words)
+    assert run.result is not None
+    assert run.result.resumed_at > 0
 
 
 def test_weights_that_would_be_deleted_are_refused_before_training(runs: Path) -> None:

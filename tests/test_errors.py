@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import pytest
 
-from lossbench.errors import UserError, exit_on_user_error, one_line, suggest
+from lossbench.errors import Stopped, UserError, exit_on_user_error, one_line, suggest
 
 
 def raiser(error: BaseException) -> Callable[[], NoReturn]:
@@ -42,7 +42,9 @@ def test_one_line(error: Exception, line: str) -> None:
     [
         (UserError("alpha\nis wrong"), 1, "error: alpha is wrong\n"),
         (LookupError("x"), 1, "error: explained x\n"),
-        (KeyboardInterrupt(), 130, "\ninterrupted: the same command again resumes from the last checkpoint\n"),
+        (KeyboardInterrupt(), 130, "\ninterrupted\n"),
+        (Stopped("SIGINT"), 130, "\nstopped (SIGINT)\n"),
+        (Stopped("SIGTERM"), 143, "\nstopped (SIGTERM)\n"),
         (SystemExit(7), 7, ""),
     ],
 )

@@ -44,6 +44,7 @@ def train(
 
     Raises:
         UserError: a mistake in the settings, in one line; or the run failed by its settings.
+        KeyboardInterrupt: Ctrl-C, or "interrupt kernel"; the run has saved, and the same call goes on from there.
     """
     chosen = {name: value for name, value in (("loss", loss), ("data", data)) if value is not None} | settings
     with _RUNNING:
@@ -140,7 +141,9 @@ def _bring_to_result(run: "RunDirectory") -> None:
 
     try:
         run_planned(run, bring_to_result)
-    except Stopped:  # a signal asked the whole process to stop
+    except Stopped as stopped:  # a signal asked the whole process to stop
+        if stopped.why == "SIGINT":  # a notebook expects it as Python raises it
+            raise KeyboardInterrupt(stopped.line) from stopped
         raise
     except SystemExit as error:
         reason = run.status.get("reason", f"called sys.exit({error.code})")

@@ -324,7 +324,7 @@ def test_an_edited_configuration_is_refused_by_train_py(golden: RunDirectory, tm
 
 
 @pytest.mark.slow
-def test_ctrl_c_cancels_and_the_same_command_finishes(golden: RunDirectory, tmp_path: Path) -> None:
+def test_ctrl_c_saves_the_step_and_the_same_command_finishes(golden: RunDirectory, tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     run = RunDirectory(runs / golden.path.relative_to(golden.path.parents[2]))
     process = start_command("train.py", runs=runs)
@@ -332,12 +332,13 @@ def test_ctrl_c_cancels_and_the_same_command_finishes(golden: RunDirectory, tmp_
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, (stdout, stderr)
-    assert stderr == "\ninterrupted: the same command again resumes from the last checkpoint\n"
-    assert run.status["status"] == "cancelled"
+    found = re.fullmatch(r"\nstopped at step (\d+) of 5000 \(SIGINT\); the same command goes on from there\n", stderr)
+    assert found, stderr
+    assert (run.status["status"], run.status["reason"]) == ("cancelled", stderr.strip())
     assert not (run.path / "lock.json").exists()
     again = command("train.py", runs=runs)
     assert again.returncode == 0
-    assert re.search(r"resuming at step [1-9]\d*00 of 5000", again.stdout)
+    assert f"resumed at step {found[1]} of 5000\n" in again.stdout
     assert result_of(run).metrics == result_of(golden).metrics
 
 

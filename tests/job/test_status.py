@@ -41,3 +41,33 @@ def test_an_error_for_want_of_memory_names_memory_and_what_to_change(planned: Ca
     assert run.status["reason"] == str(raised.value)
     with pytest.raises(RuntimeError, match="a cat"), recorded_status(run):
         raise RuntimeError("a cat is out of the bag")
+
+
+@pytest.mark.parametrize(
+    ("stopped", "saved", "status", "reason"),
+    [
+        (
+            Stopped("SIGINT", "step 5 of 9"),
+            True,
+            "cancelled",
+            "stopped at step 5 of 9 (SIGINT); the same command goes on from there",
+        ),
+        (Stopped("SIGTERM"), True, "preempted", "stopped (SIGTERM); the same command goes on from the last checkpoint"),
+        (
+            Stopped("SIGHUP"),
+            False,
+            "preempted",
+            "stopped (SIGHUP); nothing was saved yet, the same command starts from the beginning",
+        ),
+    ],
+)
+def test_a_stop_promises_only_what_is_there(
+    planned: Callable[..., RunDirectory], stopped: Stopped, saved: bool, status: str, reason: str
+) -> None:
+    run = planned("data=digits")
+    if saved:
+        run.checkpoint("last").parent.mkdir()
+        run.checkpoint("last").touch()
+    with pytest.raises(Stopped), recorded_status(run):
+        raise stopped
+    assert (run.status["status"], run.status["reason"], stopped.line) == (status, reason, reason)

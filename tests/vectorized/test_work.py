@@ -55,7 +55,7 @@ def test_an_interrupted_stack_goes_on(tmp_path: Path, sign: signal.Signals) -> N
         assert (code, statuses) == ENDS[sign]
     again = command(*LONG, runs=runs)
     assert (again.returncode, again.stderr) == (0, "")
-    resumed = int(again.stdout.split("resuming at step ")[1].split(" ")[0])
+    resumed = int(again.stdout.split("resumed at step ")[1].split(" ")[0])
     assert resumed > 0
     assert command(*LONG, runs=tmp_path / "untouched").returncode == 0
     for name, run in directories(tmp_path / "untouched").items():
@@ -81,5 +81,5 @@ def test_force_does_not_go_on_from_an_interrupted_stack(tmp_path: Path) -> None:
     save_stack(runs, stacked)
     again = sweep(*words, "force=true", runs=tmp_path)
     assert again.returncode == 0, again.stderr
-    assert "resuming" not in again.stdout
+    assert "resumed at" not in again.stdout
     assert not list(tmp_path.rglob(".stacks/*.ckpt"))

@@ -24,6 +24,8 @@ class StopOutcome(NamedTuple):
 def outcome_of(signal_name: str) -> StopOutcome:
     """Give the status that a signal leads to: on a cluster SLURM knows whether the job goes on."""
     stop = f"asked to stop: {signal_name}"
+    if signal_name == "SIGINT":  # a user's Ctrl-C, with or without SLURM
+        return StopOutcome("cancelled", stop)
     job = os.environ.get("SLURM_JOB_ID")
     if job is None:
         return StopOutcome("preempted", stop)

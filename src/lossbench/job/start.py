@@ -55,15 +55,16 @@ def bring_to_result(run: RunDirectory) -> Result:
     if not (run.path / "config.yaml").exists():
         raise UserError(f"{run.path} is not a run directory: it holds no config.yaml; lossbench plans run directories")
     try:
-        with run.lock(), handle_stop_signals() as stop_signals:
-            verify(run)
+        with handle_stop_signals() as stop_signals, run.lock():
+            with stop_signals.stops_at_once():
+                verify(run)
             _require_valid(run)
             if (done := run.result()) is not None:  # another process finished it before this one locked it
                 return done
             result = _run_locked(run, stop_signals)
-    except Stopped:
-        if run.status.get("status") not in ("failed", "cancelled"):  # the signal may have come before the run began
-            requeue()
+    except Stopped as stopped:
+        if stopped.why != "SIGINT" and run.status.get("status") not in ("failed", "cancelled"):
+            requeue()  # also where the signal came before the run began
         raise
     run.prune_checkpoints(run.config.keep_checkpoints)
     return result
@@ -77,13 +78,10 @@ def _require_valid(run: RunDirectory) -> None:
 
 def hand_over(run: RunDirectory) -> int:
     """Run a directory in a process of its own: distributed runs restart the command line they were started with."""
-    child = subprocess.Popen([sys.executable, "-m", "lossbench.job", str(run.path)])
-    with forward_signals(child.pid):
-        try:
-            return child.wait()
-        except KeyboardInterrupt:  # the terminal has interrupted the child too, which reports how it ended
-            child.wait()
-            raise
+    # In a group of its own, so that Ctrl-C in a terminal reaches it once, through this process.
+    child = subprocess.Popen([sys.executable, "-m", "lossbench.job", str(run.path)], process_group=0)
+    with forward_signals(child):
+        return child.wait()
 
 
 def _run_locked(run: RunDirectory, stop_signals: StopSignals) -> Result:
@@ -92,7 +90,7 @@ def _run_locked(run: RunDirectory, stop_signals: StopSignals) -> Result:
         check_allocation(run)
         print(f"run directory: {run.path}", flush=True)
         result = _execute(run, stop_signals)
-        result.write(run.result_path)
+        result.write(run.result_path)  # from here the run is done: a signal changes nothing any more
     return result
 
 
@@ -115,7 +113,9 @@ def _run_rank(run: RunDirectory) -> Result:
 
 
 def _execute(run: RunDirectory, stop_signals: StopSignals) -> Result:
-    from lossbench.training.fit import execute  # torch and lightning take seconds to import: only for a run that starts
+    with stop_signals.stops_if_urgent():  # an import that is broken off may fail in any way: it is finished first
+        # torch and lightning take seconds to import: only for a run that starts
+        from lossbench.training.fit import execute
 
     return execute(run, stop_signals, rank=rank(), srun_task=is_srun_task())
 

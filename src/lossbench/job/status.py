@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -28,8 +29,8 @@ def recorded_status(run: RunDirectory) -> Iterator[None]:
     run.set_status("running", **code_of(run))
     try:
         yield
-    except KeyboardInterrupt:
-        run.set_status("cancelled", reason="interrupted by the user")
+    except KeyboardInterrupt:  # where nobody handles the signal: in another thread than the main one
+        run.set_status("cancelled", reason=f"interrupted by the user; {how_to_go_on(run)}")
         raise
     except SystemExit as error:
         _record_exit(run, error)
@@ -61,10 +62,28 @@ def _record_exit(run: RunDirectory, error: SystemExit) -> None:
     if (first := first_rank_failure(run)) is not None:
         run.set_status("failed", reason=first)
     elif isinstance(error, Stopped):
-        outcome = outcome_of(error.why)
-        run.set_status(outcome.status, reason=outcome.reason)
+        _record_stop(run, error)
     else:
         run.set_status("failed", reason=reason_of(error))
+
+
+def _record_stop(run: RunDirectory, stopped: Stopped) -> None:
+    """Record where a signal has stopped the run, and word it for the user."""
+    outcome = outcome_of(stopped.why)
+    at = f" at {stopped.at}" if stopped.at else ""
+    if "SLURM_JOB_ID" in os.environ and stopped.why != "SIGINT":
+        stopped.line = f"stopped{at}: {outcome.reason}"
+    else:
+        then = "the same command goes on from there" if stopped.at else how_to_go_on(run)
+        stopped.line = f"stopped{at} ({stopped.why}); {then}"
+    run.set_status(outcome.status, reason=stopped.line)
+
+
+def how_to_go_on(run: RunDirectory) -> str:
+    """Say from where the next start goes on: what is on the disk, not what should be."""
+    if run.checkpoint("last").exists():
+        return "the same command goes on from the last checkpoint"
+    return "nothing was saved yet, the same command starts from the beginning"
 
 
 def _record_failure(run: RunDirectory, error: Exception) -> None:

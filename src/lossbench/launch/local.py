@@ -7,11 +7,13 @@ from contextlib import redirect_stdout
 from lossbench.config.schema import RunConfig
 from lossbench.errors import OwnedError, Stopped, UserError, one_line
 from lossbench.hardware import require_gpu
+from lossbench.job.signals import StopSignals, handle_stop_signals
 from lossbench.job.start import bring_to_result
 from lossbench.launch.progress import SweepProgress, number_of_runs
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.files import cannot_write
 from lossbench.rundir.result import Result
+from lossbench.streams import Output, as_text
 
 POLL_SECONDS = 1.0  # between two tries to lock runs that other processes own
 
@@ -39,19 +41,20 @@ def run_here(runs: Sequence[RunDirectory], progress: SweepProgress) -> None:
         progress: counts and prints how each ends.
 
     Raises:
-        KeyboardInterrupt: after Ctrl-C.
-        SystemExit: after a signal.
+        Stopped: after a signal, also one that came while a run was being finished.
     """
-    owned = [run for run in runs if not _finish(run, progress)]
-    if owned:
-        progress.say(f"waiting for {number_of_runs(len(owned))} of other processes, for example {owned[0].path}")
-    while owned:
-        time.sleep(POLL_SECONDS)
-        owned = [run for run in owned if not _finish(run, progress)]
+    with handle_stop_signals() as stop_signals:
+        owned = [run for run in runs if not _finish(run, progress, stop_signals)]
+        if owned:
+            progress.say(f"waiting for {number_of_runs(len(owned))} of other processes, for example {owned[0].path}")
+        while owned:
+            time.sleep(POLL_SECONDS)
+            owned = [run for run in owned if not _finish(run, progress, stop_signals)]
 
 
-def _finish(run: RunDirectory, progress: SweepProgress) -> bool:
+def _finish(run: RunDirectory, progress: SweepProgress, stop_signals: StopSignals) -> bool:
     """Bring one run to its result or its failure; False where another process owns it."""
+    stop_signals.check()
     progress.started(run)
     try:
         result, reason = _attempt(run)
@@ -79,8 +82,8 @@ def _attempt(run: RunDirectory) -> tuple[Result | None, str | None]:
 def _logged(run: RunDirectory) -> Result:
     """Run it; what it prints goes to its train.log."""
     try:
-        log = open(run.log_path, "a")  # noqa: SIM115 - closed below; opening alone can fail for want of space
+        output = Output(run.log_path)
     except OSError as error:
         raise cannot_write(run.log_path, error) from error
-    with log, redirect_stdout(log):
+    with as_text(output, "utf-8", line_buffering=True) as log, redirect_stdout(log):
         return bring_to_result(run)

@@ -11,10 +11,13 @@ from dataclasses import dataclass
 import psutil
 
 from lossbench.hardware import cores, visible_gpus
+from lossbench.job.signals import StopSignals
 from lossbench.rundir.directory import RunDirectory, processes
 from lossbench.rundir.files import cannot_write
 
 SAVE_SECONDS = 60.0  # that a process has to save and stop
+URGENT_SECONDS = 10.0  # that it has after Ctrl-C was pressed again
+POLL_SECONDS = 0.05
 MEMORY_OF_A_RUN = 2e9  # bytes; torch alone takes a quarter
 
 
@@ -70,17 +73,27 @@ class Pool:
             self.free_gpus += one.gpus
         return ended
 
-    def stop(self, number: signal.Signals) -> None:
-        """Send a signal to all, on which they save and stop; a process that does not end in time is killed."""
+    def stop(self, stop_signals: StopSignals) -> None:
+        """Let all runs save and stop; Ctrl-C again stops them at once, and one that does not end in time is killed.
+
+        Args:
+            stop_signals: what this process was asked; the runs get the same, SIGTERM where it was nothing.
+        """
+        self._send(signal.Signals[stop_signals.received or "SIGTERM"])  # ranks agree with rank 0 to stop
+        urgent, end = stop_signals.urgent, time.monotonic() + SAVE_SECONDS
+        while any(one.process.poll() is None for one in self.active) and time.monotonic() < end:
+            if stop_signals.urgent and not urgent:
+                urgent, end = True, time.monotonic() + URGENT_SECONDS
+                self._send(signal.SIGINT)
+            time.sleep(POLL_SECONDS)
         for one in self.active:
-            one.process.send_signal(number)  # rank 0 of a distributed run agrees with the others to stop
-        end = time.monotonic() + SAVE_SECONDS
-        for one in self.active:
-            try:
-                one.process.wait(max(0.0, end - time.monotonic()))
-            except subprocess.TimeoutExpired:
+            if one.process.poll() is None:
                 os.killpg(one.process.pid, signal.SIGKILL)
                 one.process.wait()
+
+    def _send(self, number: signal.Signals) -> None:
+        for one in self.active:
+            one.process.send_signal(number)
 
     def _open(self, run: RunDirectory, gpus: Sequence[str]) -> subprocess.Popen[bytes]:
         with open(run.log_path, "ab") as log:

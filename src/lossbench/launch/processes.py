@@ -1,11 +1,10 @@
 """Runs in processes of their own, several at a time: a crash of one leaves the others alone. Torch-free."""
 
-import signal
 import time
 from collections.abc import Sequence
 
-from lossbench.errors import Stopped, UserError, one_line
-from lossbench.job.signals import handle_stop_signals
+from lossbench.errors import UserError, one_line
+from lossbench.job.signals import StopSignals, handle_stop_signals
 from lossbench.launch.exits import exit_reason, is_locked, last_lines
 from lossbench.launch.pool import Pool, RunProcess, default_n_jobs
 from lossbench.launch.progress import SweepProgress
@@ -24,23 +23,19 @@ def run_in_processes(runs: Sequence[RunDirectory], progress: SweepProgress, n_jo
 
     Raises:
         UserError: n_jobs is wrong.
-        KeyboardInterrupt: after Ctrl-C; the runs have saved.
-        SystemExit: after a signal; the runs have saved.
+        Stopped: after a signal; the runs have saved. Ctrl-C again has stopped them at once.
     """
     if n_jobs is not None and (isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or n_jobs < 1):
         raise UserError(f"hydra.launcher.n_jobs must be a whole number >= 1 or null, got {n_jobs!r}")
-    pool, stop_signal = Pool(n_jobs or default_n_jobs(runs)), signal.SIGINT
-    try:
-        with handle_stop_signals():
-            _run_all(pool, list(runs), progress)
-    except Stopped:
-        stop_signal = signal.SIGTERM
-        raise
-    finally:
-        pool.stop(stop_signal)
+    pool = Pool(n_jobs or default_n_jobs(runs))
+    with handle_stop_signals() as stop_signals:
+        try:
+            _run_all(pool, list(runs), progress, stop_signals)
+        finally:
+            pool.stop(stop_signals)
 
 
-def _run_all(pool: Pool, waiting: list[RunDirectory], progress: SweepProgress) -> None:
+def _run_all(pool: Pool, waiting: list[RunDirectory], progress: SweepProgress, stop_signals: StopSignals) -> None:
     while waiting or pool.active:
         for run in list(waiting):
             if pool.has_room(run) and not is_locked(run):
@@ -49,6 +44,7 @@ def _run_all(pool: Pool, waiting: list[RunDirectory], progress: SweepProgress) -
         for ended in pool.take_ended():
             if not _report(ended, progress):
                 waiting.append(ended.run)
+        stop_signals.check()
         time.sleep(POLL_SECONDS)
 
 

@@ -8,11 +8,13 @@ from omegaconf.errors import OmegaConfBaseException
 from lossbench.config.composition import load_yardstick, plain
 from lossbench.config.hydra_errors import explain
 from lossbench.config.resolve import prepare
-from lossbench.errors import UserError, one_line
+from lossbench.errors import Stopped, UserError, one_line
 from lossbench.hardware import require_gpu
 from lossbench.job.start import hand_over
 from lossbench.rundir.directory import RunDirectory, processes
 from lossbench.rundir.result import Result
+
+STOPPED_CODES = {130: "SIGINT", 143: "SIGTERM"}
 
 
 def plan_composed(config: DictConfig, command: Sequence[str]) -> RunDirectory:
@@ -45,11 +47,16 @@ def run_planned(run: RunDirectory, start: Callable[[RunDirectory], Result]) -> R
 
     Raises:
         UserError: the run failed.
+        Stopped: a signal stopped it.
     """
     if processes(run) == 1 or run.result() is not None:
         return start(run)
     code = hand_over(run)
     result = run.result()
+    if code in STOPPED_CODES:
+        stopped = Stopped(STOPPED_CODES[code])
+        stopped.line = ""  # the process has printed it
+        raise stopped
     if code or result is None:
         reason = run.status.get("reason", "see the messages above and train.log")
         raise UserError(f"{run.path} failed with exit code {code}: {reason}")

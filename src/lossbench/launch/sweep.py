@@ -8,7 +8,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from lossbench.config.hydra_errors import explain
 from lossbench.config.schema import RunConfig
-from lossbench.errors import UserError, one_line
+from lossbench.errors import Stopped, UserError, one_line
 from lossbench.launch.compose import Composer
 from lossbench.launch.expand import expand
 from lossbench.launch.plan import Planned, plan_jobs
@@ -52,9 +52,11 @@ def sweep(
     progress = SweepProgress(planned.labels, todo, _shown_metric(planned))
     try:
         launch(todo, progress)
-    except (KeyboardInterrupt, SystemExit):
+    except (KeyboardInterrupt, SystemExit) as error:
         progress.close()
         print(_stopped(planned, progress, forced=master["force"]), flush=True)
+        if isinstance(error, Stopped):
+            error.line = ""  # of one run; that of the sweep is printed
         raise
     progress.close()
     complete = progress.done + len(progress.failed) == len(todo)  # with wait=false runs may still go on

@@ -168,8 +168,5 @@ def cost(findings: Findings) -> Iterator[Drawing]:
     shown = data.shown_arms(findings.comparison)
     seconds = data.seconds(findings, shown.arms)
     if seconds:
-        caption = (
-            "Wall-clock time of a run (in proportion to its steps, if it was interrupted): "
-            "mean over seeds with its 95 % t interval."
-        )
+        caption = "Wall-clock time of a run, over all its starts: mean over seeds with its 95 % t interval."
         yield Drawing("Cost", caption + shown.cut, draw_cost(seconds, unit="s"))

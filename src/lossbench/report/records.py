@@ -81,14 +81,8 @@ class Record:
 
     @property
     def seconds(self) -> float | None:
-        """Wall-clock time of the run, s; of an interrupted one, that of its last start scaled to all steps."""
-        result = self.result
-        if result is None:
-            return None
-        if not result.resumed_at:
-            return result.seconds
-        made = result.steps - result.resumed_at
-        return result.seconds * result.steps / made if made > 0 else None
+        """Wall-clock time of the run, s, over all its starts."""
+        return None if self.result is None else self.result.seconds
 
 
 def find_runs(folders: Iterable[Path]) -> list[Path]:

@@ -27,8 +27,8 @@ class Training:
         device: such as cpu or cuda:0.
         steps: updates done.
         epochs: epochs done.
-        seconds: wall-clock time of this process's part of the run.
-        resumed_at: the step from which this process trained; 0 is the start.
+        seconds: wall-clock time of the run, over all its starts, each until its last checkpoint.
+        resumed_at: the step from which the last start trained; 0 is the beginning.
         weights_sha256: hash of the pretrained weights it started from.
         stacked_runs: how many runs were trained in one stack; None where it was alone.
     """

@@ -17,19 +17,22 @@ from lossbench.rundir.files import cannot_write, write_atomic
 PREFIX = "model."  # of the model's weights in state_dict, as Lightning names them
 
 
-def run_entries(*, history_bytes: int, should_stop: bool = False, is_best: bool = False) -> dict[str, Any]:
+def run_entries(
+    *, history_bytes: int, seconds: float, should_stop: bool = False, is_best: bool = False
+) -> dict[str, Any]:
     """What a run adds to Lightning's entries (state_dict, global_step, epoch, ...).
 
     Args:
         history_bytes: length of metrics.csv; a resumed run cuts it back to that.
+        seconds: that the run has taken so far, in all its starts.
         should_stop: whether max_steps or early stopping ended the training, which they do not remember.
         is_best: whether the checkpoint is to become best.ckpt too.
     """
-    return {"history_bytes": history_bytes, "should_stop": should_stop, "is_best": is_best}
+    return {"history_bytes": history_bytes, "seconds": seconds, "should_stop": should_stop, "is_best": is_best}
 
 
 def trained_checkpoint(
-    weights: Mapping[str, Tensor], step: int, epoch: int, *, history_bytes: int, should_stop: bool
+    weights: Mapping[str, Tensor], step: int, epoch: int, *, history_bytes: int, seconds: float, should_stop: bool
 ) -> dict[str, Any]:
     """The checkpoint of a run that is not resumed any more: enough to load it, and to measure it again.
 
@@ -38,11 +41,12 @@ def trained_checkpoint(
         step: updates done.
         epoch: the last one, counted from 0.
         history_bytes: length of metrics.csv.
+        seconds: that the run has taken.
         should_stop: whether max_steps ended the training there.
     """
     state = {PREFIX + name: tensor.cpu() for name, tensor in weights.items()}
     entries = {"state_dict": state, "global_step": step, "epoch": epoch}
-    return entries | run_entries(history_bytes=history_bytes, should_stop=should_stop)
+    return entries | run_entries(history_bytes=history_bytes, seconds=seconds, should_stop=should_stop)
 
 
 def model_weights(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:

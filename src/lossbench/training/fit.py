@@ -1,7 +1,6 @@
 """Run a run directory: config -> objects -> fit -> validate and test -> files."""
 
 import logging
-import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +11,6 @@ from pytorch_lightning import Trainer
 
 from lossbench.config.schema import RunConfig
 from lossbench.data.images.source import ImageSource
-from lossbench.errors import Stopped
 from lossbench.hardware import forget_peak_memory, keep_freed_memory
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.history import History
@@ -22,6 +20,7 @@ from lossbench.training.checkpoints import link_best, read_checkpoint
 from lossbench.training.evaluation import measured
 from lossbench.training.machine import check_hardware, quiet, threads
 from lossbench.training.predictions import save_predictions
+from lossbench.training.rows import RunClock
 from lossbench.training.stopping import StopSignals
 from lossbench.training.task import TrainingTask
 from lossbench.training.trainer import make_trainer
@@ -45,6 +44,23 @@ def execute(run: RunDirectory, stop_signals: StopSignals, *, rank: int = 0, srun
         UserError: the configuration cannot be run here, or the training became non-finite.
     """
     config, started = run.config, time.perf_counter()
+    with stop_signals.stops_at_once():
+        parts = prepared(config)
+    resumed = read_checkpoint(run.checkpoint("last")) if run.checkpoint("last").exists() else None
+    if resumed is not None and resumed["is_best"] and rank == 0:
+        link_best(run)  # the run may have died before it could
+    clock = RunClock(started, resumed.get("seconds", 0.0) if resumed is not None else 0.0)
+    with stop_signals.stops_if_urgent(), threads(config, parts), quiet(), history_of(run, resumed, rank) as history:
+        task = build_task(config, parts)
+        trainer = make_trainer(config, run, parts, history, resumed, stop_signals, clock, srun_task=srun_task)
+        train_and_judge(trainer, task, parts, run, resumed, stop_signals)
+        measured = measured_of(trainer, task, parts, run)
+    training = training_of(trainer, task, parts, resumed, clock.seconds())
+    return Result.of(config, run.status, training, measured, parts.source.facts())
+
+
+def prepared(config: RunConfig) -> Parts:
+    """Build and prepare what a run is made of; nothing of the run is written yet."""
     check_hardware(config.trainer)
     keep_freed_memory()
     forget_peak_memory()
@@ -52,26 +68,24 @@ def execute(run: RunDirectory, stop_signals: StopSignals, *, rank: int = 0, srun
     parts.data.prepare()
     prepare_model(config, parts)
     warn_of_float16(config, parts)
-    resumed = read_checkpoint(run.checkpoint("last")) if run.checkpoint("last").exists() else None
-    if resumed is not None and resumed["is_best"] and rank == 0:
-        link_best(run)  # the run may have died before it could
-    with threads(config, parts), quiet(), history_of(run, resumed, rank) as history:
-        task = build_task(config, parts)
-        trainer = make_trainer(config, run, parts, history, resumed, stop_signals, srun_task=srun_task)
-        train_and_judge(trainer, task, parts, run, resumed)
-    measured = measured_of(trainer, task, parts, run)
-    training = training_of(trainer, task, parts, resumed, time.perf_counter() - started)
-    return Result.of(config, run.status, training, measured, parts.source.facts())
+    return parts
 
 
 def train_and_judge(
-    trainer: Trainer, task: TrainingTask, parts: Parts, run: RunDirectory, resumed: dict[str, Any] | None
+    trainer: Trainer,
+    task: TrainingTask,
+    parts: Parts,
+    run: RunDirectory,
+    resumed: dict[str, Any] | None,
+    stop_signals: StopSignals,
 ) -> None:
-    """Train, validate and test, with pictures before and after."""
+    """Train, validate and test, with pictures before and after; a signal that came meanwhile stops between them."""
     config = run.config
     drawn = wanted(config.figures, parts) and trainer.is_global_zero
     if drawn and resumed is None:
         draw_training(run, parts, trainer)
+    if config.trainer.processes == 1:  # several agree between steps
+        stop_signals.check()
     task.trained = steps, _ = fit(trainer, task, parts, run, resumed)
     judge(trainer, task, parts, run, config.evaluate)
     if drawn:
@@ -145,19 +159,12 @@ def fit(
 ) -> tuple[int, int]:
     """Train, or go on training; weights that are trained to the end are only loaded. Returns steps and epochs."""
     if resumed is not None:
-        print(f"resuming at step {resumed['global_step']} of {parts.total_steps}", flush=True)
+        print(f"resumed at step {resumed['global_step']} of {parts.total_steps}", flush=True)
     if resumed is not None and (resumed["should_stop"] or resumed["global_step"] >= parts.total_steps):
         task.load_state_dict(resumed["state_dict"])
         return resumed["global_step"], resumed["epoch"] + 1
     path = run.checkpoint("last") if resumed is not None else None
-    try:
-        trainer.fit(task, datamodule=parts.data, ckpt_path=path, weights_only=True)
-    except SystemExit as error:
-        if not trainer.interrupted or isinstance(error, Stopped):
-            raise
-        # Lightning turns Ctrl-C into exit code 1 and leaves the signal ignored
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        raise KeyboardInterrupt from None
+    trainer.fit(task, datamodule=parts.data, ckpt_path=path, weights_only=True)
     return trainer.global_step, trainer.current_epoch
 
 

@@ -54,3 +54,19 @@ class StepClock:
         since, first = self._since, self._first
         self.start(done)
         return (done - first) / max(self._since - since, 1e-9)
+
+
+class RunClock:
+    """Measure how long a run takes, over all its starts.
+
+    Args:
+        started: when this start began, as time.perf_counter gives it; None is now.
+        before: seconds of the earlier starts, each until its last checkpoint.
+    """
+
+    def __init__(self, started: float | None = None, before: float = 0.0) -> None:
+        self._began = (time.perf_counter() if started is None else started) - before
+
+    def seconds(self) -> float:
+        """Seconds so far."""
+        return time.perf_counter() - self._began

@@ -23,7 +23,9 @@ from lossbench.training.callbacks.budget import MaxSteps
 from lossbench.training.callbacks.checkpoint import RunCheckpoint
 from lossbench.training.callbacks.loggers import StepRows, TidyLogger, fill_hparams
 from lossbench.training.callbacks.progress import EpochLines, Progress
+from lossbench.training.callbacks.stop import StopAfterStep
 from lossbench.training.checkpoints import VerifiedCheckpointIO
+from lossbench.training.rows import RunClock
 from lossbench.training.stopping import NoSignals, StopSignals
 
 
@@ -34,6 +36,7 @@ def make_trainer(
     history: History | None,
     resumed: dict[str, Any] | None,
     stop_signals: StopSignals | None = None,
+    clock: RunClock | None = None,
     *,
     srun_task: bool = False,
 ) -> Trainer:
@@ -42,7 +45,7 @@ def make_trainer(
     loggers = make_loggers(config, run, history, resumed["global_step"] if resumed else None)
     profiler = build(config.profiler, "profiler", dirpath=str(run.path)) if config.profiler else None
     bar = show_bar(config.progress_bar)
-    return Trainer(
+    trainer = Trainer(
         accelerator=given.accelerator,
         devices=given.devices,
         num_nodes=given.num_nodes,
@@ -56,7 +59,7 @@ def make_trainer(
         logger=loggers,
         # for callbacks; the task logs by itself
         log_every_n_steps=min(config.log_every_n_steps, parts.steps_per_epoch),
-        callbacks=make_callbacks(config, run, parts, history, bar, stop_signals or NoSignals()),
+        callbacks=make_callbacks(config, run, parts, history, bar, stop_signals or NoSignals(), clock),
         plugins=[VerifiedCheckpointIO(), environment(srun_task)],
         profiler=profiler,
         default_root_dir=str(run.path),
@@ -65,6 +68,9 @@ def make_trainer(
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
     )
+    # Signals have one owner, lossbench.job.signals; Lightning's handler of SIGTERM would broadcast inside a step.
+    trainer._signal_connector.register_signal_handlers = lambda: None
+    return trainer
 
 
 def make_callbacks(
@@ -74,6 +80,7 @@ def make_callbacks(
     history: History | None,
     bar: bool,
     stop_signals: StopSignals,
+    clock: RunClock | None,
 ) -> list[Callback]:
     """The callbacks of the configuration, then those of the run contract."""
     callbacks = [build(node, f"callbacks.{name}") for name, node in config.callbacks.items()]
@@ -81,11 +88,8 @@ def make_callbacks(
     if config.trainer.max_steps > 0:
         callbacks.append(MaxSteps(config.trainer.max_steps))
     callbacks.append(Agreement(agreement(config, parts)))
-    callbacks += [
-        StepRows(),
-        EpochLines(),
-        RunCheckpoint(run, history, config.monitor, checkpoint.every_n_epochs, checkpoint.every_n_steps, stop_signals),
-    ]
+    saving = RunCheckpoint(run, history, config.monitor, checkpoint.every_n_epochs, checkpoint.every_n_steps, clock)
+    callbacks += [StepRows(), EpochLines(), saving, StopAfterStep(stop_signals, saving, parts.total_steps)]
     return [*callbacks, Progress(refresh_rate=max(1, parts.steps_per_epoch // 20))] if bar else callbacks
 
 

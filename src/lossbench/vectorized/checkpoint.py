@@ -36,14 +36,25 @@ def saved_stacks(study: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
         yield path, read_checkpoint(path)
 
 
-def resume(stacked: StackedRuns, runs: Sequence[RunDirectory], say: Callable[[str], None]) -> None:
-    """Go on from a saved stack that holds all these runs, if there is one."""
+def is_saved(runs: Sequence[RunDirectory]) -> bool:
+    """Whether a saved stack holds all these runs."""
+    keys = {key_of(run) for run in runs}
+    return any(keys <= set(saved["runs"]) for _, saved in saved_stacks(runs[0].path.parents[1]))
+
+
+def resume(stacked: StackedRuns, runs: Sequence[RunDirectory], say: Callable[[str], None]) -> float:
+    """Go on from a saved stack that holds all these runs, if there is one.
+
+    Returns:
+        Their share of the seconds that it has taken.
+    """
     keys = [key_of(run) for run in runs]
     for path, saved in saved_stacks(runs[0].path.parents[1]):
         if set(keys) <= set(saved["runs"]):
             stacked.load_state_dict(saved["state_dict"], [saved["runs"].index(key) for key in keys])
-            say(f"resuming at step {stacked.stack.step} of {stacked.parts.total_steps} ({path})")
-            return
+            say(f"resumed at step {stacked.stack.step} of {stacked.parts.total_steps} ({path})")
+            return saved["state_dict"].get("seconds", 0.0) * len(runs) / len(saved["runs"])
+    return 0.0
 
 
 def tidy(study: Path) -> None:

@@ -10,11 +10,14 @@ from lossbench.config.facts import Cache
 from lossbench.config.verify import verify
 from lossbench.errors import OwnedError, Stopped, UserError, one_line
 from lossbench.job.memory import memory_error, memory_failure
+from lossbench.job.requeue import outcome_of
+from lossbench.job.signals import StopSignals
 from lossbench.launch.progress import SweepProgress
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.files import synced_together
 from lossbench.rundir.lock import Lock, all_of
 from lossbench.training.assemble import Parts
+from lossbench.vectorized.checkpoint import is_saved
 from lossbench.vectorized.work import train_and_write
 
 
@@ -30,7 +33,13 @@ class Outcome(NamedTuple):
     too_many: list[RunDirectory]
 
 
-def run_chunk(runs: Sequence[RunDirectory], parts: Parts, device: torch.device, progress: SweepProgress) -> Outcome:
+def run_chunk(
+    runs: Sequence[RunDirectory],
+    parts: Parts,
+    device: torch.device,
+    progress: SweepProgress,
+    stop_signals: StopSignals,
+) -> Outcome:
     """Train and write a stack; give the runs that are still to be done."""
     owned, others = _owned(runs, progress)
     with all_of([lock for _, lock in owned]):
@@ -39,20 +48,23 @@ def run_chunk(runs: Sequence[RunDirectory], parts: Parts, device: torch.device, 
             for run in runs:
                 progress.started(run)
                 run.set_status("running")
-        return Outcome(others, _run(runs, parts, device, progress) if runs else [])
+        return Outcome(others, _run(runs, parts, device, progress, stop_signals) if runs else [])
 
 
 def _run(
-    runs: Sequence[RunDirectory], parts: Parts, device: torch.device, progress: SweepProgress
+    runs: Sequence[RunDirectory],
+    parts: Parts,
+    device: torch.device,
+    progress: SweepProgress,
+    stop_signals: StopSignals,
 ) -> list[RunDirectory]:
     """Train and write; give the runs that are left where memory was too small for all of them."""
     try:
-        train_and_write(runs, parts, device, progress)
-    except Stopped as error:
-        _interrupted(runs, progress, "preempted", f"asked to stop: {error.why}")
-        raise
-    except (KeyboardInterrupt, SystemExit):
-        _interrupted(runs, progress, "cancelled", "interrupted by the user")
+        train_and_write(runs, parts, device, progress, stop_signals)
+    except Stopped as stopped:
+        status, reason = outcome_of(stopped.why).status, _reason(runs, stopped)
+        for run in _unfinished(runs, progress):
+            run.set_status(status, reason=reason)
         raise
     except Exception as error:  # a full disk, no memory: this stack fails, the next may not
         left, no_memory = _unfinished(runs, progress), memory_failure(error)
@@ -79,9 +91,12 @@ def _postpone(runs: Sequence[RunDirectory], progress: SweepProgress) -> None:
         progress.postponed()
 
 
-def _interrupted(runs: Sequence[RunDirectory], progress: SweepProgress, status: str, reason: str) -> None:
-    for run in _unfinished(runs, progress):
-        run.set_status(status, reason=reason)
+def _reason(runs: Sequence[RunDirectory], stopped: Stopped) -> str:
+    """Word where the stack was stopped, and from where the next start goes on."""
+    if stopped.at:
+        return f"stopped at {stopped.at} ({stopped.why}); the same command goes on from there"
+    then = "goes on from the last saving" if is_saved(runs) else "starts from the beginning"
+    return f"stopped ({stopped.why}); the same command {then}"
 
 
 def _unfinished(runs: Sequence[RunDirectory], progress: SweepProgress) -> list[RunDirectory]:

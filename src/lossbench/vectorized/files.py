@@ -70,7 +70,7 @@ def write_run(
     metrics, scale = _measure(stacked.members[k].loss.cpu(), parts.yardsticks, evaluations)
     tested = {name: metric.value for name, metric in metrics.items() if name.startswith("test/")}
     trained_bytes = _write_history(run, history, stacked, tested)
-    _write_checkpoints(run, k, stacked, trained_bytes)
+    _write_checkpoints(run, k, stacked, trained_bytes, seconds)
     write_atomic(run.log_path, lambda file: file.write(log.encode()))
     saved = save_predictions(run, parts.data, evaluations, run.config.save_predictions)
     found = measured(metrics, evaluations, scale, saved, parts.source.class_names)
@@ -112,7 +112,7 @@ def _training(stacked: StackedRuns, seconds: float) -> Training:
     )
 
 
-def _write_checkpoints(run: RunDirectory, k: int, stacked: StackedRuns, history_bytes: int) -> None:
+def _write_checkpoints(run: RunDirectory, k: int, stacked: StackedRuns, history_bytes: int, seconds: float) -> None:
     """Write last.ckpt and best.ckpt, as far as the run keeps them."""
     steps, per_epoch = stacked.stack.step, stacked.parts.steps_per_epoch
     kept = {"last": (stacked.stack.weights, steps), "best": (stacked.best.at, int(stacked.best.step[k]))}
@@ -122,7 +122,10 @@ def _write_checkpoints(run: RunDirectory, k: int, stacked: StackedRuns, history_
         if run.config.keep_checkpoints in ("all", name):
             epoch = -(-step // per_epoch) - 1
             if step not in contents:
-                ended = {"history_bytes": history_bytes, "should_stop": step == run.config.trainer.max_steps}
-                contents[step] = serialised(trained_checkpoint(weights(k), step, epoch, **ended))
+                stops = step == run.config.trainer.max_steps
+                ended = trained_checkpoint(
+                    weights(k), step, epoch, history_bytes=history_bytes, seconds=seconds, should_stop=stops
+                )
+                contents[step] = serialised(ended)
             content = contents[step]
             write_atomic(run.checkpoint(name), lambda file, content=content: file.write(content))

@@ -9,6 +9,7 @@ import torch
 from lossbench.config.schema import RunConfig
 from lossbench.errors import UserError, one_line
 from lossbench.job.memory import memory_error, memory_failure
+from lossbench.job.signals import StopSignals
 from lossbench.launch.progress import SweepProgress
 from lossbench.rundir.directory import RunDirectory
 from lossbench.training.assemble import Parts, assemble
@@ -23,7 +24,11 @@ LARGE = 1_000_000  # parameters in a stack that are worth all CPU threads
 
 
 def run_group(
-    runs: Sequence[RunDirectory], progress: SweepProgress, limits: Limits, locked: list[RunDirectory]
+    runs: Sequence[RunDirectory],
+    progress: SweepProgress,
+    limits: Limits,
+    locked: list[RunDirectory],
+    stop_signals: StopSignals,
 ) -> str | None:
     """Train a group in as few stacks as memory allows.
 
@@ -32,6 +37,7 @@ def run_group(
         progress: shows how each goes.
         limits: of a stack.
         locked: gets the runs that another process is working on.
+        stop_signals: a signal stops a stack after a step.
 
     Returns:
         The reason why its model cannot be stacked, or None.
@@ -39,32 +45,39 @@ def run_group(
     config = runs[0].config
     check_hardware(config.trainer)
     device = torch.device("cuda" if config.trainer.accelerator != "cpu" and torch.cuda.is_available() else "cpu")
-    runs, parts = _assembled(runs, progress)
+    with stop_signals.stops_at_once():
+        runs, parts = _assembled(runs, progress)
     if parts is None:
         return None
     runs = [runs[k] for k in in_order([run.config for run in runs])]
     with _threads(config, parts, len(runs)):
         try:
-            size = bytes_per_run([run.config for run in runs], parts, device)
+            with stop_signals.stops_at_once():
+                size = bytes_per_run([run.config for run in runs], parts, device)
         except RuntimeError as error:  # torch.func raises it for an operation that it cannot map
             return f"model={config.model.name} cannot be mapped over runs ({one_line(error).split('. ')[0][:120]})"
         most = 1 if size is None else limits.runs_at_once(size, len(runs), device)
-        locked += _run_stacks(_chunks(runs, most), parts, device, progress)
+        locked += _run_stacks(_chunks(runs, most), parts, device, progress, stop_signals)
     return None
 
 
 def _run_stacks(
-    chunks: Sequence[list[RunDirectory]], parts: Parts, device: torch.device, progress: SweepProgress
+    chunks: Sequence[list[RunDirectory]],
+    parts: Parts,
+    device: torch.device,
+    progress: SweepProgress,
+    stop_signals: StopSignals,
 ) -> list[RunDirectory]:
     """Train stack after stack, smaller ones once one did not fit; give the runs that another process is working on."""
     waiting, locked, number = deque(chunks), list[RunDirectory](), 0
     while waiting:
+        stop_signals.check()
         chunk, number = waiting.popleft(), number + 1
         of = f" ({number} of {number + len(waiting)})" if number + len(waiting) > 1 else ""
         config = chunk[0].config
         what = f"{config.model.name} on {config.data.name}, {parts.total_steps:,} steps, {device}"
         progress.say(f"stack{of}: {len(chunk)} runs of {what}")
-        outcome = run_chunk(chunk, parts, device, progress)
+        outcome = run_chunk(chunk, parts, device, progress, stop_signals)
         locked += outcome.locked
         if outcome.too_many:
             release()

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from lossbench.hardware import keep_freed_memory
+from lossbench.job.signals import handle_stop_signals
 from lossbench.launch.local import run_here
 from lossbench.launch.progress import SweepProgress, number_of_runs
 from lossbench.rundir.directory import RunDirectory
@@ -24,6 +25,7 @@ def run_stacked(
 
     Raises:
         UserError: a limit is wrong, or too small for a single run.
+        Stopped: after a signal; the stack is saved.
     """
     limits = Limits(memory_gb, max_runs)
     limits.check()
@@ -36,10 +38,11 @@ def run_stacked(
         else:
             groups.setdefault(group_of(run.config), []).append(run)
     locked: list[RunDirectory] = []
-    for members in groups.values():
-        if reason := run_group(members, progress, limits, locked):
-            alone.setdefault(reason, []).extend(members)
-    for reason, members in alone.items():
-        progress.say(f"one by one, {number_of_runs(len(members))}: {reason}")
-        run_here(members, progress)
-    run_here(locked, progress)
+    with handle_stop_signals() as stop_signals:
+        for members in groups.values():
+            if reason := run_group(members, progress, limits, locked, stop_signals):
+                alone.setdefault(reason, []).extend(members)
+        for reason, members in alone.items():
+            progress.say(f"one by one, {number_of_runs(len(members))}: {reason}")
+            run_here(members, progress)
+        run_here(locked, progress)

@@ -1,7 +1,6 @@
 """Train the runs of one stack and measure them as a single run is measured."""
 
 from collections.abc import Callable, Mapping, Sequence
-from signal import Signals
 from typing import Any
 
 import torch
@@ -12,7 +11,7 @@ from lossbench.config.schema import RunConfig
 from lossbench.data.order import TrainBatches
 from lossbench.training.assemble import Parts
 from lossbench.training.evaluation import Evaluation, measure_runs, raw
-from lossbench.training.rows import StepClock, epoch_row, split_row, step_row
+from lossbench.training.rows import RunClock, StepClock, epoch_row, split_row, step_row
 from lossbench.vectorized.best import BestWeights
 from lossbench.vectorized.engine.batches import Batches
 from lossbench.vectorized.engine.program import Stepped
@@ -52,8 +51,7 @@ class StackedRuns:
         self.best = BestWeights(first.monitor, self.stack.state)
         self._totals = torch.zeros(len(configs), 2, dtype=torch.float64, device=device)  # sums of losses and hits
         self.diverged_at = torch.full((len(configs),), -1, device=device)  # at or before this step; -1 is not
-        self._clock, self.resumed_at = StepClock(), 0
-        self.interrupted: Signals | None = None  # by which signal
+        self._clock, self.resumed_at, self.clock = StepClock(), 0, RunClock()
 
     def _orders(self) -> list[TrainBatches]:
         data, n = self.parts.data, len(self.targets["train"])
@@ -67,15 +65,15 @@ class StackedRuns:
         """Epochs done."""
         return -(-self.stack.step // self.parts.steps_per_epoch)
 
-    def train(self, after_epoch: Callable[[], None], after_steps: Callable[[int], object]) -> None:
+    def train(
+        self, after_step: Callable[[], None], after_epoch: Callable[[], None], after_steps: Callable[[int], object]
+    ) -> None:
         """Train to the end.
 
         Args:
+            after_step: is called after every step, e.g. to save and stop; whatever it raises ends the training.
             after_epoch: is called after every epoch is measured, e.g. to save.
             after_steps: is called with the number of steps made since its last call.
-
-        Raises:
-            KeyboardInterrupt: `interrupted` was set; the state is that between two steps.
         """
         self._clock.start(self.stack.step)
         reported, total = self.stack.step, self.parts.total_steps
@@ -88,8 +86,7 @@ class StackedRuns:
             if step % REPORTED_EVERY == 0 or step == total:
                 after_steps(step - reported)
                 reported = step
-            if self.interrupted is not None:
-                raise KeyboardInterrupt
+            after_step()
 
     def _step(self) -> None:
         step, epoch = self.stack.step, self.stack.step // self.parts.steps_per_epoch
@@ -163,6 +160,7 @@ class StackedRuns:
     def state_dict(self) -> dict[str, Any]:
         """All that is needed to go on: plain containers and tensors."""
         return {
+            "seconds": self.clock.seconds(),  # of all its runs together
             "stack": self.stack.state_dict(),
             "rows": self.rows.state_dict(),
             "best": self.best.state_dict(),

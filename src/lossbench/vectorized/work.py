@@ -1,22 +1,21 @@
 """Train one stack, save it on the way, and write the files of its runs."""
 
-import signal
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from tqdm import tqdm
 
-from lossbench.errors import Stopped
-from lossbench.job.signals import SIGNALS
+from lossbench.job.signals import StopSignals
 from lossbench.launch.progress import SweepProgress
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.files import synced_together
 from lossbench.rundir.provenance import code_state
 from lossbench.rundir.result import Result
 from lossbench.training.assemble import Parts
+from lossbench.training.evaluation import Evaluation
+from lossbench.training.rows import RunClock
 from lossbench.vectorized.checkpoint import resume, save_stack, tidy
 from lossbench.vectorized.files import histories, write_run
 from lossbench.vectorized.train import StackedRuns
@@ -24,39 +23,47 @@ from lossbench.vectorized.train import StackedRuns
 SAVED_EVERY = 20.0  # seconds between two savings of a stack
 
 
-def train_and_write(runs: Sequence[RunDirectory], parts: Parts, device: torch.device, progress: SweepProgress) -> None:
+def train_and_write(
+    runs: Sequence[RunDirectory],
+    parts: Parts,
+    device: torch.device,
+    progress: SweepProgress,
+    stop_signals: StopSignals,
+) -> None:
     """Train locked runs in one stack, from where it was interrupted, and write their results.
 
     Raises:
         Stopped: a signal came; the stack is saved.
-        KeyboardInterrupt: Ctrl-C; the stack is saved.
     """
     began = time.perf_counter()
     stacked = StackedRuns([run.config for run in runs], parts, device)
-    resume(stacked, runs, progress.say)
+    stacked.clock = RunClock(began, resume(stacked, runs, progress.say))
     left = (parts.total_steps - stacked.stack.step) * len(runs)
-    saving = _Saving(runs, stacked)
-    with _bar(left, progress) as bar, stops_between_steps(stacked):
-        try:
-            stacked.train(saving.after_epoch, lambda steps: bar.update(steps * len(runs)))
-        except KeyboardInterrupt:
+    saving = _Saving(runs, stacked, stop_signals)
+    with stop_signals.stops_if_urgent():
+        with _bar(left, progress) as bar:
+            stacked.train(saving.after_step, saving.after_epoch, lambda steps: bar.update(steps * len(runs)))
+        trained = time.perf_counter() - began
+        progress.say(f"trained in {trained:.1f} s, {left / trained:,.0f} run-steps/s; measuring and writing")
+        if trained > SAVED_EVERY:
             saving.save()
-            if (number := stacked.interrupted) is not None and number in SIGNALS:
-                raise Stopped(number.name) from None
-            raise
-    trained = time.perf_counter() - began
-    progress.say(f"trained in {trained:.1f} s, {left / trained:,.0f} run-steps/s; measuring and writing")
-    if trained > SAVED_EVERY:
-        saving.save()
-    _write_all(runs, stacked, progress, began)
+        outputs = _outputs(runs[0], stacked)
+    _write_all(runs, stacked, outputs, progress)
     tidy(runs[0].path.parents[1])
 
 
 class _Saving:
-    """Save a stack now and then."""
+    """Save a stack now and then, and when it is to stop."""
 
-    def __init__(self, runs: Sequence[RunDirectory], stacked: StackedRuns) -> None:
-        self.runs, self.stacked, self.saved = runs, stacked, time.monotonic()
+    def __init__(self, runs: Sequence[RunDirectory], stacked: StackedRuns, stop_signals: StopSignals) -> None:
+        self.runs, self.stacked, self.stop_signals = runs, stacked, stop_signals
+        self.saved = time.monotonic()
+
+    def after_step(self) -> None:
+        """Save and stop if a signal has come; the state is that between two steps."""
+        if self.stop_signals.received is not None:
+            self.save()
+            self.stop_signals.stop(f"step {self.stacked.stack.step} of {self.stacked.parts.total_steps}")
 
     def after_epoch(self) -> None:
         """Save if the last time is long ago."""
@@ -74,30 +81,21 @@ def _bar(run_steps: int, progress: SweepProgress) -> "tqdm[Any]":
     return tqdm(total=run_steps, disable=not progress.in_terminal, **shown)
 
 
-@contextmanager
-def stops_between_steps(stacked: StackedRuns) -> Iterator[None]:
-    """Defer Ctrl-C and SIGTERM to the end of a step, when the state is whole; the second one acts at once."""
-    before: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGINT, *SIGNALS)}
-
-    def defer(number: int, frame: Any) -> None:
-        stacked.interrupted = signal.Signals(number)
-        signal.signal(number, before[number])
-
-    for number in before:
-        signal.signal(number, defer)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _outputs(run: RunDirectory, stacked: StackedRuns) -> dict[str, list[Evaluation]]:
+    """The outputs of all runs on the splits that are measured, with the weights that are tested."""
+    weights = stacked.best.weights if run.config.evaluate == "best" else None
+    return {stage: stacked.evaluations(stage, weights) for stage in ("val", "test")}
 
 
-def _write_all(runs: Sequence[RunDirectory], stacked: StackedRuns, progress: SweepProgress, began: float) -> None:
+def _write_all(
+    runs: Sequence[RunDirectory],
+    stacked: StackedRuns,
+    outputs: Mapping[str, Sequence[Evaluation]],
+    progress: SweepProgress,
+) -> None:
     """Write the files of all runs, then their results."""
     made_with = code_state()
-    weights = stacked.best.weights if runs[0].config.evaluate == "best" else None
-    outputs = {stage: stacked.evaluations(stage, weights) for stage in ("val", "test")}
-    finite, seconds = stacked.finite(), time.perf_counter() - began
+    finite, seconds = stacked.finite(), stacked.clock.seconds()
     results: dict[RunDirectory, Result] = {}
     with synced_together():
         for k, (run, history) in enumerate(zip(runs, histories(stacked), strict=True)):

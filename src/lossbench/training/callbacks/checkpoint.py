@@ -1,4 +1,4 @@
-"""When checkpoints are written: at the end of epochs, every so many steps, and when the run is to stop."""
+"""When checkpoints are written: at the end of epochs, every so many steps, and when `StopAfterStep` asks for one."""
 
 from typing import Any
 
@@ -10,9 +10,7 @@ from lossbench.metrics.units import unit_of
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.history import History
 from lossbench.training.checkpoints import link_best, run_entries
-from lossbench.training.stopping import NoSignals, StopSignals
-
-AGREE_EVERY = 8  # steps between two exchanges of signals among several processes
+from lossbench.training.rows import RunClock
 
 
 class RunCheckpoint(Checkpoint):
@@ -24,7 +22,7 @@ class RunCheckpoint(Checkpoint):
         monitor: the metric that decides what is best; ties keep the earlier epoch.
         every_n_epochs: epochs between two checkpoints.
         every_n_steps: steps between two checkpoints inside an epoch; None saves at the end of epochs only.
-        stop_signals: a signal that has come ends the training after a checkpoint at the end of the step.
+        clock: of the run, for the time that it has taken.
     """
 
     def __init__(
@@ -34,14 +32,15 @@ class RunCheckpoint(Checkpoint):
         monitor: str,
         every_n_epochs: int = 1,
         every_n_steps: int | None = None,
-        stop_signals: StopSignals | None = None,
+        clock: RunClock | None = None,
     ) -> None:
         self.run, self.history, self.monitor = run, history, monitor
         self.every_n_epochs, self.every_n_steps = every_n_epochs, every_n_steps
-        self.stop_signals = stop_signals or NoSignals()
+        self.clock = clock or RunClock()
         self.sign = 1.0 if unit_of(monitor).higher_is_better else -1.0
         self.best: float | None = None
         self.is_best = False
+        self.saved = -1  # the step of last.ckpt, if this process has written it
 
     def state_dict(self) -> dict[str, Any]:
         """Keep the best value so far."""
@@ -54,48 +53,32 @@ class RunCheckpoint(Checkpoint):
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Bring the history to the disk first: the checkpoint records its length."""
         length = self.history.flush() if self.history else 0
-        stops = bool(trainer.should_stop)
-        checkpoint |= run_entries(history_bytes=length, should_stop=stops, is_best=self.is_best)
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """From here a signal waits for the end of a step."""
-        self.stop_signals.install()
-        self.stop_signals.deferred = True
-
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """From here there is nothing to save: the last checkpoint holds all."""
-        self.stop_signals.deferred = False
-
-    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Whatever ended the training, a signal ends the rest."""
-        self.stop_signals.deferred = False
+        stops, seconds = bool(trainer.should_stop), self.clock.seconds()
+        checkpoint |= run_entries(history_bytes=length, seconds=seconds, should_stop=stops, is_best=self.is_best)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Save inside an epoch; its last batch is left to the epoch's end."""
-        whole = not (batch_idx + 1) % trainer.accumulate_grad_batches
-        if not whole or batch_idx + 1 >= trainer.num_training_batches or trainer.should_stop:
-            return
-        stops = self._stops(trainer)
-        if stops or (self.every_n_steps and trainer.global_step % self.every_n_steps == 0):
-            self._save(trainer)
-        if stops:
-            self.stop_signals.stop()
+        if is_inside(trainer, batch_idx) and self.every_n_steps and trainer.global_step % self.every_n_steps == 0:
+            self.save(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save at the end of an epoch, after its rows are written."""
         self._compare(trainer)
-        last = trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
-        stops = not last and self._stops(trainer, always=True)
+        last = is_last_epoch(trainer)
         due = (trainer.current_epoch + 1) % self.every_n_epochs == 0
-        if self.is_best or last or stops or due:
-            self._save(trainer)
+        if self.is_best or last or due:
+            self.save(trainer)
         if self.is_best and trainer.is_global_zero:
             link_best(self.run)
         self.is_best = False
-        if stops:
-            self.stop_signals.stop()
+
+    def save(self, trainer: Trainer) -> None:
+        """Save last.ckpt, if it is not that of this step already."""
+        if self.saved != trainer.global_step:
+            trainer.save_checkpoint(self.run.checkpoint("last"), weights_only=False)
+            self.saved = trainer.global_step
 
     def _compare(self, trainer: Trainer) -> None:
         """Note whether this epoch is the best so far."""
@@ -107,14 +90,13 @@ class RunCheckpoint(Checkpoint):
         if self.is_best:
             self.best = float(value)
 
-    def _stops(self, trainer: Trainer, *, always: bool = False) -> bool:
-        """Whether any process has received a signal; all return the same at the same step."""
-        received = self.stop_signals.received is not None
-        if trainer.world_size == 1:
-            return received
-        if not always and trainer.global_step % AGREE_EVERY:  # an exchange makes a GPU wait
-            return False
-        return trainer.strategy.reduce_boolean_decision(received, all=False)
 
-    def _save(self, trainer: Trainer) -> None:
-        trainer.save_checkpoint(self.run.checkpoint("last"), weights_only=False)
+def is_inside(trainer: Trainer, batch_idx: int) -> bool:
+    """Whether a batch ends a step inside an epoch; what follows its last one is left to the epoch's end."""
+    whole = not (batch_idx + 1) % trainer.accumulate_grad_batches
+    return whole and batch_idx + 1 < trainer.num_training_batches and not trainer.should_stop
+
+
+def is_last_epoch(trainer: Trainer) -> bool:
+    """Whether no epoch follows."""
+    return trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
