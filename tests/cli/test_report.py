@@ -72,14 +72,6 @@ def other_data(study: Path) -> str:
     return str(run(study, "power", 3))
 
 
-def damaged(name: str) -> Callable[[Path], str]:
-    def damage(study: Path) -> str:
-        cut_in_half(run(study, "power", 2) / name)
-        return str(run(study, "power", 2) / name)
-
-    return damage
-
-
 def none_done(study: Path) -> str:
     for path in study.rglob("result.json"):
         path.unlink()
@@ -93,13 +85,6 @@ def none_done(study: Path) -> str:
         (
             other_data,
             "cannot be compared, their data fingerprints (examples and splits) differ: 45f04c9bac38c3d4 in ",
-        ),
-        (damaged("result.json"), "result.json cannot be read ("),
-        (damaged("status.json"), "status.json cannot be read ("),
-        (damaged("metrics.csv"), "cannot be read (its end is missing); the learning curves need it"),
-        (
-            damaged("predictions.npz"),
-            "cannot be read (File is not a zip file); delete it and the report goes without it",
         ),
         (none_done, "is done (failed, planned); run them first"),
     ],

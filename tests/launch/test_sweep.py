@@ -182,15 +182,22 @@ def test_two_terminals_share_one_sweep(tmp_path: Path) -> None:
     assert statuses(tmp_path) == {"done": 8}
 
 
-def test_a_damaged_result_is_named_and_the_others_run(tmp_path: Path) -> None:
-    assert sweep("seed=0,1", runs=tmp_path).returncode == 0
-    damaged, lost = sorted(tmp_path.rglob("result.json"))
-    damaged.write_text(damaged.read_text()[:200])
-    lost.unlink()
-    done = sweep("seed=0,1", runs=tmp_path)
-    assert_one_line(done.returncode, done.stderr, "1 of 2 runs failed")
-    assert f"failed: seed=0: {damaged} cannot be read" in done.stdout
-    assert lost.exists()
+def test_damaged_directories_are_named_and_the_others_run(tmp_path: Path) -> None:
+    assert sweep("seed=range(4)", runs=tmp_path).returncode == 0
+    *damaged, lost = sorted(path.parent for path in tmp_path.rglob("result.json"))
+    names = ("result.json", "status.json", "config.yaml")
+    for run, name in zip(damaged, names, strict=True):
+        (run / name).write_text("{")
+    (lost / "result.json").unlink()
+    done = sweep("seed=range(4)", runs=tmp_path)
+    assert_one_line(done.returncode, done.stderr, "3 of 4 run directories are damaged, listed above")
+    assert done.stdout.startswith("4 runs: 0 done already, 1 to run, 3 damaged\n")
+    for run, name in zip(damaged, names, strict=True):
+        assert done.stdout.count(f"damaged: {run / name} cannot be read (") == 1
+    assert (lost / "result.json").exists()
+    (damaged[0] / "result.json").write_text("{}")
+    again = sweep("seed=range(4)", "hydra/launcher=vectorized", runs=tmp_path)
+    assert_one_line(again.returncode, again.stderr, "3 of 4 run directories are damaged")
 
 
 def test_force_runs_anew_and_archives(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Measures of an arm: widths from the test examples equal naive loops, and what is missing stays missing."""
 
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,11 @@ import numpy as np
 import pytest
 from made_runs import change, compare_runs, make_arm, make_run, write_predictions
 
-from lossbench.errors import UserError
 from lossbench.report.measures import Measures, measure_arms
 
 
 def measured(*folders: Path, **spec: Any) -> dict[str, Measures]:
-    return measure_arms(compare_runs(*folders, **spec))[0]
+    return measure_arms(compare_runs(*folders, **spec)).of_arm
 
 
 def draw(seed: int, share: float, n: int = 40) -> list[bool]:
@@ -91,6 +91,7 @@ def test_damaged_predictions_are_named_or_harmless(tmp_path: Path) -> None:
     path = make_run(tmp_path / "study", "power", right=draw(1, 0.5)) / "predictions.npz"
     whole, stream = path.read_bytes(), np.random.default_rng(0)
     refusals: list[str] = []
+    before = measured(tmp_path)["power"]
     broken = [whole[: len(whole) * part // 8] for part in range(8)] + [
         b"\x93NUMPY",
         b"not a zip file",
@@ -103,13 +104,13 @@ def test_damaged_predictions_are_named_or_harmless(tmp_path: Path) -> None:
         broken.append(bytes(spoilt))
     for content in broken:
         path.write_bytes(content)
-        try:
-            measured(tmp_path)
-        except UserError as error:
-            refusals.append(str(error))
+        found = measure_arms(compare_runs(tmp_path))
+        refusals += found.damaged
+        assert (found.of_arm["power"].difference_half_width is None) or not found.damaged
+        assert found.of_arm["power"].run_half_width == before.run_half_width
     assert len(refusals) > 20
     assert all(said.startswith(f"{path} cannot be read (") for said in refusals)
-    assert all(said.endswith("); delete it and the report goes without it") for said in refusals)
+    assert all(said.endswith("); the half-widths from the test set of its setting are left out") for said in refusals)
 
 
 def test_predictions_without_a_part_are_named(tmp_path: Path) -> None:
@@ -117,8 +118,8 @@ def test_predictions_without_a_part_are_named(tmp_path: Path) -> None:
     path = make_run(tmp_path / "study", "power", right=[True, False]) / "predictions.npz"
     with open(path, "wb") as file:
         np.savez(file, test_outputs=np.eye(2))
-    with pytest.raises(UserError, match=r"predictions\.npz cannot be read \(.*test_targets"):
-        measured(tmp_path)
+    (said,) = measure_arms(compare_runs(tmp_path)).damaged
+    assert re.search(r"predictions\.npz cannot be read \(.*test_targets", said)
 
 
 def test_predictions_that_would_execute_code_are_refused(tmp_path: Path) -> None:
@@ -126,8 +127,8 @@ def test_predictions_that_would_execute_code_are_refused(tmp_path: Path) -> None
     path = make_run(tmp_path / "study", "power", right=[True, False]) / "predictions.npz"
     with open(path, "wb") as file:
         np.savez(file, test_outputs=np.array([{}, {}], dtype=object), test_targets=np.zeros(2), test_ids=np.zeros(2))
-    with pytest.raises(UserError, match="allow_pickle=False"):
-        measured(tmp_path)
+    (said,) = measure_arms(compare_runs(tmp_path)).damaged
+    assert "allow_pickle=False" in said
 
 
 def test_the_width_of_a_run_is_the_mean_over_seeds_of_what_is_known(tmp_path: Path) -> None:
@@ -177,7 +178,7 @@ def curves(tmp_path: Path, name: str, ends: list[float], start: float) -> None:
 def test_the_goal_is_95_percent_of_the_baselines_last_score(tmp_path: Path) -> None:
     curves(tmp_path, "val/accuracy", [0.7, 0.9], 0.1)
     make_run(tmp_path / "study", "power", history={"val/accuracy": [(100, 0.2), (150, 0.77), (300, 0.2)]})
-    found, goal = measure_arms(compare_runs(tmp_path))
+    found, goal, _ = measure_arms(compare_runs(tmp_path))
     assert goal == pytest.approx(0.95 * 0.8)
     assert found["power"].convergence is not None
     assert found["power"].convergence.steps == 150
@@ -185,23 +186,23 @@ def test_the_goal_is_95_percent_of_the_baselines_last_score(tmp_path: Path) -> N
 
 def test_the_goal_of_a_metric_that_falls_is_95_percent_of_the_fall(tmp_path: Path) -> None:
     curves(tmp_path, "val/nll", [0.2, 0.4], 2.3)
-    assert measure_arms(compare_runs(tmp_path, metric="test/nll"))[1] == pytest.approx(2.3 - 0.95 * (2.3 - 0.3))
+    assert measure_arms(compare_runs(tmp_path, metric="test/nll")).threshold == pytest.approx(2.3 - 0.95 * (2.3 - 0.3))
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_a_curve_of_the_baseline_that_broke_sets_no_goal(tmp_path: Path, bad: float) -> None:
     curves(tmp_path, "val/accuracy", [0.8, bad], 0.1)
-    assert measure_arms(compare_runs(tmp_path))[1] == pytest.approx(0.95 * 0.8)
+    assert measure_arms(compare_runs(tmp_path)).threshold == pytest.approx(0.95 * 0.8)
     (tmp_path / "b").mkdir()
     curves(tmp_path / "b", "val/accuracy", [bad, bad], 0.1)
-    assert measure_arms(compare_runs(tmp_path / "b"))[1] is None
+    assert measure_arms(compare_runs(tmp_path / "b")).threshold is None
 
 
 def test_without_histories_or_baseline_nothing_is_timed(tmp_path: Path) -> None:
     make_arm(tmp_path / "study", "power", [0.9])
-    assert measure_arms(compare_runs(tmp_path))[1] is None
+    assert measure_arms(compare_runs(tmp_path)).threshold is None
     (make_run(tmp_path / "study") / "metrics.csv").unlink()
-    found, goal = measure_arms(compare_runs(tmp_path))
+    found, goal, _ = measure_arms(compare_runs(tmp_path))
     assert goal is None
     assert (found["power"].convergence, found["cross_entropy"].band) == (None, None)
     assert found["power"].band is not None

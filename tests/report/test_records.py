@@ -5,7 +5,7 @@ import json
 import math
 import os
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 from made_runs import change, cut_in_half, make_arm, make_run, read, write
@@ -55,17 +55,6 @@ def test_one_missing_folder_among_others_is_not_passed_over(tmp_path: Path) -> N
     make_run(tmp_path / "study")
     with pytest.raises(UserError, match="other does not exist"):
         find_runs([tmp_path, tmp_path / "other"])
-
-
-def test_a_folder_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    make_run(tmp_path / "study")
-
-    def refuse(folder: Path) -> NoReturn:
-        raise PermissionError(13, "Permission denied", str(folder))
-
-    monkeypatch.setattr(records.os, "scandir", refuse)
-    with pytest.raises(UserError, match=r"cannot be read: Permission denied"):
-        find_runs([tmp_path])
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ def test_every_metric_is_read_in_the_order_of_its_rows(tmp_path: Path) -> None:
         "20,2,val/accuracy,1",
     )
     run.metrics_path.write_text("\n".join(rows) + "\n")
-    ((label, curves),) = read_run_curves([run]).items()
+    ((label, curves),) = read_run_curves([run]).of_run.items()
     assert label == "cosine_prob, toy, linear, seed 0"
     assert {name: steps for name, (steps, _) in curves.items()} == {"train/loss": [0, 10], "val/accuracy": [10, 20]}
     assert curves["val/accuracy"][1] == [0.5, 1.0]

@@ -100,4 +100,4 @@ def test_damaged_runs_are_counted_and_named_and_the_others_shown(tmp_path: Path)
 
 def test_where_nothing_is_readable_that_is_said(tmp_path: Path) -> None:
     (make_run(tmp_path / "study") / "status.json").write_text("")
-    assert lines(tmp_path)[0] == "1 runs: none readable, 1 damaged"
+    assert lines(tmp_path)[0] == "1 runs: 1 damaged"

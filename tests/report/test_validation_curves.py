@@ -51,7 +51,7 @@ def test_what_was_not_measured_has_no_history(tmp_path: Path) -> None:
     assert read_curve(read_record(with_it), "val/ece") is None
     assert read_curve(read_record(without), "val/accuracy") is None
     (arm,) = make_arms([read_record(with_it), read_record(without)])
-    assert [len(found.steps) for found in read_curves(arm, "val/accuracy")] == [3]
+    assert [len(found.steps) for found in read_curves(arm, "val/accuracy")[0]] == [3]
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_damaged_file_is_named(tmp_path: Path, rows: str) -> None:
     path = make_run(tmp_path / "study")
     (path / "metrics.csv").write_text(f"step,epoch,name,value\n{rows}")
     with pytest.raises(
-        UserError, match=r"seed0/metrics\.csv cannot be read \(.+\); the learning curves need it: restore it"
+        UserError, match=r"seed0/metrics\.csv cannot be read \(.+\); its run has no learning curve here"
     ) as caught:
         read_curve(read_record(path), "val/accuracy")
     assert "\n" not in str(caught.value)

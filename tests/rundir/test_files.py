@@ -12,7 +12,8 @@ import pytest
 
 from lossbench.errors import UserError
 from lossbench.rundir import files
-from lossbench.rundir.files import read_json, read_yaml, write_atomic, write_json, write_yaml
+from lossbench.rundir.files import write_atomic, write_json, write_yaml
+from lossbench.rundir.reading import read_json, read_yaml
 
 
 @pytest.fixture
@@ -124,12 +125,10 @@ def test_yaml_comes_back_as_it_was(tmp_path: Path) -> None:
 def test_yaml_that_is_not_plain_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "config.yaml"
     path.write_bytes(text.encode(errors="surrogateescape"))
-    with pytest.raises(UserError, match=r"config\.yaml is (not plain YAML|damaged)"):
+    with pytest.raises(UserError, match=r"config\.yaml (cannot be read \(|is damaged)"):
         read_yaml(path)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(
-        UserError, match=r"config\.yaml cannot be read: No such file or directory; a run directory holds"
-    ):
+    with pytest.raises(UserError, match=r"config\.yaml cannot be read \(No such file or directory\); move it away"):
         read_yaml(tmp_path / "config.yaml")

@@ -19,10 +19,12 @@ import pytest
 from lossbench.errors import UserError
 from lossbench.rundir import lock as lock_module
 from lossbench.rundir.lock import DEAD_AFTER_SECONDS, Lock, is_alive, read_owner
+from lossbench.rundir.reading import DamagedError
 
 HOLD = """
 import sys
 from pathlib import Path
+from lossbench.rundir.reading import DamagedError
 from lossbench.rundir.lock import Lock
 with Lock(Path(sys.argv[1])):
     print("mine", flush=True)
@@ -32,6 +34,7 @@ with Lock(Path(sys.argv[1])):
 RACE = """
 import sys, time
 from pathlib import Path
+from lossbench.rundir.reading import DamagedError
 from lossbench.rundir.lock import Lock
 from lossbench.errors import UserError
 print("ready", flush=True)
@@ -271,3 +274,30 @@ def test_of_several_at_once_exactly_one_wins(path: Path, locks: str) -> None:
         assert racer.returncode == 0
     outcomes = sorted(answer.split()[0] for answer in answers)
     assert (outcomes, os.listdir(path.parent)) == (["lost"] * 5 + ["won"], [])
+
+
+def test_a_heartbeat_of_the_future_blocks_nothing_without_a_way_out(path: Path) -> None:
+    write_lock(path, -3600)
+    with pytest.raises(
+        DamagedError, match=r"lock\.json has a heartbeat 3600 s in the future.*delete it \(rm "
+    ) as caught:
+        own(path)
+    command = str(caught.value).split("delete it (")[1].split(")")[0]
+    assert subprocess.run(["sh", "-c", command], check=False).returncode == 0
+    own(path)
+
+
+def test_a_folder_in_the_locks_place_names_the_way_out(path: Path) -> None:
+    path.mkdir()
+    with pytest.raises(DamagedError, match=r"lock\.json is not a file; delete it \(rm -r ") as caught:
+        own(path)
+    command = str(caught.value).split("delete it (")[1].split(")")[0]
+    assert subprocess.run(["sh", "-c", command], check=False).returncode == 0
+    own(path)
+
+
+@pytest.mark.parametrize("token", ["../../outside", "a/b", "", "x" * 300, 5])
+def test_a_token_is_never_part_of_another_place(path: Path, token: object) -> None:
+    write_lock(path, DEAD_AFTER_SECONDS + 20, token=token)
+    own(path)
+    assert os.listdir(path.parent) == []

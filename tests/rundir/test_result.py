@@ -58,10 +58,13 @@ def test_facts_of_the_data_stand_beside_the_other_keys(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        ({"metrics": None}, "is damaged: expected finite numbers as metrics; move it away and start the run again"),
+        (
+            {"metrics": None},
+            "is damaged: expected finite numbers as metrics, found None; move it away",
+        ),
         ({"metrics": {"test/nll": "0.9"}}, "is damaged: expected finite numbers as metrics"),
-        ({"half_width_95": [1]}, "is damaged: expected numbers by name as half_width_95"),
-        ({"n": 5}, "is damaged: expected numbers by split as n"),
+        ({"half_width_95": [1]}, "is damaged: expected finite numbers as half_width_95, found [1]"),
+        ({"n": 5}, "is damaged: expected numbers of examples of val and test as n, found 5"),
         ({"seed": "0"}, "is damaged: expected a whole number as seed"),
         ({"loss": ["power"]}, "is damaged: expected a text as loss"),
         ({"scale": "a"}, "is damaged: expected a number or null as scale"),

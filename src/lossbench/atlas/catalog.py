@@ -10,7 +10,7 @@ from lossbench.atlas.docstrings import Words, words_of
 from lossbench.config import custom
 from lossbench.config.build import build
 from lossbench.errors import UserError, one_line, suggest
-from lossbench.rundir.files import read_yaml
+from lossbench.rundir.reading import read_yaml
 
 
 @dataclass(frozen=True)

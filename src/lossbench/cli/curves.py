@@ -24,5 +24,7 @@ def main(words: Sequence[str] | None = None) -> None:
     from lossbench.report.run_curves import read_run_curves
 
     curves = read_run_curves(RunDirectory(path) for path in given.run_dirs)
-    save_figure(draw_curves(curves, given.metrics or PANELS), given.out)
+    save_figure(draw_curves(curves.of_run, given.metrics or PANELS), given.out)
+    for line in curves.left_out:
+        print(f"left out: {line}")
     print(given.out)

@@ -1,14 +1,20 @@
 """Which process of a distributed run failed first: failed.rank<r>.json of each, read by rank 0. Torch-free."""
 
+import logging
 import os
 import time
+from typing import Any
 from uuid import uuid4
 
 from lossbench.errors import UserError, one_line
 from lossbench.job.distributed import process_name, rank
 from lossbench.rundir.directory import RunDirectory, processes
-from lossbench.rundir.files import read_json, write_json
+from lossbench.rundir.files import write_json
+from lossbench.rundir.kinds import NUMBER, TEXT, check_kinds
+from lossbench.rundir.reading import DamagedError, read_json
 
+log = logging.getLogger("lossbench")
+KINDS = {"attempt": TEXT, "time": NUMBER, "reason": TEXT}  # of failed.rank<r>.json
 ATTEMPT = "LOSSBENCH_ATTEMPT"  # processes that rank 0 starts inherit it
 SETTLE_SECONDS = 3.0  # in which another rank writes failed.rank<r>.json
 # Messages that only mean: another rank died first.
@@ -43,8 +49,15 @@ def write_rank_failure(run: RunDirectory, error: BaseException) -> None:
 
 def first_rank_failure(run: RunDirectory) -> str | None:
     """Give the reason of the process that failed first in this attempt; None where no file says so."""
-    records = [read_json(path) for path in run.path.glob("failed.rank*.json")]
-    current = [record for record in records if record["attempt"] == attempt_id()]
+    current: list[dict[str, Any]] = []
+    for path in run.path.glob("failed.rank*.json"):
+        try:
+            record = read_json(path)
+            check_kinds(path, record, KINDS)
+        except DamagedError as error:  # the run fails for another reason
+            log.warning("%s", error)
+        else:
+            current += [record] if record.get("attempt") == attempt_id() and KINDS.keys() <= record.keys() else []
     return min(current, key=lambda record: record["time"])["reason"] if current else None
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.lock import is_alive, read_owner
+from lossbench.rundir.reading import DamagedError, open_file
 
 LAST_LINES = 3
 
@@ -12,7 +13,10 @@ LAST_LINES = 3
 def is_locked(run: RunDirectory) -> bool:
     """Whether a living process owns the run directory."""
     lock = run.lock().path
-    return lock.exists() and is_alive(read_owner(lock), lock)
+    try:
+        return is_alive(read_owner(lock), lock)
+    except DamagedError:  # whoever starts the run says what is wrong with its lock
+        return False
 
 
 def exit_reason(run: RunDirectory, code: int) -> str:
@@ -31,9 +35,9 @@ def _killed_by(name: str) -> str:
 
 def last_lines(path: Path) -> list[str]:
     """Read the end of a log; [] where there is none."""
-    if not path.exists():
+    if not path.is_file():
         return []
-    with open(path, "rb") as file:
+    with open_file(path) as file:
         file.seek(max(0, path.stat().st_size - 4096))
         lines = file.read().decode(errors="replace").splitlines()
     return [line for line in lines if line.strip()][-LAST_LINES:]

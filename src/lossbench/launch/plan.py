@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from lossbench.config.composition import load_yardstick
 from lossbench.config.facts import Cache
 from lossbench.config.resolve import place, resolve
 from lossbench.config.schema import RunConfig
-from lossbench.errors import UserError
+from lossbench.errors import UserError, one_line
 from lossbench.launch.check_spec import check_spec
 from lossbench.launch.compose import Composer
 from lossbench.launch.expand import Job
@@ -17,6 +18,7 @@ from lossbench.rundir.directory import RunDirectory, plan
 from lossbench.rundir.files import synced_together
 from lossbench.rundir.flatten import flatten
 from lossbench.rundir.identity import identity_hash
+from lossbench.rundir.reading import DamagedError
 
 
 @dataclass
@@ -26,10 +28,14 @@ class Planned:
     Args:
         labels: each run and the settings in which it differs from the others, in the order in which they run.
         invalid: runs whose loss is not defined for its numbers, and why.
+        damaged: runs whose directory cannot be used, and why.
+        monitor: the metric that the first of all runs monitors.
     """
 
     labels: dict[RunDirectory, str] = field(default_factory=dict)
     invalid: dict[RunDirectory, str] = field(default_factory=dict)
+    damaged: dict[RunDirectory, str] = field(default_factory=dict)
+    monitor: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,18 +94,31 @@ def _without_repeats(cells: Sequence[_Cell]) -> list[_Cell]:
 
 
 def _planned(cells: Sequence[_Cell], command: list[str]) -> Planned:
-    """Write the run directories."""
-    planned = Planned()
+    """Write the run directories; one that is damaged stops no other."""
+    planned = Planned(monitor=cells[0].config.monitor)
     with synced_together():
         for cell in cells:
-            runs_dir, force = place(cell.composed)
-            run = plan(cell.config, runs_dir, force=force, command=command)
-            if cell.config.invalid is None:
-                planned.labels[run] = cell.job.label
-            else:
-                planned.invalid[run] = cell.config.invalid
-                _record_invalid(run, cell)
+            try:
+                _plan(cell, planned, command)
+            except DamagedError as error:
+                planned.damaged[_directory_of(error.path, cell)] = one_line(error)
     return planned
+
+
+def _plan(cell: _Cell, planned: Planned, command: list[str]) -> None:
+    runs_dir, force = place(cell.composed)
+    run = plan(cell.config, runs_dir, force=force, command=command)
+    run.result()  # a damaged one is found now, not when the run's turn comes
+    if cell.config.invalid is None:
+        planned.labels[run] = cell.job.label
+    else:
+        _record_invalid(run, cell)
+        planned.invalid[run] = cell.config.invalid
+
+
+def _directory_of(path: Path, cell: _Cell) -> RunDirectory:
+    """The run directory that is damaged itself, or holds the damaged file."""
+    return RunDirectory(path if path.name == f"seed{cell.config.seed}" else path.parent)
 
 
 def _record_invalid(run: RunDirectory, cell: _Cell) -> None:

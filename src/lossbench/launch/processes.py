@@ -9,6 +9,7 @@ from lossbench.launch.exits import exit_reason, is_locked, last_lines
 from lossbench.launch.pool import Pool, RunProcess, default_n_jobs
 from lossbench.launch.progress import SweepProgress
 from lossbench.rundir.directory import RunDirectory
+from lossbench.rundir.reading import DamagedError
 
 POLL_SECONDS = 0.1
 
@@ -59,7 +60,11 @@ def _start(pool: Pool, run: RunDirectory, progress: SweepProgress) -> None:
 def _report(ended: RunProcess, progress: SweepProgress) -> bool:
     """Report a finished run; False where it has to wait again, because another process locked it first."""
     run, code = ended.run, ended.process.returncode
-    result = run.result()
+    try:
+        result = run.result()
+    except DamagedError as error:
+        progress.finished(run, None, one_line(error))
+        return True
     if result is not None and code == 0:
         progress.finished(run, result)
     elif is_locked(run):

@@ -15,6 +15,7 @@ from lossbench.launch.plan import Planned, plan_jobs
 from lossbench.launch.progress import SweepProgress, number_of_runs
 from lossbench.report.spec import ComparisonSpec
 from lossbench.rundir.directory import RunDirectory
+from lossbench.rundir.reading import DamagedError
 
 LISTED = 20  # failed or invalid runs named on the screen; lossbench status lists all
 
@@ -47,7 +48,7 @@ def sweep(
         planned = plan_jobs(jobs, Composer(loader, master), command, check_supported, spec)
     except OmegaConfBaseException as error:  # Hydra would add a line of its own
         raise UserError(explain(error) or one_line(error)) from error
-    todo = [run for run in planned.labels if not _is_done(run)]
+    todo = [run for run in planned.labels if run.result() is None]
     print(_summary(planned, todo), flush=True)
     progress = SweepProgress(planned.labels, todo, _shown_metric(planned))
     try:
@@ -63,22 +64,20 @@ def sweep(
     _conclude(planned, progress, spec if complete else None)
 
 
-def _is_done(run: RunDirectory) -> bool:
-    try:
-        return run.result() is not None
-    except UserError:  # damaged: it is not done, and running it reports what to do
-        return False
-
-
 def _summary(planned: Planned, todo: Sequence[RunDirectory]) -> str:
-    runs = len(planned.labels)
+    done = len(planned.labels) - len(todo)
+    damaged = f", {len(planned.damaged)} damaged" if planned.damaged else ""
     invalid = f", {len(planned.invalid)} invalid cells" if planned.invalid else ""
-    return f"{number_of_runs(runs)}: {runs - len(todo)} done already, {len(todo)} to run{invalid}"
+    return f"{number_of_runs(_count(planned))}: {done} done already, {len(todo)} to run{damaged}{invalid}"
+
+
+def _count(planned: Planned) -> int:
+    return len({*planned.labels, *planned.damaged})
 
 
 def _shown_metric(planned: Planned) -> str:
     """The metric that each finished run is shown with: the test value of what it monitors."""
-    return next(iter(planned.labels)).config.monitor.replace("val/", "test/", 1)
+    return planned.monitor.replace("val/", "test/", 1)
 
 
 def _stopped(planned: Planned, progress: SweepProgress, forced: bool) -> str:
@@ -87,49 +86,56 @@ def _stopped(planned: Planned, progress: SweepProgress, forced: bool) -> str:
 
 
 def _conclude(planned: Planned, progress: SweepProgress, spec: ComparisonSpec | None) -> None:
-    """Name the invalid cells, write the report, name the failed runs.
+    """Name the invalid cells, write the report, name the failed and the damaged runs.
 
     Raises:
-        UserError: runs failed, or there is no report.
+        UserError: runs failed or are damaged, or there is no report.
     """
-    _list_invalid(planned)
+    _find_damaged_results(planned, progress)
+    _list("invalid", [f"{run.path}: {reason}" for run, reason in planned.invalid.items()])
     unreported = _report(planned, progress, spec) if spec is not None else None
-    if progress.failed:
-        _list_failed(progress)
+    if progress.failed or planned.damaged:
+        failed = progress.failed.items()
+        _list("failed", [f"{progress.labels[run]}: {reason}\n        {run.path}" for run, reason in failed])
+        _list("damaged", list(planned.damaged.values()))
         raise UserError(_failures(planned, progress, unreported)) from unreported
     if unreported is not None:
         raise unreported
 
 
-def _list_invalid(planned: Planned) -> None:
-    for run, reason in list(planned.invalid.items())[:LISTED]:
-        print(f"invalid: {run.path}: {reason}")
-    if len(planned.invalid) > LISTED:
-        print(f"... and {len(planned.invalid) - LISTED} more invalid cells")
+def _find_damaged_results(planned: Planned, progress: SweepProgress) -> None:
+    for run in planned.labels:
+        try:
+            if run not in progress.failed:
+                run.result()
+        except DamagedError as error:
+            planned.damaged[run] = one_line(error)
 
 
-def _list_failed(progress: SweepProgress) -> None:
-    for run, reason in list(progress.failed.items())[:LISTED]:
-        print(f"failed: {progress.labels[run]}: {reason}\n        {run.path}")
+def _list(state: str, lines: Sequence[str]) -> None:
+    for line in lines[:LISTED]:
+        print(f"{state}: {line}")
+    if len(lines) > LISTED:
+        print(f"... and {len(lines) - LISTED} more {state}")
 
 
 def _failures(planned: Planned, progress: SweepProgress, unreported: UserError | None) -> str:
-    count = len(progress.failed)
-    first = f" (the first {LISTED} are listed)" if count > LISTED else ""
+    failed, damaged = len(progress.failed), len(planned.damaged)
+    counts = [f"{failed} of {_count(planned)} runs failed"] if failed else []
+    counts += [f"{damaged} of {_count(planned)} run directories are damaged"] if damaged else []
+    first = f" (the first {LISTED} are listed)" if max(failed, damaged) > LISTED else ""
+    log = "; each directory's train.log says more" if failed else ""
     no_report = f"; and there is no report: {one_line(unreported)}" if unreported else ""
-    return (
-        f"{count} of {len(planned.labels)} runs failed, listed above{first}; each directory's train.log says more; "
-        f"the same command runs only what is missing{no_report}"
-    )
+    return f"{' and '.join(counts)}, listed above{first}{log}; the same command runs only what is missing{no_report}"
 
 
 def _report(planned: Planned, progress: SweepProgress, spec: ComparisonSpec) -> UserError | None:
     """Write the report; give the error where there is none, so that failed runs are named all the same."""
-    done = [run for run in planned.labels if run not in progress.failed]
+    done = [run for run in planned.labels if run not in progress.failed and run not in planned.damaged]
     if not done:
         return None
     try:
-        _publish([*done, *planned.invalid, *progress.failed], spec)
+        _publish([*done, *planned.invalid, *progress.failed, *planned.damaged], spec)
     except UserError as error:
         return error
     return None
@@ -137,13 +143,8 @@ def _report(planned: Planned, progress: SweepProgress, spec: ComparisonSpec) -> 
 
 def _publish(runs: Sequence[RunDirectory], spec: ComparisonSpec) -> None:
     from lossbench.report.publish import publish_all  # matplotlib and scipy take a second to import
-    from lossbench.report.records import read_record
+    from lossbench.report.records import read_records
 
-    records = []
-    for run in runs:
-        try:
-            records.append(read_record(run.path))
-        except UserError as error:  # one damaged file does not take the report of the others
-            print(f"not in the report: {one_line(error)}")
+    records = read_records(run.path for run in runs)
     if any(record.result is not None for record in records):
         publish_all(records, spec)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from lossbench.errors import UserError
-from lossbench.report.records import Record, find_runs, read_record, split_done
+from lossbench.report.records import DAMAGED, Record, find_runs, read_records, split_done
 from lossbench.report.settings import describe_settings, differing_settings
 
 # What may differ between the arms of one comparison.
@@ -43,17 +43,20 @@ def require_comparable(records: Sequence[Record]) -> None:
 
 
 def read_done(folders: Sequence[Path]) -> list[Record]:
-    """Read all runs below some folders, for a comparison of those that are done.
+    """Read all runs below some folders, for a comparison of those that are done; damaged ones are named in it.
 
     Raises:
-        UserError: none is done, a file is damaged, or the runs cannot be compared with each other.
+        UserError: none is done, or the runs cannot be compared with each other.
     """
-    records = [read_record(path) for path in find_runs(folders)]
+    records = read_records(find_runs(folders))
     done, missing = split_done(records)
     if not done:
         states = ", ".join(sorted({record.state for record in missing}))
         places = ", ".join(map(str, folders))
-        raise UserError(f"none of the {len(records)} runs in {places} is done ({states}); run them first")
+        damaged = "".join(f"; {record.status['reason']}" for record in missing[:1] if record.state == DAMAGED)
+        raise UserError(
+            f"none of the {len(records)} runs in {places} is done ({states}){damaged or '; run them first'}"
+        )
     require_comparable(done)
     return records
 

@@ -9,7 +9,8 @@ from lossbench.plots.page import PageFigure
 from lossbench.plots.theme import save
 from lossbench.report.records_csv import write_csv
 from lossbench.report.tables import Table, markdown
-from lossbench.rundir.files import cannot_write, make_folder, read_json, write_json, write_text
+from lossbench.rundir.files import cannot_write, make_folder, write_json, write_text
+from lossbench.rundir.reading import read_json
 
 KINDS = ("svg", "pdf")
 LIST = "figures.json"  # the files in figures/ that a report wrote; no other file is ever removed

@@ -18,12 +18,14 @@ class Findings:
         measures: label -> what else was measured of an arm.
         threshold: validation score whose reaching is timed, stored unit; None without a baseline or its curves.
         missing: runs without a result.
+        damaged: files of done runs that could not be read, each with the reason and what is missing therefore.
     """
 
     comparison: Comparison
     measures: Mapping[str, Measures]
     threshold: float | None
     missing: Sequence[Record]
+    damaged: Sequence[str]
 
 
 def find(records: Sequence[Record], spec: ComparisonSpec) -> Findings:
@@ -34,9 +36,9 @@ def find(records: Sequence[Record], spec: ComparisonSpec) -> Findings:
         spec: the baseline, the metric and the margin.
 
     Raises:
-        UserError: the runs cannot be compared, or a file that the measures need is damaged.
+        UserError: the runs cannot be compared.
     """
     done, missing = split_done(records)
     comparison = compare_arms(done, spec, missing)
-    measures, threshold = measure_arms(comparison)
-    return Findings(comparison, measures, threshold, missing)
+    measured = measure_arms(comparison)
+    return Findings(comparison, measured.of_arm, measured.threshold, missing, measured.damaged)

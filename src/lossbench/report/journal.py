@@ -10,7 +10,8 @@ from typing import Any, Literal, NamedTuple, cast
 
 from lossbench.errors import UserError
 from lossbench.report.stats.sequential import reachable
-from lossbench.rundir.files import read_json, write_json
+from lossbench.rundir.files import write_json
+from lossbench.rundir.reading import read_json
 
 ADVICE = "move it away, and every comparison counts as new"
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from lossbench.report.comparison import Comparison
 from lossbench.report.stats.summary import Summary, summarise
 from lossbench.report.test_set_width import difference_half_width, mean_half_width
 from lossbench.report.validation_curves import Convergence, ValidationCurve, convergence, mean_curve, read_curves
+from lossbench.rundir.reading import DamagedError
 
 FRACTION = 0.95  # of the baseline's last validation score (of its gain, for losses): what counts as reached
 CALIBRATION = ("test/ece", "test/ece_scaled", "test/nll", "test/nll_scaled")
@@ -41,20 +43,37 @@ class Measures:
     difference_half_width: float | None
 
 
-def measure_arms(comparison: Comparison) -> tuple[dict[str, Measures], float | None]:
-    """Measure all arms.
+class Measured(NamedTuple):
+    """What was measured of all arms.
 
-    Returns:
-        label -> measures, and the validation score whose reaching is timed (None without a baseline or its curves).
+    Args:
+        of_arm: label -> measures.
+        threshold: the validation score whose reaching is timed; None without a baseline or its curves.
+        damaged: files that could not be read, each with the reason and what is missing therefore.
     """
-    curves = {arm.label: read_curves(arm, comparison.monitored) for arm in comparison.arms}
+
+    of_arm: Mapping[str, Measures]
+    threshold: float | None
+    damaged: Sequence[str]
+
+
+def measure_arms(comparison: Comparison) -> Measured:
+    """Measure all arms; a damaged file takes the measure that needs it, and no more."""
+    curves: dict[str, list[ValidationCurve]] = {}
+    damaged: list[str] = []
+    for arm in comparison.arms:
+        curves[arm.label], unreadable = read_curves(arm, comparison.monitored)
+        damaged += unreadable
     threshold = None
     if comparison.baseline is not None:
         threshold = _threshold(curves[comparison.baseline.label], comparison.unit.higher_is_better)
-    return {arm.label: _measure(arm, comparison, curves[arm.label], threshold) for arm in comparison.arms}, threshold
+    found = {arm.label: _measure(arm, comparison, curves[arm.label], threshold, damaged) for arm in comparison.arms}
+    return Measured(found, threshold, list(dict.fromkeys(damaged)))
 
 
-def _measure(arm: Arm, comparison: Comparison, curves: Sequence[ValidationCurve], threshold: float | None) -> Measures:
+def _measure(
+    arm: Arm, comparison: Comparison, curves: Sequence[ValidationCurve], threshold: float | None, damaged: list[str]
+) -> Measures:
     runs = list(arm.runs.values())
     values = {name: arm.values(name) for name in CALIBRATION}
     return Measures(
@@ -64,7 +83,7 @@ def _measure(arm: Arm, comparison: Comparison, curves: Sequence[ValidationCurve]
         band=mean_curve(curves),
         convergence=None if threshold is None else convergence(curves, threshold, comparison.unit.higher_is_better),
         run_half_width=mean_half_width(runs, comparison.metric),
-        difference_half_width=_difference_half_width(arm, comparison),
+        difference_half_width=_difference_half_width(arm, comparison, damaged),
     )
 
 
@@ -85,8 +104,12 @@ def _threshold(curves: Sequence[ValidationCurve], higher_is_better: bool) -> flo
     return first - FRACTION * (first - last)
 
 
-def _difference_half_width(arm: Arm, comparison: Comparison) -> float | None:
+def _difference_half_width(arm: Arm, comparison: Comparison, damaged: list[str]) -> float | None:
     baseline = comparison.baseline
     if baseline is None or comparison.metric not in PAIRED_BY_EXAMPLE:
         return None
-    return difference_half_width(arm, baseline, comparison.common.get(arm.label, ()))
+    try:
+        return difference_half_width(arm, baseline, comparison.common.get(arm.label, ()))
+    except DamagedError as error:
+        damaged.append(str(error))
+        return None

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lossbench.errors import UserError
-from lossbench.rundir.files import read_json
+from lossbench.errors import UserError, one_line
 from lossbench.rundir.identity import RESULT_VERSION
+from lossbench.rundir.reading import DamagedError
 from lossbench.rundir.result import Result
+from lossbench.rundir.status import read_status
 
+DAMAGED = "damaged"  # the state of a run whose files cannot be read; the reason names the file and the way out
+RUN_FILES = {"status.json", "result.json"}
 SHOWN_HASH = 8  # digits of an identity's hash in names
 
 
@@ -88,15 +91,18 @@ class Record:
 def find_runs(folders: Iterable[Path]) -> list[Path]:
     """Find the run directories in some folders, at any depth; archived runs (.archive) are left out.
 
+    A folder that cannot be read counts as a run: reading it says why.
+
     Raises:
         UserError: a folder does not exist, or there is no run in any.
     """
     folders = list(folders)
     found: dict[Path, None] = {}
+    seen: set[tuple[int, int]] = set()
     for folder in folders:
         if not folder.is_dir():
             raise UserError(f"{folder} does not exist; name run directories, or folders of them such as runs/default")
-        found |= dict.fromkeys(_below(folder))
+        found |= dict.fromkeys(_below(folder, seen))
     if not found:
         raise UserError(f"there is no run in {', '.join(map(str, folders))}; lossbench makes them, below runs/<study>")
     return list(found)
@@ -106,18 +112,36 @@ def read_record(path: Path) -> Record:
     """Read status.json and result.json of a run directory.
 
     Raises:
-        UserError: one of them is damaged, or another version of lossbench made the result.
+        DamagedError: one of them is damaged, or another version of lossbench made the result.
     """
-    status, result = path / "status.json", path / "result.json"
-    return Record(path, read_json(status) if status.exists() else {}, _read_result(result) if result.exists() else None)
+    result = path / "result.json"
+    return Record(path, read_status(path / "status.json"), _read_result(result) if os.path.lexists(result) else None)
+
+
+def read_records(paths: Iterable[Path]) -> list[Record]:
+    """Read run directories; one that is damaged is a record with that state and the reason, and stops no other."""
+    return [_record_of(path) for path in paths]
+
+
+def _record_of(path: Path) -> Record:
+    try:
+        os.listdir(path)  # in a folder that may not be read, files seem to be absent
+        return read_record(path)
+    except DamagedError as error:
+        return Record(path, {"status": DAMAGED, "reason": one_line(error)}, None)
+    except OSError as error:
+        reason = f"{path} cannot be read ({error.strerror}); make it readable, or name folders without it"
+        return Record(path, {"status": DAMAGED, "reason": reason}, None)
 
 
 def _read_result(path: Path) -> Result:
     result = Result.read(path)
     if (found := result.params.get("result_version")) != RESULT_VERSION:
-        raise UserError(
-            f"{path} was made by another version of lossbench (result_version {found}, {RESULT_VERSION} here), "
-            "so its numbers are not comparable; move it away, or name folders without it"
+        raise DamagedError(
+            path,
+            f"was made by another version of lossbench (result_version {found}, {RESULT_VERSION} here), "
+            "so its numbers are not comparable",
+            "move it away, or name folders without it",
         )
     return result
 
@@ -129,14 +153,34 @@ def split_done(records: Iterable[Record]) -> tuple[list[Record], list[Record]]:
     return done, [record for record in records if record.result is None]
 
 
-def _below(folder: Path) -> Iterator[Path]:
+def _below(folder: Path, seen: set[tuple[int, int]]) -> Iterator[Path]:
+    """Find the runs below a folder, each once whatever links lead to it; one that cannot be read is taken for a run."""
+    waiting = [folder]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            place = os.stat(folder)
+            is_folder = {entry.name: _is_folder(entry) for entry in os.scandir(folder)}
+        except OSError:
+            yield folder
+            continue
+        if (place.st_dev, place.st_ino) in seen:
+            continue
+        seen.add((place.st_dev, place.st_ino))
+        if not is_folder.keys().isdisjoint(RUN_FILES):
+            yield folder
+        else:
+            waiting += _folders_in(folder, is_folder)
+
+
+def _folders_in(folder: Path, is_folder: Mapping[str, bool]) -> list[Path]:
+    """Where to look next, the last one first."""
+    inside = (name for name in is_folder if is_folder[name] and not name.startswith("."))
+    return [folder / name for name in sorted(inside, reverse=True)]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
-        is_folder = {entry.name: entry.is_dir() for entry in os.scandir(folder)}
-    except OSError as error:
-        raise UserError(f"{folder} cannot be read: {error.strerror or error}; name folders that can") from error
-    if "status.json" in is_folder or "result.json" in is_folder:
-        yield folder
-        return
-    for name in sorted(is_folder):
-        if is_folder[name] and not name.startswith("."):
-            yield from _below(folder / name)
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False

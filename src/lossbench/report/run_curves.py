@@ -1,24 +1,43 @@
 """All curves of some runs, read from their metrics.csv."""
 
 import csv
+import os
 from collections.abc import Iterable
-from pathlib import Path
+from typing import NamedTuple
 
-from lossbench.errors import UserError
+from lossbench.errors import UserError, one_line
 from lossbench.plots.curves import Curve
 from lossbench.rundir.directory import RunDirectory
+from lossbench.rundir.reading import DamagedError, open_file, why
 
 
-def read_run_curves(runs: Iterable[RunDirectory]) -> dict[str, dict[str, Curve]]:
-    """Read the curves of some runs, labelled by loss, data, model and seed.
+class RunCurves(NamedTuple):
+    """The curves of some runs.
 
-    Returns:
-        label -> metric -> steps and values.
+    Args:
+        of_run: label -> metric -> steps and values.
+        left_out: why a run has no curves here, a line for each.
+    """
+
+    of_run: dict[str, dict[str, Curve]]
+    left_out: list[str]
+
+
+def read_run_curves(runs: Iterable[RunDirectory]) -> RunCurves:
+    """Read the curves of some runs, labelled by loss, data, model and seed; what cannot be read is left out and named.
 
     Raises:
-        UserError: a run has no metrics.csv.
+        UserError: none can be read.
     """
-    return {_label(run): _read(run) for run in runs}
+    found = RunCurves({}, [])
+    for run in runs:
+        try:
+            found.of_run[_label(run)] = _read(run)
+        except UserError as error:
+            found.left_out.append(one_line(error))
+    if not found.of_run:
+        raise UserError("; ".join(found.left_out[:1]))
+    return found
 
 
 def _label(run: RunDirectory) -> str:
@@ -27,13 +46,23 @@ def _label(run: RunDirectory) -> str:
 
 
 def _read(run: RunDirectory) -> dict[str, Curve]:
-    path: Path = run.metrics_path
-    if not path.exists():
+    path = run.metrics_path
+    if not os.path.lexists(path):
         raise UserError(f"{path} does not exist: the run has not started; run it with {run.start_command}")
+    try:
+        with open_file(path) as file:
+            return _parse(file.read().decode())
+    except (OSError, ValueError, TypeError, KeyError, csv.Error) as error:
+        raise DamagedError(path, f"cannot be read ({why(error)})", "restore it, or leave that run out") from error
+
+
+def _parse(text: str) -> dict[str, Curve]:
+    whole = text[: text.rfind("\n") + 1]  # a run that is running may be in the middle of a line
     curves: dict[str, tuple[list[int], list[float]]] = {}
-    with open(path, newline="") as file:
-        for row in csv.DictReader(file):
-            steps, values = curves.setdefault(row["name"], ([], []))
-            steps.append(int(row["step"]))
-            values.append(float(row["value"]))
+    for row in csv.DictReader(whole.splitlines()):
+        steps, values = curves.setdefault(row["name"], ([], []))
+        steps.append(int(row["step"]))
+        values.append(float(row["value"]))
+    if not curves:
+        raise ValueError("it has no values")
     return {name: (steps, values) for name, (steps, values) in curves.items()}

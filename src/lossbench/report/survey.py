@@ -5,11 +5,12 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lossbench.errors import UserError, one_line
-from lossbench.report.records import Record, read_record
+from lossbench.errors import one_line
+from lossbench.report.records import DAMAGED, Record, read_records
 from lossbench.rundir.lock import is_alive, read_owner
+from lossbench.rundir.reading import DamagedError
 
-ORDER = ("done", "running", "planned", "preempted", "cancelled", "invalid", "failed")
+ORDER = ("done", "running", "planned", "preempted", "cancelled", "invalid", "failed", DAMAGED)
 NOT_LISTED = ("done", "planned")
 
 
@@ -24,46 +25,43 @@ def survey(paths: Iterable[Path], most: int) -> str:
         Lines for the terminal.
     """
     by_state: dict[str, list[Record]] = {}
-    damaged: list[str] = []
-    for path in paths:
-        try:
-            record = read_record(path)
-        except UserError as error:
-            damaged.append(f"  damaged    {error}")
-        else:
-            by_state.setdefault(_state(record), []).append(record)
-    ordered = {state: by_state[state] for state in (*ORDER, *by_state) if state in by_state}
-    lines = [_totals({state: len(records) for state, records in ordered.items()}, len(damaged))]
-    for state, records in ordered.items():
+    for record in read_records(paths):
+        by_state.setdefault(_state(record), []).append(record)
+    states = [state for state in dict.fromkeys((*ORDER, *by_state)) if state in by_state]
+    lines = [f"{sum(map(len, by_state.values()))} runs: {', '.join(f'{len(by_state[s])} {s}' for s in states)}"]
+    for state in states:
         if state not in NOT_LISTED:
-            lines += _listed(state, records, most)
-    return "\n".join([*lines, *damaged])
-
-
-def _totals(counts: dict[str, int], damaged: int) -> str:
-    total = ", ".join(f"{count} {state}" for state, count in counts.items()) or "none readable"
-    return f"{sum(counts.values()) + damaged} runs: {total}{f', {damaged} damaged' if damaged else ''}"
+            lines += _listed(state, by_state[state], most)
+    return "\n".join(lines)
 
 
 def _listed(state: str, records: list[Record], most: int) -> list[str]:
-    lines = [f"  {state:9}  {record.path}{_about(record)}" for record in records[:most]]
+    lines = [f"  {state:9}  {_about(record)}" for record in records[:most]]
     return [*lines, f"  ... and {len(records) - most} more {state}"] if len(records) > most else lines
 
 
 def _state(record: Record) -> str:
     """A run with the status running whose process is dead is interrupted."""
+    return "interrupted" if record.state == "running" and not _is_owned(record) else record.state
+
+
+def _is_owned(record: Record) -> bool:
     lock = record.path / "lock.json"
-    if record.state == "running" and not is_alive(read_owner(lock), lock):
-        return "interrupted"
-    return record.state
+    try:
+        return is_alive(read_owner(lock), lock)
+    except DamagedError:
+        return False
 
 
 def _about(record: Record) -> str:
-    status = record.status
+    status, reason = record.status, one_line(str(record.status.get("reason") or ""))
+    if record.state == DAMAGED:  # the reason names the file
+        return reason
     if record.state == "running":
         host = "" if status.get("host") == socket.gethostname() else f" on {status.get('host')}"
-        return f": since {_minutes(status.get('running')):.0f} min, process {status.get('pid')}{host}"
-    return f": {one_line(str(status['reason']))}" if "reason" in status else ""
+        since = f"since {_minutes(status.get('running')):.0f} min, process {status.get('pid')}{host}"
+        return f"{record.path}: {since}"
+    return f"{record.path}: {reason}" if status.get("reason") else str(record.path)
 
 
 def _minutes(since: str | None) -> float:

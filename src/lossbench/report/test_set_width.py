@@ -1,17 +1,25 @@
 """How far a score may move with other test examples of the same kind, given the trained models."""
 
+import os
+import struct
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
 
-from lossbench.errors import UserError
 from lossbench.report.arms import Arm
 from lossbench.report.records import Record
+from lossbench.rundir.reading import DamagedError, open_file, why
 
 Z95 = 1.96  # as in lossbench.metrics
-DAMAGED = (OSError, ValueError, KeyError, BadZipFile, EOFError, RuntimeError)  # what a broken .npz raises
+WITHOUT = "the half-widths from the test set of its setting are left out"
+# What a broken .npz raises.
+DAMAGED = (
+    OSError, ValueError, LookupError, TypeError, AttributeError, BadZipFile, EOFError, RuntimeError, MemoryError,
+    OverflowError, SyntaxError, zlib.error, struct.error, NotImplementedError,
+)  # fmt: skip
 
 
 class Correctness(NamedTuple):
@@ -40,6 +48,9 @@ def difference_half_width(ours: Arm, theirs: Arm, seeds: Sequence[int]) -> float
 
     Returns:
         A fraction; None without seeds, without saved predictions of the same examples in all runs, or with one example.
+
+    Raises:
+        DamagedError: a predictions.npz is damaged.
     """
     differences: list[np.ndarray] = []
     ids: list[str] | None = None
@@ -61,18 +72,20 @@ def _correctness(run: Record) -> Correctness | None:
     """None where the run saved no predictions.
 
     Raises:
-        UserError: predictions.npz is damaged.
+        DamagedError: predictions.npz is damaged.
     """
     path = run.path / "predictions.npz"
-    if not path.exists():
+    if not os.path.lexists(path):
         return None
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+        with open_file(path) as file, np.load(file, allow_pickle=False) as arrays:
             return _compare(arrays)
     except DAMAGED as error:
-        raise UserError(f"{path} cannot be read ({error}); delete it and the report goes without it") from error
+        raise DamagedError(path, f"cannot be read ({why(error)})", WITHOUT) from error
 
 
 def _compare(arrays: Mapping[str, np.ndarray]) -> Correctness:
-    correct = arrays["test_outputs"].argmax(axis=1) == arrays["test_targets"]
-    return Correctness(correct, arrays["test_ids"].tolist())
+    outputs, targets, ids = (arrays[f"test_{what}"] for what in ("outputs", "targets", "ids"))
+    if outputs.ndim != 2 or not outputs.shape[1] or targets.shape != outputs.shape[:1] or ids.shape != targets.shape:
+        raise ValueError(f"its arrays do not fit: outputs {outputs.shape}, targets {targets.shape}, ids {ids.shape}")
+    return Correctness(outputs.argmax(axis=1) == targets, ids.tolist())

@@ -1,16 +1,17 @@
 """The validation curves of an arm's runs: their mean, and how fast they reach a score."""
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from lossbench.errors import UserError
 from lossbench.plots.bands import Band
 from lossbench.report.arms import Arm
 from lossbench.report.records import Record
 from lossbench.report.stats.convergence import area_under_curve, censored_median, first_reach
 from lossbench.report.stats.summary import Summary, summarise, t_interval
+from lossbench.rundir.reading import DamagedError, open_file, why
 
 
 @dataclass(frozen=True)
@@ -59,17 +60,16 @@ def read_curve(run: Record, metric: str) -> ValidationCurve | None:
     """Read one metric of metrics.csv; None where the run has not measured it, or only its results were copied.
 
     Raises:
-        UserError: the file is damaged.
+        DamagedError: the file is damaged.
     """
     path = run.path / "metrics.csv"
-    if not path.exists():
+    if not os.path.lexists(path):
         return None
     try:
-        points = _points(path.read_text(), metric)
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{path} cannot be read ({error}); the learning curves need it: restore it, or leave that run out"
-        ) from error
+        with open_file(path) as file:
+            points = _points(file.read().decode(), metric)
+    except (OSError, ValueError, OverflowError) as error:
+        raise DamagedError(path, f"cannot be read ({why(error)})", "its run has no learning curve here") from error
     if not len(points):
         return None
     # The last row repeats an earlier one: the weights are validated again before the test.
@@ -79,10 +79,22 @@ def read_curve(run: Record, metric: str) -> ValidationCurve | None:
     return ValidationCurve(steps, points[first, 1], seconds_per_step)
 
 
-def read_curves(arm: Arm, metric: str) -> list[ValidationCurve]:
-    """Read one metric of all runs of an arm that measured it."""
-    curves = (read_curve(run, metric) for run in arm.runs.values())
-    return [curve for curve in curves if curve is not None]
+def read_curves(arm: Arm, metric: str) -> tuple[list[ValidationCurve], list[str]]:
+    """Read one metric of all runs of an arm that measured it.
+
+    Returns:
+        The curves, and of each damaged file what is wrong with it.
+    """
+    curves: list[ValidationCurve] = []
+    damaged: list[str] = []
+    for run in arm.runs.values():
+        try:
+            curve = read_curve(run, metric)
+        except DamagedError as error:
+            damaged.append(str(error))
+        else:
+            curves += [] if curve is None else [curve]
+    return curves, damaged
 
 
 def mean_curve(curves: Iterable[ValidationCurve]) -> Band | None:

@@ -15,10 +15,12 @@ from typing import Any
 
 from lossbench.config.schema import RunConfig
 from lossbench.errors import UserError
-from lossbench.rundir.files import cannot_write, read_json, read_yaml, write_json, write_yaml
+from lossbench.rundir.files import cannot_write, write_json, write_yaml
 from lossbench.rundir.identity import RESULT_VERSION, differences, identity, identity_hash, with_targets_of
 from lossbench.rundir.lock import Lock
+from lossbench.rundir.reading import DamagedError, read_yaml
 from lossbench.rundir.result import Result
+from lossbench.rundir.status import read_status
 
 STATES = ("planned", "running", "done", "failed", "preempted", "cancelled", "invalid")
 KEEP = ("all", "last", "best", "none")
@@ -66,7 +68,11 @@ class RunDirectory:
 
     @cached_property
     def record(self) -> dict[str, Any]:
-        """The resolved configuration as config.yaml holds it, in plain containers."""
+        """The resolved configuration as config.yaml holds it, in plain containers.
+
+        Raises:
+            DamagedError: config.yaml is missing or damaged.
+        """
         return read_yaml(self.path / "config.yaml")
 
     @cached_property
@@ -80,9 +86,12 @@ class RunDirectory:
 
     @property
     def status(self) -> dict[str, Any]:
-        """status.json, or an empty dictionary for a directory that was never planned."""
-        path = self.path / "status.json"
-        return read_json(path) if path.exists() else {}
+        """status.json, or an empty dictionary for a directory that was never planned.
+
+        Raises:
+            DamagedError: it is damaged.
+        """
+        return read_status(self.path / "status.json")
 
     def set_status(self, state: str, **facts: object) -> None:
         """Write status.json: the state, who and when; earlier facts are kept, a reason only while it holds."""
@@ -95,9 +104,9 @@ class RunDirectory:
         """The result of a done run, otherwise None.
 
         Raises:
-            UserError: result.json is damaged.
+            DamagedError: result.json is damaged.
         """
-        return Result.read(self.result_path) if self.result_path.exists() else None
+        return Result.read(self.result_path) if os.path.lexists(self.result_path) else None
 
     def lock(self) -> Lock:
         """The right to run this directory, as a context manager."""
@@ -107,30 +116,33 @@ class RunDirectory:
         """Refuse a directory whose results are made in another way than this version of lossbench makes them.
 
         Raises:
-            UserError: config.yaml has another result version, or none.
+            DamagedError: config.yaml has another result version, or none.
         """
         found = self.record.get("result_version")
         if found != RESULT_VERSION:
-            raise UserError(
-                f"{self.path} was planned by another version of lossbench (result_version {found} in config.yaml, "
-                f"{RESULT_VERSION} here); start the run anew with lossbench, it gets a directory of its own"
+            raise DamagedError(
+                self.path,
+                f"was planned by another version of lossbench (result_version {found} in config.yaml, "
+                f"{RESULT_VERSION} here)",
+                "start the run anew with lossbench, it gets a directory of its own",
             )
 
     def verify(self) -> None:
         """Check that config.yaml is the one the directory was planned with.
 
         Raises:
-            UserError: it is of another version, it was edited, or the directory was renamed.
+            DamagedError: it is of another version, it was edited, or the directory was renamed.
         """
         self.check_version()
         full, shown = identity_hash(self.record), self.path.parent.name.rpartition("-")[2]
         seed = self.record.get("seed")
         if not re.fullmatch(r"[0-9a-f]{8,64}", shown) or not full.startswith(shown) or self.path.name != f"seed{seed}":
-            raise UserError(
-                f"{self.path / 'config.yaml'} does not belong to this directory: it describes "
-                f"{full[:SHOWN_DIGITS]}/seed{seed}, the directory says {shown}/{self.path.name}; "
-                "undo the edit (a moved run keeps its last two folder names), "
-                "or start what you want with lossbench"
+            raise DamagedError(
+                self.path / "config.yaml",
+                f"does not belong to this directory: it describes {full[:SHOWN_DIGITS]}/seed{seed}, "
+                f"the directory says {shown}/{self.path.name}",
+                "undo the edit (a moved run keeps its last two folder names), or start what you want with lossbench; "
+                "for the run of this directory force=true archives it",
             )
 
     def prune_checkpoints(self, keep: str) -> None:
@@ -172,42 +184,76 @@ def plan(config: RunConfig, runs_dir: Path, *, force: bool = False, command: lis
         The directory, with config.yaml and status.json in it.
 
     Raises:
-        UserError: it cannot be written, or the config.yaml in it was edited.
+        UserError: it cannot be written.
+        DamagedError: something is in its place that is no run directory, or a file in it is damaged or edited.
     """
-    run = _place(config, runs_dir)
-    if force and run.path.exists():
-        with run.lock():
-            moved = run.archive(runs_dir)
-        (moved / "lock.json").unlink(missing_ok=True)
+    run = _place(config, runs_dir, force=force)
+    if force and os.path.lexists(run.path):
+        _archive_unlocked(run, runs_dir)
         run = RunDirectory(run.path)
-    try:
-        run.path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise cannot_write(run.path, error) from error
+    _make_directory(run.path)
     _write_config(run, config)
     if not run.status:
         run.set_status("planned", command=command or [], platform=platform.platform())
     return run
 
 
+def _archive_unlocked(run: RunDirectory, runs_dir: Path) -> None:
+    """Archive what has the place of a run, whatever it is; a run that a process works on is left alone.
+
+    Raises:
+        UserError: a live process owns the run, or it cannot be moved.
+    """
+    lock = run.lock()
+    if not lock.path.parent.is_dir() or lock.is_damaged:
+        run.archive(runs_dir)
+        return
+    with lock:
+        moved = run.archive(runs_dir)
+    (moved / lock.path.name).unlink(missing_ok=True)
+
+
+def _make_directory(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise DamagedError(path, "is not a folder") from error
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
 def _write_config(run: RunDirectory, config: RunConfig) -> None:
     """Write config.yaml; one that is there keeps its settings and gets the present modules of lossbench's classes."""
     path, whole = run.path / "config.yaml", {**config.record, "result_version": RESULT_VERSION}
-    if path.exists() and (whole := with_targets_of(config.record, run.record)) == run.record:
+    if os.path.lexists(path) and (whole := with_targets_of(config.record, run.record)) == run.record:
         return
     write_yaml(path, whole)
     for read_before in ("record", "config"):
         vars(run).pop(read_before, None)
 
 
-def _place(config: RunConfig, runs_dir: Path) -> RunDirectory:
+def _place(config: RunConfig, runs_dir: Path, *, force: bool) -> RunDirectory:
     full = identity_hash(config.record)
     names = "-".join((config.data.name, config.model.name, config.loss.name))
     for digits in (SHOWN_DIGITS, 16, 64):
         run = RunDirectory(runs_dir / config.study / f"{names}-{full[:digits]}" / f"seed{config.seed}")
-        if not (run.path / "config.yaml").exists():
-            return run
-        run.verify()
-        if not differences(identity(config.record), identity(run.record)):
+        if _is_free(run, force=force) or not differences(identity(config.record), identity(run.record)):
             return run
     raise UserError(f"{run.path} holds another experiment with the same hash; choose another study=NAME")
+
+
+def _is_free(run: RunDirectory, *, force: bool) -> bool:
+    """Whether nothing has been planned in this place, or what is there is damaged and to be archived.
+
+    Raises:
+        DamagedError: it is damaged, and not to be archived.
+    """
+    if not os.path.lexists(run.path / "config.yaml"):
+        return True
+    try:
+        run.verify()
+    except DamagedError:
+        if not force:
+            raise
+        return True
+    return False

@@ -5,12 +5,11 @@ import os
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 from uuid import uuid4
 
 import yaml
 
-from lossbench.config.plain import is_mapping
 from lossbench.errors import UserError
 
 _later: list[bool] = []
@@ -97,42 +96,3 @@ def write_yaml(path: Path, value: object) -> None:
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
     text = yaml.dump(value, Dumper=dumper, sort_keys=False, allow_unicode=True, width=140)
     write_atomic(path, lambda file: file.write(text.encode()))
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object.
-
-    Raises:
-        UserError: the file is damaged.
-    """
-    try:
-        value = json.loads(path.read_text())
-    except (ValueError, OSError) as error:
-        raise UserError(f"{path} cannot be read ({error}); move it away and start the run again") from error
-    if not is_mapping(value):
-        raise UserError(
-            f"{path} is damaged: expected a JSON object, found {type(value).__name__}; "
-            "move it away and start the run again"
-        )
-    return dict(value)
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a plain YAML mapping; tags that would build objects are refused.
-
-    Raises:
-        UserError: the file is missing, damaged or not plain.
-    """
-    try:
-        value = yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}; a run directory holds a config.yaml") from error
-    except (yaml.YAMLError, ValueError) as error:  # a ValueError for a month 13
-        raise UserError(
-            f"{path} is not plain YAML ({error}); restore it or plan the run again with lossbench"
-        ) from error
-    if not is_mapping(value):
-        raise UserError(
-            f"{path} is damaged: expected a mapping, found {type(value).__name__}; plan the run again with lossbench"
-        )
-    return dict(value)

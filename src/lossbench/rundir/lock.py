@@ -10,6 +10,7 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
@@ -19,10 +20,12 @@ import psutil
 from lossbench.config.plain import is_mapping
 from lossbench.errors import OwnedError
 from lossbench.rundir.files import cannot_write, write_json
+from lossbench.rundir.reading import DamagedError, open_file
 
 HEARTBEAT_SECONDS = 15
 # Seen from another host, an owner is dead when its heartbeat is this old.
 DEAD_AFTER_SECONDS = 180
+MOST_BYTES = 10_000
 
 
 class Lock:
@@ -58,12 +61,20 @@ class Lock:
         self._stop.set()
         self.release()
 
+    @property
+    def is_damaged(self) -> bool:
+        """Whether something is in the lock's place that no process has written: a folder, a link that leads nowhere."""
+        return os.path.lexists(self.path) and not self.path.is_file()
+
     def take(self) -> None:
         """Become the owner; without the heartbeat that a block has.
 
         Raises:
-            UserError: a live process owns the directory.
+            OwnedError: a live process owns the directory.
+            DamagedError: something is in the way that no process will ever remove.
         """
+        if self.is_damaged:
+            raise DamagedError(self.path, "is not a file", f"delete it (rm -r {quote(str(self.path))}) and start again")
         if not self._create(self.path):
             self._take_over()
 
@@ -104,6 +115,13 @@ class Lock:
             raise OwnedError(
                 f"{self.path.parent} is being run by {where}; wait for it or stop it, then repeat the command"
             )
+        if _is_of_the_future(stale, self.path):
+            raise DamagedError(
+                self.path,
+                f"has a heartbeat {-_age(self.path):.0f} s in the future: the clocks of this machine and of "
+                f"{stale.get('host')} differ",
+                f"if nothing runs this run there, delete it (rm {quote(str(self.path))}) and start again",
+            )
         # Of several that see the same dead owner only one can create this file, and it looks again afterwards.
         gate = self.path.with_name(f"{self.path.name}.{stale.get('token', 'broken')}")
         if gate.exists() and _age(gate) > DEAD_AFTER_SECONDS:
@@ -143,12 +161,26 @@ def all_of(locks: list[Lock]) -> Generator[None]:
 
 
 def read_owner(path: Path) -> dict[str, Any]:
-    """Read a lock; an empty dictionary when there is none or its writer died while writing it."""
+    """Read a lock; an empty dictionary when there is none or its writer died while writing it.
+
+    Raises:
+        DamagedError: it cannot be read.
+    """
     try:
-        owner = json.loads(path.read_text())
-    except (FileNotFoundError, ValueError):
+        with open_file(path) as file:
+            owner = json.loads(file.read(MOST_BYTES))
+    except (FileNotFoundError, ValueError, RecursionError):
         return {}
-    return dict(owner) if is_mapping(owner) else {}
+    except OSError as error:
+        raise DamagedError(path, f"cannot be read ({error.strerror})", "delete it if nothing runs this run") from error
+    if not is_mapping(owner):
+        return {}
+    return {key: value for key, value in owner.items() if key != "token" or _is_name(value)}
+
+
+def _is_name(token: object) -> bool:
+    """Whether a token may be part of a file's name."""
+    return isinstance(token, str) and token.isalnum() and len(token) <= 64
 
 
 def is_alive(owner: dict[str, Any], path: Path) -> bool:
@@ -156,13 +188,20 @@ def is_alive(owner: dict[str, Any], path: Path) -> bool:
     if owner.get("host") != socket.gethostname():
         if owner.get("job_id") and _job_is_over(str(owner["job_id"])):
             return False
-        return path.exists() and _age(path) < (DEAD_AFTER_SECONDS if owner else 2)
+        return path.exists() and -DEAD_AFTER_SECONDS <= _age(path) < (DEAD_AFTER_SECONDS if owner else 2)
     try:
         process = psutil.Process(int(owner["pid"]))
         # A killed process stays a zombie while its parent does not wait for it: in many containers for ever.
         return process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - owner["process_started"]) < 1
-    except (psutil.NoSuchProcess, KeyError, TypeError, ValueError):
+    except (psutil.NoSuchProcess, KeyError, TypeError, ValueError, OverflowError):
         return False
+
+
+def _is_of_the_future(owner: dict[str, Any], path: Path) -> bool:
+    """Whether another machine's clock, or a copy of the file, gave the heartbeat a time that is still to come."""
+    if owner.get("host") == socket.gethostname() or not path.exists() or _age(path) >= -DEAD_AFTER_SECONDS:
+        return False
+    return not (owner.get("job_id") and _job_is_over(str(owner["job_id"])))
 
 
 def _job_is_over(job: str) -> bool:

@@ -1,19 +1,18 @@
 """What a finished run has found: result.json, shared by its writers and readers. Torch-free."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
-from types import NoneType
 from typing import Any, Self
 
 from lossbench.config.schema import RunConfig
-from lossbench.errors import UserError
 from lossbench.hardware import peak_memory
-from lossbench.rundir.files import read_json, write_json
+from lossbench.rundir.files import write_json
 from lossbench.rundir.flatten import flatten
 from lossbench.rundir.identity import identity_hash
+from lossbench.rundir.kinds import NUMBER, SETTINGS, TEXT, TEXTS, WHOLE, Kind, by_name, check_kinds, list_of
 from lossbench.rundir.provenance import code_state
+from lossbench.rundir.reading import DamagedError, read_json
 
 NOT_FACTS = ("status",)
 
@@ -165,7 +164,7 @@ class Result:
         """Read a result.json.
 
         Raises:
-            UserError: it is damaged, or another program wrote it.
+            DamagedError: it is damaged, or another program wrote it.
         """
         found = read_json(path)
         _check(path, found)
@@ -176,38 +175,27 @@ class Result:
 
 NAMES = tuple(each.name for each in fields(Result) if each.name != "facts")
 REQUIRED = tuple(each.name for each in fields(Result) if each.default is MISSING and each.default_factory is MISSING)
-KINDS: Mapping[str, tuple[tuple[type, ...], str]] = {
-    "metrics": ((dict,), "finite numbers"),
-    "half_width_95": ((dict,), "numbers by name"),
-    "n": ((dict,), "numbers by split"),
-    "params": ((dict,), "settings by name"),
-    "seed": ((int,), "a whole number"),
-    "steps": ((int,), "a whole number"),
-    "seconds": ((float, int), "a number"),
-    "classes": ((list,), "a list of names"),
-    "data": ((str,), "a text"),
-    "model": ((str,), "a text"),
-    "loss": ((str,), "a text"),
-    "study": ((str,), "a text"),
-    "fingerprint": ((str,), "a text"),
-    "hash": ((str,), "a text"),
-    "scale": ((float, int, NoneType), "a number or null"),
+COUNTS = by_name(WHOLE, "numbers of images by split")
+KINDS: Mapping[str, Kind] = {
+    **dict.fromkeys(("data", "model", "loss", "study", "hash", "fingerprint", "engine", "device", "predictions"), TEXT),
+    **dict.fromkeys(("seed", "steps", "epochs"), WHOLE),
+    **dict.fromkeys(("resumed_at", "stacked_runs"), WHOLE.or_null()),
+    **dict.fromkeys(("scale", "peak_memory_mb"), NUMBER.or_null()),
+    **dict.fromkeys(("skipped_images", "learnt_images"), COUNTS),
+    **dict.fromkeys(("params", "git"), SETTINGS),
+    "metrics": by_name(NUMBER.or_null(), "finite numbers"),
+    "half_width_95": by_name(NUMBER.or_null(), "finite numbers"),
+    "n": by_name(WHOLE, "numbers of examples of val and test", "val", "test"),
+    "seconds": NUMBER,
+    "versions": by_name(TEXT, "versions by package"),
+    "command": TEXTS,
+    "changed_on_resume": list_of(SETTINGS, "a list of changes"),
+    "classes": list_of(TEXT, "a list of names"),
+    "weights_sha256": TEXT.or_null(),
 }
 
 
 def _check(path: Path, found: Mapping[str, Any]) -> None:
     if missing := [name for name in REQUIRED if name not in found]:
-        raise UserError(f"{path} lacks {', '.join(missing)}; move it away and start the run again")
-    for name, (kinds, words) in KINDS.items():
-        if name in found and not isinstance(found[name], kinds):
-            raise _damaged(path, words, name)
-    if not all(map(_is_measured, found["metrics"].values())):
-        raise _damaged(path, "finite numbers", "metrics")
-
-
-def _damaged(path: Path, words: str, name: str) -> UserError:
-    return UserError(f"{path} is damaged: expected {words} as {name}; move it away and start the run again")
-
-
-def _is_measured(value: Any) -> bool:
-    return value is None or (isinstance(value, int | float) and math.isfinite(value))
+        raise DamagedError(path, f"lacks {', '.join(missing)}")
+    check_kinds(path, found, KINDS)

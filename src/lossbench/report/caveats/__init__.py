@@ -3,6 +3,7 @@
 from lossbench.report.caveats.examples import about_metric, about_test_set
 from lossbench.report.caveats.runs import (
     about_baseline_settings,
+    about_damage,
     about_optimiser,
     about_origin,
     about_runs_without_result,
@@ -21,5 +22,6 @@ def find_caveats(findings: Findings) -> list[str]:
         *about_optimiser(findings),
         *about_baseline_settings(findings),
         *about_runs_without_result(findings),
+        *about_damage(findings),
         *about_origin(findings),
     ]

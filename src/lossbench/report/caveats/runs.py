@@ -6,24 +6,23 @@ from collections.abc import Iterator, Sequence
 from lossbench.report.comparison import Comparison
 from lossbench.report.findings import Findings
 from lossbench.report.formatting import counted
-from lossbench.report.records import Record
+from lossbench.report.records import DAMAGED, Record
 
 MADE_WITH = {
     "versions": "versions of Python, torch or other packages",
     "device": "kinds of device",
     "engine": "engines",
 }
+MOST_DAMAGED = 10  # named; lossbench status lists all
 WITHOUT_RESULT = ("failed", "cancelled", "preempted", "running", "planned")
 
 
 def about_optimiser(findings: Findings) -> Iterator[str]:
     """One optimiser and one learning rate for all runs."""
-    optimisers = {
-        (run.params.get("optimizer._target_"), run.params.get("optimizer.lr")) for run in findings.comparison.runs
-    }
-    if len(optimisers) > 1:
+    runs = [run.params for run in findings.comparison.runs]
+    if len({f"{params.get('optimizer._target_')} {params.get('optimizer.lr')}" for params in runs}) > 1:
         return
-    ((target, rate),) = optimisers
+    target, rate = runs[0].get("optimizer._target_"), runs[0].get("optimizer.lr")
     name = str(target).rpartition(".")[2]
     if isinstance(rate, int | float):
         yield f"One optimiser and one learning rate only ({name}, {rate:g}): the ranking of losses depends on both."
@@ -56,6 +55,18 @@ def about_runs_without_result(findings: Findings) -> Iterator[str]:
     # A cell has a run for each seed.
     if cells := len({record.path.resolve().parent for record in missing if record.state == "invalid"}):
         yield f"{counted(cells, 'cell is', 'cells are')} invalid: the loss is not defined there."
+
+
+def about_damage(findings: Findings) -> Iterator[str]:
+    """Each damaged run directory, and each damaged file of a run that is in the report."""
+    lost = [str(record.status["reason"]) for record in findings.missing if record.state == DAMAGED]
+    yield from _first([f"Not in this report: {reason}." for reason in lost])
+    yield from _first([f"{reason}." for reason in findings.damaged])
+
+
+def _first(lines: Sequence[str]) -> list[str]:
+    more = len(lines) - MOST_DAMAGED
+    return [*lines[:MOST_DAMAGED], f"... and {more} more of this kind."] if more > 0 else list(lines)
 
 
 def about_origin(findings: Findings) -> Iterator[str]:
