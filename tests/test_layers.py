@@ -87,7 +87,14 @@ ROOMS = {
     },
     "plots": {"lossbench.plots", "lossbench.rundir.files", "lossbench.errors"},
     "atlas": {
-        *{"torch", "lossbench.atlas", "lossbench.losses", "lossbench.plots", "lossbench.rundir.files"},
+        *{
+            "torch",
+            "lossbench.atlas",
+            "lossbench.losses",
+            "lossbench.plots",
+            "lossbench.rundir.files",
+            "lossbench.rundir.reading",
+        },
         *{"lossbench.config", "lossbench.errors"},
     },
 }
