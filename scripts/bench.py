@@ -192,11 +192,12 @@ def bench_input(given: argparse.Namespace) -> list[Figure]:
 
 def every_image(root: Path, cache: Path) -> Any:
     """All images of a folder to train on, but for the two that the other splits need."""
-    from lossbench.data.images.source import FileSource, Listing, image_files
+    from lossbench.data.images.files import class_folders
+    from lossbench.data.images.source import FileSource, Listing
 
     class Everything(FileSource):
         def listing(self) -> Listing:
-            val, test, *train = image_files(self.folder, "")
+            val, test, *train = class_folders(self.folder, "").names
             files = {"train": train, "val": [val], "test": [test]}
             return Listing(("image",), files, {split: [0] * len(names) for split, names in files.items()}, {})
 

@@ -47,6 +47,13 @@ def suggest(name: str, options: Iterable[str]) -> str:
     return f"{hint}Available: {', '.join(names) or 'none'}"
 
 
+def some(names: Iterable[str], most: int = 5) -> str:
+    """The first few of some names, with how many there are in all where that is more."""
+    known = list(names)
+    shown = ", ".join(known[:most])
+    return shown if len(known) <= most else f"{shown}, ... ({len(known):,} in all)"
+
+
 def one_line(error: BaseException | str) -> str:
     """Fold an error's message into one line."""
     return " ".join(str(error).split()) or type(error).__name__

@@ -48,6 +48,7 @@ def check(root: Path, tmp_path: Path) -> Check:
 
 def test_every_bad_file_has_its_reason_and_every_odd_one_its_note(check: Check, root: Path, tmp_path: Path) -> None:
     bad, odd = write_bad(root / "b"), write_odd(root / "a")
+    del bad["folder.jpg"]  # a folder: it is searched
     code, out, err = check("--csv", tmp_path / "all.csv")
     assert (code, err) == (
         1,
@@ -59,7 +60,7 @@ def test_every_bad_file_has_its_reason_and_every_odd_one_its_note(check: Check, 
     assert len(unreadable) >= 12
     assert {line for line in lines if line.startswith("unreadable: ")} == unreadable
     assert {line for line in lines if line.startswith("unusual: ")} == unusual
-    assert len(lines) == 4 + len(unreadable) + len(unusual) + 1
+    assert len(lines) == 4 + 3 + 2 + len(unreadable) + len(unusual) + 1  # splits, classes, what is odd
     written = {(f"{root}/b/{name}", "unreadable", reason) for name, reason in bad.items()}
     written |= {(f"{root}/a/{name}", "unusual", note) for name, note in odd.items() if note}
     assert_csv(tmp_path / "all.csv", written)
@@ -76,7 +77,7 @@ def assert_csv(path: Path, expected: set[tuple[str, str, str]]) -> None:
 def test_all_good(check: Check, root: Path) -> None:
     code, out, err = check()
     assert (code, err) == (0, "")
-    first, train, val, test = out.splitlines()
+    first, train, val, test, *classes = out.splitlines()
     assert first == f"{root}: 2 classes"
     counts = [
         re.fullmatch(r"  (\w+) +(\d+) images, (\d+) to (\d+) a class, .*, 0 unreadable", line)
@@ -88,6 +89,15 @@ def test_all_good(check: Check, root: Path) -> None:
         ("test", "4", "2", "2"),
     ]
     assert "shorter side 17 to 50 px (median 17)" in out
+    assert [line.split() for line in classes[:3]] == [
+        ["train", "val", "test", "class"],
+        ["7", "2", "2", "a"],
+        ["6", "2", "2", "b"],
+    ]
+    assert classes[3:] == [
+        "odd: imbalance 1.17: a has 7 training images, b 6",
+        "odd: fewer than 10 training images: a (7), b (6)",
+    ]
 
 
 def test_files_that_are_not_utf_8_by_name_and_cannot_be_read(check: Check, root: Path, tmp_path: Path) -> None:

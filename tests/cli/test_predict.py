@@ -175,15 +175,18 @@ def test_a_bad_image_among_many_moves_no_other_answer(
     trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "empty.jpg").touch()
+    os.mkfifo(tmp_path / "pipe.jpg")
     expected = [answer.classes for answer in predict(trained.run, trained.images)]
     monkeypatch.setattr(module, "BATCH_SIZE", 4)
     paths = [*trained.images[:6], tmp_path / "empty.jpg", *trained.images[6:], tmp_path / "gone.jpg", tmp_path]
+    paths.append(tmp_path / "pipe.jpg")
     answers = predict(trained.run, paths)
     assert [answer.path for answer in answers] == paths
     assert [answer.reason for answer in answers if answer.reason] == [
         "empty file",
         "No such file or directory",
         "Is a directory",
+        "is not a regular file",
     ]
     assert [answer.classes for answer in answers if not answer.reason] == expected
     only_bad = predict(trained.run, [tmp_path / "empty.jpg"] * 5)
@@ -258,7 +261,10 @@ def test_a_folder_is_searched_for_images(trained: Trained, typed: Typed, tmp_pat
     for path in (deep / "2.JPG", tmp_path / "b" / "1.png", tmp_path / "a.jpeg"):
         shutil.copy(trained.images[0], path)
     (tmp_path / "notes.txt").write_text("no image")
-    os.mkfifo(tmp_path / "pipe.jpg")
+    junk = tmp_path / "__MACOSX" / "._a.jpeg"
+    junk.parent.mkdir()
+    junk.write_bytes(b"no image")
+    (tmp_path / "b" / "loop").symlink_to(tmp_path)
     code, out, err = typed(trained.run.path, tmp_path)
     assert (code, err) == (0, "")
     assert [row[0] for row in written(out)[1:]] == [

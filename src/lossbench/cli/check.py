@@ -1,7 +1,7 @@
-"""Check every image of a data set: lossbench check data=pets data.root=PATH [--csv FILE].
+"""Check every image of a data set: lossbench check data=pets data.root=PATH [--classes] [--csv FILE].
 
-Lists what cannot be read, with the reason, and what is unusual but read right; the exit code is 1 when an image
-cannot be read.
+Counts the images of every class in each split, names what is left out and what is odd, and lists what cannot be read,
+with the reason, and what is unusual but read right; the exit code is 1 when an image cannot be read.
 """
 
 import argparse
@@ -12,6 +12,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from lossbench.data.images.subset import printable
 from lossbench.errors import UserError
 
 SHOWN = 50
@@ -43,7 +44,8 @@ def main(words: Sequence[str] | None = None) -> None:
         findings = list(findings_of(source))
     except ValueError as error:
         raise UserError(f"data.{error}") from error
-    print(describe(source))
+    for line in [*describe(source), *_classes(source, whole=given.classes)]:
+        print(printable(line))
     for kind in ("unusual", "unreadable"):
         _print_findings([finding for finding in findings if finding.kind == kind], kind)
     if given.csv:
@@ -58,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
         "lossbench check", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("overrides", nargs="+", help="the data set as for a run, e.g. data=pets data.root=PATH")
+    parser.add_argument("--classes", action="store_true", help=f"print all classes where there are more than {SHOWN}")
     parser.add_argument("--csv", type=Path, help="also write every line to this new file")
     parser.add_argument("--config-dir", type=Path, help="a folder of your own YAML files")
     return parser
@@ -95,20 +98,26 @@ def findings_of(source: Any) -> Iterator[Finding]:
                 yield Finding(split, str(source.folder / name), kind, reason or note)
 
 
-def describe(source: Any) -> str:
+def describe(source: Any) -> list[str]:
     """Count the images of each split, with the range of their sides."""
     lines = [f"{source.folder}: {source.num_classes} classes"]
     for split, inspected in source.inspections.items():
         good = inspected.reason == ""
         sizes = _sizes(source, split) if good.any() else ""
         lines.append(f"  {split:5} {good.sum():7,} images, {sizes}{(~good).sum()} unreadable")
-    for split, n in source.learnt().items():
-        if n:
-            lines.append(
-                f"warning: {n} {split} images have the content of a training image; "
-                "a score on them says nothing about new images"
-            )
-    return "\n".join(lines)
+    return lines
+
+
+def _classes(source: Any, *, whole: bool) -> list[str]:
+    """A table of the classes, what is left out, and what is odd."""
+    from lossbench.data.images.balance import class_table, counts_of, oddities
+
+    counts, left_out = counts_of(source), source.left_out()
+    return [
+        *class_table(source.class_names, counts, whole=whole),
+        *([f"left out: {'; '.join(left_out)}"] if left_out else []),
+        *(f"odd: {line}" for line in oddities(source, counts)),
+    ]
 
 
 def _sizes(source: Any, split: str) -> str:
@@ -126,8 +135,6 @@ def _sizes(source: Any, split: str) -> str:
 
 
 def _print_findings(findings: Sequence[Finding], kind: str) -> None:
-    from lossbench.data.images.subset import printable
-
     for finding in findings[:SHOWN]:
         print(f"{kind}: {printable(Path(finding.path))}: {finding.reason}")
     if len(findings) > SHOWN:

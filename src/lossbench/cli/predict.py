@@ -10,6 +10,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lossbench.data.images.files import find_images
 from lossbench.data.images.subset import SUFFIXES, printable
 from lossbench.errors import UserError
 from lossbench.rundir.directory import RunDirectory
@@ -157,6 +158,8 @@ def _read_image(path: Path, side: int, shorter: int) -> "Tensor | Prediction":
     from lossbench.data.images.decode import describe
     from lossbench.data.images.reader import decode, resize, shrunk
 
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        return Prediction(path, reason="is not a regular file")  # a pipe would be waited for
     try:
         content = path.read_bytes()
         describe(content, path.name)  # what training would refuse is refused here too
@@ -178,15 +181,19 @@ def files_in(paths: Iterable[Path]) -> list[Path]:
     for path in paths:
         if not path.exists():
             raise UserError(f"{path} does not exist; name image files or folders of them")
-        inside = sorted(filter(_is_image, path.rglob("*"))) if path.is_dir() else [path]
+        inside = _inside(path) if path.is_dir() else [path]
         if not inside:
             raise UserError(f"{path} has no images ({', '.join(SUFFIXES)})")
         found += inside
     return found
 
 
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and not path.is_dir() and not path.is_fifo()  # a pipe would be waited for
+def _inside(folder: Path) -> list[Path]:
+    """The images below a folder, as the data sets of files find them."""
+    try:
+        return [folder / name for name in find_images(folder).images]
+    except OSError as error:
+        raise UserError(f"{error.filename} cannot be listed: {error.strerror}") from error
 
 
 def write_predictions(run: RunDirectory, predictions: Iterable[Prediction]) -> Path:

@@ -1,13 +1,16 @@
 """What a data set is: named splits of inputs, targets and ids, with a fingerprint. Torch-free."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from typing import Any, ClassVar
 
 import numpy as np
+
+from lossbench.data.images.subset import printable
+from lossbench.errors import some
 
 SPLITS = ("train", "val", "test")
 
@@ -82,9 +85,40 @@ class Source(ABC):
         """What else belongs into a result, such as the hashes of split lists."""
         return {}
 
+    def left_out(self) -> list[str]:
+        """What of the data is not used, and which classes a split lacks: a clause each."""
+        if self.task != "classification":
+            return []
+        return lacking_classes(self.class_names, {name: split.targets for name, split in self.splits.items()})
+
+    def left_out_line(self) -> str:
+        """What is left out in one line for the screen and the log; "" where nothing is."""
+        clauses = self.left_out()
+        return printable(f"data: {'; '.join(clauses)}") if clauses else ""
+
+    def record(self) -> dict[str, Any]:
+        """What result.json holds of the data: the facts, and what is left out where anything is."""
+        left_out = self.left_out()
+        return {**self.facts(), **({"left_out": left_out} if left_out else {})}
+
     def initial_weight(self, seed: int) -> np.ndarray | None:
         """Initial weights (C, D) that belong to the data set, or None."""
         return None
+
+
+def lacking_classes(names: Sequence[str], targets: Mapping[str, np.ndarray]) -> list[str]:
+    """Name the classes of which a split has no example, a clause for each such split.
+
+    Args:
+        names: of the classes.
+        targets: split -> class indices, (n,).
+    """
+    clauses = []
+    for split in SPLITS:
+        found = {*np.unique(targets[split]).tolist()}
+        if missing := [name for i, name in enumerate(names) if i not in found]:
+            clauses.append(f"the {split} split has no example of {some(missing)}")
+    return clauses
 
 
 def check_splits(source: Source) -> None:

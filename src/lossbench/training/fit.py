@@ -11,6 +11,7 @@ from pytorch_lightning import Trainer
 
 from lossbench.config.schema import RunConfig
 from lossbench.data.images.source import ImageSource
+from lossbench.data.source import Source
 from lossbench.hardware import forget_peak_memory, keep_freed_memory
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.history import History
@@ -46,6 +47,8 @@ def execute(run: RunDirectory, stop_signals: StopSignals, *, rank: int = 0, srun
     config, started = run.config, time.perf_counter()
     with stop_signals.stops_at_once():
         parts = prepared(config)
+    if rank == 0:
+        say_left_out(parts.source)
     resumed = read_checkpoint(run.checkpoint("last")) if run.checkpoint("last").exists() else None
     if resumed is not None and resumed["is_best"] and rank == 0:
         link_best(run)  # the run may have died before it could
@@ -56,7 +59,7 @@ def execute(run: RunDirectory, stop_signals: StopSignals, *, rank: int = 0, srun
         train_and_judge(trainer, task, parts, run, resumed, stop_signals)
         measured = measured_of(trainer, task, parts, run)
     training = training_of(trainer, task, parts, resumed, clock.seconds())
-    return Result.of(config, run.status, training, measured, parts.source.facts())
+    return Result.of(config, run.status, training, measured, parts.source.record())
 
 
 def prepared(config: RunConfig) -> Parts:
@@ -115,6 +118,13 @@ def measured_of(trainer: Trainer, task: TrainingTask, parts: Parts, run: RunDire
     if trainer.is_global_zero:
         saved = save_predictions(run, parts.data, task.evaluations, run.config.save_predictions)
     return measured(task.results, task.evaluations, task.scale, saved, parts.source.class_names)
+
+
+def say_left_out(source: Source) -> None:
+    """Say in one line, on the screen and in train.log, what of the data is not used."""
+    if line := source.left_out_line():
+        print(line, flush=True)
+        log.warning("%s", line)
 
 
 def warn_of_float16(config: RunConfig, parts: Parts) -> None:

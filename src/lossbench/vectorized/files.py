@@ -66,7 +66,9 @@ def write_run(
     Returns:
         Its result.
     """
-    parts, log = stacked.parts, f"{stacked.stack.step} steps in a stack of {len(stacked.stack)} runs\n"
+    parts = stacked.parts
+    said = [f"{stacked.stack.step} steps in a stack of {len(stacked.stack)} runs", parts.source.left_out_line()]
+    log = "".join(f"{line}\n" for line in said if line)
     metrics, scale = _measure(stacked.members[k].loss.cpu(), parts.yardsticks, evaluations)
     tested = {name: metric.value for name, metric in metrics.items() if name.startswith("test/")}
     trained_bytes = _write_history(run, history, stacked, tested)
@@ -74,7 +76,7 @@ def write_run(
     write_atomic(run.log_path, lambda file: file.write(log.encode()))
     saved = save_predictions(run, parts.data, evaluations, run.config.save_predictions)
     found = measured(metrics, evaluations, scale, saved, parts.source.class_names)
-    return Result.of(run.config, run.status, _training(stacked, seconds), found, parts.source.facts(), made_with)
+    return Result.of(run.config, run.status, _training(stacked, seconds), found, parts.source.record(), made_with)
 
 
 def _measure(

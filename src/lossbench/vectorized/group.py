@@ -49,6 +49,8 @@ def run_group(
         runs, parts = _assembled(runs, progress)
     if parts is None:
         return None
+    if line := parts.source.left_out_line():
+        progress.say(line)
     runs = [runs[k] for k in in_order([run.config for run in runs])]
     with _threads(config, parts, len(runs)):
         try:

@@ -162,15 +162,47 @@ def test_train_and_val_folders_are_another_kind_of_data(source: Callable[..., Im
     )
 
 
-def test_what_is_no_image_in_a_class_folder_is_passed_by(source: Callable[..., ImageFolder], root: Path) -> None:
-    before = source().fingerprint()
-    photos(root, ["flat.jpg", ".hidden/0.jpg", "ant/deeper/0.jpg"])
-    for name in ("ant/notes.txt", "ant/Thumbs.db", "ant/.DS_Store"):
+def test_what_can_never_be_data_is_passed_by(source: Callable[..., ImageFolder], root: Path) -> None:
+    before = source()
+    photos(root, [".hidden/0.jpg", "ant/.hidden/1.jpg", "__MACOSX/ant/._2.jpg", "ant/@eaDir/0.jpg/thumb.jpg"])
+    for name in ("ant/notes.txt", "ant/Thumbs.db", "ant/.DS_Store", "ant/._0.jpg"):
         (root / name).write_text("no image")
-    (root / "empty").mkdir()
-    assert source().fingerprint() == before
+    found = source(on_bad_image="skip")
+    assert found.class_names == before.class_names
+    assert (found.fingerprint(), found.left_out()) == (before.fingerprint(), [])
     photos(root, ["ant/SHOUTED.JPEG"])
-    assert source().fingerprint() != before
+    assert source().fingerprint() != before.fingerprint()
+
+
+def test_nested_images_belong_to_the_class_above_them(source: Callable[..., ImageFolder], root: Path) -> None:
+    photos(root, [f"dog/{year}/{i}.jpg" for year in ("2019", "2020/june") for i in range(5)])
+    found = source()
+    assert found.class_names == ("Bee", "ant", "cat ä", "dog")
+    assert Counter(name for split in found.splits.values() for name in split.targets.tolist())[3] == 10
+    assert {name.split("/")[0] for name in found.splits["test"].ids[found.splits["test"].targets == 3]} == {"dog"}
+
+
+def test_what_is_left_out_is_named(source: Callable[..., ImageFolder], root: Path) -> None:
+    photos(root, ["flat.jpg", "rare/1.jpg"])
+    (root / "empty").mkdir()
+    (root / "gone").symlink_to(root / "nothing")
+    assert source(images_per_class=None).left_out() == [
+        "class folders without images: empty",
+        "images beside the class folders: flat.jpg",
+        "links that lead nowhere or back: gone",
+        "the val split has no example of rare",
+        "the test split has no example of rare",
+    ]
+    (root / "rare" / "1.jpg").unlink()
+    assert source(images_per_class=4).left_out()[0] == "using 12 of 36 training images (data.images_per_class=4)"
+
+
+def test_one_class_is_refused_with_the_folders_in_it(source: Callable[..., ImageFolder], root: Path) -> None:
+    line = refusal(lambda: source(root=str(root.parent)).splits)
+    assert line == (
+        f"root={root.parent} has one class, images; two folders or more, one a class, are needed; it holds the folders "
+        "Bee, ant, cat ä: are these the classes?"
+    )
 
 
 WRONG = {

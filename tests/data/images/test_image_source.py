@@ -192,11 +192,27 @@ def test_images_seen_in_training_under_another_name_are_counted(root: Path, tmp_
     assert again.facts()["learnt_images"] == {"val": 0, "test": 1}
 
 
-def test_a_class_whose_training_images_are_all_unreadable_is_not_tested(root: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("splits", [("train",), ("train", "val", "test")])
+def test_a_class_whose_training_images_are_all_unreadable_is_refused(
+    root: Path, tmp_path: Path, splits: tuple[str, ...]
+) -> None:
     photos(root, [f"{label}/{i}.jpg" for label in "ab" for i in range(6)])
     found = Mixed(root=str(root), cache_dir=str(tmp_path / "cache"), on_bad_image="skip")
-    for name in found.listed.files["train"]:
+    for name in (name for split in splits for name in found.listed.files[split]):
         if name.startswith("a/"):
             (root / name).write_bytes(b"")
-    with pytest.raises(ValueError, match=r"no training image of a can be read, but the val split has some"):
+    with pytest.raises(ValueError, match=r"no training image of a can be read; repair one, or remove the class$"):
         Mixed(root=str(root), cache_dir=str(tmp_path / "cache"), on_bad_image="skip").load()
+
+
+def test_what_is_left_out_is_one_line_and_in_the_record(source: Callable[..., Mixed], root: Path) -> None:
+    photos(root, [f"{label}/{i}.jpg" for label in "ab" for i in range(6)])
+    (root / "a" / "0.jpg").write_bytes(b"")
+    assert source().left_out() == []  # it will be refused, not left out
+    found = source(on_bad_image="skip")
+    clause = "1 images cannot be read (data.on_bad_image=skip)"
+    assert found.left_out_line() == f"data: {clause}"
+    assert found.record() == {**found.facts(), "left_out": [clause]}
+    (root / "a" / "3.jpg").write_bytes(b"")  # the other one of the test split
+    missing = "the test split has no example of a"
+    assert source(on_bad_image="skip").left_out() == ["2 images cannot be read (data.on_bad_image=skip)", missing]

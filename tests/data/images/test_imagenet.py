@@ -71,11 +71,8 @@ def test_the_same_in_whatever_order_the_file_system_lists_them(
 ) -> None:
     expected = source(images_per_class=8)
     photos(tmp_path / "again", [*TRAIN, *VAL][::-1])
-    listdir, scandir = os.listdir, os.scandir
+    scandir = os.scandir
     with monkeypatch.context() as patch:
-        patch.setattr(
-            os, "listdir", lambda path: sorted(listdir(path), key=lambda name: sha256(name.encode()).digest())
-        )
         patch.setattr(os, "scandir", lambda path: sorted(scandir(path), key=lambda entry: entry.name, reverse=True))
         found = source(root=str(tmp_path / "again"), images_per_class=8)
         assert found.listed == expected.listed
@@ -255,11 +252,15 @@ def test_a_missing_folder_is_named(
 def test_a_folder_that_may_not_be_listed_is_named(
     source: Callable[..., ImageNetSubset], root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(path: str) -> list[str]:
-        raise PermissionError(13, "Permission denied", path)
+    scandir = os.scandir
+
+    def refuse(path: object) -> object:
+        if str(path).endswith("n01"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)  # pyright: ignore[reportArgumentType, reportCallIssue] - a path
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "listdir", refuse)
+        patch.setattr(os, "scandir", refuse)
         assert refusal(lambda: source().listed) == f"root={root}: {root}/train/n01 cannot be listed: Permission denied"
 
 

@@ -97,13 +97,14 @@ def test_more_than_a_class_has_says_which_and_what_to_do() -> None:
     )
 
 
-def test_classes_are_the_folders_that_hold_the_files_in_alphabetical_order() -> None:
-    names = ["train/b/2.jpg", "train/a/1.jpg", "other/b/1.jpg", "train/B/9.jpg"]
-    assert list(by_class(names).items()) == [
+def test_classes_are_the_first_folders_on_the_way_in_alphabetical_order() -> None:
+    names = ["train/b/2.jpg", "train/a/deep/er/1.jpg", "other/b/1.jpg", "train/B/9.jpg"]
+    assert list(by_class(names, 1).items()) == [
         ("B", ["train/B/9.jpg"]),
-        ("a", ["train/a/1.jpg"]),
+        ("a", ["train/a/deep/er/1.jpg"]),
         ("b", ["train/b/2.jpg", "other/b/1.jpg"]),
     ]
+    assert [*by_class(names, 0)] == ["other", "train"]
 
 
 def test_every_kind_that_can_be_read_is_looked_for() -> None:

@@ -3,16 +3,17 @@
 from dataclasses import dataclass
 
 from lossbench.config.values import number
+from lossbench.data.images.files import class_folders
 from lossbench.data.images.random_split import RandomSplitSource
-from lossbench.data.images.source import Listing, image_files, label, require_learnt
-from lossbench.data.images.subset import by_class, first_of_each, hold_out, ranked
+from lossbench.data.images.source import Listing, check_classes, label
+from lossbench.data.images.subset import class_of, first_of_each, hold_out, ranked
 
 LISTS = ("train_list", "val_list", "test_list")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFolder(RandomSplitSource):
-    """Your own images: <root>/<class>/*, split class by class with a seed, or by lists.
+    """Your own images: <root>/<class>/**, split class by class with a seed, or by lists.
 
     Args:
         images_per_class: images of each class to learn and choose from (train and val together), nested; None takes
@@ -57,14 +58,14 @@ class ImageFolder(RandomSplitSource):
                 "one of them"
             )
         files: dict[str, list[str]] = {"train": [], "val": [], "test": []}
-        groups = {
-            name: ranked(members, self.split_seed) for name, members in by_class(image_files(self.folder, "")).items()
-        }
+        found = class_folders(self.folder, "")
+        groups = {name: ranked(members, self.split_seed) for name, members in found.images.items()}
         learn = {}
         for name, members in groups.items():
             learn[name], test = hold_out(members, self.test_fraction)
             files["test"] += test
-        for members in first_of_each(learn, self.images_per_class).values():
+        taken = first_of_each(learn, self.images_per_class)
+        for members in taken.values():
             train, val = hold_out(members, self.val_fraction)
             files["train"] += train
             files["val"] += val
@@ -74,8 +75,9 @@ class ImageFolder(RandomSplitSource):
                     f"{'test' if split == 'test' else 'val'}_fraction leaves no {split} images in classes of this size"
                 )
         files = {split: sorted(names) for split, names in files.items()}
-        require_learnt(files)
-        return Listing(tuple(groups), files, label(files, tuple(groups)), {})
+        check_classes(self.root, files, 0)
+        left_out = [*self.not_drawn(taken, learn), *found.left_out]
+        return Listing(tuple(groups), files, label(files, tuple(groups), 0), {}, left_out)
 
     def _listed_splits(self) -> Listing:
         lists = self.lists()
@@ -83,11 +85,11 @@ class ImageFolder(RandomSplitSource):
         for first, second in (("train", "val"), ("train", "test"), ("val", "test")):
             if both := {*files[first]} & {*files[second]}:
                 raise ValueError(f"{second}_list and {first}_list share {len(both)} images, for instance {min(both)}")
-        require_learnt(files)
-        classes = tuple(sorted({name.split("/")[-2] for names in files.values() for name in names}))
+        check_classes(self.root, files, 0)
+        classes = tuple(sorted({class_of(name, 0) for names in files.values() for name in names}))
         return Listing(
             classes,
             files,
-            label(files, classes),
+            label(files, classes, 0),
             {"lists": {split: found.facts for split, found in lists.items()}},
         )

@@ -5,11 +5,15 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+from lossbench.data.images.files import class_folders, folders_beside
 from lossbench.data.images.lists import FileList
 from lossbench.data.images.random_split import RandomSplitSource
-from lossbench.data.images.source import Listing, image_files, label, require_learnt
-from lossbench.data.images.subset import by_class, first_of_each, hold_out_of_each, ranked
+from lossbench.data.images.source import Listing, check_classes, label
+from lossbench.data.images.subset import by_class, class_of, first_of_each, hold_out_of_each, ranked
+from lossbench.data.source import SPLITS
 
+DEPTH = 1
+"""Folders above the class folders: train or val."""
 NAMES = "LOC_synset_mapping.txt"
 """ImageNet's file of class names, one line `n01440764 tench, Tinca tinca` for each class; used where it is."""
 
@@ -46,26 +50,39 @@ class ImageNetSubset(RandomSplitSource):
     def listing(self) -> Listing:
         """Draw or read the splits."""
         lists = self.lists()
-        files = {"train": _listed(lists["train"], "train") if "train" in lists else image_files(self.folder, "train")}
+        there, passed = self._images(lists.get("train"), "train")
         groups = first_of_each(
-            {name: ranked(members, self.split_seed) for name, members in by_class(files["train"]).items()},
-            self.images_per_class,
+            {name: ranked(members, self.split_seed) for name, members in there.items()}, self.images_per_class
         )
+        files: dict[str, Sequence[str]] = {}
         if "val" in lists:
             files |= {"train": [*chain.from_iterable(groups.values())], "val": _listed(lists["val"], "train")}
         else:
-            kept, taken = hold_out_of_each(groups.values(), self.val_fraction)
-            files |= {"train": kept, "val": taken}
-        files["test"] = _listed(lists["test"], "val") if "test" in lists else image_files(self.folder, "val")
+            files["train"], files["val"] = hold_out_of_each(groups.values(), self.val_fraction)
+        tested, passed_too = self._images(lists.get("test"), "val")
+        files["test"] = [*chain.from_iterable(tested.values())]
         classes = _classes(lists) or tuple(groups)
-        _check(files, classes)
-        files = {name: sorted(files[name]) for name in ("train", "val", "test")}
+        _check(self.root, files, classes)
+        files = {name: sorted(files[name]) for name in SPLITS}
         return Listing(
             readable(self.folder / NAMES, classes),
             files,
-            label(files, classes),
+            label(files, classes, DEPTH),
             {"lists": {name: found.facts for name, found in lists.items()}},
+            [
+                *self.not_drawn(groups, there),
+                *folders_beside(self.folder, "train", "val"),
+                *passed,
+                *passed_too,
+            ],
         )
+
+    def _images(self, found: FileList | None, folder: str) -> tuple[Mapping[str, Sequence[str]], list[str]]:
+        """The images of a list, or of a folder of class folders, by class; and what is left out of the folder."""
+        if found is not None:
+            return by_class(_listed(found, folder), DEPTH), []
+        found_folders = class_folders(self.folder, folder)
+        return found_folders.images, found_folders.left_out
 
 
 def readable(path: Path, classes: Sequence[str]) -> tuple[str, ...]:
@@ -98,7 +115,7 @@ def _classes(lists: Mapping[str, FileList]) -> tuple[str, ...] | None:
     return tuple(sorted(labels, key=labels.__getitem__)) or None
 
 
-def _check(files: Mapping[str, Sequence[str]], classes: Sequence[str]) -> None:
+def _check(root: str, files: Mapping[str, Sequence[str]], classes: Sequence[str]) -> None:
     for split in ("train", "val"):
         if not files[split]:
             raise ValueError(f"val_fraction leaves no {split} images; change it or raise images_per_class")
@@ -107,8 +124,8 @@ def _check(files: Mapping[str, Sequence[str]], classes: Sequence[str]) -> None:
             f"val_list and train_list share {len(both)} images, for instance {min(both)}; a validation image must "
             "not be learnt"
         )
-    require_learnt(files)
-    if lacking := {name.split("/")[-2] for name in files["train"]} - {*classes}:
+    check_classes(root, files, DEPTH)
+    if lacking := {class_of(name, DEPTH) for name in files["train"]} - {*classes}:
         raise ValueError(
             f"train_list gives no label to {len(lacking)} classes, for instance {min(lacking)}, but other lists have "
             "labels"

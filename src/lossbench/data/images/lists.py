@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from lossbench.data.images.decode import ENDINGS
+from lossbench.data.images.files import never_data
 from lossbench.errors import UserError
 
 # The first 16 hexadecimal digits of the SHA-256 of published lists; VIPriors' are pickles, which
@@ -159,11 +160,10 @@ def _names(lines: Sequence[tuple[int, str, str | None]], root_name: str, ending:
         name = given if _is_image(given) else given + ending
         if reason := unsafe(name):
             raise ValueError(f"line {number}: {given!r} {reason}; names are CLASS/FILE below {root_name}")
-        if name.count("/") != 1:
-            raise ValueError(
-                f"line {number}: {given!r} has {name.count('/') or 'no'} class folder{'s' * ('/' in name)}; write "
-                "CLASS/FILE"
-            )
+        if "/" not in name:
+            raise ValueError(f"line {number}: {given!r} has no class folder; write CLASS/FILE")
+        if never_data(name):
+            raise ValueError(f"line {number}: {given!r} is a file of a system, or hidden, and no data; delete the line")
         if (first := seen.setdefault(name, number)) != number:
             raise ValueError(f"line {number}: {given!r} is listed twice, first in line {first}")
     return list(seen)

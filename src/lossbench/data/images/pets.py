@@ -7,6 +7,7 @@ from itertools import chain
 from pathlib import Path
 
 from lossbench.config.values import choice, integer, number
+from lossbench.data.images.files import find_images
 from lossbench.data.images.source import FileSource, Listing
 from lossbench.data.images.subset import hold_out, hold_out_of_each, ranked
 
@@ -53,7 +54,8 @@ class Pets(FileSource):
         """Read the official split, or draw one."""
         if not (self.folder / "images").is_dir():
             self._fetch()
-        learn, test = self._official() if self.split == "official" else self._random()
+        there = [f"images/{name}" for name in find_images(self.folder / "images").images if name.endswith(".jpg")]
+        learn, test = self._official() if self.split == "official" else self._random(there)
         train, val = hold_out_of_each((ranked(names, self.split_seed) for names in learn.values()), self.val_fraction)
         files = {"train": sorted(train), "val": sorted(val), "test": sorted(chain.from_iterable(test.values()))}
         for split, names in files.items():
@@ -65,7 +67,10 @@ class Pets(FileSource):
         index = {breed: i for i, breed in enumerate(breeds)}
         targets = {split: [index[_breed(name)] for name in names] for split, names in files.items()}
         titles = tuple(breed.replace("_", " ").title() for breed in breeds)
-        return Listing(titles, files, targets, {"split": self.split})
+        listed = {*chain.from_iterable(files.values())}
+        unlisted = sum(name not in listed for name in there)
+        left_out = [f"{unlisted:,} of {len(there):,} images are in no official list"] if unlisted else []
+        return Listing(titles, files, targets, {"split": self.split}, left_out)
 
     def _official(self) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
         groups = []
@@ -78,9 +83,8 @@ class Pets(FileSource):
             )
         return groups[0], groups[1]
 
-    def _random(self) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-        names = ranked((f"images/{path.name}" for path in (self.folder / "images").glob("*.jpg")), self.split_seed)
-        learn, test = hold_out(names, 0.2)
+    def _random(self, there: Iterable[str]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+        learn, test = hold_out(ranked(there, self.split_seed), 0.2)
         return _by_breed(learn), _by_breed(test)
 
     def _fetch(self) -> None:
@@ -103,7 +107,7 @@ class Pets(FileSource):
 
 
 def _breed(name: str) -> str:
-    return name.removeprefix("images/").rpartition("_")[0]
+    return name.rpartition("/")[2].rpartition("_")[0]
 
 
 def _by_breed(names: Iterable[str]) -> dict[str, list[str]]:

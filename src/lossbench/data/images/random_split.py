@@ -1,6 +1,7 @@
 """Settings of data sets whose training images are a random subset of each class, or files on a list."""
 
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +37,12 @@ class RandomSplitSource(FileSource):
             integer("images_per_class", self.images_per_class, low=2)
         integer("split_seed", self.split_seed, low=0)
         number("val_fraction", self.val_fraction, 0, above=True, below=1)
+
+    def not_drawn(self, taken: Mapping[str, Sequence[str]], there: Mapping[str, Sequence[str]]) -> list[str]:
+        """Say how many images `images_per_class` leaves out of those to learn and choose from, class by class."""
+        n, total = (sum(map(len, groups.values())) for groups in (taken, there))
+        what = f"using {n:,} of {total:,} training images (data.images_per_class={self.images_per_class})"
+        return [what] if n < total else []
 
     def lists(self) -> dict[str, FileList]:
         """Read the lists that are given: split -> list."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
-from itertools import combinations
+from itertools import chain, combinations
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,9 @@ import numpy as np
 from lossbench.config.values import choice, integer, number
 from lossbench.data.images.inspection import Inspection, inspect
 from lossbench.data.images.lists import unsafe
-from lossbench.data.images.subset import SUFFIXES
-from lossbench.data.source import SPLITS, Source, Split
-from lossbench.errors import UserError
+from lossbench.data.images.subset import class_of
+from lossbench.data.source import SPLITS, Source, Split, lacking_classes
+from lossbench.errors import UserError, some
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -93,12 +93,14 @@ class Listing:
         files: split -> file names below the root, with forward slashes.
         targets: split -> their class indices.
         facts: what else belongs into a result, such as the hashes of split lists.
+        left_out: what in the folder is not used, a clause each, such as "test/ is not used".
     """
 
     classes: tuple[str, ...]
     files: Mapping[str, Sequence[str]]
     targets: Mapping[str, Sequence[int]]
     facts: Mapping[str, Any]
+    left_out: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,13 +196,11 @@ class FileSource(ImageSource):
                 np.array(self.listed.targets[name], dtype=np.int64),
             )
             splits[name] = Split(names, targets, names).take(np.flatnonzero(self.inspections[name].reason == ""))
-        learnt = {*splits["train"].targets.tolist()}
-        for name in ("val", "test"):
-            if lost := {*splits[name].targets.tolist()} - learnt:
-                what = self.class_names[min(lost)]
-                raise ValueError(
-                    f"root={self.root}: no training image of {what} can be read, but the {name} split has some"
-                )
+        if lost := {*chain.from_iterable(self.listed.targets.values())} - {*splits["train"].targets.tolist()}:
+            raise ValueError(
+                f"root={self.root}: no training image of {some(self.class_names[i] for i in sorted(lost))} can be "
+                "read; repair one, or remove the class"
+            )
         return splits
 
     @cached_property
@@ -225,6 +225,20 @@ class FileSource(ImageSource):
         skipped = {name: int((found.reason != "").sum()) for name, found in self.inspections.items()}
         return {**self.listed.facts, "skipped_images": skipped, "learnt_images": self.learnt()}
 
+    def left_out(self) -> list[str]:
+        """What in the folder is not used, what cannot be read, and which classes a split lacks."""
+        skipped = sum(int((found.reason != "").sum()) for found in self.inspections.values())
+        skips = skipped and self.on_bad_image == "skip"
+        unread = [f"{skipped:,} images cannot be read (data.on_bad_image=skip)"] if skips else []
+        return [*self.listed.left_out, *unread, *lacking_classes(self.class_names, self.readable_targets())]
+
+    def readable_targets(self) -> dict[str, np.ndarray]:
+        """The class indices of the images that can be read: split -> (n,)."""
+        return {
+            name: np.array(self.listed.targets[name], dtype=np.int64)[found.reason == ""]
+            for name, found in self.inspections.items()
+        }
+
     def learnt(self) -> dict[str, int]:
         """Count the readable images of val and test whose content is that of a training image, under whatever name."""
         readable = {name: found.digest[found.reason == ""].tolist() for name, found in self.inspections.items()}
@@ -232,49 +246,33 @@ class FileSource(ImageSource):
         return {name: sum(digest in seen for digest in readable[name]) for name in ("val", "test")}
 
 
-def image_files(root: Path, folder: str) -> list[str]:
-    """List the images in the class folders of a folder, as names below the root.
+def check_classes(root: str, files: Mapping[str, Sequence[str]], depth: int) -> None:
+    """Require two classes or more to learn from, and none that is only to validate or test on.
+
+    Args:
+        root: the data set's folder, as the user has given it.
+        files: split -> names.
+        depth: folders above the class folders in a name.
 
     Raises:
-        ValueError: there is no such folder, it or one in it may not be listed, or it has no class folders with images.
+        ValueError: there is one class, or another split has a class of its own.
     """
-    base = root / folder
-    try:
-        if not base.is_dir():
-            raise ValueError(f"root={root} has no folder {folder}" if folder else f"root={root} is not a folder")
-        prefix = f"{folder}/" if folder else ""
-        names = [f"{prefix}{label}/{name}" for label in _class_folders(base) for name in _images_in(base / label)]
-    except OSError as error:
-        raise ValueError(f"root={root}: {error.filename} cannot be listed: {error.strerror}") from error
-    if not names:
-        raise ValueError(f"root={root}: {base} has no class folders with images ({folder or '.'}/<class>/*.jpg)")
-    return names
-
-
-def _class_folders(base: Path) -> list[str]:
-    return sorted(entry.name for entry in os.scandir(base) if entry.is_dir() and not entry.name.startswith("."))
-
-
-def _images_in(folder: Path) -> list[str]:
-    return sorted(name for name in os.listdir(folder) if name.lower().endswith(SUFFIXES))
-
-
-def require_learnt(files: Mapping[str, Sequence[str]]) -> None:
-    """Require that every class to validate or test on is one to learn from.
-
-    Raises:
-        ValueError: there is another class.
-    """
-    learnt = {name.split("/")[-2] for name in files["train"]}
+    learnt = {class_of(name, depth) for name in files["train"]}
     for split in ("val", "test"):
-        if strange := {name.split("/")[-2] for name in files[split]} - learnt:
+        if strange := {class_of(name, depth) for name in files[split]} - learnt:
             raise ValueError(
                 f"root: the {split} split has {len(strange)} classes that the training split lacks, for instance "
                 f"{min(strange)}"
             )
+    if len(learnt) == 1:
+        inner = {name.split("/")[depth + 1] for name in files["train"] if name.count("/") > depth + 1}
+        hint = f"; it holds the folders {some(sorted(inner))}: are these the classes?" if len(inner) > 1 else ""
+        raise ValueError(
+            f"root={root} has one class, {min(learnt)}; two folders or more, one a class, are needed{hint}"
+        )
 
 
-def label(files: Mapping[str, Sequence[str]], classes: Sequence[str]) -> dict[str, list[int]]:
-    """Give each file the index of its folder's name among the classes."""
+def label(files: Mapping[str, Sequence[str]], classes: Sequence[str], depth: int) -> dict[str, list[int]]:
+    """Give each file the index of its class folder, below `depth` other folders, among the classes."""
     index = {name: i for i, name in enumerate(classes)}
-    return {split: [index[name.split("/")[-2]] for name in names] for split, names in files.items()}
+    return {split: [index[class_of(name, depth)] for name in names] for split, names in files.items()}

@@ -72,9 +72,14 @@ def first_of_each(groups: Mapping[str, Sequence[str]], per_class: int | None) ->
     return {label: list(names[:per_class]) for label, names in groups.items()}
 
 
-def by_class(names: Iterable[str]) -> dict[str, list[str]]:
-    """Group names by the folder that holds them, classes in alphabetical order."""
+def class_of(name: str, depth: int) -> str:
+    """The class folder of a name, below `depth` other folders; deeper ones belong to it."""
+    return name.split("/")[depth]
+
+
+def by_class(names: Iterable[str], depth: int) -> dict[str, list[str]]:
+    """Group names by their class folder, below `depth` other folders; classes in alphabetical order."""
     groups: dict[str, list[str]] = {}
     for name in names:
-        groups.setdefault(name.split("/")[-2], []).append(name)
+        groups.setdefault(class_of(name, depth), []).append(name)
     return {label: groups[label] for label in sorted(groups)}

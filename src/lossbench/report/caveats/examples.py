@@ -29,12 +29,20 @@ def about_metric(findings: Findings) -> Iterator[str]:
 
 
 def about_test_set(findings: Findings) -> Iterator[str]:
-    """A small test set, verdicts that other test examples could turn, and test images that were trained on."""
+    """Data left out, a small test set, verdicts that other examples could turn, test images that were trained on."""
+    yield from _left_out(findings)
     yield from _small(findings)
     yield from _unsure(findings)
     repeated = max(run.done_result.facts.get("learnt_images", {}).get("test", 0) for run in findings.comparison.runs)
     if repeated:
         yield f"{repeated} test images have the content of a training image."
+
+
+def _left_out(findings: Findings) -> Iterator[str]:
+    """What of the data the runs did not use, and classes that a split lacks."""
+    said = {tuple(run.done_result.facts.get("left_out", ())) for run in findings.comparison.runs}
+    for clauses in sorted(said - {()}):
+        yield f"Data: {'; '.join(clauses)}."
 
 
 def _small(findings: Findings) -> Iterator[str]:

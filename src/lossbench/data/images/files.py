@@ -1,0 +1,140 @@
+"""Which files below a folder are images: one rule for all data sets of files, for lists and for predict. Torch-free."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+from lossbench.data.images.subset import SUFFIXES
+from lossbench.errors import some
+
+# What macOS, Windows and storage systems leave beside data, copies and thumbnails of its images among it.
+_SYSTEM = ("__macosx", "@eadir", "$recycle.bin", "system volume information", "lost+found")
+
+
+def is_system_folder(name: str) -> bool:
+    """Whether a folder of this name is hidden or a system's own, so that nothing in it is data."""
+    return name.startswith(".") or name.lower() in _SYSTEM
+
+
+def is_image(name: str) -> bool:
+    """Whether a file of this name is data: its ending is an image's, and it is none of macOS's companion files."""
+    return name.lower().endswith(SUFFIXES) and not name.startswith("._")
+
+
+def never_data(name: str) -> bool:
+    """Whether a path with / lies in a system's folder or is a companion file."""
+    *folders, file = name.split("/")
+    return any(map(is_system_folder, folders)) or file.startswith("._")
+
+
+@dataclass(frozen=True)
+class Found:
+    """The images below a folder.
+
+    Args:
+        images: paths below the folder with /, sorted.
+        lost: links that lead nowhere, or to a folder that has been read already: nothing behind them is read.
+    """
+
+    images: list[str]
+    lost: list[str]
+
+
+def find_images(folder: Path) -> Found:
+    """Find the images of a folder and of the folders in it, links followed; each folder is read once.
+
+    Raises:
+        OSError: a folder may not be listed.
+    """
+    images: list[str] = []
+    lost: list[str] = []
+    seen = {_identity(parent) for start in (folder.absolute(), folder.resolve()) for parent in start.parents}
+    folders, links = [""], list[str]()  # links last: what they repeat has been read under its own name by then
+    while folders or links:
+        inside = folders.pop() if folders else links.pop(0)
+        if (identity := _identity(folder / inside)) in seen:
+            lost.append(inside.rstrip("/"))
+            continue
+        seen.add(identity)
+        for entry in os.scandir(folder / inside):
+            name = inside + entry.name
+            if _is_folder(entry):
+                if not is_system_folder(entry.name):
+                    (links if entry.is_symlink() else folders).append(f"{name}/")
+            elif is_image(entry.name):
+                images.append(name)
+            elif _is_broken(entry):
+                lost.append(name)
+    return Found(sorted(images), sorted(lost))
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    found = os.stat(folder)
+    return found.st_dev, found.st_ino
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    """Whether it is a folder or leads to one; a link to itself is none (`is_dir` would raise an error)."""
+    return os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()
+
+
+def _is_broken(entry: "os.DirEntry[str]") -> bool:
+    return entry.is_symlink() and not entry.name.startswith(".") and not os.path.exists(entry.path)
+
+
+@dataclass(frozen=True)
+class ClassFolders:
+    """The class folders of a folder.
+
+    Args:
+        images: class -> its images, as names below the root; classes in alphabetical order.
+        left_out: what in the folder is not used, a clause each.
+    """
+
+    images: Mapping[str, Sequence[str]]
+    left_out: list[str]
+
+    @property
+    def names(self) -> list[str]:
+        """All images."""
+        return [*chain.from_iterable(self.images.values())]
+
+
+def class_folders(root: Path, folder: str) -> ClassFolders:
+    """Find the images of each folder in `root/folder`; an image of any depth belongs to the first folder on its way.
+
+    Raises:
+        ValueError: there is no such folder, it or one in it may not be listed, or it has no class folders with images.
+    """
+    base = root / folder
+    prefix = f"{folder}/" if folder else ""
+    try:
+        if not base.is_dir():
+            raise ValueError(f"root={root} has no folder {folder}" if folder else f"root={root} is not a folder")
+        entries = sorted(os.scandir(base), key=lambda entry: entry.name)
+        labels = [entry.name for entry in entries if _is_folder(entry) and not is_system_folder(entry.name)]
+        found = {label: find_images(base / label) for label in labels}
+    except OSError as error:
+        raise ValueError(f"root={root}: {error.filename} cannot be listed: {error.strerror}") from error
+    images = {label: [f"{prefix}{label}/{name}" for name in one.images] for label, one in found.items() if one.images}
+    if not images:
+        raise ValueError(f"root={root}: {base} has no class folders with images ({folder or '.'}/<class>/*.jpg)")
+    loose = [prefix + entry.name for entry in entries if is_image(entry.name) and not _is_folder(entry)]
+    lost = [f"{prefix}{label}/{name}".rstrip("/") for label, one in found.items() for name in one.lost]
+    lost += [prefix + entry.name for entry in entries if _is_broken(entry) and not is_image(entry.name)]
+    clauses = {
+        "class folders without images": [
+            prefix + label for label, one in found.items() if not (one.images or one.lost)
+        ],
+        "images beside the class folders": loose,
+        "links that lead nowhere or back": lost,
+    }
+    return ClassFolders(images, [f"{what}: {some(names)}" for what, names in clauses.items() if names])
+
+
+def folders_beside(root: Path, *used: str) -> list[str]:
+    """Say which folders of the root are not used, a clause each; hidden ones and a system's own do not count."""
+    names = sorted(entry.name for entry in os.scandir(root) if _is_folder(entry) and not is_system_folder(entry.name))
+    return [f"{name}/ is not used" for name in names if name not in used]
