@@ -157,18 +157,20 @@ def _read_image(path: Path, side: int, shorter: int) -> "Tensor | Prediction":
     from lossbench.data.augment import centre_boxes
     from lossbench.data.images.decode import describe
     from lossbench.data.images.reader import decode, resize, shrunk
+    from lossbench.data.images.room import room_for
 
     if path.exists() and not (path.is_file() or path.is_dir()):
         return Prediction(path, reason="is not a regular file")  # a pipe would be waited for
     try:
         content = path.read_bytes()
-        describe(content, path.name)  # what training would refuse is refused here too
-        image = decode(content)
+        found = describe(content, path.name)  # what training would refuse is refused here too
+        size = shrunk(np.array([[found.height, found.width]]), shorter)
+        with room_for(found.height * found.width):
+            image = resize(decode(content), *size[0].tolist())
     except (OSError, ValueError) as error:
         return Prediction(path, reason=getattr(error, "strerror", None) or str(error))
-    size = shrunk(np.array([image.shape[1:]]), shorter)
     top, left, height, width = centre_boxes(size, side)[0].tolist()
-    return resize(image, *size[0].tolist())[:, top : top + height, left : left + width].permute(1, 2, 0)
+    return image[:, top : top + height, left : left + width].permute(1, 2, 0)
 
 
 def files_in(paths: Iterable[Path]) -> list[Path]:

@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 
 from lossbench.data.images.reader import Reader, resize, shrunk
+from lossbench.data.images.room import room_for
 from lossbench.errors import UserError
 from lossbench.hardware import cores
 from lossbench.rundir.files import write_json
@@ -218,7 +219,8 @@ def _decode_all(reader: Reader, sizes: np.ndarray, offsets: np.ndarray, path: Pa
     pixels = np.memmap(path, dtype=np.uint8, mode="r+")
 
     def one(i: int) -> int:
-        image = resize(reader.read(i), *sizes[i].tolist()).permute(1, 2, 0).contiguous().numpy().reshape(-1)
+        with room_for(int(reader.sizes[i].prod())):
+            image = resize(reader.read(i), *sizes[i].tolist()).permute(1, 2, 0).contiguous().numpy().reshape(-1)
         pixels[offsets[i] : offsets[i + 1]] = image
         return zlib.crc32(image.data)
 

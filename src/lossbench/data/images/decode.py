@@ -17,6 +17,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from lossbench.data.images.room import room_for
 from lossbench.errors import one_line
 
 ENDINGS = {
@@ -28,6 +29,7 @@ ENDINGS = {
     "TIFF": (".tif", ".tiff"),
 }
 MAX_PIXELS = 178_956_970  # where PIL refuses a decompression bomb; it warns at half of it
+STRIP = 2**22  # pixels converted at a time: whole images would be in memory up to three times
 MAX_RATIO = 200  # of the longer side to the shorter one
 # PIL's own Image.open would try its other kinds too, one of which starts Ghostscript, and warns of large images.
 _SIGNATURES: tuple[tuple[bytes, Callable[[BytesIO], ImageFile]], ...] = (
@@ -53,21 +55,26 @@ class Description(NamedTuple):
     note: str
 
 
-def read_rgb(data: bytes) -> Image.Image:
+def read_rgb(data: bytes) -> np.ndarray:
     """Decode an image of any kind as RGB, upright; of an animation the first frame.
 
     Args:
         data: the content of a JPEG, PNG, GIF, WebP, BMP or TIFF file; a file's name plays no part.
 
     Returns:
-        Mode RGB, 8 bits a channel; 16-bit greyscale is scaled, an alpha channel is dropped.
+        uint8 (height, width, 3); 16-bit greyscale is scaled, an alpha channel is dropped.
 
     Raises:
         ValueError: why it cannot be read, in a few words.
     """
-    image = _open(data)
+    image: Image.Image = _open(data)
     _load(image)
-    return _upright(_to_rgb(image), _orientation(image))
+    image = _upright(image, _orientation(image))
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    for top in range(0, image.height, rows := max(1, STRIP // image.width)):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+        pixels[top : top + rows] = np.asarray(_to_rgb(strip))
+    return pixels
 
 
 def describe(data: bytes, name: str) -> Description:
@@ -87,7 +94,8 @@ def describe(data: bytes, name: str) -> Description:
     size, notes = image.size, [*_inside(image, name, data), *_pixels(image)]
     turns = {image.tag_v2.get(_ORIENTATION)} if isinstance(image, TiffImageFile) else set()  # loading turns a TIFF
     image.draft("L", (1, 1))  # a JPEG an eighth of the size without colours: every byte is read all the same
-    _load(image)
+    with room_for(0 if _is_read_in_rows(image) else size[0] * size[1]):
+        _load(image)
     turn = _orientation(image)
     width, height = size if isinstance(image, JpegImageFile) else image.size
     width, height = (height, width) if turn >= 5 else (width, height)
@@ -118,6 +126,11 @@ def _check_header(image: ImageFile) -> None:
         raise ValueError(f"too thin: {image.width} x {image.height} pixels, at most {MAX_RATIO} to 1 is read")
     if image.mode not in _MODES and not _old_grey_16(image):
         raise ValueError(f"pixel mode {image.mode} is not supported")
+
+
+def _is_read_in_rows(image: ImageFile) -> bool:
+    """Whether loading a reduced image takes the memory of that alone; a progressive JPEG is held whole all the same."""
+    return isinstance(image, JpegImageFile) and "progressive" not in image.info
 
 
 def _load(image: ImageFile) -> None:

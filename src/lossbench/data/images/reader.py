@@ -104,7 +104,7 @@ def decode(content: bytes) -> Tensor:
             return fast(content)
         except RuntimeError:  # a JPEG that its libjpeg refuses: Pillow reads it or gives the reason
             pass
-    return torch.from_numpy(np.array(read_rgb(content))).permute(2, 0, 1)
+    return torch.from_numpy(read_rgb(content)).permute(2, 0, 1)
 
 
 @cache

@@ -10,6 +10,7 @@ from torch.utils.data import Dataset
 from lossbench.data.augment import TRIES, Augment, centre_boxes, erase_boxes, random_boxes, uniforms
 from lossbench.data.batch import Batch
 from lossbench.data.images.reader import Reader, resize, shrunk
+from lossbench.data.images.room import room_for
 from lossbench.data.order import Draw
 from lossbench.seeds import derive
 
@@ -107,11 +108,13 @@ class ImageDataset(ViewDataset):
         return batch
 
     def _one(self, position: int, view: list[int], epoch: int) -> Tensor:
-        image, side = self.reader.read(position), self.views.side
-        if self.views.centred:
-            image = resize(image, *self.views.resized[position].tolist())
+        side = self.views.side
         top, left, height, width, flip, *erase = view
-        image = resize(image[:, top : top + height, left : left + width], side, side)
+        with room_for(int(self.reader.sizes[position].prod())):
+            image = self.reader.read(position)
+            if self.views.centred:
+                image = resize(image, *self.views.resized[position].tolist())
+            image = resize(image[:, top : top + height, left : left + width], side, side)
         image = image.flip(2) if flip else image
         if self.views.augment and self.views.augment.transforms:
             image = self._transformed(image, derive(self.views.seed, "transforms", epoch, position))
