@@ -189,7 +189,7 @@ def test_what_is_left_out_is_named(source: Callable[..., ImageFolder], root: Pat
     assert source(images_per_class=None).left_out() == [
         "class folders without images: empty",
         "images beside the class folders: flat.jpg",
-        "links that lead nowhere or back: gone",
+        "class folders that are broken links: gone",
         "the val split has no example of rare",
         "the test split has no example of rare",
     ]

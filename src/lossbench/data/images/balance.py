@@ -105,21 +105,27 @@ def _misspelt(keys: Iterable[str]) -> set[tuple[str, str]]:
 
 def _repeated(source: FileSource) -> Iterator[str]:
     """Images with the content of another one: of another class, of the same, and of training in val and test."""
+    groups = [group for group in _by_content(source).values() if len(group) > 1]
+    mixed = [dict(reversed(group)) for group in groups]  # the first name of each class
+    mixed = [names for names in mixed if len(names) > 1]
+    if mixed:
+        first, second, *_ = sorted(mixed[0].values())
+        yield f"images that are in several classes: {len(mixed):,}, for instance {first} and {second}"
+    if repeats := sum(map(len, groups)) - len(groups):
+        first, second, *_ = (name for _, name in groups[0])
+        yield f"images with the content of another: {repeats:,}, for instance {first} and {second}"
+    yield from _learnt(source.learnt())
+
+
+def _by_content(source: FileSource) -> dict[str, list[tuple[int, str]]]:
+    """Hash of the content -> class index and name of each file."""
     files: dict[str, list[tuple[int, str]]] = defaultdict(list)
     for split in SPLITS:
         columns = (source.inspections[split].digest.tolist(), source.listed.targets[split], source.listed.files[split])
         for digest, target, name in zip(*columns, strict=True):
             if digest:
                 files[digest].append((target, name))
-    groups = [group for group in files.values() if len(group) > 1]
-    mixed = [group for group in groups if len({target for target, _ in group}) > 1]
-    if mixed:
-        (_, first), (_, second) = mixed[0][0], next(one for one in mixed[0] if one[0] != mixed[0][0][0])
-        yield f"images that are in several classes: {len(mixed):,}, for instance {first} and {second}"
-    if repeats := sum(map(len, groups)) - len(groups):
-        first, second, *_ = (name for _, name in groups[0])
-        yield f"images with the content of another: {repeats:,}, for instance {first} and {second}"
-    yield from _learnt(source.learnt())
+    return files
 
 
 def _learnt(learnt: Mapping[str, int]) -> Iterator[str]:

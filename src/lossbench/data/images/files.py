@@ -1,7 +1,7 @@
 """Which files below a folder are images: one rule for all data sets of files, for lists and for predict. Torch-free."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -48,26 +48,28 @@ def find_images(folder: Path) -> Found:
     Raises:
         OSError: a folder may not be listed.
     """
-    images: list[str] = []
-    lost: list[str] = []
+    found, folders, links = Found([], []), [""], list[str]()
     seen = {_identity(parent) for start in (folder.absolute(), folder.resolve()) for parent in start.parents}
-    folders, links = [""], list[str]()  # links last: what they repeat has been read under its own name by then
     while folders or links:
-        inside = folders.pop() if folders else links.pop(0)
+        inside = folders.pop() if folders else links.pop(0)  # links last: what they repeat has its own name by then
         if (identity := _identity(folder / inside)) in seen:
-            lost.append(inside.rstrip("/"))
+            found.lost.append(inside.rstrip("/"))
             continue
         seen.add(identity)
         for entry in os.scandir(folder / inside):
-            name = inside + entry.name
-            if _is_folder(entry):
-                if not is_system_folder(entry.name):
-                    (links if entry.is_symlink() else folders).append(f"{name}/")
-            elif is_image(entry.name):
-                images.append(name)
-            elif _is_broken(entry):
-                lost.append(name)
-    return Found(sorted(images), sorted(lost))
+            _sort(entry, inside + entry.name, found, folders, links)
+    return Found(sorted(found.images), sorted(found.lost))
+
+
+def _sort(entry: "os.DirEntry[str]", name: str, found: Found, folders: list[str], links: list[str]) -> None:
+    """Put an entry of a folder where it belongs."""
+    if _is_folder(entry):
+        if not is_system_folder(entry.name):
+            (links if entry.is_symlink() else folders).append(f"{name}/")
+    elif is_image(entry.name):
+        found.images.append(name)
+    elif _is_broken(entry):
+        found.lost.append(name)
 
 
 def _identity(folder: Path) -> tuple[int, int]:
@@ -108,33 +110,47 @@ def class_folders(root: Path, folder: str) -> ClassFolders:
     Raises:
         ValueError: there is no such folder, it or one in it may not be listed, or it has no class folders with images.
     """
-    base = root / folder
-    prefix = f"{folder}/" if folder else ""
+    base, prefix = root / folder, f"{folder}/" if folder else ""
     try:
         if not base.is_dir():
             raise ValueError(f"root={root} has no folder {folder}" if folder else f"root={root} is not a folder")
         entries = sorted(os.scandir(base), key=lambda entry: entry.name)
-        labels = [entry.name for entry in entries if _is_folder(entry) and not is_system_folder(entry.name)]
-        found = {label: find_images(base / label) for label in labels}
+        found = {f"{prefix}{name}": find_images(base / name) for name in _folders(entries)}
     except OSError as error:
         raise ValueError(f"root={root}: {error.filename} cannot be listed: {error.strerror}") from error
-    images = {label: [f"{prefix}{label}/{name}" for name in one.images] for label, one in found.items() if one.images}
+    images = {label.removeprefix(prefix): _below(label, one.images) for label, one in found.items() if one.images}
     if not images:
         raise ValueError(f"root={root}: {base} has no class folders with images ({folder or '.'}/<class>/*.jpg)")
+    return ClassFolders(images, [*_left_out(found), *_left_out_beside(entries, prefix)])
+
+
+def _folders(entries: Iterable["os.DirEntry[str]"]) -> list[str]:
+    """The names of the folders that may hold data."""
+    return [entry.name for entry in entries if _is_folder(entry) and not is_system_folder(entry.name)]
+
+
+def _below(folder: str, names: Iterable[str]) -> list[str]:
+    return [f"{folder}/{name}".rstrip("/") for name in names]
+
+
+def _left_out(found: Mapping[str, Found]) -> list[str]:
+    """What is not used of class folders."""
+    lost = [name for label, one in found.items() for name in _below(label, one.lost)]
+    empty = [label for label, one in found.items() if not (one.images or one.lost)]
+    return [*_clause("class folders without images", empty), *_clause("links that lead nowhere or back", lost)]
+
+
+def _left_out_beside(entries: Sequence["os.DirEntry[str]"], prefix: str) -> list[str]:
+    """What is not used beside class folders."""
     loose = [prefix + entry.name for entry in entries if is_image(entry.name) and not _is_folder(entry)]
-    lost = [f"{prefix}{label}/{name}".rstrip("/") for label, one in found.items() for name in one.lost]
-    lost += [prefix + entry.name for entry in entries if _is_broken(entry) and not is_image(entry.name)]
-    clauses = {
-        "class folders without images": [
-            prefix + label for label, one in found.items() if not (one.images or one.lost)
-        ],
-        "images beside the class folders": loose,
-        "links that lead nowhere or back": lost,
-    }
-    return ClassFolders(images, [f"{what}: {some(names)}" for what, names in clauses.items() if names])
+    lost = [prefix + entry.name for entry in entries if _is_broken(entry) and not is_image(entry.name)]
+    return [*_clause("images beside the class folders", loose), *_clause("class folders that are broken links", lost)]
+
+
+def _clause(what: str, names: Sequence[str]) -> list[str]:
+    return [f"{what}: {some(names)}"] if names else []
 
 
 def folders_beside(root: Path, *used: str) -> list[str]:
     """Say which folders of the root are not used, a clause each; hidden ones and a system's own do not count."""
-    names = sorted(entry.name for entry in os.scandir(root) if _is_folder(entry) and not is_system_folder(entry.name))
-    return [f"{name}/ is not used" for name in names if name not in used]
+    return [f"{name}/ is not used" for name in sorted(_folders(os.scandir(root))) if name not in used]

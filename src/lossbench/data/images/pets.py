@@ -1,7 +1,7 @@
 """The Oxford-IIIT Pet data set: 37 breeds of cats and dogs."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -54,7 +54,7 @@ class Pets(FileSource):
         """Read the official split, or draw one."""
         if not (self.folder / "images").is_dir():
             self._fetch()
-        there = [f"images/{name}" for name in find_images(self.folder / "images").images if name.endswith(".jpg")]
+        there = self._there()
         learn, test = self._official() if self.split == "official" else self._random(there)
         train, val = hold_out_of_each((ranked(names, self.split_seed) for names in learn.values()), self.val_fraction)
         files = {"train": sorted(train), "val": sorted(val), "test": sorted(chain.from_iterable(test.values()))}
@@ -67,10 +67,10 @@ class Pets(FileSource):
         index = {breed: i for i, breed in enumerate(breeds)}
         targets = {split: [index[_breed(name)] for name in names] for split, names in files.items()}
         titles = tuple(breed.replace("_", " ").title() for breed in breeds)
-        listed = {*chain.from_iterable(files.values())}
-        unlisted = sum(name not in listed for name in there)
-        left_out = [f"{unlisted:,} of {len(there):,} images are in no official list"] if unlisted else []
-        return Listing(titles, files, targets, {"split": self.split}, left_out)
+        return Listing(titles, files, targets, {"split": self.split}, _unlisted(there, files))
+
+    def _there(self) -> list[str]:
+        return [f"images/{name}" for name in find_images(self.folder / "images").images if name.endswith(".jpg")]
 
     def _official(self) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
         groups = []
@@ -104,6 +104,12 @@ class Pets(FileSource):
                 f"download=true failed ({error}); fetch images.tar.gz and annotations.tar.gz of the Oxford-IIIT Pet "
                 f"data set by other means and unpack them in {where / FOLDER}"
             ) from error
+
+
+def _unlisted(there: Sequence[str], files: Mapping[str, Sequence[str]]) -> list[str]:
+    """Say how many images are in no split."""
+    unlisted = len({*there} - {*chain.from_iterable(files.values())})
+    return [f"{unlisted:,} of {len(there):,} images are in no official list"] if unlisted else []
 
 
 def _breed(name: str) -> str:
