@@ -7,6 +7,8 @@ from typing import Any, ClassVar, final
 import pytest
 import torch
 from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from lossbench import losses
@@ -63,6 +65,26 @@ def gradient_of_the_wrong_thing(logits: Tensor, target: Tensor) -> Tensor:
     return -pick(log_p.exp().detach() * log_p, target)
 
 
+class _OnceDifferentiable(Function):
+    @staticmethod
+    def forward(ctx: Any, z: Tensor, target: Tensor) -> Tensor:
+        ctx.save_for_backward(z, target)
+        return losses.cross_entropy(z, target)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        z, target = ctx.saved_tensors
+        return torch.softmax(z, -1).sub(F.one_hot(target, z.shape[-1])) * grads[0].unsqueeze(-1), None
+
+
+def no_second_derivative(logits: Tensor, target: Tensor) -> Tensor:
+    if target.is_floating_point():
+        return losses.cross_entropy(logits, target)
+    values: Any = _OnceDifferentiable.apply(scores(logits, target), target)
+    return values
+
+
 def float_of_a_setting(logits: Tensor, target: Tensor, *, q: Number = 0.7) -> Tensor:
     return losses.power(logits, target, q=float(q))
 
@@ -88,6 +110,7 @@ FAULTS: list[tuple[Callable[..., Tensor], Case, str]] = [
     (position_dependent, XENT, "classes_may_come_in_any_order"),
     (unchecked_shapes, XENT, "wrong_shapes_and_dtypes_are_refused"),
     (gradient_of_the_wrong_thing, XENT, "the_gradient_is_the_slope"),
+    (no_second_derivative, XENT, "the_curvature_is_the_slope_of_the_gradient"),
     (float_of_a_setting, POWER, "many_settings_at_once_are_the_loop"),
     (condition_on_a_setting, POWER, "many_settings_at_once_are_the_loop"),
     (infinite_slope, POWER, "extremes_stay_finite"),

@@ -162,7 +162,7 @@ def bce(logits: Tensor, target: Tensor, *, weight: Weight = None) -> Tensor:
     """
     z = scores(logits, target)
     if weight is None and not target.is_floating_point():
-        return written(z, target, sigmoids(_sigmoids)) / z.shape[-1]
+        return written(z, target, sigmoids(_sigmoids))[0] / z.shape[-1]
     # -t log s - (1 - t) log(1 - s) = softplus(z) - t z, without the one-hot matrix that torch's loss needs
     false = softplus(z)
     if weight is not None:

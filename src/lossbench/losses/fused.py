@@ -1,15 +1,14 @@
 """The cosine losses with hand-written gradients.
 
 Composed from single operations they make ten (batch, C) temporaries where cross-entropy makes three, and take three
-times as long. Under vmap, and for what the fused form does not cover, the composed form computes the same.
+times as long. Under vmap, for second derivatives, and for what the fused form does not cover, the composed form
+computes the same.
 """
-
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import Function
-from torch.autograd.function import once_differentiable
+
+from lossbench.losses.written import WrittenLoss, written
 
 # |cosine| <= 1, so up to this scale every probability is above e^-60 / C: nothing underflows in float32.
 SAFE_SCALE = 30.0
@@ -38,38 +37,32 @@ def _inverse_norm(z: Tensor, floor: float) -> Tensor:
     return torch.linalg.vector_norm(z, dim=-1, keepdim=True).square_().add_(floor**2).rsqrt_()
 
 
-class _CosineDistance(Function):
-    @staticmethod
-    def forward(z: Tensor, target: Tensor, floor: float) -> tuple[Tensor, Tensor]:
+def fused_cosine_distance(z: Tensor, target: Tensor, floor: float) -> Tensor:
+    """`cosine_distance_at` with one temporary."""
+
+    def forward(z: Tensor, index: Tensor) -> tuple[Tensor, ...]:
         inverse = _inverse_norm(z, floor)
-        return 1 - (z.gather(-1, target.unsqueeze(-1)) * inverse).squeeze(-1), inverse
+        distance = 1 - (z.gather(-1, index) * inverse).squeeze(-1)
+        return distance, (1 - distance).unsqueeze(-1), inverse
 
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-        ctx.mark_non_differentiable(output[1])
-        ctx.set_materialize_grads(False)
-        ctx.save_for_backward(*inputs[:2], *output)
+    def backward(g: Tensor, z: Tensor, index: Tensor, cos: Tensor, inverse: Tensor) -> Tensor:
+        g = g * inverse
+        return (z * (g * inverse * cos)).scatter_add_(-1, index, -g)
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        if grads[0] is None:
-            return None, None, None
-        z, target, distance, inverse = ctx.saved_tensors
-        g = grads[0].unsqueeze(-1) * inverse
-        grad = z * (g * inverse * (1 - distance).unsqueeze(-1))
-        return grad.scatter_add_(-1, target.unsqueeze(-1), -g), None, None
-
-    @staticmethod
-    def vmap(info: Any, in_dims: tuple[Any, ...], *inputs: Any) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
-        distance = torch.vmap(cosine_distance_at, in_dims)(*inputs)
-        return (distance, torch.zeros_like(distance)), (0, 0)
+    return written(z, target, WrittenLoss(lambda z, y: cosine_distance_at(z, y, floor), forward, backward, 2))[0]
 
 
-class _CosineXent(Function):
-    @staticmethod
-    def forward(z: Tensor, target: Tensor, xent_weight: float, scale: float, floor: float) -> tuple[Tensor, ...]:
-        inverse, index = _inverse_norm(z, floor), target.unsqueeze(-1)
+def fused_cosine_xent(
+    z: Tensor, target: Tensor, xent_weight: float, scale: float, floor: float
+) -> tuple[Tensor, Tensor]:
+    """`cosine_xent_at` with three temporaries."""
+    factor = xent_weight * scale
+
+    def composed(z: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        return cosine_xent_at(z, y, xent_weight, scale, floor)
+
+    def forward(z: Tensor, index: Tensor) -> tuple[Tensor, ...]:
+        inverse = _inverse_norm(z, floor)
         scaled = z * (inverse * scale)
         p = torch.softmax(scaled, -1)
         true = scaled.gather(-1, index)
@@ -80,40 +73,15 @@ class _CosineXent(Function):
         true, expected = true.div_(scale), scaled.mul_(p).sum(-1, keepdim=True).div_(scale)
         return 1 - true.squeeze(-1), log_p.mul_(-xent_weight).squeeze(-1), p, true, expected, inverse
 
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        z, target, xent_weight, scale, _ = inputs
-        ctx.factor = xent_weight * scale
-        ctx.mark_non_differentiable(*output[2:])
-        ctx.set_materialize_grads(False)  # zeros for p would cost as much as the rest
-        ctx.save_for_backward(z, target, *output[2:])
-
-    @staticmethod
-    @once_differentiable
-    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
-        ctx: Any, *grads: Tensor | None
-    ) -> tuple[Tensor, None, None, None, None]:
-        z, target, p, cos, expected_cos, inverse = ctx.saved_tensors
+    def backward(
+        of_distance: Tensor, of_xent: Tensor, z: Tensor, index: Tensor, p: Tensor, cos: Tensor, *rest: Tensor
+    ) -> Tensor:
+        expected_cos, inverse = rest
         # with u = z / ||z||: d/du = b p - a e_y, and d/dz = (d/du - u <d/du, u>) / ||z||
-        of_distance, of_xent = (torch.zeros_like(inverse) if grad is None else grad.unsqueeze(-1) for grad in grads[:2])
-        b = of_xent * (inverse * ctx.factor)
+        b = of_xent * (inverse * factor)
         a = (of_distance * inverse).add_(b)
         grad = (p * b).addcmul_(z, (a * cos - b * expected_cos).mul_(inverse))
-        return grad.scatter_add_(-1, target.unsqueeze(-1), a.neg_()), None, None, None, None
+        return grad.scatter_add_(-1, index, a.neg_())
 
-    @staticmethod
-    def vmap(info: Any, in_dims: tuple[Any, ...], *inputs: Any) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
-        distance, xent = torch.vmap(cosine_xent_at, in_dims)(*inputs)
-        return (distance, xent, *(torch.zeros_like(xent) for _ in range(4))), (0,) * 6
-
-
-def fused_cosine_distance(z: Tensor, target: Tensor, floor: float) -> Tensor:
-    """`cosine_distance_at` with one temporary; differentiable once."""
-    return _CosineDistance.apply(z, target, floor)[0]  # pyright: ignore[reportIndexIssue]
-
-
-def fused_cosine_xent(
-    z: Tensor, target: Tensor, xent_weight: float, scale: float, floor: float
-) -> tuple[Tensor, Tensor]:
-    """`cosine_xent_at` with three temporaries; differentiable once."""
-    return _CosineXent.apply(z, target, xent_weight, scale, floor)[:2]  # pyright: ignore[reportIndexIssue]
+    distance, xent = written(z, target, WrittenLoss(composed, forward, backward, 4, 2))
+    return distance, xent

@@ -147,7 +147,7 @@ def tvmf(cosines: Tensor, target: Tensor, *, kappa: Number = 16.0, scale: Number
 
     if target.is_floating_point() or isinstance(kappa, Tensor) or isinstance(scale, Tensor) or kappa < 1:
         return composed(wide, target)
-    return written(wide, target, similarity_xent(kappa, scale, composed))
+    return written(wide, target, similarity_xent(kappa, scale, composed))[0]
 
 
 LEAST = 1e-12
@@ -180,7 +180,7 @@ def _xent_with_margin(
 
     if isinstance(scale, Tensor) or isinstance(margin, Tensor):
         return composed(cos, target)
-    return written(cos, target, shifted_xent(scale, shift, composed))
+    return written(cos, target, shifted_xent(scale, shift, composed))[0]
 
 
 def _others(z: Tensor) -> Tensor:

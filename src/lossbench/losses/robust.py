@@ -182,7 +182,7 @@ def squentropy(logits: Tensor, target: Tensor) -> Tensor:
     """
     if target.is_floating_point():
         return _squentropy(logits, target)
-    return written(scores(logits, target), target, xent_and_squares(_squentropy))
+    return written(scores(logits, target), target, xent_and_squares(_squentropy))[0]
 
 
 def _symmetric_terms(

@@ -1,12 +1,14 @@
-"""Losses on class indices with hand-written gradients: composed of single operations they take twice as long."""
+"""Losses on class indices with hand-written gradients: composed of single operations they take twice as long.
 
-from collections.abc import Callable
+A gradient that is itself to be differentiated (create_graph, torch.func) comes from the composed operations.
+"""
+
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd import Function
-from torch.autograd.function import once_differentiable
 
 CHUNK = 50  # factors of at least 1 / 2, whose product is a float32
 
@@ -14,17 +16,22 @@ CHUNK = 50  # factors of at least 1 / 2, whose product is a float32
 class WrittenLoss(NamedTuple):
     """A loss of (batch, C) numbers and (batch,) class indices with its own forward and backward pass.
 
+    An example's values depend on its own row alone.
+
     Args:
-        composed: the values from differentiable operations; used under vmap.
-        forward: the values and `saved` more tensors.
-        backward: of a gradient (batch, 1), the index (batch, 1) and those tensors: the gradient (batch, C).
+        composed: the values (batch,), one or a tuple, from differentiable operations.
+        forward: of the numbers and the index (batch, 1): the values and `saved` more tensors.
+        backward: of a gradient (batch, 1) for each value, the numbers, the index (batch, 1) and those tensors: the
+            gradient (batch, C).
         saved: how many.
+        values: how many.
     """
 
-    composed: Callable[[Tensor, Tensor], Tensor]
+    composed: Callable[[Tensor, Tensor], Tensor | tuple[Tensor, ...]]
     forward: Callable[[Tensor, Tensor], tuple[Tensor, ...]]
     backward: Callable[..., Tensor]
     saved: int
+    values: int = 1
 
 
 class _Written(Function):
@@ -34,29 +41,54 @@ class _Written(Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        ctx.loss = inputs[2]
-        ctx.mark_non_differentiable(*output[1:])
+        z, target, ctx.loss = inputs
+        saved = output[ctx.loss.values :]
+        ctx.mark_non_differentiable(*saved)
         ctx.set_materialize_grads(False)  # zeros for the saved tensors would cost as much as the rest
-        ctx.save_for_backward(inputs[1], *output[1:])
+        ctx.save_for_backward(z, target, *saved)
+        ctx.save_for_forward(z, target)
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        if grads[0] is None:
-            return None, None, None
-        target, *saved = ctx.saved_tensors
-        return ctx.loss.backward(grads[0].unsqueeze(-1), target.unsqueeze(-1), *saved), None, None
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        z, target, *saved = ctx.saved_tensors
+        given = [z.new_zeros(target.shape) if grad is None else grad for grad in grads[: ctx.loss.values]]
+        if torch.is_grad_enabled():  # the gradient is to be differentiated again
+            return _slope(ctx.loss, z, target, given), None, None
+        columns = [grad.unsqueeze(-1) for grad in given]
+        return ctx.loss.backward(*columns, z, target.unsqueeze(-1), *saved), None, None
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor, *_: None) -> tuple[Tensor | None, ...]:
+        z, target = ctx.saved_tensors
+        count = ctx.loss.values
+        along: list[Tensor | None] = [None] * (count + ctx.loss.saved)
+        for k in range(count):
+            weights = [z.new_full(target.shape, float(k == other)) for other in range(count)]
+            along[k] = (_slope(ctx.loss, z, target, weights) * tangent).sum(-1)
+        return tuple(along)
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[Any, ...], *inputs: Any) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
         z, target, loss = inputs
-        values = torch.vmap(loss.composed, in_dims[:2])(z, target)
-        return (values, *(torch.zeros_like(values) for _ in range(loss.saved))), (0,) * (1 + loss.saved)
+        values = torch.vmap(lambda z, target: _composed(loss, z, target), in_dims[:2])(z, target)
+        nothing = [torch.zeros_like(values[0]) for _ in range(loss.saved)]
+        return (*values, *nothing), (0,) * (loss.values + loss.saved)
 
 
-def written(z: Tensor, target: Tensor, loss: WrittenLoss) -> Tensor:
-    """Compute a loss by its own forward pass: (batch,); differentiable once."""
-    return _Written.apply(z, target, loss)[0]  # pyright: ignore[reportIndexIssue]
+def _composed(loss: WrittenLoss, z: Tensor, target: Tensor) -> tuple[Tensor, ...]:
+    values = loss.composed(z, target)
+    return values if isinstance(values, tuple) else (values,)
+
+
+def _slope(loss: WrittenLoss, z: Tensor, target: Tensor, weights: Sequence[Tensor]) -> Tensor:
+    """Gradient (batch, C) of the weighted sum of the values, from differentiable operations."""
+    _, pull = torch.func.vjp(lambda z: _composed(loss, z, target), z)
+    return pull(tuple(weights))[0]
+
+
+def written(z: Tensor, target: Tensor, loss: WrittenLoss) -> tuple[Tensor, ...]:
+    """Compute a loss by its own forward pass: (batch,) for each of its values."""
+    return _Written.apply(z, target, loss)[: loss.values]  # pyright: ignore[reportIndexIssue]
 
 
 def softmax_and_log(z: Tensor, index: Tensor) -> tuple[Tensor, Tensor]:
@@ -80,7 +112,7 @@ def shifted_xent(scale: float, shift: Callable[[Tensor], tuple[Tensor, Tensor | 
         p, log_p = softmax_and_log((cos * scale).scatter_(-1, index, shifted * scale), index)
         return -log_p.squeeze(-1), p, (p.gather(-1, index) - 1) * slope
 
-    def backward(g: Tensor, index: Tensor, p: Tensor, own: Tensor) -> Tensor:
+    def backward(g: Tensor, _: Tensor, index: Tensor, p: Tensor, own: Tensor) -> Tensor:
         g = g * scale
         return (p * g).scatter_(-1, index, own * g)
 
@@ -100,7 +132,7 @@ def similarity_xent(kappa: float, scale: float, composed: Any) -> WrittenLoss:
         p, log_p = softmax_and_log(compact * (slope / kappa), index)
         return -log_p.squeeze(-1), p, compact
 
-    def backward(g: Tensor, index: Tensor, p: Tensor, compact: Tensor) -> Tensor:
+    def backward(g: Tensor, _: Tensor, index: Tensor, p: Tensor, compact: Tensor) -> Tensor:
         g = g * slope
         return (p * g).scatter_add_(-1, index, -g).mul_(compact).mul_(compact)
 
@@ -115,7 +147,7 @@ def xent_and_squares(composed: Any) -> WrittenLoss:
         wrong = z.scatter(-1, index, 0.0)
         return torch.linalg.vector_norm(wrong, dim=-1).square() / (z.shape[-1] - 1) - log_p.squeeze(-1), p, wrong
 
-    def backward(g: Tensor, index: Tensor, p: Tensor, wrong: Tensor) -> Tensor:
+    def backward(g: Tensor, _: Tensor, index: Tensor, p: Tensor, wrong: Tensor) -> Tensor:
         return (p * g).addcmul_(wrong, g * (2 / (p.shape[-1] - 1))).scatter_add_(-1, index, -g)
 
     return WrittenLoss(composed, forward, backward, 2)
@@ -137,7 +169,7 @@ def sigmoids(composed: Any) -> WrittenLoss:
         log_product = products.log_().sum(-1) + larger[:, chunked:].log().sum(-1)
         return u.relu_().sum(-1) - log_product, s
 
-    def backward(g: Tensor, index: Tensor, s: Tensor) -> Tensor:
+    def backward(g: Tensor, _: Tensor, index: Tensor, s: Tensor) -> Tensor:
         return (s * g).scatter_(-1, index, -s.gather(-1, index) * g)
 
     return WrittenLoss(composed, forward, backward, 1)

@@ -64,6 +64,21 @@ def the_gradient_is_the_slope(case: Case, setting: Setting) -> None:
         assert torch.autograd.gradcheck(lambda z, t=t: case(z, t, setting), logits.requires_grad_())
 
 
+def the_curvature_is_the_slope_of_the_gradient(case: Case, setting: Setting) -> None:
+    """Second derivatives agree with finite differences of the gradient."""
+    logits, target, soft = examples()
+    along, step = logits.flip(0, 1), 1e-5
+    for t in case.targets(target, soft):
+        leaf = logits.clone().requires_grad_()
+        gradient = torch.autograd.grad(case(leaf, t, setting).sum(), leaf, create_graph=True)[0]
+        slopes = [value_and_grad(case, logits + sign * step * along, t, setting)[1] for sign in (1, -1)]
+        slope = (slopes[0] - slopes[1]) / (2 * step)
+        found = torch.zeros_like(logits)  # where the gradient is a constant
+        if gradient.requires_grad:
+            found = torch.autograd.grad((gradient * along).sum(), leaf, materialize_grads=True)[0]
+        assert_close(found, slope, rtol=1e-5, atol=1e-6 * float(slope.abs().max().clamp_min(1)))
+
+
 def a_small_step_downhill_lowers_it(case: Case, setting: Setting) -> None:
     """A step against the gradient lowers every example's loss."""
     logits, target, _ = examples()
