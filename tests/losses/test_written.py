@@ -1,6 +1,7 @@
 """Losses with hand-written gradients: fast where a gradient is all that is wanted, right in every derivative."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -43,7 +44,7 @@ def test_an_index_has_the_curvature_of_its_one_hot_target(loss: Callable[[Tensor
     logits, target, _ = examples()
     direction = logits.flip(0)
 
-    def found(y: Tensor) -> list[Tensor]:
+    def found(y: Tensor) -> list[Any]:
         leaf = logits.clone().requires_grad_()
         gradient = torch.autograd.grad(loss(leaf, y).mean(), leaf, create_graph=True)[0]
         (penalty,) = torch.autograd.grad(gradient.square().sum(), leaf)

@@ -1,8 +1,8 @@
 """What all losses share: the checks and casts of the pure functions, and the module around one."""
 
 from abc import ABC
-from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from typing import Any, ClassVar, Self
 
 import torch
@@ -118,14 +118,54 @@ def members_of(output: Tensor, target: Tensor, *, members: int, width: int | Non
     return output.to(wide), target.to(wide)
 
 
+def plain(value: Any) -> Any:
+    """Give the numbers of a tensor or an array as Python has them; other values as they are."""
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def is_learnable(value: object) -> bool:
+    """Whether it is a tensor that gradients flow into."""
+    return isinstance(value, Tensor) and value.requires_grad
+
+
+def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
+    """Divide the sum of values that are weighted already by the sum of their weights; 0 where that is 0.
+
+    Args:
+        values: (batch,).
+        weights: (batch,), >= 0.
+    """
+    total = weights.sum().to(values.dtype)
+    return torch.where(total > 0, values.sum() / torch.where(total > 0, total, 1.0), 0.0)
+
+
+def _buffer_of(name: str) -> str:
+    return f"{name}_by_class"
+
+
+def _uncover_parameters(cls: type) -> None:
+    """Remove the defaults that dataclasses leave as class attributes: each would hide a parameter of its name."""
+    for base in cls.__mro__:
+        if is_dataclass(base):
+            for each in fields(base):
+                if base.__dict__.get(each.name, MISSING) is each.default is not MISSING:
+                    delattr(base, each.name)
+
+
 @dataclass(eq=False)
 class Loss(nn.Module, ABC):
-    """A loss function with its hyper-parameters fixed. Subclasses are final dataclasses around a pure function."""
+    """A loss function with its hyper-parameters. Subclasses are final dataclasses around a pure function.
+
+    A hyper-parameter that is set after construction is checked, and used from then on. Tensors and arrays of numbers
+    are accepted, and an nn.Parameter is learned.
+    """
 
     function: ClassVar[Callable[..., Tensor]]
     soft_targets: ClassVar[bool] = True
     takes_cosines: ClassVar[bool] = False
     tasks: ClassVar[tuple[str, ...]] = ("classification",)
+    per_class: ClassVar[tuple[str, ...]] = ()
+    """Hyper-parameters with a number for each class; buffers hold them too, which are copied to a device once."""
 
     reduction: str = field(default="mean", kw_only=True)
 
@@ -133,13 +173,48 @@ class Loss(nn.Module, ABC):
         """Make the bare module, so that a dataclass's generated __init__ can set its attributes."""
         if cls is Loss:
             raise TypeError("Loss is abstract: build one of its subclasses")
+        _uncover_parameters(cls)
         self = super().__new__(cls)
         nn.Module.__init__(self)
         return self
 
     def __post_init__(self) -> None:
-        """Refuse hyper-parameters that are not allowed."""
-        check_loss(type(self).__name__, {**self.hyper_parameters(), "reduction": self.reduction})
+        """Refuse hyper-parameters that are not allowed together."""
+        check_loss(type(self).__name__, self._numbers())
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute; a hyper-parameter must be allowed.
+
+        Raises:
+            ValueError: it is not; the loss keeps the one that it has.
+        """
+        if name not in {each.name for each in fields(self)}:
+            super().__setattr__(name, value)
+            return
+        numbers = plain(value)
+        check_loss(type(self).__name__, {**self._numbers(), name: numbers})
+        if name in self.per_class:
+            value = self._keep(name, value, numbers)
+        elif isinstance(numbers, int | float) and not is_learnable(value):
+            value = numbers
+        super().__setattr__(name, value)
+
+    def _numbers(self) -> dict[str, Any]:
+        """The hyper-parameters that are set so far, as plain numbers."""
+        return {each.name: plain(getattr(self, each.name)) for each in fields(self) if hasattr(self, each.name)}
+
+    def _keep(self, name: str, value: Any, numbers: Sequence[float] | None) -> Any:
+        """Keep the numbers of the classes in a buffer, on the device of those before; give what the attribute holds.
+
+        A tuple, because a change inside of a list would not reach the buffer.
+        """
+        learnable = numbers is None or is_learnable(value)
+        before, buffer = self._buffers.get(_buffer_of(name)), None
+        if not learnable:
+            buffer = torch.tensor(numbers, dtype=torch.float64).float()
+            buffer = buffer if before is None else buffer.to(before)
+        self.register_buffer(_buffer_of(name), buffer, persistent=False)
+        return value if learnable else tuple(numbers or ())
 
     @property
     def exceeds_fp16(self) -> bool:
@@ -150,19 +225,31 @@ class Loss(nn.Module, ABC):
         """Give the keyword arguments of the pure function: all fields but the reduction."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "reduction"}
 
+    def arguments(self) -> dict[str, Any]:
+        """Give the hyper-parameters as the pure function takes them: numbers of classes as tensors on the device."""
+        kept = {name: self._buffers.get(_buffer_of(name)) for name in self.per_class}
+        return self.hyper_parameters() | {name: tensor for name, tensor in kept.items() if tensor is not None}
+
     def per_example(self, output: Any, target: Tensor) -> Tensor:
         """Give one value per example: (batch,)."""
-        return self.function(output, target, **self.hyper_parameters())
+        return self.function(output, target, **self.arguments())
 
     def terms(self, output: Any, target: Tensor) -> dict[str, Tensor]:
         """Give the named (batch,) parts that add up to `per_example`; none for a loss of one term."""
         return {}
 
+    def example_weights(self, target: Tensor) -> Tensor | None:
+        """Give the weights whose sum the mean divides by: (batch,); None where it divides by the number of examples."""
+        return None
+
     def reduce(self, values: Tensor, target: Tensor) -> Tensor:
         """Reduce the values of `per_example` as `reduction` says."""
         if self.reduction == "none":
             return values
-        return values.sum() if self.reduction == "sum" else values.mean()
+        if self.reduction == "sum":
+            return values.sum()
+        weights = self.example_weights(target)
+        return values.mean() if weights is None else weighted_mean(values, weights)
 
     def forward(self, output: Any, target: Tensor) -> Tensor:
         """Give the reduced loss: a scalar, or (batch,) for the reduction none."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor
@@ -231,32 +231,19 @@ def _class_weights(weight: Sequence[float] | Tensor, log_p: Tensor) -> Tensor:
 class ClassWeighted(Loss):
     """A loss whose classes may count differently."""
 
-    weight: Sequence[float] | None = None
+    per_class: ClassVar[tuple[str, ...]] = ("weight",)
 
-    def __post_init__(self) -> None:
-        """Check the hyper-parameters; keep the weights as a buffer, so that they are copied to a device once."""
-        super().__post_init__()
-        if self.weight is not None:
-            self.weight = list(self.weight)
-            self.register_buffer(
-                "class_weights", torch.tensor(self.weight, dtype=torch.float64).float(), persistent=False
-            )
-
-    def per_example(self, output: Any, target: Tensor) -> Tensor:
-        """Give one value per example: (batch,)."""
-        weight = None if self.weight is None else self.get_buffer("class_weights")
-        return self.function(output, target, **{**self.hyper_parameters(), "weight": weight})
+    weight: Weight = None
 
 
 @dataclass(eq=False)
 class LogLikelihood(ClassWeighted):
     """A class-weighted loss whose mean divides by the weights."""
 
-    def reduce(self, values: Tensor, target: Tensor) -> Tensor:
-        """Reduce as torch does: the mean of a weighted loss over class indices divides by the sum of their weights."""
-        if self.reduction != "mean" or self.weight is None or target.is_floating_point():
-            return super().reduce(values, target)
-        return values.sum() / self.get_buffer("class_weights")[target].sum().to(values.dtype)
+    def example_weights(self, target: Tensor) -> Tensor | None:
+        """Give the weights of the true classes; a mean over class probabilities divides by their number, as torch's."""
+        weight = self.arguments()["weight"]
+        return None if weight is None or target.is_floating_point() else weight[target]
 
 
 @final

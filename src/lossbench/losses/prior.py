@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, final
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor
@@ -60,19 +60,7 @@ class LogitAdjusted(Loss):
 
     function: ClassVar[Callable[..., Tensor]] = staticmethod(logit_adjusted)
 
+    per_class: ClassVar[tuple[str, ...]] = ("class_counts",)
+
     tau: float = 1.0
-    class_counts: Sequence[float] | None = None
-
-    def __post_init__(self) -> None:
-        """Check the hyper-parameters; keep the counts as a buffer, so that they are copied to a device once."""
-        super().__post_init__()
-        if self.class_counts is not None:
-            self.class_counts = list(self.class_counts)
-            self.register_buffer(
-                "counts", torch.tensor(self.class_counts, dtype=torch.float64).float(), persistent=False
-            )
-
-    def per_example(self, output: Any, target: Tensor) -> Tensor:
-        """Give one value per example: (batch,)."""
-        counts = None if self.class_counts is None else self.get_buffer("counts")
-        return logit_adjusted(output, target, tau=self.tau, class_counts=counts)
+    class_counts: Sequence[float] | Tensor | None = None

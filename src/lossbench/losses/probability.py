@@ -100,7 +100,9 @@ def power(logits: Tensor, target: Tensor, *, q: Number = 0.7) -> Tensor:
         return expected(lambda v: -v if q == 0 else expm1(q * v) / -q, log_p, target)
     zero = q == 0
     safe = torch.where(zero, 1.0, q).to(log_p.dtype)  # a second where, as the gradient of 0 / 0 would be nan
-    return expected(lambda v: torch.where(zero, -v, -_capped_expm1(safe * v) / safe), log_p, target)
+    # at q = 0 the second term is 0, but its slope, which a learned q follows, is not
+    at_zero = torch.where(zero, q, 0.0).to(log_p.dtype) / 2
+    return expected(lambda v: torch.where(zero, -v - at_zero * v * v, -_capped_expm1(safe * v) / safe), log_p, target)
 
 
 def dot_product(logits: Tensor, target: Tensor) -> Tensor:

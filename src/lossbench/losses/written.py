@@ -58,13 +58,13 @@ class _Written(Function):
         return ctx.loss.backward(*columns, z, target.unsqueeze(-1), *saved), None, None
 
     @staticmethod
-    def jvp(ctx: Any, tangent: Tensor, *_: None) -> tuple[Tensor | None, ...]:
+    def jvp(ctx: Any, *tangents: Any) -> tuple[Tensor | None, ...]:
         z, target = ctx.saved_tensors
         count = ctx.loss.values
         along: list[Tensor | None] = [None] * (count + ctx.loss.saved)
         for k in range(count):
             weights = [z.new_full(target.shape, float(k == other)) for other in range(count)]
-            along[k] = (_slope(ctx.loss, z, target, weights) * tangent).sum(-1)
+            along[k] = (_slope(ctx.loss, z, target, weights) * tangents[0]).sum(-1)
         return tuple(along)
 
     @staticmethod
@@ -82,7 +82,7 @@ def _composed(loss: WrittenLoss, z: Tensor, target: Tensor) -> tuple[Tensor, ...
 
 def _slope(loss: WrittenLoss, z: Tensor, target: Tensor, weights: Sequence[Tensor]) -> Tensor:
     """Gradient (batch, C) of the weighted sum of the values, from differentiable operations."""
-    _, pull = torch.func.vjp(lambda z: _composed(loss, z, target), z)
+    pull = torch.func.vjp(lambda z: _composed(loss, z, target), z)[1]
     return pull(tuple(weights))[0]
 
 
