@@ -29,6 +29,7 @@ class Stopped(SystemExit):
         super().__init__(130 if why == "SIGINT" else 143)
         self.why, self.at = why, at
         self.line = f"stopped ({why})"  # for the user; empty where it is printed already
+        self.recorded = False  # in status.json
 
 
 def suggest(name: str, options: Iterable[str]) -> str:

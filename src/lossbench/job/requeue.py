@@ -2,11 +2,19 @@
 
 import logging
 import os
+import shlex
 import subprocess
+import time
 from typing import NamedTuple
+
+from lossbench.errors import one_line
+from lossbench.rundir.directory import RunDirectory
 
 log = logging.getLogger("lossbench")
 ANSWER_SECONDS = 20.0  # the controller may be busy
+RETRY_SECONDS = 2.0
+MOST_REFUSALS = 3  # of a controller that answers
+PATIENCE = "LOSSBENCH_SIGNAL_SECONDS"  # job.sh sets it: so long before its time limit a job is asked to stop
 
 
 class StopOutcome(NamedTuple):
@@ -21,43 +29,72 @@ class StopOutcome(NamedTuple):
     reason: str
 
 
-def outcome_of(signal_name: str) -> StopOutcome:
-    """Give the status that a signal leads to: on a cluster SLURM knows whether the job goes on."""
-    stop = f"asked to stop: {signal_name}"
-    if signal_name == "SIGINT":  # a user's Ctrl-C, with or without SLURM
-        return StopOutcome("cancelled", stop)
-    job = os.environ.get("SLURM_JOB_ID")
-    if job is None:
-        return StopOutcome("preempted", stop)
-    known = show_job(job)
-    if not known:
-        return StopOutcome("preempted", f"{stop}; SLURM does not answer what becomes of job {job}")
-    if known.get("JobState") == "RUNNING":
-        return StopOutcome("preempted", f"{stop}; job {job} is queued again")
+def unsettled(signal_name: str, run: RunDirectory) -> str:
+    """Say what a stop inside a SLURM job leads to as long as SLURM has confirmed nothing."""
+    job = os.environ["SLURM_JOB_ID"]
+    return f"asked to stop: {signal_name}; unless squeue lists job {job}, {goes_on(run)} goes on from here"
+
+
+def settled(signal_name: str, run: RunDirectory) -> StopOutcome:
+    """Ask SLURM what becomes of this job, and to queue it again if it still runs; ask again while there is time.
+
+    Args:
+        signal_name: of the signal that stopped the run.
+        run: stopped and saved.
+
+    Returns:
+        What SLURM has confirmed.
+    """
+    job, stop = os.environ["SLURM_JOB_ID"], f"asked to stop: {signal_name}"
+    end, refusals, why = time.monotonic() + float(os.environ.get(PATIENCE, "100")), 0, "SLURM does not answer"
+    while refusals < MOST_REFUSALS:
+        if known := show_job(job):
+            if known.get("JobState") != "RUNNING":
+                return _ended(job, known, signal_name, run)
+            if (refusal := _refusal(job)) is None:
+                return StopOutcome("preempted", f"{stop}; job {job} is queued again")
+            refusals, why = refusals + 1, refusal
+        if time.monotonic() >= end:
+            break
+        time.sleep(RETRY_SECONDS)
+    return StopOutcome("preempted", f"{stop}; job {job} was not queued again ({why}): {goes_on(run)} goes on from here")
+
+
+def goes_on(run: RunDirectory) -> str:
+    """The command that goes on with a stopped run."""
+    script = run.path / "job.sh"
+    return shlex.join(["sbatch", str(script)]) if script.exists() else run.start_command
+
+
+def _ended(job: str, known: dict[str, str], signal_name: str, run: RunDirectory) -> StopOutcome:
+    """Word what SLURM records of a job that it is ending."""
     if int(known.get("Restarts", "0")) > int(os.environ.get("SLURM_RESTART_COUNT", "0")):
-        return StopOutcome("preempted", f"{stop}; SLURM has queued job {job} again")
-    hint = "the same command, or sbatch job.sh, goes on from here"
-    return StopOutcome("cancelled", f"job {job} was cancelled ({signal_name}); {hint}")
+        return StopOutcome("preempted", f"asked to stop: {signal_name}; SLURM has queued job {job} again")
+    if known.get("Reason") == "TimeLimit":
+        stop = f"job {job} reached its time limit before it could be queued again"
+        return StopOutcome("preempted", f"{stop}: {goes_on(run)} goes on from here")
+    return StopOutcome("cancelled", f"job {job} was cancelled ({signal_name}): {goes_on(run)} goes on from here")
 
 
-def requeue() -> None:
-    """Queue this job again if it still runs; one that is cancelled, or queued again already, is left as it is."""
-    job = os.environ.get("SLURM_JOB_ID")
-    if job is None or show_job(job).get("JobState") != "RUNNING":
-        return
-    answer = subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True, check=False)
-    if answer.returncode:
-        why, hint = answer.stderr.strip(), "sbatch job.sh in the run directory goes on"
-        print(f"SLURM does not queue job {job} again ({why}); {hint}", flush=True)
+def _refusal(job: str) -> str | None:
+    """Ask SLURM to queue a job again; give the reason where it does not."""
+    try:
+        answer = _scontrol("requeue", job)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return one_line(error)
+    return one_line(answer.stderr or f"exit code {answer.returncode}") if answer.returncode else None
 
 
 def show_job(job: str) -> dict[str, str]:
     """Read SLURM's record of a job, by key; {} where it has none or does not answer."""
-    command = ["scontrol", "show", "job", "-o", job]
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=ANSWER_SECONDS)
+        answer = _scontrol("show", "job", "-o", job)
     except (OSError, subprocess.TimeoutExpired) as error:
         log.warning("scontrol show job %s: %s", job, error)
         return {}
     pairs = [word.partition("=") for word in answer.stdout.split() if "=" in word]
     return {key: value for key, _, value in pairs}
+
+
+def _scontrol(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["scontrol", *words], capture_output=True, text=True, check=False, timeout=ANSWER_SECONDS)

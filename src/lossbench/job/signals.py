@@ -158,6 +158,20 @@ def handle_stop_signals() -> Generator[StopSignals]:
 
 
 @contextmanager
+def signals_ignored() -> Generator[None]:
+    """Ignore the signals while the block runs, in the main thread, which gets them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
 def forward_signals(child: subprocess.Popen[bytes]) -> Generator[None]:
     """Send the signals on to a child process while the block waits for it, from the main thread, which gets them."""
     if threading.current_thread() is not threading.main_thread():

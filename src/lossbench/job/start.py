@@ -10,9 +10,8 @@ from lossbench.errors import Stopped, UserError, one_line
 from lossbench.job.allocation import check_allocation
 from lossbench.job.distributed import is_srun_task, process_name, rank
 from lossbench.job.log import log_file
-from lossbench.job.requeue import requeue
 from lossbench.job.signals import StopSignals, forward_signals, handle_stop_signals
-from lossbench.job.status import recorded_rank_status, recorded_status
+from lossbench.job.status import record_stop, recorded_rank_status, recorded_status, slurm_decides
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.result import Result
 from lossbench.rundir.table import table
@@ -63,8 +62,8 @@ def bring_to_result(run: RunDirectory) -> Result:
                 return done
             result = _run_locked(run, stop_signals)
     except Stopped as stopped:
-        if stopped.why != "SIGINT" and run.status.get("status") not in ("failed", "cancelled"):
-            requeue()  # also where the signal came before the run began
+        if slurm_decides(stopped) and not stopped.recorded:  # the signal came before the run began
+            record_stop(run, stopped)
         raise
     run.prune_checkpoints(run.config.keep_checkpoints)
     return result

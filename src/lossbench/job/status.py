@@ -12,7 +12,8 @@ from lossbench.errors import Stopped, UserError
 from lossbench.job.distributed import process_name
 from lossbench.job.memory import memory_error, memory_failure
 from lossbench.job.rank_failures import attempt_id, first_rank_failure, peer_failure, reason_of, write_rank_failure
-from lossbench.job.requeue import outcome_of
+from lossbench.job.requeue import settled, unsettled
+from lossbench.job.signals import signals_ignored
 from lossbench.rundir.directory import RunDirectory, processes
 from lossbench.rundir.files import cannot_write
 from lossbench.rundir.flatten import flatten
@@ -61,22 +62,32 @@ def _record_exit(run: RunDirectory, error: SystemExit) -> None:
     """Record a stop by a signal, a sys.exit, or the failure of another rank that led to either."""
     if (first := first_rank_failure(run)) is not None:
         run.set_status("failed", reason=first)
+        if isinstance(error, Stopped):
+            error.recorded = True
     elif isinstance(error, Stopped):
-        _record_stop(run, error)
+        record_stop(run, error)
     else:
         run.set_status("failed", reason=reason_of(error))
 
 
-def _record_stop(run: RunDirectory, stopped: Stopped) -> None:
-    """Record where a signal has stopped the run, and word it for the user."""
-    outcome = outcome_of(stopped.why)
-    at = f" at {stopped.at}" if stopped.at else ""
-    if "SLURM_JOB_ID" in os.environ and stopped.why != "SIGINT":
-        stopped.line = f"stopped{at}: {outcome.reason}"
-    else:
-        then = "the same command goes on from there" if stopped.at else how_to_go_on(run)
-        stopped.line = f"stopped{at} ({stopped.why}); {then}"
-    run.set_status(outcome.status, reason=stopped.line)
+def record_stop(run: RunDirectory, stopped: Stopped) -> None:
+    """Record where a signal has stopped the run, and word it for the user; in a SLURM job, have it queued again."""
+    at, stopped.recorded = f" at {stopped.at}" if stopped.at else "", True
+    if slurm_decides(stopped):
+        with signals_ignored():  # SLURM ends a job that it queues again, and that must not cut this short
+            run.set_status("preempted", reason=f"stopped{at}: {unsettled(stopped.why, run)}")
+            outcome = settled(stopped.why, run)
+            stopped.line = f"stopped{at}: {outcome.reason}"
+            run.set_status(outcome.status, reason=stopped.line)
+        return
+    then = "the same command goes on from there" if stopped.at else how_to_go_on(run)
+    stopped.line = f"stopped{at} ({stopped.why}); {then}"
+    run.set_status("cancelled" if stopped.why == "SIGINT" else "preempted", reason=stopped.line)
+
+
+def slurm_decides(stopped: Stopped) -> bool:
+    """Whether the cluster knows if a stopped run goes on; a user's Ctrl-C ends it, with or without SLURM."""
+    return "SLURM_JOB_ID" in os.environ and stopped.why != "SIGINT"
 
 
 def how_to_go_on(run: RunDirectory) -> str:

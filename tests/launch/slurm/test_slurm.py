@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -207,6 +208,23 @@ def test_what_is_cancelled_stays_cancelled_and_goes_on_by_hand(tmp_path: Path) -
         until(lambda run=run: done(run))
     assert resumed_at(stopped) > 0
     assert_same(stopped, whole)
+
+
+def test_a_run_that_stops_while_the_controller_is_away_is_queued_again_when_it_is_back(tmp_path: Path) -> None:
+    run = plan_run(tmp_path, *LONG, "trainer.max_epochs=2")
+    job = submit(run, signal_seconds=100)
+    until(lambda: trains(run))
+    (pid_file,) = re.findall(r"SlurmctldPidFile\s*=\s*(\S+)", slurm("scontrol", "show", "config"))
+    os.kill(int(Path(pid_file).read_text()), signal.SIGTERM)
+    try:
+        os.kill(run.status["pid"], signal.SIGUSR1)
+        until(lambda: run.status["status"] == "preempted")
+        assert f"unless squeue lists job {job}, sbatch {run.path}/job.sh goes on from here" in run.status["reason"]
+    finally:
+        until(lambda: subprocess.run(["slurmctld"], check=False).returncode == 0)
+    until(lambda: "is queued again" in run.status.get("reason", "") or done(run))
+    until(lambda: done(run))
+    assert resumed_at(run) > 0
 
 
 def test_a_launcher_that_is_killed_attaches_again_and_submits_nothing_twice(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from lossbench.config.schema import Trainer
 from lossbench.config.values import one_line_path
 from lossbench.errors import UserError
+from lossbench.job.requeue import PATIENCE
 from lossbench.launch.slurm.resources import Resources
 
 # In the name of its own output file SLURM replaces % and drops \; a shell takes a quoted path as it is.
@@ -35,6 +36,7 @@ def job_script(run: Path, resources: Resources, trainer: Trainer) -> str:
         "# the run saves and queues this job again. A task that fails ends the others at once.",
         f"exec >> {shlex.quote(str(run / 'slurm.log'))} 2>&1",
         f"cd {shlex.quote(str(Path.cwd()))} || exit",
+        f"export {PATIENCE}={resources.signal_seconds}",
         *resources.setup,
         f"exec srun --kill-on-bad-exit=1 --cpus-per-task={resources.cpus} {command}",
     )
