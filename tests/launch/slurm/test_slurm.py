@@ -267,8 +267,12 @@ def test_every_way_to_fail_is_named_and_the_sweep_ends(tmp_path: Path) -> None:
         assert reason in line
     refused = command(TRAIN, *SLURM, *words, "hydra.launcher.constraint=quantum", runs=tmp_path / "refused", env=env)
     assert_one_line(refused.returncode, refused.stderr, "1 of 1 runs failed")
-    assert "Invalid feature specification" in refused.stdout
+    assert "hydra.launcher.constraint=quantum fits no node of partition debug" in refused.stdout
     held = command(TRAIN, *SLURM, *words, "hydra.launcher.sbatch=[--hold]", runs=tmp_path / "held", env=env)
     assert_one_line(held.returncode, held.stderr, "1 of 1 runs failed")
     assert "SLURM would never start job" in held.stdout
+    small = command(TRAIN, *SLURM, *words, "hydra.launcher.memory_gb=99", runs=tmp_path / "small", env=env)
+    assert "hydra.launcher.memory_gb=64 or less, or null" in small.stdout
+    long = command(TRAIN, *SLURM, *words, "hydra.launcher.time=3-00", runs=tmp_path / "long", env=env)
+    assert "hydra.launcher.time=3-00 is more than partition debug allows (1-00:00:00)" in long.stdout
     assert not queued()

@@ -47,7 +47,7 @@ def run_on_slurm(
         progress.finished(arrays.planned[run], None, reason)
     waiting = [run for run in arrays.runs if run not in refused]
     if wait:
-        _wait(QueuePoll(arrays, waiting, progress, poll_seconds), arrays)
+        _wait(QueuePoll(arrays, waiting, resources, progress, poll_seconds), arrays)
     else:
         jobs = ", ".join(_job_numbers(arrays.tasks().values())) or "no job any more"
         progress.say(f"{number_of_runs(len(waiting))} with SLURM: {jobs}; the same command goes on from there")

@@ -8,6 +8,8 @@ from lossbench.launch.exits import is_locked, last_lines
 from lossbench.launch.progress import SweepProgress
 from lossbench.launch.slurm.arrays import JobArrays
 from lossbench.launch.slurm.queue import Task, cancel, ending
+from lossbench.launch.slurm.refusal import explained
+from lossbench.launch.slurm.resources import Resources
 from lossbench.rundir.directory import RunDirectory
 
 POLLS_BEFORE_LOST = 2  # a shared file system may show a result later than the queue shows its end
@@ -21,14 +23,21 @@ class QueuePoll:
     Args:
         arrays: those of the sweep's runs.
         waiting: the runs to wait for.
+        resources: what each run asks for.
         progress: counts and prints how each ends.
         poll_seconds: between two calls of squeue.
     """
 
     def __init__(
-        self, arrays: JobArrays, waiting: Sequence[RunDirectory], progress: SweepProgress, poll_seconds: float
+        self,
+        arrays: JobArrays,
+        waiting: Sequence[RunDirectory],
+        resources: Resources,
+        progress: SweepProgress,
+        poll_seconds: float,
     ) -> None:
-        self.arrays, self.waiting, self.progress, self.poll_seconds = arrays, list(waiting), progress, poll_seconds
+        self.arrays, self.waiting, self.resources = arrays, list(waiting), resources
+        self.progress, self.poll_seconds = progress, poll_seconds
         self.started: set[RunDirectory] = set()
         self.absent = dict.fromkeys(waiting, 0)  # polls in a row in which a run was not in the queue
         self.failures = 0  # polls in a row in which squeue failed
@@ -77,7 +86,8 @@ class QueuePoll:
             self.progress.started(self.arrays.planned[run])
         if task.never_starts:
             cancel(task.job)
-            reason = f"SLURM would never start job {task.job}: {task.reason}; change hydra.launcher's settings"
+            why = explained(task.reason, self.resources, run.config.trainer)
+            reason = f"SLURM would never start job {task.job}: {why}"
             run.set_status("failed", reason=reason)
             self._end(run, reason)
 

@@ -74,11 +74,11 @@ def submit(script: Path) -> str:
     """Submit a script and give the job's number.
 
     Raises:
-        UserError: SLURM refuses it; gives the reason.
+        UserError: SLURM refuses it; gives what sbatch printed.
     """
     answer = _run("sbatch", "--parsable", str(script))
     if answer.returncode:
-        raise UserError(f"SLURM refuses {script}: {one_line(answer.stderr).removeprefix('sbatch: error: ')}")
+        raise UserError(one_line(answer.stderr.replace("sbatch: error: ", "")))
     return answer.stdout.strip().split(";")[0]
 
 
@@ -97,6 +97,12 @@ def tasks_of(names: list[str]) -> dict[str, dict[int, Task]]:
         if name in found and index.isdigit():
             found[name][int(index)] = Task(f"{job}_{index}", state, reason.strip("()"))
     return found
+
+
+def sinfo(fields: str) -> list[str]:
+    """List every node of every partition with some fields of sinfo; nothing where sinfo fails."""
+    answer = _run("sinfo", "--noheader", "--Node", f"--format={fields}")
+    return [] if answer.returncode else [line.strip() for line in answer.stdout.splitlines()]
 
 
 def cancel(*jobs: str) -> None:
@@ -138,3 +144,5 @@ def _run(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(words, capture_output=True, text=True, check=False, timeout=seconds)
     except subprocess.TimeoutExpired:
         return subprocess.CompletedProcess(words, 1, "", f"no answer within {seconds:.0f} s")
+    except OSError as error:
+        return subprocess.CompletedProcess(words, 1, "", one_line(error))

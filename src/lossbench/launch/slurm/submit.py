@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lossbench.errors import UserError, one_line
+from lossbench.errors import UserError
 from lossbench.launch.exits import is_locked
 from lossbench.launch.progress import SweepProgress, number_of_runs
 from lossbench.launch.slurm.arrays import JobArrays
 from lossbench.launch.slurm.queue import largest_array, submit
+from lossbench.launch.slurm.refusal import explained
 from lossbench.launch.slurm.resources import Resources
 from lossbench.rundir.directory import RunDirectory
 
@@ -59,9 +60,10 @@ def _submit(
     try:
         job = submit(script)
     except UserError as error:
+        reason = f"SLURM refuses the job: {explained(str(error), resources, runs[0].config.trainer)}"
         for run in runs:
-            run.set_status("failed", reason=one_line(error))
-        return dict.fromkeys(runs, one_line(error))
+            run.set_status("failed", reason=reason)
+        return dict.fromkeys(runs, reason)
     progress.say(f"submitted {number_of_runs(len(runs))} as job {job} ({script})")
     arrays.last_job |= {run: f"{job}_{index}" for index, run in enumerate(runs)}
     return {}
