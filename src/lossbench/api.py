@@ -135,12 +135,14 @@ def _plan(words: list[str], config_dir: str | PathLike[str] | None) -> "RunDirec
 
 def _bring_to_result(run: "RunDirectory") -> None:
     """Run a planned directory; an attempt of its own, whatever else this process has run before."""
+    from lossbench.hardware import cleared
     from lossbench.job.rank_failures import ATTEMPT
     from lossbench.job.start import bring_to_result
     from lossbench.launch.single import run_planned
 
     try:
-        run_planned(run, bring_to_result)
+        with cleared():
+            run_planned(run, bring_to_result)
     except Stopped as stopped:  # a signal asked the whole process to stop
         if stopped.why == "SIGINT":  # a notebook expects it as Python raises it
             raise KeyboardInterrupt(stopped.line) from stopped

@@ -6,7 +6,7 @@ from contextlib import redirect_stdout
 
 from lossbench.config.schema import RunConfig
 from lossbench.errors import OwnedError, Stopped, UserError, one_line
-from lossbench.hardware import require_gpu
+from lossbench.hardware import cleared, require_gpu
 from lossbench.job.signals import StopSignals, handle_stop_signals
 from lossbench.job.start import bring_to_result
 from lossbench.launch.progress import SweepProgress, number_of_runs
@@ -57,7 +57,8 @@ def _finish(run: RunDirectory, progress: SweepProgress, stop_signals: StopSignal
     stop_signals.check()
     progress.started(run)
     try:
-        result, reason = _attempt(run)
+        with cleared():
+            result, reason = _attempt(run)
     except OwnedError:
         progress.postponed()
         return False

@@ -10,7 +10,6 @@ from lossbench.config.facts import Cache
 from lossbench.config.verify import verify
 from lossbench.errors import OwnedError, Stopped, UserError, one_line
 from lossbench.job.memory import memory_error, memory_failure
-from lossbench.job.requeue import outcome_of
 from lossbench.job.signals import StopSignals
 from lossbench.launch.progress import SweepProgress
 from lossbench.rundir.directory import RunDirectory
@@ -62,7 +61,7 @@ def _run(
     try:
         train_and_write(runs, parts, device, progress, stop_signals)
     except Stopped as stopped:
-        status, reason = outcome_of(stopped.why).status, _reason(runs, stopped)
+        status, reason = "cancelled" if stopped.why == "SIGINT" else "preempted", _reason(runs, stopped)
         for run in _unfinished(runs, progress):
             run.set_status(status, reason=reason)
         raise

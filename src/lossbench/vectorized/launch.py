@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from lossbench.hardware import keep_freed_memory
+from lossbench.hardware import cleared, keep_freed_memory
 from lossbench.job.signals import handle_stop_signals
 from lossbench.launch.local import run_here
 from lossbench.launch.progress import SweepProgress, number_of_runs
@@ -40,7 +40,9 @@ def run_stacked(
     locked: list[RunDirectory] = []
     with handle_stop_signals() as stop_signals:
         for members in groups.values():
-            if reason := run_group(members, progress, limits, locked, stop_signals):
+            with cleared():
+                reason = run_group(members, progress, limits, locked, stop_signals)
+            if reason:
                 alone.setdefault(reason, []).extend(members)
         for reason, members in alone.items():
             progress.say(f"one by one, {number_of_runs(len(members))}: {reason}")

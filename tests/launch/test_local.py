@@ -1,0 +1,61 @@
+"""Runs one after another in one process."""
+
+import gc
+from collections.abc import Callable, Iterator
+from typing import Any
+from weakref import ReferenceType, ref
+
+import pytest
+
+from lossbench.launch.local import run_here
+from lossbench.launch.progress import SweepProgress
+from lossbench.rundir.directory import RunDirectory
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[ReferenceType[Any]]]:
+    """Weak references to each run's model, task and trainer; Python's own collector, which may come late, is off."""
+    from lossbench.training import fit
+
+    seen: list[ReferenceType[Any]] = []
+
+    def remembered(make: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(*words: Any, **settings: Any) -> Any:
+            found = make(*words, **settings)
+            seen.append(ref(found))
+            seen.extend(ref(parameter) for parameter in getattr(found, "parameters", list)())
+            return found
+
+        return noted
+
+    for name in ("build_task", "make_trainer"):
+        monkeypatch.setattr(fit, name, remembered(getattr(fit, name)))
+    gc.disable()
+    yield seen
+    gc.enable()
+
+
+def out_of_memory(*_: Any) -> None:
+    raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8000000000 bytes.")
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_run_leaves_nothing_behind_for_the_next_one(
+    planned: Callable[..., RunDirectory],
+    made: list[ReferenceType[Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    fails: bool,
+) -> None:
+    if fails:
+        monkeypatch.setattr("lossbench.training.fit.judge", out_of_memory)
+    words = ("data=toy", "trainer=cpu", "trainer.max_steps=4", "figures=false")
+    runs = [planned(*words, f"seed={seed}") for seed in range(2)]
+    progress = SweepProgress(dict.fromkeys(runs, ""), runs, "test/accuracy")
+    run_here(runs[:1], progress)
+    assert len(made) >= 3
+    assert not any(found() for found in made)
+    run_here(runs[1:], progress)
+    assert not any(found() for found in made)
+    assert (progress.done, len(progress.failed)) == ((0, 2) if fails else (2, 0))
+    assert all(reason.startswith("out of memory (8 GB more") for reason in progress.failed.values())
+    assert gc.get_freeze_count() == 0
