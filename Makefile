@@ -30,9 +30,8 @@ check: setup
 	$(BIN)/basedpyright --project pyproject.toml
 	$(MAKE) test
 
-# Stops runs by Ctrl-C and SIGTERM at random times; then interrupts 20 runs in every way, time limits included, on a SLURM that is there (scripts/dev_cluster.sh); takes an hour.
+# Interrupts 20 runs in every way, time limits included, on a SLURM that is there (scripts/dev_cluster.sh); takes an hour.
 soak: setup
-	$(BIN)/python scripts/soak_signals.py $(or $(N),20)
 	$(BIN)/python scripts/soak.py $(or $(N),20)
 
 report: setup

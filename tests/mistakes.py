@@ -9,6 +9,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from made_runs import make_arm, make_run
 from photos import save_photo
 
@@ -105,6 +106,9 @@ def make_desk(folder: Path) -> Path:
     (folder / "empty").mkdir()
     (folder / "notes.txt").write_text("not an image\n")
     (folder / "my_losses.py").write_text(OWN)
+    for name, rows in {"nine": np.eye(9), "nan": np.where(np.arange(10)[:, None] == 3, np.nan, np.eye(10))}.items():
+        np.save(folder / f"{name}.npy", rows)
+    np.save(folder / "labels.npy", np.arange(10))
     for name in ("mine/loss/soft_power.yaml", "hidden/loss/power.yaml"):
         (folder / name).parent.mkdir(parents=True)
         (folder / name).write_text(f"name: {Path(name).stem}\n_target_: lossbench.losses.Power\nq: 0.3\n")

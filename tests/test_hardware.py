@@ -1,13 +1,14 @@
 """Is there a GPU? The driver's answers, played by a driver of our own."""
 
 import ctypes
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from lossbench import hardware
 from lossbench.errors import UserError
-from lossbench.hardware import has_gpu, require_gpu
+from lossbench.hardware import has_gpu, require_machine
 
 
 class Driver:
@@ -60,11 +61,35 @@ def test_has_gpu(monkeypatch: pytest.MonkeyPatch, driver: Driver | None, facts: 
     assert has_gpu() is answer
 
 
-def test_only_who_asks_for_a_gpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    play(monkeypatch, None)
-    for accelerator in ("cpu", "auto"):
-        require_gpu(accelerator)
-    with pytest.raises(UserError, match=r"trainer\.accelerator=gpu: this machine has no usable GPU; use trainer=cpu"):
-        require_gpu("gpu")
-    play(monkeypatch, Driver(1))
-    require_gpu("gpu")
+@dataclass(frozen=True)
+class Wanted:
+    accelerator: str = "auto"
+    devices: int = 1
+    precision: str = "32-true"
+    compile: bool = False
+
+
+@pytest.mark.parametrize(
+    ("driver", "fits", "refused", "line"),
+    [
+        (None, Wanted(), Wanted("gpu"), r"trainer\.accelerator=gpu: this machine has no usable GPU; use trainer=cpu"),
+        (Driver(1), Wanted("gpu"), Wanted("gpu", 2), r"trainer\.devices=2: this machine has 1 GPU\(s\); use .*=1$"),
+        (Driver(1), Wanted("cpu", 2), Wanted("auto", 2), r"trainer\.devices=2: this machine has 1 GPU\(s\)"),
+        (Driver(1), Wanted(precision="16-mixed"), Wanted("cpu", 1, "16-mixed"), "16-mixed needs a GPU, and this run"),
+        (None, Wanted(precision="bf16-mixed"), Wanted(precision="16-mixed"), "16-mixed needs a GPU, and this run is"),
+        (
+            Driver(1),
+            Wanted(compile=True),
+            Wanted("cpu", compile=True),
+            r"compile=true needs the C.. compiler no-such",
+        ),
+    ],
+)
+def test_what_the_machine_lacks_is_refused_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, driver: Driver | None, fits: Wanted, refused: Wanted, line: str
+) -> None:
+    play(monkeypatch, driver)
+    monkeypatch.setenv("CXX", "no-such-compiler -O2")
+    require_machine(fits)
+    with pytest.raises(UserError, match=line):
+        require_machine(refused)

@@ -18,7 +18,8 @@ LIGHT_ROOMS = ("cli", "config", "rundir", "job", "launch", "report", "plots")
 LIGHT = [
     "errors", "seeds", "streams", "hardware", "metrics", "metrics.units",
     "training.schedules", "training.predictions", "data.embeddings",
-    "data.source", "data.toy", "data.toys", "data.digits", "data.order", "data.augment", "vectorized.eligible",
+    "data.source", "data.toy", "data.toys", "data.digits", "data.order", "data.augment",
+    "vectorized.eligible", "vectorized.limits",
     *(f"data.images.{name}" for name in ("source", "random_split", "imagenet", "pets", "folder", "fake")),
     *(f"data.images.{name}" for name in ("subset", "lists", "inspection", "decode")),
     *(
@@ -30,7 +31,10 @@ LIGHT = [
 # Of our own modules and of HEAVY, what a room may name anywhere, also inside functions.
 ROOMS = {
     "losses": {"torch", "lossbench.losses", "lossbench.config.rules"},
-    "models": {"torch", "torchvision", "lossbench.models", "lossbench.losses.outputs", "lossbench.config.rules"},
+    "models": {
+        *{"torch", "torchvision", "lossbench.models", "lossbench.losses.outputs"},
+        *{"lossbench.config.rules", "lossbench.config.model_rules"},
+    },
     "metrics": {"torch", "torchmetrics", "lossbench.metrics", "lossbench.errors", "lossbench.seeds"},
     "data": {
         *{"torch", "torchvision", "pytorch_lightning", "lossbench.data", "lossbench.rundir"},
@@ -48,6 +52,7 @@ ROOMS = {
     "config": {
         *{"lossbench.config", "lossbench.errors", "lossbench.rundir", "lossbench.losses"},
         *{"lossbench.data.source", "lossbench.data.embeddings", "lossbench.training.schedules"},
+        "lossbench.metrics.registry",
     },
     "training": {
         *{"torch", "torchvision", "pytorch_lightning", "torchmetrics", "lossbench.training", "lossbench.losses"},
@@ -64,7 +69,7 @@ ROOMS = {
         },
         *{"lossbench.metrics", "lossbench.errors", "lossbench.seeds"},
     },
-    "training.schedules": {"lossbench.errors", "lossbench.training.schedules"},
+    "training.schedules": {"lossbench.config.values", "lossbench.training.schedules"},
     # Types and rules: below rundir and data, which read them.
     "config.plain": {"lossbench.config.plain"},
     "config.values": {"lossbench.config.values", "lossbench.config.plain", "lossbench.errors"},
@@ -73,7 +78,7 @@ ROOMS = {
     "job": {"lossbench.job", "lossbench.config", "lossbench.rundir", "lossbench.errors", "lossbench.training.fit"},
     "launch": {
         *{"lossbench.launch", "lossbench.job", "lossbench.config", "lossbench.rundir", "lossbench.report"},
-        *{"lossbench.errors", "lossbench.hardware", "lossbench.streams"},
+        *{"lossbench.errors", "lossbench.hardware", "lossbench.streams", "lossbench.training.trial"},
     },
     "vectorized.engine": {"torch", "lossbench.vectorized.engine", "lossbench.metrics"},
     "report": {

@@ -5,16 +5,19 @@ import gc
 import os
 import platform
 import resource
+import shutil
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Protocol
 
 from lossbench.errors import UserError
 
 NO_GPU = (
     "trainer.accelerator=gpu: this machine has no usable GPU; use trainer=cpu, or trainer=auto to take what there is"
 )
+NO_FLOAT16 = "trainer.precision=16-mixed needs a GPU, and this run is on a CPU; use bf16-mixed or 32-true"
 
 
 def cores(most: int = 16) -> int:
@@ -45,14 +48,43 @@ def visible_gpus() -> list[str]:
     return named[: cuda_gpus()] if named else [str(k) for k in range(cuda_gpus())]
 
 
-def require_gpu(accelerator: str) -> None:
-    """Refuse accelerator=gpu on a machine without one.
+class Machine(Protocol):
+    """What a run asks of the machine that it runs on (the configuration's trainer has it)."""
+
+    @property
+    def accelerator(self) -> str: ...  # noqa: D102
+    @property
+    def devices(self) -> int: ...  # noqa: D102
+    @property
+    def precision(self) -> str: ...  # noqa: D102
+    @property
+    def compile(self) -> bool: ...  # noqa: D102
+
+
+def require_machine(wanted: Machine) -> None:
+    """Refuse what this machine lacks: a GPU, enough of them, a compiler.
 
     Raises:
-        UserError: there is none.
+        UserError: names the key, what there is and what to choose.
     """
-    if accelerator == "gpu" and not has_gpu():
+    gpu = wanted.accelerator != "cpu" and has_gpu()
+    if wanted.accelerator == "gpu" and not gpu:
         raise UserError(NO_GPU)
+    if gpu and 0 < (gpus := cuda_gpus()) < wanted.devices:
+        raise UserError(too_few_gpus(wanted.devices, gpus))
+    if wanted.precision == "16-mixed" and not gpu:
+        raise UserError(NO_FLOAT16)
+    compiler = [*os.environ.get("CXX", "").split(), "clang++" if sys.platform == "darwin" else "g++"][0]
+    if wanted.compile and not gpu and shutil.which(compiler) is None:
+        raise UserError(
+            f"trainer.compile=true needs the C++ compiler {compiler} on a CPU, and there is none; "
+            "install one, name another in the environment variable CXX, or use trainer.compile=false"
+        )
+
+
+def too_few_gpus(wanted: int, gpus: int) -> str:
+    """Word that a machine has fewer GPUs than a run needs."""
+    return f"trainer.devices={wanted}: this machine has {gpus} GPU(s); use trainer.devices={gpus}"
 
 
 def keep_freed_memory() -> None:

@@ -185,9 +185,9 @@ def test_what_does_not_fit_is_refused(
 
 def test_rows_for_other_classes_are_refused(planned: Plan, tmp_path: Path) -> None:
     np.save(tmp_path / "nine.npy", unit_rows(9))
-    run = planned("data=digits", "loss=cosine", f"embeddings={tmp_path / 'nine.npy'}")
     with pytest.raises(UserError, match=r"has 9 rows, and the data have 10 classes"):
-        assemble(run.config)
+        planned("data=digits", "loss=cosine", f"embeddings={tmp_path / 'nine.npy'}")
+    assert not list(tmp_path.rglob("config.yaml"))
 
 
 def test_a_stack_of_runs_has_the_rows(planned: Plan, file: Path) -> None:

@@ -101,7 +101,7 @@ def test_a_class_without_training_examples_is_named(planned: Plan, monkeypatch: 
 @pytest.mark.parametrize(
     ("counts", "message"),
     [
-        ("[1,2]", r"class_counts must have one number for each of the 10 classes, got \(2,\)"),
+        ("[1,2]", r"^loss\.class_counts has 2 numbers, and data=digits has 10 classes; give one"),
         (
             "[1,0]",
             r"loss\.class_counts must be null \(count the training split\) "

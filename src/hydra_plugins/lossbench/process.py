@@ -1,6 +1,7 @@
 """hydra/launcher=process: the runs of a multirun in processes of their own, several at a time."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from hydra.plugins.launcher import Launcher
@@ -9,7 +10,7 @@ from omegaconf import DictConfig
 
 from lossbench.config.schema import RunConfig
 from lossbench.errors import UserError
-from lossbench.hardware import require_gpu
+from lossbench.hardware import require_machine
 from lossbench.launch.progress import SweepProgress
 from lossbench.rundir.directory import RunDirectory
 
@@ -31,9 +32,15 @@ class ProcessLauncher(Launcher):
         """Refuse Hydra's own way of launching, which knows overrides and no run directories."""
         raise UserError("hydra/launcher=process needs hydra/sweeper=compare, the default; leave hydra/sweeper out")
 
+    def check_settings(self, runs_dir: Path) -> None:
+        """Refuse a number of jobs that is none."""
+        from lossbench.launch.processes import check_n_jobs
+
+        check_n_jobs(self.n_jobs)
+
     def check_supported(self, config: RunConfig) -> None:
         """Refuse what this machine cannot run."""
-        require_gpu(config.trainer.accelerator)
+        require_machine(config.trainer)
         if config.trainer.num_nodes > 1:
             raise UserError(
                 f"trainer.num_nodes={config.trainer.num_nodes}: hydra/launcher=process is one machine; "

@@ -1,6 +1,7 @@
 """hydra/launcher=slurm: the runs of a multirun as jobs of a SLURM cluster."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from hydra.plugins.launcher import Launcher
@@ -32,6 +33,12 @@ class SlurmLauncher(Launcher):
         """Refuse Hydra's own way of launching, which knows overrides and no run directories."""
         raise UserError("hydra/launcher=slurm needs hydra/sweeper=compare, the default; leave hydra/sweeper out")
 
+    def check_settings(self, runs_dir: Path) -> None:
+        """Refuse settings, a place of runs and a machine with which no job could be submitted."""
+        from lossbench.launch.slurm.launch import check_launcher
+
+        check_launcher(self.resources, self.wait, self.poll_seconds, runs_dir)
+
     def check_supported(self, config: RunConfig) -> None:
         """Nothing to refuse here: each job checks what its node has."""
 
@@ -40,6 +47,4 @@ class SlurmLauncher(Launcher):
         from lossbench.launch.slurm.launch import run_on_slurm
         from lossbench.launch.slurm.resources import Resources
 
-        if not isinstance(self.wait, bool):
-            raise UserError(f"hydra.launcher.wait must be true or false, got {self.wait!r}")
         run_on_slurm(runs, progress, Resources(**self.resources), self.wait, self.poll_seconds)

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
@@ -60,6 +61,8 @@ class CompareSweeper(Sweeper):
             raise UserError(
                 f"hydra/launcher={type(self.launcher).__name__} does not know run directories; Available: {LAUNCHERS}"
             )
+        if check_settings := getattr(self.launcher, "check_settings", None):
+            check_settings(Path(str(self.master["runs_dir"])).expanduser())
         given = [f"{key}={value}" for key, value in self.params.items()] + arguments
         check_supported = getattr(self.launcher, "check_supported", check_one_process)
         sweep(given, self.context.config_loader, self.master, launch, self.spec, sys.argv, check_supported)

@@ -1,6 +1,7 @@
 """hydra/launcher=vectorized: the runs of a multirun as one tensor program."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from hydra.plugins.launcher import Launcher
@@ -29,6 +30,12 @@ class VectorizedLauncher(Launcher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> NoReturn:
         """Refuse Hydra's own way of launching, which knows overrides and no run directories."""
         raise UserError("hydra/launcher=vectorized needs hydra/sweeper=compare, the default; leave hydra/sweeper out")
+
+    def check_settings(self, runs_dir: Path) -> None:
+        """Refuse limits that are none."""
+        from lossbench.vectorized.limits import check_limits
+
+        check_limits(self.memory_gb, self.max_runs)
 
     def run_directories(self, runs: Sequence[RunDirectory], progress: SweepProgress) -> None:
         """Bring planned directories to their results."""

@@ -35,6 +35,7 @@ LABEL = "name"
 # Hydra's words: what to build, its positional arguments, and whether to wait for more of them.
 TARGET, ARGS, PARTIAL = HYDRAS = ("_target_", "_args_", "_partial_")
 SPECIAL = (*HYDRAS, custom.SOURCE)
+REFUSALS = (ValueError, TypeError, ImportError, RuntimeError, AssertionError, MemoryError)
 
 
 def allowed_by_user() -> tuple[str, ...]:
@@ -128,9 +129,17 @@ def _settings(factory: Callable[..., Any], node: Mapping[str, Any], where: str) 
 def _call(factory: Callable[..., Any], args: Sequence[object], settings: Mapping[str, Any], where: str) -> Any:
     try:
         return factory(*args, **settings)
-    except (ValueError, TypeError, ImportError) as error:
+    except Exception as error:
+        if not _refuses_settings(error):
+            raise
         text = one_line(error)
         raise UserError(f"{where}{'.' if re.split(r'[ =]', text)[0] in settings else ': '}{text}") from error
+
+
+def _refuses_settings(error: Exception) -> bool:
+    """Whether an exception of a constructor is about its settings: memory that is not there, Lightning's own, ..."""
+    home = type(error).__module__
+    return isinstance(error, REFUSALS) or home.startswith(("pytorch_lightning.", "lightning_fabric."))
 
 
 def _is_allowed(target: object, prefixes: tuple[str, ...]) -> bool:

@@ -1,11 +1,9 @@
-"""Whether the parts of a configuration fit together. Torch-free."""
-
-from collections.abc import Mapping
-from typing import Any
+"""Whether the settings of a configuration fit each other, whatever the data hold. Torch-free."""
 
 from lossbench.config.custom import is_custom
+from lossbench.config.model_rules import check_model
 from lossbench.config.parse import Node
-from lossbench.config.rules import RegionError, check_loss, check_task, tasks_of
+from lossbench.config.rules import RegionError, check_loss
 from lossbench.config.schema import RunConfig
 from lossbench.config.values import directory_name
 from lossbench.errors import UserError
@@ -71,51 +69,11 @@ def _check_loss(where: str, loss: Node) -> None:
         raise ValueError(f"{where}.{error}") from error
 
 
-def check_fit(config: RunConfig, task: str) -> None:
-    """Check that the losses and the other settings are for the task of the data.
-
-    Args:
-        config: parsed.
-        task: of the data set, such as "regression".
-
-    Raises:
-        UserError: one line that names the key and what fits.
-    """
-    _check_tasks(config, task)
-    if task == "classification":
-        if "nll" in config.yardsticks:
-            raise UserError(
-                "yardsticks.nll has the name of a metric that is measured anyway; "
-                "use cross_entropy, which is the same loss"
-            )
-        return
-    data = config.data.name
-    augment: Mapping[str, Any] = config.augment.settings if config.augment else {}
-    for name in ("mixup", "cutmix", "label_smoothing"):
-        if augment.get(name):
-            raise UserError(f"augment.{name} mixes classes, and the task of data={data} is {task}; use augment=none")
-    if config.figures is True:
-        raise UserError(
-            f"figures=true draws pictures of classifiers, and the task of data={data} is {task}; use figures=auto"
-        )
-
-
-def _check_tasks(config: RunConfig, task: str) -> None:
-    named: Mapping[str, Node] = {
-        f"loss={config.loss.name}": config.loss,
-        **{f"yardsticks.{name}": loss for name, loss in config.yardsticks.items()},
-    }
-    for where, loss in named.items():
-        if not loss.target.startswith("lossbench.losses"):  # what others are for is asked when they are built
-            continue
-        try:
-            check_task(where, tasks_of(loss.class_name), config.data.name, task)
-        except ValueError as error:
-            raise UserError(str(error)) from error
-
-
 def _check_model(config: RunConfig) -> None:
     data, model = config.data, config.model
+    _check_settings("model", model)
+    if model.backbone:
+        _check_settings("model.backbone", model.backbone)
     targets = [model.target, *([model.backbone.target] if model.backbone else [])]
     flat = "image_size" not in data.source.settings and not is_custom(data.source.record)
     if flat and any(target.startswith(DEEP) for target in targets):
@@ -128,6 +86,13 @@ def _check_model(config: RunConfig) -> None:
             f"scheduler=finetune needs a model with groups of layers, model={model.name} has none; "
             "use resnet18, 34, 50 or timm"
         )
+
+
+def _check_settings(where: str, model: Node) -> None:
+    try:
+        check_model(model.target, model.settings)
+    except ValueError as error:
+        raise ValueError(f"{where}.{error}") from error
 
 
 def _check_batches(config: RunConfig) -> None:

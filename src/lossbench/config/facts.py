@@ -8,6 +8,7 @@ from hashlib import file_digest
 from typing import Any
 
 from lossbench.config.build import build
+from lossbench.config.data_fit import DataKind, DataShape
 from lossbench.config.parse import Node
 from lossbench.config.schema import Model
 from lossbench.data.source import Source, check_splits
@@ -34,9 +35,10 @@ def build_source(source: Node) -> Source:
     return build(source, "data")
 
 
-def task_of(source: Node) -> str:
-    """Say what a data set is for, such as "classification" or "regression"."""
-    return build_source(source).task
+def kind_of(source: Node) -> DataKind:
+    """Say what a data set is for, and whether it holds images; reads no examples."""
+    built = build_source(source)
+    return DataKind(built.task, hasattr(built, "image_size"))
 
 
 def fingerprint_of(source: Node) -> str:
@@ -49,6 +51,12 @@ def fingerprint_of(source: Node) -> str:
         raise UserError(f"data.{error}") from error
     except OSError as error:
         raise UserError(f"data={source.name} cannot be read: {one_line(error)}") from error
+
+
+def shape_of(source: Node) -> DataShape:
+    """Say the shape of a data set's examples and its classes, once its examples have been checked."""
+    built = build_source(source)
+    return DataShape(tuple(built.input_shape), built.num_classes if built.task == "classification" else 0)
 
 
 def weights_of(model: Model) -> dict[str, str] | None:

@@ -8,14 +8,16 @@ from typing import Any
 
 from lossbench.config import custom
 from lossbench.config.build import build, check_targets
-from lossbench.config.compatible import check_fit, check_losses, check_together
-from lossbench.config.facts import Cache, fingerprint_of, task_of, weights_of
+from lossbench.config.compatible import check_losses, check_together
+from lossbench.config.data_fit import check_kind, check_shape
+from lossbench.config.facts import Cache, fingerprint_of, kind_of, shape_of, weights_of
+from lossbench.config.installed import check_installed
 from lossbench.config.plain import is_mapping, is_sequence
 from lossbench.config.schema import Embeddings, RunConfig
 from lossbench.config.values import one_line_path
 from lossbench.data.embeddings import embeddings_of
 from lossbench.errors import UserError
-from lossbench.rundir.directory import RunDirectory, plan
+from lossbench.rundir.directory import RunDirectory, is_planned, plan
 
 # Of this command, not of the run: they are not written to config.yaml.
 COMMAND_ONLY = ("runs_dir", "force")
@@ -23,8 +25,19 @@ COMMAND_ONLY = ("runs_dir", "force")
 FROM_FILES: Mapping[str, Any] = {"weights": None, "embeddings": None, "fingerprint": ""}
 
 
+Check = Callable[[RunConfig], None]
+"""Raises UserError for a configuration that cannot be run."""
+
+
+def accept(config: RunConfig) -> None:
+    """The check that refuses nothing."""
+
+
 def resolve(
-    composed: Mapping[str, Any], load_yardstick: Callable[[str], Mapping[str, Any]], cache: Cache | None = None
+    composed: Mapping[str, Any],
+    load_yardstick: Callable[[str], Mapping[str, Any]],
+    cache: Cache | None = None,
+    check_supported: Check = accept,
 ) -> RunConfig:
     """Check a composed configuration and complete it: yardsticks by name become losses, the data get a fingerprint.
 
@@ -32,6 +45,7 @@ def resolve(
         composed: composed and interpolated, in plain containers.
         load_yardstick: gives the configuration of a loss by its name.
         cache: remembers what earlier runs of a sweep have found out.
+        check_supported: refuses what the launcher, or this machine, cannot run; asked before any file is read.
 
     Returns:
         The configuration; its record is what config.yaml holds. It says itself when its loss is `invalid`.
@@ -44,13 +58,16 @@ def resolve(
     check_targets(record)
     config = RunConfig.of({**record, **FROM_FILES})
     check_together(config)
+    check_supported(config)
+    check_installed(config)
     invalid = check_losses(config)  # last: a cell of a sweep is invalid only where nothing else is wrong
-    check_fit(config, cache(task_of, config.data.source))
-    if config.augment:  # its transforms would import torchvision
-        build({**config.augment.record, "transforms": []}, "augment")
+    check_kind(config, cache(kind_of, config.data.source))
+    _check_values(config)
     record["weights"] = cache(weights_of, config.model)
-    record["embeddings"] = embeddings_of(record)
     record["fingerprint"] = cache(fingerprint_of, config.data.source)
+    shape = cache(shape_of, config.data.source)
+    check_shape(config, shape)
+    record["embeddings"] = embeddings_of(record, shape.num_classes)
     embeddings = Embeddings.read("embeddings", record["embeddings"])
     return replace(
         config,
@@ -60,6 +77,14 @@ def resolve(
         fingerprint=record["fingerprint"],
         invalid=invalid,
     )
+
+
+def _check_values(config: RunConfig) -> None:
+    """Build what imports nothing heavy: its values are checked then."""
+    if config.scheduler.target.startswith("lossbench.training.schedules."):
+        build(config.scheduler, "scheduler")
+    if config.augment:  # its transforms would import torchvision
+        build({**config.augment.record, "transforms": []}, "augment")
 
 
 def _completed(
@@ -79,17 +104,31 @@ def _completed(
 
 
 def prepare(
-    composed: Mapping[str, Any], load_yardstick: Callable[[str], Mapping[str, Any]], command: list[str]
+    composed: Mapping[str, Any],
+    load_yardstick: Callable[[str], Mapping[str, Any]],
+    command: list[str],
+    *,
+    check_supported: Check = accept,
+    try_out: Check = accept,
 ) -> RunDirectory:
     """Give a composed configuration its run directory: found when the same experiment is there, planned otherwise.
+
+    Args:
+        composed: composed and interpolated, in plain containers.
+        load_yardstick: gives the configuration of a loss by its name.
+        command: what the user typed, for the record.
+        check_supported: refuses what this machine cannot run.
+        try_out: called before anything is written, where there is no such directory yet or it is made anew.
 
     Raises:
         UserError: a value is not allowed, or the loss is not defined for its hyper-parameters.
     """
     runs_dir, force = place(composed)
-    config = resolve(composed, load_yardstick)
+    config = resolve(composed, load_yardstick, check_supported=check_supported)
     if config.invalid is not None:
         raise UserError(config.invalid)
+    if force or not is_planned(config, runs_dir):
+        try_out(config)
     return plan(config, runs_dir, force=force, command=command)
 
 

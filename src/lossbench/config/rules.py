@@ -9,6 +9,8 @@ from typing import Any
 from lossbench.config.plain import is_sequence
 
 REDUCTIONS = ("none", "mean", "sum")
+LARGEST, LARGEST_TARGET = 1e6, 1e18
+"""Of hyper-parameters: the largest one, and the largest in the unit of the targets, whose squares float32 holds."""
 
 TASKS: dict[str, dict[str, str]] = {
     "regression": {"L1": "l1", "MSE": "mse", "Huber": "huber", "SmoothL1": "smooth_l1"},
@@ -27,6 +29,8 @@ TASKS: dict[str, dict[str, str]] = {
 }
 """Task -> class -> name of the losses for it. A loss that is not here is for classification, and so are these:"""
 CLASSIFIERS = ("CrossEntropy", "NLL", "SoftmaxMSE")
+SEVERAL_TERMS = ("SymmetricCrossEntropy", "Squentropy", "CosineXent", "CosineXentHead")
+"""The losses whose terms are measured too."""
 
 
 class RegionError(ValueError):
@@ -85,11 +89,15 @@ def _is_number(value: object) -> bool:
 
 
 def _number(
-    allowed: str = "a finite number", test: Callable[[float], bool] = lambda value: True
+    allowed: str = "a finite number", test: Callable[[float], bool] = lambda value: True, most: float = LARGEST
 ) -> Callable[[str, object], None]:
+    """The rule of a number; one larger than `most` would leave float32's range, squared or as an exponent."""
+
     def rule(name: str, value: object) -> None:
         if not (isinstance(value, Real) and _is_number(value) and test(float(value))):
             raise ValueError(f"{name} must be {allowed}, got {value!r}")
+        if abs(float(value)) > most:
+            raise ValueError(f"{name} must be at most {most:g} in size, as float32 ends at 3.4e38, got {value!r}")
 
     return rule
 
@@ -139,9 +147,11 @@ def _cosine_prob(values: Mapping[str, object]) -> None:
         )
 
 
-def _own(name: str, allowed: str, test: Callable[[float], bool]) -> Callable[[Mapping[str, object]], None]:
+def _own(
+    name: str, allowed: str, test: Callable[[float], bool], most: float = LARGEST
+) -> Callable[[Mapping[str, object]], None]:
     """The rule of one loss for a name that others use too."""
-    rule = _number(allowed, test)
+    rule = _number(allowed, test, most)
     return lambda values: rule(name, values[name]) if name in values else None
 
 
@@ -157,7 +167,7 @@ def _full(name: str, value: object) -> None:
 
 _RULES: dict[str, Callable[[str, object], None]] = {
     "alpha": _number("> 0", lambda value: value > 0),
-    "beta": _number(),
+    "beta": _number(most=LARGEST_TARGET),
     "q": _number(),
     "xent_weight": _number(">= 0", lambda value: value >= 0),
     "scale": _number("> 0", lambda value: value > 0),
@@ -171,7 +181,7 @@ _RULES: dict[str, Callable[[str, object], None]] = {
     "kappa": _number("> -0.5", lambda value: value > -0.5),
     "tau": _number(">= 0", lambda value: value >= 0),
     "class_counts": _class_counts,
-    "delta": _number("> 0", lambda value: value > 0),
+    "delta": _number("> 0", lambda value: value > 0, LARGEST_TARGET),
     "p": _p,
     "full": _full,
     "weight": _weight,
@@ -181,9 +191,9 @@ _JOINT_RULES: dict[str, Callable[[Mapping[str, object]], None]] = {
     "CosineProb": _cosine_prob,
     "CosFace": _own("margin", ">= 0", lambda value: value >= 0),
     "ArcFace": _own("margin", "within 0 and pi / 2 (radians)", lambda value: 0 <= value <= math.pi / 2),
-    "SmoothL1": _own("beta", "> 0", lambda value: value > 0),
+    "SmoothL1": _own("beta", "> 0", lambda value: value > 0, LARGEST_TARGET),
     "MultiMargin": _own("margin", "> 0", lambda value: value > 0),
-    "TripletMargin": _own("margin", "> 0", lambda value: value > 0),
-    "MarginRanking": _own("margin", ">= 0", lambda value: value >= 0),
+    "TripletMargin": _own("margin", "> 0", lambda value: value > 0, LARGEST_TARGET),
+    "MarginRanking": _own("margin", ">= 0", lambda value: value >= 0, LARGEST_TARGET),
     "CosineEmbedding": _own("margin", "within -1 and 1", lambda value: -1 <= value <= 1),
 }

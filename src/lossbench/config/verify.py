@@ -2,8 +2,9 @@
 
 from lossbench.config import custom
 from lossbench.config.build import check_targets
-from lossbench.config.compatible import check_fit, check_together
-from lossbench.config.facts import Cache, fingerprint_of, task_of, weights_of
+from lossbench.config.compatible import check_together
+from lossbench.config.data_fit import check_kind
+from lossbench.config.facts import Cache, fingerprint_of, kind_of, weights_of
 from lossbench.config.parse import required
 from lossbench.config.schema import RunConfig
 from lossbench.data.embeddings import embeddings_of
@@ -56,4 +57,4 @@ def verify_config(run: RunDirectory) -> None:
     run.verify()
     check_together(run.config)
     custom.verify(run.record, run.path)
-    check_fit(run.config, task_of(run.config.data.source))
+    check_kind(run.config, kind_of(run.config.data.source))

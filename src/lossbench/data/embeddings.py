@@ -15,14 +15,15 @@ LENGTH_ERROR = 1e-3  # float16 rows of length 1 are within it
 LOSSES = ("Cosine", "CosineXent")
 
 
-def embeddings_of(config: Mapping[str, Any]) -> dict[str, str] | None:
+def embeddings_of(config: Mapping[str, Any], num_classes: int | None = None) -> dict[str, str] | None:
     """Find the class embeddings of a configuration: the file, and the hash of its content; None for one-hot.
 
     Args:
         config: with `embeddings` as the user gives it (a path or null) or as this function has given it before.
+        num_classes: C; None takes any number of rows.
 
     Raises:
-        UserError: the loss takes none, or the file is missing or has no unit rows.
+        UserError: the loss takes none, or the file is missing or has not one unit row for each class.
     """
     given = config.get("embeddings")
     if given is None:
@@ -37,7 +38,7 @@ def embeddings_of(config: Mapping[str, Any]) -> dict[str, str] | None:
             "embeddings=null"
         )
     file = Path(path).expanduser().absolute()
-    read_embeddings(file)
+    read_embeddings(file, num_classes)
     with file.open("rb") as stream:
         return {"path": str(file), "sha256": file_digest(stream, "sha256").hexdigest()}
 

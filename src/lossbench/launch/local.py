@@ -6,7 +6,7 @@ from contextlib import redirect_stdout
 
 from lossbench.config.schema import RunConfig
 from lossbench.errors import OwnedError, Stopped, UserError, one_line
-from lossbench.hardware import cleared, require_gpu
+from lossbench.hardware import cleared, require_machine
 from lossbench.job.signals import StopSignals, handle_stop_signals
 from lossbench.job.start import bring_to_result
 from lossbench.launch.progress import SweepProgress, number_of_runs
@@ -25,7 +25,7 @@ def check_one_process(config: RunConfig) -> None:
         UserError: there is no GPU, or the run takes several processes.
     """
     trainer = config.trainer
-    require_gpu(trainer.accelerator)
+    require_machine(trainer)
     if trainer.processes > 1:
         raise UserError(
             f"trainer.devices={trainer.devices}, trainer.num_nodes={trainer.num_nodes}: this launcher is one "

@@ -1,20 +1,21 @@
 """Compose, check and plan all jobs of a multirun before any runs. Torch-free."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lossbench.config.composition import load_yardstick
 from lossbench.config.facts import Cache
-from lossbench.config.resolve import place, resolve
+from lossbench.config.resolve import Check, place, resolve
 from lossbench.config.schema import RunConfig
 from lossbench.errors import UserError, one_line
 from lossbench.launch.check_spec import check_spec
 from lossbench.launch.compose import Composer
 from lossbench.launch.expand import Job
+from lossbench.launch.trials import Trials
 from lossbench.report.spec import ComparisonSpec
-from lossbench.rundir.directory import RunDirectory, plan
+from lossbench.rundir.directory import RunDirectory, is_planned, plan
 from lossbench.rundir.files import synced_together
 from lossbench.rundir.flatten import flatten
 from lossbench.rundir.identity import identity_hash
@@ -51,7 +52,7 @@ def plan_jobs(
     jobs: Sequence[Job],
     compose: Composer,
     command: list[str],
-    check_supported: Callable[[RunConfig], None],
+    check_supported: Check,
     spec: ComparisonSpec | None = None,
 ) -> Planned:
     """Compose, check and plan all jobs before any runs.
@@ -68,20 +69,36 @@ def plan_jobs(
     """
     cache, cells = Cache(), list[_Cell]()
     for job in jobs:
-        cells.append(_resolved(job, compose(job), cache))
-        check_supported(cells[-1].config)
+        cells.append(_resolved(job, compose(job), cache, check_supported))
     valid = [cell for cell in cells if cell.config.invalid is None]
     if not valid:
         raise UserError(f"no run of this sweep is valid, for example {cells[0].job.label}: {cells[0].config.invalid}")
     if spec is not None:
         check_spec(spec, {cell.config.loss.name for cell in valid})
+    _try_out(valid)
     return _planned(_without_repeats(cells), command)
 
 
-def _resolved(job: Job, composed: dict[str, Any], cache: Cache) -> _Cell:
+def _resolved(job: Job, composed: dict[str, Any], cache: Cache, check_supported: Check) -> _Cell:
     if composed["progress_bar"] == "auto":
         composed["progress_bar"] = False  # the sweep has one for all runs
-    return _Cell(job, composed, resolve(composed, load_yardstick, cache))
+    return _Cell(job, composed, resolve(composed, load_yardstick, cache, check_supported))
+
+
+def _try_out(cells: Sequence[_Cell]) -> None:
+    """Try every run that has no directory yet, or whose directory is made anew.
+
+    Raises:
+        UserError: names the first run that cannot be run.
+    """
+    trials = Trials()
+    for cell in cells:
+        runs_dir, force = place(cell.composed)
+        if force or not is_planned(cell.config, runs_dir):
+            try:
+                trials(cell.config)
+            except UserError as error:
+                raise UserError(f"{error} (of this sweep: {cell.job.label})") from error
 
 
 def _without_repeats(cells: Sequence[_Cell]) -> list[_Cell]:

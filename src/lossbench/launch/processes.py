@@ -14,6 +14,16 @@ from lossbench.rundir.reading import DamagedError
 POLL_SECONDS = 0.1
 
 
+def check_n_jobs(n_jobs: object) -> None:
+    """Require a number of runs at a time.
+
+    Raises:
+        UserError: it is none.
+    """
+    if n_jobs is not None and (isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or n_jobs < 1):
+        raise UserError(f"hydra.launcher.n_jobs must be a whole number >= 1 or null, got {n_jobs!r}")
+
+
 def run_in_processes(runs: Sequence[RunDirectory], progress: SweepProgress, n_jobs: int | None = None) -> None:
     """Bring run directories to their results, each by python -m lossbench.job in a process of its own.
 
@@ -26,8 +36,7 @@ def run_in_processes(runs: Sequence[RunDirectory], progress: SweepProgress, n_jo
         UserError: n_jobs is wrong.
         Stopped: after a signal; the runs have saved. Ctrl-C again has stopped them at once.
     """
-    if n_jobs is not None and (isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or n_jobs < 1):
-        raise UserError(f"hydra.launcher.n_jobs must be a whole number >= 1 or null, got {n_jobs!r}")
+    check_n_jobs(n_jobs)
     pool = Pool(n_jobs or default_n_jobs(runs))
     with handle_stop_signals() as stop_signals:
         try:

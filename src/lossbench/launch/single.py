@@ -9,8 +9,9 @@ from lossbench.config.composition import load_yardstick, plain
 from lossbench.config.hydra_errors import explain
 from lossbench.config.resolve import prepare
 from lossbench.errors import Stopped, UserError, one_line
-from lossbench.hardware import require_gpu
+from lossbench.hardware import require_machine
 from lossbench.job.start import hand_over
+from lossbench.launch.trials import Trials
 from lossbench.rundir.directory import RunDirectory, processes
 from lossbench.rundir.result import Result
 
@@ -31,8 +32,13 @@ def plan_composed(config: DictConfig, command: Sequence[str]) -> RunDirectory:
         resolved = plain(config)
     except OmegaConfBaseException as error:  # not through Hydra, which would add a line of its own
         raise UserError(explain(error) or one_line(error)) from error
-    require_gpu(resolved["trainer"]["accelerator"])
-    return prepare(resolved, load_yardstick, list(command))
+    return prepare(
+        resolved,
+        load_yardstick,
+        list(command),
+        check_supported=lambda config: require_machine(config.trainer),
+        try_out=lambda config: Trials()(config),
+    )
 
 
 def run_planned(run: RunDirectory, start: Callable[[RunDirectory], Result]) -> Result:

@@ -1,11 +1,10 @@
 """Heads: from features to logits, and what a loss needs behind them. Learnable weights live here, never in a loss."""
 
-from collections.abc import Sequence
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lossbench.config.model_rules import check_choice
 from lossbench.config.rules import check_loss
 from lossbench.losses.outputs import ClassCosines, HeadOutput
 
@@ -169,13 +168,3 @@ def make_head(name: str, num_features: int, num_classes: int, scale: float | Non
     if name != "cosine":
         raise ValueError(f"scale belongs to head=cosine, got scale={scale} with head={name}; use scale=null")
     return CosineHead(num_features, num_classes, scale)
-
-
-def check_choice(setting: str, value: object, options: Sequence[str]) -> None:
-    """Require one of a few names.
-
-    Raises:
-        ValueError: value is none of them.
-    """
-    if value not in options:
-        raise ValueError(f"{setting}={value} is not allowed; choose one of {', '.join(options)}")

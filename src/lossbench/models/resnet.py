@@ -7,11 +7,11 @@ from itertools import chain
 from torch import Tensor, nn
 from torchvision.models import resnet18, resnet34, resnet50
 
-from lossbench.models.heads import check_choice, make_head, pooled
-from lossbench.models.weights import check_pretrained, load_pretrained
+from lossbench.config.model_rules import check_model
+from lossbench.models.heads import make_head, pooled
+from lossbench.models.weights import load_pretrained
 
-ARCHITECTURES = {"resnet18": resnet18, "resnet34": resnet34, "resnet50": resnet50}
-STEMS = ("auto", "imagenet", "small")
+NETWORKS = {"resnet18": resnet18, "resnet34": resnet34, "resnet50": resnet50}
 SMALL = 64
 """Largest height and width, in pixels, for which stem=auto chooses the small stem."""
 
@@ -57,7 +57,9 @@ class ResNet(nn.Module):
         scale: float | None = None,
     ) -> None:
         super().__init__()
-        _check(input_shape, architecture, pretrained, stem)
+        chosen = {"architecture": architecture, "pretrained": pretrained, "stem": stem, "head": head, "scale": scale}
+        check_model("lossbench.models.resnet.ResNet", chosen)
+        _require_images(input_shape)
         small = stem == "small" or (stem == "auto" and not pretrained and max(input_shape[1:]) <= SMALL)
         self.backbone, self.num_features = _backbone(architecture, small)
         self.head = make_head(head, self.num_features, num_classes, scale)
@@ -79,12 +81,7 @@ class ResNet(nn.Module):
         return [stem, *(list(part.parameters()) for part in (*stages, self.head))]
 
 
-def _check(input_shape: Sequence[int], architecture: str, pretrained: bool | str, stem: str) -> None:
-    check_choice("architecture", architecture, tuple(ARCHITECTURES))
-    check_choice("stem", stem, STEMS)
-    check_pretrained(pretrained)
-    if stem == "small" and pretrained:
-        raise ValueError("stem=small has no pretrained weights; use stem=auto, or pretrained=false")
+def _require_images(input_shape: Sequence[int]) -> None:
     if len(input_shape) != 3 or input_shape[0] != 3:
         raise ValueError(
             f"inputs must be images (3, height, width), got {tuple(input_shape)}; use other data, or model=mlp or "
@@ -94,7 +91,7 @@ def _check(input_shape: Sequence[int], architecture: str, pretrained: bool | str
 
 def _backbone(architecture: str, small: bool) -> tuple[nn.Sequential, int]:
     """Take torchvision's network without its pooling and classifier: same names, same initial weights."""
-    network = ARCHITECTURES[architecture](weights=None)
+    network = NETWORKS[architecture](weights=None)
     layers = OrderedDict((name, layer) for name, layer in network.named_children() if name not in ("avgpool", "fc"))
     if small:
         conv = nn.Conv2d(3, network.conv1.out_channels, kernel_size=3, stride=1, padding=1, bias=False)

@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lossbench.models.heads import HEADS, check_choice, make_head, pooled
-from lossbench.models.weights import check_pretrained, fetch, knock, load_pretrained, sha256
+from lossbench.config.model_rules import check_model
+from lossbench.models.heads import make_head, pooled
+from lossbench.models.weights import fetch, knock, load_pretrained, sha256
 
 
 class Timm(nn.Module):
@@ -51,6 +52,7 @@ class Timm(nn.Module):
         scale: float | None = None,
     ) -> None:
         super().__init__()
+        check_model("lossbench.models.timm.Timm", {"pretrained": pretrained, "head": head, "scale": scale})
         timm = _package()
         _check_name(timm, name)
         if len(input_shape) != 3:
@@ -58,8 +60,6 @@ class Timm(nn.Module):
                 f"inputs must be images (channels, height, width), got {tuple(input_shape)}; use other data, or "
                 "model=mlp or linear"
             )
-        check_choice("head", head, tuple(HEADS))
-        check_pretrained(pretrained)
         file = _published(timm, name) if pretrained is True else None
         self.backbone, self.num_features = _backbone(timm, name, input_shape, head, file)
         self.head = make_head(head, self.num_features, num_classes, scale)

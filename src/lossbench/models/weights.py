@@ -42,16 +42,6 @@ def load_pretrained(backbone: nn.Module, pretrained: bool | str, architecture: s
     return digest
 
 
-def check_pretrained(pretrained: object) -> None:
-    """Require False, True or a path.
-
-    Raises:
-        ValueError: it is something else.
-    """
-    if not isinstance(pretrained, bool | str) or pretrained == "":
-        raise ValueError(f"pretrained must be false, true or a file of weights, got {pretrained!r}")
-
-
 def read_weights(path: Path) -> tuple[dict[str, Tensor], str]:
     """Read the tensors of a state dict, or of a checkpoint that holds one.
 

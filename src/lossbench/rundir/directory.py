@@ -169,6 +169,11 @@ def processes(run: RunDirectory) -> int:
     return run.config.trainer.processes
 
 
+def is_planned(config: RunConfig, runs_dir: Path) -> bool:
+    """Whether a configuration has a directory with a config.yaml already, whatever its state."""
+    return os.path.lexists(_directory(config, runs_dir, SHOWN_DIGITS).path / "config.yaml")
+
+
 def plan(config: RunConfig, runs_dir: Path, *, force: bool = False, command: list[str] | None = None) -> RunDirectory:
     """Find or create the directory of a configuration; the same identity gives the same directory.
 
@@ -233,13 +238,18 @@ def _write_config(run: RunDirectory, config: RunConfig) -> None:
 
 
 def _place(config: RunConfig, runs_dir: Path, *, force: bool) -> RunDirectory:
-    full = identity_hash(config.record)
-    names = "-".join((config.data.name, config.model.name, config.loss.name))
     for digits in (SHOWN_DIGITS, 16, 64):
-        run = RunDirectory(runs_dir / config.study / f"{names}-{full[:digits]}" / f"seed{config.seed}")
+        run = _directory(config, runs_dir, digits)
         if _is_free(run, force=force) or not differences(identity(config.record), identity(run.record)):
             return run
     raise UserError(f"{run.path} holds another experiment with the same hash; choose another study=NAME")
+
+
+def _directory(config: RunConfig, runs_dir: Path, digits: int) -> RunDirectory:
+    """The directory whose name has so many digits of the identity's hash."""
+    names = "-".join((config.data.name, config.model.name, config.loss.name))
+    shown = identity_hash(config.record)[:digits]
+    return RunDirectory(runs_dir / config.study / f"{names}-{shown}" / f"seed{config.seed}")
 
 
 def _is_free(run: RunDirectory, *, force: bool) -> bool:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from torch import nn
 
 from lossbench.config.build import build
+from lossbench.config.data_fit import monitored
 from lossbench.config.facts import build_source
 from lossbench.config.schema import RunConfig
 from lossbench.data.augment import Augment
-from lossbench.data.images.source import ImageSource
 from lossbench.data.module import DataModule
 from lossbench.data.source import Source
 from lossbench.errors import UserError, suggest
@@ -17,8 +17,9 @@ from lossbench.models.members import EachMember
 from lossbench.training.evaluation import Loss
 from lossbench.training.features import FeatureSource, features_of
 from lossbench.training.modules import build_backbone, build_loss, build_model
+from lossbench.training.schedules import Schedule
 from lossbench.training.task import TrainingTask
-from lossbench.training.try_out import require_task, try_out
+from lossbench.training.try_out import few_examples, require_task, try_losses, try_model
 
 
 @dataclass(frozen=True)
@@ -54,21 +55,43 @@ def assemble(config: RunConfig) -> Parts:
     """
     source = build_source(config.data.source)
     data, backbone = _data_of(config, source)
-    seen = data.source
-    model = build_model(config, seen.input_shape, seen.num_outputs, seen.initial_weight(config.seed))
-    if source.members > 1:
-        model = EachMember(model)
-    loss = build_loss(config.seed, config.loss, data)
-    yardsticks: dict[str, Loss] = {}
-    for name, node in config.yardsticks.items():
-        yardsticks[name] = build_loss(config.seed, node, data, f"yardsticks.{name}")
-    require_task(f"loss={config.loss.name}", loss, config.data.name, source.task)
-    for name, yardstick in yardsticks.items():
-        require_task(f"yardsticks.{name}", yardstick, config.data.name, source.task)
-    _require_measured(config, try_out(model, loss, yardsticks, data))
+    model = model_of(config, data.source)
+    loss, yardsticks = losses_of(config, data)
+    cosines = bool(getattr(loss, "takes_cosines", False))
+    tried = try_model(model, data.source, *few_examples(data), find_bound=cosines)
+    require_measured(config, try_losses(loss, yardsticks, tried, data))
     steps_per_epoch = data.batches().steps_per_epoch
     total = _total_steps(config, steps_per_epoch)
     return Parts(model, loss, yardsticks, source, data, steps_per_epoch, total, backbone)
+
+
+def model_of(config: RunConfig, source: Source, input_shape: Sequence[int] | None = None) -> nn.Module:
+    """Build the model with what the loss adds behind it; of pairs and triplets it sees one member at a time.
+
+    Args:
+        config: parsed.
+        source: the data.
+        input_shape: of one example, where it is not that of the data.
+    """
+    shape, weight = input_shape or source.input_shape, source.initial_weight(config.seed)
+    model = build_model(config, shape, source.num_outputs, weight)
+    return EachMember(model) if source.members > 1 else model
+
+
+def losses_of(config: RunConfig, data: DataModule) -> tuple[Loss, dict[str, Loss]]:
+    """Build the loss and the yardsticks.
+
+    Raises:
+        UserError: one of them is for another task.
+    """
+    task, name = data.source.task, config.data.name
+    loss = build_loss(config.seed, config.loss, data)
+    require_task(f"loss={config.loss.name}", loss, name, task)
+    yardsticks: dict[str, Loss] = {}
+    for key, node in config.yardsticks.items():
+        yardsticks[key] = build_loss(config.seed, node, data, f"yardsticks.{key}")
+        require_task(f"yardsticks.{key}", yardsticks[key], name, task)
+    return loss, yardsticks
 
 
 def _data_of(config: RunConfig, source: Source) -> tuple[DataModule, nn.Module | None]:
@@ -80,14 +103,15 @@ def _data_of(config: RunConfig, source: Source) -> tuple[DataModule, nn.Module |
     return build_data(config, features_of(backbone, data, config.trainer.accelerator)), backbone
 
 
-def _require_measured(config: RunConfig, measured: Sequence[str]) -> None:
-    """Refuse to monitor what is not measured."""
+def require_measured(config: RunConfig, measured: Sequence[str]) -> None:
+    """Refuse to monitor what is not measured.
+
+    Raises:
+        UserError: names the key and what is measured.
+    """
     names = [f"val/{name}" for name in measured]
-    monitored = {"monitor": config.monitor}
-    for name, node in config.callbacks.items():
-        monitored[f"callbacks.{name}.monitor"] = str(node.settings.get("monitor"))
-    for key, name in monitored.items():
-        if name.startswith("val/") and name not in names:
+    for key, name in monitored(config):
+        if name not in names:
             raise UserError(f"{key}={name} is not measured; {suggest(name, names)}")
 
 
@@ -96,21 +120,18 @@ def _total_steps(config: RunConfig, steps_per_epoch: int) -> int:
     return min(whole, limit) if limit > 0 else whole
 
 
-def build_data(config: RunConfig, source: Source) -> DataModule:
+def build_data(config: RunConfig, source: Source, cache: str | None = None) -> DataModule:
     """Build the data module; features that are computed already are kept in memory and not cropped.
 
-    Raises:
-        UserError: the augmentation does not fit the data.
+    Args:
+        config: parsed.
+        source: the data set.
+        cache: in place of the configuration's.
     """
     augment: Augment | None = build(config.augment, "augment") if config.augment else None
-    loader = config.data.loader
+    loader = config.data.loader if cache is None else {**config.data.loader, "cache": cache}
     if isinstance(source, FeatureSource):
         loader |= {"cache": "none", "num_workers": 0}
-    if augment and not isinstance(source, ImageSource):
-        for name in ("scale", "flip", "transforms", "erasing"):
-            if getattr(augment, name):
-                what = "features" if isinstance(source, FeatureSource) else f"data={config.data.name}"
-                raise UserError(f"augment.{name} works on images, not on {what}; use augment=none")
     return DataModule(
         source,
         config.seed,
@@ -127,7 +148,7 @@ def build_task(config: RunConfig, parts: Parts) -> TrainingTask:
     Raises:
         UserError: the schedule needs a model whose layers come in groups.
     """
-    schedule = build(config.scheduler, "scheduler")
+    schedule = build_schedule(config)
     return TrainingTask(
         parts.model,
         parts.loss,
@@ -142,6 +163,21 @@ def build_task(config: RunConfig, parts: Parts) -> TrainingTask:
         log_every_n_steps=config.log_every_n_steps,
         task=parts.source.task,
     )
+
+
+def build_schedule(config: RunConfig) -> Schedule:
+    """Build the schedule.
+
+    Raises:
+        UserError: it refuses its settings, or is no schedule of lossbench.
+    """
+    schedule: object = build(config.scheduler, "scheduler")
+    if not isinstance(schedule, Schedule):
+        raise UserError(
+            f"scheduler._target_={config.scheduler.target} is no schedule of lossbench.training.schedules, which are "
+            "functions of the step; choose one with scheduler=NAME"
+        )
+    return schedule
 
 
 def layer_groups(model: nn.Module, config: RunConfig) -> list[list[nn.Parameter]]:

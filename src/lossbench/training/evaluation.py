@@ -146,6 +146,18 @@ def headline(measured: Iterable[str]) -> str:
     return next(name for name in headlines() if name in measured)
 
 
+def not_the_learning_rate(loss: Any) -> str:
+    """Advise on a loss that is not finite with the initial weights.
+
+    Args:
+        loss: its hyper-parameters are named where it is one of lossbench's.
+    """
+    given: dict[str, Any] = loss.hyper_parameters() if hasattr(loss, "hyper_parameters") else {}
+    numbers = [f"loss.{name}={value:g}" for name, value in given.items() if isinstance(value, int | float)]
+    cure = f"choose other values of {', '.join(numbers)}" if numbers else "check the data, the model and the loss"
+    return f"with the model's initial weights, which no learning rate changes: {cure}"
+
+
 def first(output: Output) -> Any:
     """The output of the first of K runs."""
     return output[0] if isinstance(output, Tensor) else type(output)(*(part[0] for part in output))

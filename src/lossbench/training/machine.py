@@ -8,7 +8,7 @@ import torch
 
 from lossbench.config.schema import RunConfig, Trainer
 from lossbench.errors import UserError
-from lossbench.hardware import NO_GPU
+from lossbench.hardware import NO_FLOAT16, NO_GPU, too_few_gpus
 from lossbench.training.assemble import Parts
 
 SMALL_WORK = 2e7  # parameters x batch size
@@ -25,11 +25,9 @@ def check_hardware(trainer: Trainer) -> None:
         raise UserError(NO_GPU)
     on_gpu = trainer.accelerator == "gpu" or (trainer.accelerator == "auto" and gpus > 0)
     if on_gpu and 0 < gpus < trainer.devices:
-        raise UserError(
-            f"trainer.devices={trainer.devices}: this machine has {gpus} GPU(s); use trainer.devices={gpus}"
-        )
+        raise UserError(too_few_gpus(trainer.devices, gpus))
     if trainer.precision == "16-mixed" and not on_gpu:
-        raise UserError("trainer.precision=16-mixed needs a GPU; use bf16-mixed or 32-true on a CPU")
+        raise UserError(NO_FLOAT16)
 
 
 @contextmanager

@@ -1,14 +1,38 @@
 """Whether model, losses and data fit together, seen on a few examples before training begins."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from lossbench.config.parse import Node
 from lossbench.config.rules import check_task
 from lossbench.data.module import DataModule
+from lossbench.data.source import Source
 from lossbench.errors import UserError, one_line
-from lossbench.training.evaluation import Evaluation, Loss, Output, measure, raw
+from lossbench.training.evaluation import Evaluation, Loss, Output, measure, not_the_learning_rate, raw
+
+MISFITS = (ValueError, AttributeError, TypeError, IndexError, RuntimeError)
+"""What a module raises for a tensor that it was not made for."""
+AMPLIFIED = 1e4  # inputs so many times as large show whether outputs are bounded
+
+
+class Tried(NamedTuple):
+    """What a model gives for a few examples, in evaluation mode.
+
+    Args:
+        output: for the examples.
+        bound: the largest of its numbers for inputs `AMPLIFIED` times as large, where it was looked for; cosines stay
+            within 1.
+        target: of the examples, as evaluation has them.
+    """
+
+    output: Output
+    bound: float
+    target: Tensor
 
 
 def require_task(name: str, loss: Loss, data: str, task: str) -> None:
@@ -23,8 +47,58 @@ def require_task(name: str, loss: Loss, data: str, task: str) -> None:
         raise UserError(str(error)) from error
 
 
-def try_out(model: nn.Module, loss: Loss, yardsticks: Mapping[str, Loss], data: DataModule) -> list[str]:
-    """Put a few examples through everything, so that what does not fit together is reported before training begins.
+def try_model(model: nn.Module, source: Source, inputs: Tensor, target: Tensor, *, find_bound: bool = True) -> Tried:
+    """Put a few examples through a model.
+
+    Args:
+        model: is left in the mode that it is in.
+        source: the data set.
+        inputs: (n, ...).
+        target: (n, ...), as evaluation has them.
+        find_bound: whether a loss may ask how large outputs become.
+
+    Raises:
+        UserError: the model does not take such inputs, or gives another number of logits than there are classes.
+    """
+    with evaluating(model), torch.no_grad():
+        try:
+            output = model(inputs)
+            bound = float(raw(model(AMPLIFIED * inputs)).abs().max()) if find_bound else 0.0
+        except MISFITS as error:
+            shape = tuple(inputs.shape[1:])
+            raise UserError(f"the model does not fit inputs of shape {shape}: {one_line(error)}") from error
+    _require_logits(output, source, len(inputs))
+    return Tried(output, bound, target)
+
+
+@contextmanager
+def evaluating(*modules: object) -> Iterator[None]:
+    """Put modules into evaluation mode for a while: what a loss does in training alone is not tried."""
+    before = [(module, module.training) for module in modules if isinstance(module, nn.Module)]
+    for module, _ in before:
+        module.eval()
+    try:
+        yield
+    finally:
+        for module, training in before:
+            module.train(training)
+
+
+def few_examples(data: DataModule) -> tuple[Tensor, Tensor]:
+    """Give targets of the training split, (n, ...), and inputs of the right shape, which are 1 everywhere."""
+    source = data.source
+    target = torch.from_numpy(data.split("train").targets[: number_tried(source)])
+    members = (source.members,) if source.members > 1 else ()
+    return torch.ones(len(target), *members, *source.input_shape), target
+
+
+def number_tried(source: Source) -> int:
+    """How many examples are tried: metrics of other tasks than classification need more than two."""
+    return 2 if source.task == "classification" else 64
+
+
+def try_losses(loss: Loss, yardsticks: Mapping[str, Loss], tried: Tried, data: DataModule) -> list[str]:
+    """Put what a model gives through its losses and metrics, in evaluation mode.
 
     Returns:
         The names of what will be measured.
@@ -32,19 +106,58 @@ def try_out(model: nn.Module, loss: Loss, yardsticks: Mapping[str, Loss], data: 
     Raises:
         UserError: a loss refuses the model's output.
     """
-    source = data.source
-    classifies = source.task == "classification"
-    target = torch.from_numpy(data.split("train").targets[: 2 if classifies else 64])
-    members = (source.members,) if source.members > 1 else ()
-    inputs = torch.ones(len(target), *members, *source.input_shape)
-    output = _output_of(model, loss, inputs)
-    _require_accepted(loss, yardsticks, output, _softened(loss, target, data))
-    evaluation = Evaluation(output, torch.zeros(len(inputs), dtype=torch.int64) if classifies else target)
-    return list(measure(loss, yardsticks, evaluation, task=source.task))
+    if getattr(loss, "takes_cosines", False) and tried.bound > 1.001:
+        raise UserError(
+            f"the loss takes cosines, and the model gives numbers up to {tried.bound:.3g}; "
+            "leave out head=... so that the loss brings its own"
+        )
+    with evaluating(loss, *yardsticks.values()):
+        _require_accepted("loss", loss, tried.output, softened(loss, tried.target, data))
+        for name, yardstick in yardsticks.items():
+            _require_accepted(f"yardsticks.{name}", yardstick, raw(tried.output), tried.target)
+        task, target = data.source.task, tried.target
+        evaluation = Evaluation(tried.output, torch.zeros_like(target) if task == "classification" else target)
+        return list(measure(loss, yardsticks, evaluation, task=task))
 
 
-def _softened(loss: Loss, target: Tensor, data: DataModule) -> Tensor:
-    """Targets as training gives them: one-hot where the augmentation mixes classes."""
+def require_finite(node: Node, loss: Loss, output: Output, target: Tensor) -> None:
+    """Require that training can begin: output, loss and gradient are finite with the initial weights.
+
+    Args:
+        node: the loss in the configuration.
+        loss: built from it.
+        output: of the model, (n, ...).
+        target: (n, ...), as training has them.
+
+    Raises:
+        UserError: names the hyper-parameters of the loss, or the model and the data.
+    """
+    parts = output if isinstance(output, tuple) else (output,)
+    if not all(part.isfinite().all() for part in parts):
+        raise UserError(
+            "the model gives numbers that are not finite for the first training examples, with its initial weights; "
+            "check the inputs (nan, infinite or very large ones), then the model"
+        )
+    leaves = [part.detach().clone().requires_grad_() for part in parts]
+    with evaluating(loss):
+        value = loss(type(output)(*leaves) if isinstance(output, tuple) else leaves[0], target)
+    if value.ndim:
+        raise UserError(f"loss={node.name} must give one number for a batch, and gives {tuple(value.shape)}")
+    if not value.requires_grad:
+        raise UserError(f"loss={node.name} has no gradient: its value does not depend on the model's output")
+    if not math.isfinite(number := value.item()):
+        raise UserError(f"loss={node.name} is {number:g} for the first examples, {not_the_learning_rate(loss)}")
+    gradients = torch.autograd.grad(value, leaves, allow_unused=True)
+    if not all(gradient is None or gradient.isfinite().all() for gradient in gradients):
+        raise UserError(f"loss={node.name} has a gradient that is not finite, {not_the_learning_rate(loss)}")
+
+
+def softened(loss: Loss, target: Tensor, data: DataModule) -> Tensor:
+    """Give targets as training does: one-hot where the augmentation mixes classes.
+
+    Raises:
+        UserError: the loss takes class indices alone.
+    """
     if not (data.augment and data.augment.soft):
         return target
     name = data.augment.soft[0]
@@ -57,30 +170,21 @@ def _softened(loss: Loss, target: Tensor, data: DataModule) -> Tensor:
     return nn.functional.one_hot(target, data.source.num_classes).float()
 
 
-def _output_of(model: nn.Module, loss: Loss, inputs: Tensor) -> Output:
-    """The model's output in evaluation mode; for a loss that takes cosines it must not exceed 1."""
-    training = model.training
-    model.eval()
-    with torch.no_grad():
-        try:
-            output = model(inputs)
-        except (RuntimeError, ValueError, TypeError) as error:
-            shape = tuple(inputs.shape[1:])
-            raise UserError(f"the model does not fit inputs of shape {shape}: {one_line(error)}") from error
-        largest = float(raw(model(1e4 * inputs)).abs().max()) if getattr(loss, "takes_cosines", False) else 0.0
-    model.train(training)
-    if largest > 1.001:
+def _require_logits(output: Any, source: Source, n: int) -> None:
+    """Require one logit for each class: an index beyond them would be an error inside a loss, or none at all."""
+    found = output[-1] if isinstance(output, tuple) and output else output
+    if not isinstance(found, Tensor):
+        raise UserError(f"the model must give a tensor, or a tuple whose last part is one, got {type(found).__name__}")
+    wanted = (n, source.num_classes)
+    if source.task == "classification" and found.shape != wanted:
         raise UserError(
-            f"the loss takes cosines, and the model gives numbers up to {largest:.3g}; "
-            "leave out head=... so that the loss brings its own"
+            f"the model must give logits of shape {wanted}, one for each of the {source.num_classes} classes, "
+            f"and gives {tuple(found.shape)}; model and head take the number of classes from the data, leave it out"
         )
-    return output
 
 
-def _require_accepted(loss: Loss, yardsticks: Mapping[str, Loss], output: Output, target: Tensor) -> None:
-    tried = [("loss", loss, output), *((f"yardsticks.{name}", each, raw(output)) for name, each in yardsticks.items())]
-    for where, each, given in tried:
-        try:
-            each.per_example(given, target)
-        except (ValueError, AttributeError, TypeError) as error:
-            raise UserError(f"{where} does not fit the model's output: {one_line(error)}") from error
+def _require_accepted(where: str, loss: Loss, output: Output, target: Tensor) -> None:
+    try:
+        loss.per_example(output, target)
+    except MISFITS as error:
+        raise UserError(f"{where} does not fit the model's output: {one_line(error)}") from error

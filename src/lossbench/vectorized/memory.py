@@ -5,13 +5,13 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 import torch
 
 from lossbench.errors import UserError
 from lossbench.hardware import forget_peak_memory, give_memory_back, peak_memory
+from lossbench.vectorized.limits import check_limits
 
 SHARE = 0.5  # of the free memory that a stack may take where no limit is given
 SPARE = 1.25  # what is measured on few runs is not exact
@@ -32,11 +32,7 @@ class Limits:
 
     def check(self) -> None:
         """Raise UserError for a limit that is no number > 0."""
-        memory, runs = self.memory_gb, self.max_runs
-        if memory is not None and not (_is_number(memory, int | float) and memory > 0):
-            raise UserError(f"hydra.launcher.memory_gb must be a number > 0 (gigabytes) or null, got {memory!r}")
-        if runs is not None and not (_is_number(runs, int) and runs >= 1):
-            raise UserError(f"hydra.launcher.max_runs must be a whole number >= 1 or null, got {runs!r}")
+        check_limits(self.memory_gb, self.max_runs)
 
     def budget(self, device: torch.device) -> int:
         """Bytes that a stack may take: the limit given, else half of what is free now."""
@@ -81,10 +77,6 @@ def _address_space() -> int | None:
 
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
     return None if limit == resource.RLIM_INFINITY else limit
-
-
-def _is_number(value: object, kind: Any) -> bool:
-    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 def release() -> None:

@@ -1,8 +1,12 @@
 """Runs as SLURM jobs: submit what is not queued, wait for all. A launcher that dies is attached again. Torch-free."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
 
+from lossbench.errors import UserError, suggest
 from lossbench.launch.progress import SweepProgress, number_of_runs
 from lossbench.launch.slurm.arrays import JobArrays
 from lossbench.launch.slurm.poll import QueuePoll
@@ -12,6 +16,30 @@ from lossbench.launch.slurm.rules import check_seconds
 from lossbench.launch.slurm.script import check_paths
 from lossbench.launch.slurm.submit import submit_missing
 from lossbench.rundir.directory import RunDirectory
+
+
+def check_launcher(resources: Mapping[str, Any], wait: object, poll_seconds: object, runs_dir: Path) -> None:
+    """Refuse, before anything is planned, what would fail when jobs are submitted.
+
+    Args:
+        resources: the settings of `Resources`, as they are typed.
+        wait: whether to wait for the results.
+        poll_seconds: between two calls of squeue.
+        runs_dir: where the runs lie.
+
+    Raises:
+        UserError: SLURM is missing, a setting does not exist or is wrong, or a path cannot stand in a job script.
+    """
+    known = [each.name for each in fields(Resources)]
+    for name in resources:
+        if name not in known:
+            raise UserError(f"hydra.launcher.{name} does not exist; {suggest(name, (*known, 'wait', 'poll_seconds'))}")
+    Resources(**resources).check()
+    if not isinstance(wait, bool):
+        raise UserError(f"hydra.launcher.wait must be true or false, got {wait!r}")
+    check_seconds("poll_seconds", poll_seconds)
+    check_paths([runs_dir.absolute()])
+    require_slurm()
 
 
 def run_on_slurm(
@@ -31,12 +59,9 @@ def run_on_slurm(
         poll_seconds: between two calls of squeue.
 
     Raises:
-        UserError: SLURM is missing, or a setting is wrong.
+        UserError: a path cannot stand in a job script.
         KeyboardInterrupt: after Ctrl-C; the jobs run on unless the user cancels them.
     """
-    resources.check()
-    check_seconds("poll_seconds", poll_seconds)
-    require_slurm()
     check_paths(run.path.absolute() for run in runs)
     if not runs:
         return

@@ -56,12 +56,6 @@ class Schedule(ABC):
         return None
 
 
-def require(valid: bool, rule: str, value: float) -> None:
-    """Refuse a setting that is out of range."""
-    if not valid:
-        raise ValueError(f"{rule}, got {value}")
-
-
 def warmup_steps(warmup_epochs: float, steps_per_epoch: int) -> int:
     """The steps of a warm-up."""
     return round(warmup_epochs * steps_per_epoch)

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from lossbench.training.schedules.base import Schedule, anneal, require, warmup, warmup_steps
+from lossbench.config.values import number
+from lossbench.training.schedules.base import Schedule, anneal, warmup, warmup_steps
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Constant(Schedule):
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        require(self.warmup_epochs >= 0, "warmup_epochs must be >= 0", self.warmup_epochs)
+        number("warmup_epochs", self.warmup_epochs, 0)
 
     def factor(self, step: int, total_steps: int, steps_per_epoch: int) -> float:
         """See `Schedule.factor`."""
@@ -53,9 +54,9 @@ class Step(Schedule):
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        require(self.every_epochs > 0, "every_epochs must be > 0", self.every_epochs)
-        require(0 < self.gamma <= 1, "gamma must be > 0 and <= 1", self.gamma)
-        require(self.warmup_epochs >= 0, "warmup_epochs must be >= 0", self.warmup_epochs)
+        number("every_epochs", self.every_epochs, 0, above=True)
+        number("gamma", self.gamma, 0, above=True, top=1)
+        number("warmup_epochs", self.warmup_epochs, 0)
 
     def factor(self, step: int, total_steps: int, steps_per_epoch: int) -> float:
         """See `Schedule.factor`."""
@@ -87,8 +88,8 @@ class Cosine(Schedule):
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        require(0 <= self.final <= 1, "final must be within 0..1", self.final)
-        require(self.warmup_epochs >= 0, "warmup_epochs must be >= 0", self.warmup_epochs)
+        number("final", self.final, 0, top=1)
+        number("warmup_epochs", self.warmup_epochs, 0)
 
     def factor(self, step: int, total_steps: int, steps_per_epoch: int) -> float:
         """See `Schedule.factor`."""

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from lossbench.training.schedules.base import Schedule, anneal, require
+from lossbench.config.values import number
+from lossbench.training.schedules.base import Schedule, anneal
 
 
 @dataclass(frozen=True)
@@ -37,15 +38,11 @@ class OneCycle(Schedule):
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        require(0 <= self.pct_start <= 1, "pct_start must be within 0..1", self.pct_start)
-        require(self.div >= 1, "div must be >= 1", self.div)
-        require(self.final_div >= 1, "final_div must be >= 1", self.final_div)
-        require(0 <= self.momentum_high < 1, "momentum_high must be >= 0 and < 1", self.momentum_high)
-        require(
-            0 <= self.momentum_low <= self.momentum_high,
-            "momentum_low must be within 0..momentum_high",
-            self.momentum_low,
-        )
+        number("pct_start", self.pct_start, 0, top=1)
+        number("div", self.div, 1)
+        number("final_div", self.final_div, 1)
+        number("momentum_high", self.momentum_high, 0, below=1)
+        number("momentum_low", self.momentum_low, 0, top=self.momentum_high)
 
     def factor(self, step: int, total_steps: int, steps_per_epoch: int) -> float:
         """See `Schedule.factor`."""
@@ -95,9 +92,9 @@ class Finetune(Schedule):
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        require(self.head_epochs > 0, "head_epochs must be > 0", self.head_epochs)
-        require(0 < self.body_factor <= 1, "body_factor must be > 0 and <= 1", self.body_factor)
-        require(0 < self.stem_factor <= 1, "stem_factor must be > 0 and <= 1", self.stem_factor)
+        number("head_epochs", self.head_epochs, 0, above=True)
+        number("body_factor", self.body_factor, 0, above=True, top=1)
+        number("stem_factor", self.stem_factor, 0, above=True, top=1)
 
     def factor(self, step: int, total_steps: int, steps_per_epoch: int) -> float:
         """Give the head's factor, see `Schedule.factor`."""

@@ -1,0 +1,166 @@
+"""Whether a configuration fits its data set: the task, the kind of inputs, the number of classes. Torch-free."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from lossbench.config.parse import Node
+from lossbench.config.plain import is_sequence
+from lossbench.config.rules import SEVERAL_TERMS, check_task, tasks_of
+from lossbench.config.schema import RunConfig
+from lossbench.errors import UserError, suggest
+from lossbench.metrics.registry import METRICS
+
+OF_IMAGES = ("scale", "flip", "transforms", "erasing")
+"""Settings of augment that work on images alone."""
+MIXING = ("mixup", "cutmix", "label_smoothing")
+PER_CLASS = ("weight", "class_counts")
+"""Hyper-parameters of losses with one number for each class."""
+OWN = "lossbench.losses"
+COUNTERS = ("epoch", "step")
+"""What ModelCheckpoint can monitor besides metrics."""
+
+
+@dataclass(frozen=True)
+class DataKind:
+    """What a data set is, before its examples are read.
+
+    Args:
+        task: such as "classification".
+        images: whether its inputs are images, which are cropped and augmented.
+    """
+
+    task: str
+    images: bool
+
+
+@dataclass(frozen=True)
+class DataShape:
+    """The shape of a data set's examples.
+
+    Args:
+        input_shape: of one example.
+        num_classes: C; 0 of other tasks than classification.
+    """
+
+    input_shape: tuple[int, ...]
+    num_classes: int
+
+
+def check_kind(config: RunConfig, kind: DataKind) -> None:
+    """Check that the losses and the other settings are for data of this kind.
+
+    Raises:
+        UserError: one line that names the key and what fits.
+    """
+    _check_tasks(config, kind.task)
+    _check_augment(config, kind)
+    _check_monitors(config, kind.task)
+    if kind.task == "classification":
+        if "nll" in config.yardsticks:
+            raise UserError(
+                "yardsticks.nll has the name of a metric that is measured anyway; "
+                "use cross_entropy, which is the same loss"
+            )
+    elif config.figures is True:
+        raise UserError(
+            f"figures=true draws pictures of classifiers, and the task of data={config.data.name} is {kind.task}; "
+            "use figures=auto"
+        )
+
+
+def check_shape(config: RunConfig, shape: DataShape) -> None:
+    """Check what the data's shape and number of classes decide.
+
+    Raises:
+        UserError: one line that names the key, what was found and what the data need.
+    """
+    if shape.num_classes:
+        for where, loss in _losses(config):
+            _check_per_class(where, loss, shape.num_classes, config.data.name)
+    augment = config.augment
+    flat = len(shape.input_shape) < 2 or config.model.backbone is not None
+    if augment and augment.settings.get("cutmix") and flat:
+        what = "features" if config.model.backbone is not None else f"inputs of shape {shape.input_shape}"
+        raise UserError(f"augment.cutmix pastes rectangles of images, and the model sees {what}; use augment.mixup")
+    _check_initial_weight(config, shape)
+
+
+def _check_tasks(config: RunConfig, task: str) -> None:
+    for where, loss in _losses(config):
+        if not loss.target.startswith(OWN):  # what others are for is asked when they are built
+            continue
+        named = f"loss={loss.name}" if where == "loss" else where
+        try:
+            check_task(named, tasks_of(loss.class_name), config.data.name, task)
+        except ValueError as error:
+            raise UserError(str(error)) from error
+
+
+def _losses(config: RunConfig) -> Iterator[tuple[str, Node]]:
+    yield "loss", config.loss
+    for name, loss in config.yardsticks.items():
+        yield f"yardsticks.{name}", loss
+
+
+def _check_augment(config: RunConfig, kind: DataKind) -> None:
+    settings: Mapping[str, Any] = config.augment.settings if config.augment else {}
+    data = config.data.name
+    for name in MIXING:
+        if settings.get(name) and kind.task != "classification":
+            raise UserError(
+                f"augment.{name} mixes classes, and the task of data={data} is {kind.task}; use augment=none"
+            )
+    features = config.model.backbone is not None
+    for name in OF_IMAGES:
+        if settings.get(name) and (features or not kind.images):
+            what = "features" if features else f"data={data}"
+            raise UserError(f"augment.{name} works on images, not on {what}; use augment=none")
+
+
+def _check_monitors(config: RunConfig, task: str) -> None:
+    """Refuse to monitor what no run measures; which metrics a loss of several terms adds is seen when it is tried."""
+    names = {"loss", *config.yardsticks, *(name for name, metric in METRICS.items() if task in metric.tasks)}
+    adds_terms = config.loss.class_name in SEVERAL_TERMS or not config.loss.target.startswith(OWN)
+    for key, name in monitored(config):
+        if not re.fullmatch(r"val/\w+", name) or (name.removeprefix("val/") not in names and not adds_terms):
+            raise UserError(f"{key}={name} is not measured; {suggest(name, (f'val/{each}' for each in names))}")
+
+
+def monitored(config: RunConfig) -> list[tuple[str, str]]:
+    """The keys that name a metric, and the metrics, which are measured after each epoch."""
+    found = [("monitor", config.monitor)]
+    for name, node in config.callbacks.items():
+        given = node.settings.get("monitor")
+        if node.class_name == "EarlyStopping" or (given and given not in COUNTERS and _is_lightnings(node, given)):
+            found.append((f"callbacks.{name}.monitor", "null" if given is None else str(given)))
+    return found
+
+
+def _is_lightnings(node: Node, monitor: object) -> bool:
+    """Whether a callback's `monitor` is a metric: that of another library's class is, where it looks like one."""
+    return node.target.startswith("pytorch_lightning.") or str(monitor).startswith("val/")
+
+
+def _check_per_class(where: str, loss: Node, classes: int, data: str) -> None:
+    if not loss.target.startswith(OWN):
+        return
+    for name in PER_CLASS:
+        given = loss.settings.get(name)
+        if is_sequence(given) and len(given) != classes:
+            raise UserError(
+                f"{where}.{name} has {len(given)} numbers, and data={data} has {classes} classes; "
+                "give one number for each class"
+            )
+
+
+def _check_initial_weight(config: RunConfig, shape: DataShape) -> None:
+    given = config.model.settings.get("weight")
+    if config.model.class_name != "Linear" or not is_sequence(given) or not shape.num_classes or config.model.backbone:
+        return
+    wanted = (shape.num_classes, prod(shape.input_shape))
+    found = (len(given), *sorted({len(row) for row in given if is_sequence(row)}))
+    if config.head is None and config.record.get("embeddings") is None and found != wanted:
+        raise UserError(f"model.weight must have shape {wanted}, one row for each class, got {found}; or use null")

@@ -1,0 +1,48 @@
+"""What settings of lossbench's own models may be. Torch-free: a configuration is checked before torch is imported."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+ARCHITECTURES = ("resnet18", "resnet34", "resnet50")
+STEMS = ("auto", "imagenet", "small")
+HEADS = ("linear", "concat_pool", "cosine")
+CHOICES: Mapping[str, Mapping[str, Sequence[str]]] = {
+    "lossbench.models.resnet.ResNet": {"architecture": ARCHITECTURES, "stem": STEMS, "head": HEADS},
+    "lossbench.models.timm.Timm": {"head": HEADS},
+}
+"""Class -> setting -> the names that it takes."""
+
+
+def check_model(target: str, settings: Mapping[str, Any]) -> None:
+    """Check the settings of a model that are one of a few names, and those that go together with them.
+
+    Args:
+        target: the class, with its module. Classes without rules are left alone.
+        settings: what it is built with; those that are left out have their defaults.
+
+    Raises:
+        ValueError: a value is not allowed; one line that begins with its name.
+    """
+    if target not in CHOICES:
+        return
+    for name, options in CHOICES[target].items():
+        if name in settings:
+            check_choice(name, settings[name], options)
+    pretrained = settings.get("pretrained", False)
+    if not isinstance(pretrained, bool | str) or pretrained == "":
+        raise ValueError(f"pretrained must be false, true or a file of weights, got {pretrained!r}")
+    if settings.get("stem") == "small" and pretrained:
+        raise ValueError("stem=small has no pretrained weights; use stem=auto, or pretrained=false")
+    scale, head = settings.get("scale"), settings.get("head", "linear")
+    if scale is not None and head != "cosine":
+        raise ValueError(f"scale belongs to head=cosine, got scale={scale} with head={head}; use scale=null")
+
+
+def check_choice(setting: str, value: object, options: Sequence[str]) -> None:
+    """Require one of a few names.
+
+    Raises:
+        ValueError: value is none of them.
+    """
+    if value not in options:
+        raise ValueError(f"{setting}={value} is not allowed; choose one of {', '.join(options)}")

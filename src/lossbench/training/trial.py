@@ -1,0 +1,120 @@
+"""Runs tried on a few examples before their directories are written, so that what cannot be run leaves nothing behind.
+
+The parts of a run are built as `assemble` builds them, but from a few images instead of all, and without caches.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from lossbench.config.facts import build_source
+from lossbench.config.parse import Node
+from lossbench.config.schema import RunConfig
+from lossbench.data.images.source import ImageSource
+from lossbench.data.module import DataModule
+from lossbench.errors import UserError, one_line
+from lossbench.training.assemble import build_data, build_schedule, layer_groups, losses_of, model_of, require_measured
+from lossbench.training.modules import build_backbone
+from lossbench.training.surroundings import try_callbacks, try_loggers, try_optimizer, try_profiler
+from lossbench.training.try_out import Tried, require_finite, softened, try_losses, try_model
+
+T = TypeVar("T")
+EXAMPLES, IMAGES = 64, 4
+"""How many are tried."""
+
+
+@dataclass(frozen=True)
+class TriedModel:
+    """A model that has been tried.
+
+    Args:
+        data: the data set, with its augmentation.
+        tried: what the model gives for a few examples.
+    """
+
+    data: DataModule
+    tried: Tried
+
+
+class Trial:
+    """Try configurations; what several have in common is tried once."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Any] = {}
+
+    def __call__(self, config: RunConfig) -> None:
+        """Try a configuration.
+
+        Raises:
+            UserError: a part does not fit the others, or cannot be built from its settings.
+        """
+        model = ("data", "model", "head", "embeddings", "augment", "scheduler")
+        found = self._once(config, model, try_parts)
+        measured = self._once(config, (*model, "loss", "yardsticks"), lambda each: _try_losses(each, found))
+        require_measured(config, measured)
+        self._once(config, ("optimizer", "trainer"), try_optimizer)
+        self._once(config, ("callbacks",), try_callbacks)
+        with TemporaryDirectory() as folder:
+            self._once(config, ("logger",), lambda each: try_loggers(each, folder))
+            self._once(config, ("profiler",), lambda each: try_profiler(each, folder))
+
+    def _once(self, config: RunConfig, keys: tuple[str, ...], function: Callable[[RunConfig], T]) -> T:
+        """Give function(config), computed for the first configuration with these parts."""
+        parts = json.dumps({key: config.record.get(key) for key in keys}, sort_keys=True, default=repr)
+        if parts not in self._known:
+            self._known[parts] = function(config)
+        return self._known[parts]
+
+
+def try_parts(config: RunConfig) -> TriedModel:
+    """Build the data, the model and the schedule, and put a few examples through the model."""
+    data = build_data(config, build_source(config.data.source), cache="none")
+    inputs, target = augmented_examples(data)
+    shape: tuple[int, ...] | None = None
+    if config.model.backbone is not None:
+        inputs = _features(config.model.backbone, data, inputs)
+        shape = tuple(inputs.shape[1:])
+    model = model_of(config, data.source, shape)
+    if build_schedule(config).layered:
+        layer_groups(model, config)
+    return TriedModel(data, try_model(model, data.source, inputs, target))
+
+
+def augmented_examples(data: DataModule) -> tuple[Tensor, Tensor]:
+    """Give a few training inputs as the model sees them in training, and their targets as evaluation has them.
+
+    Raises:
+        UserError: the augmentation does not fit the images.
+    """
+    split = data.split("train")
+    if not isinstance(data.source, ImageSource):
+        n = min(EXAMPLES, len(split))
+        return torch.from_numpy(split.inputs[:n]), torch.from_numpy(split.targets[:n])
+    images: Any = data.dataset("train", training=True)
+    try:
+        batch = images.__getitems__(list(range(min(IMAGES, len(split)))))
+    except (ValueError, TypeError, RuntimeError) as error:
+        text = one_line(error).removeprefix("augment.transforms ")
+        raise UserError(f"augment.transforms do not fit images of shape {data.source.input_shape}: {text}") from error
+    return data.device_transforms(batch, "train").inputs, batch.target
+
+
+def _features(node: Node, data: DataModule, images: Tensor) -> Tensor:
+    """The features of a few images."""
+    if not isinstance(data.source, ImageSource):
+        raise UserError("model.backbone makes features of images; this data set has none: use model=linear")
+    backbone: Any = build_backbone(node, data.source.input_shape, data.source.num_classes)
+    with torch.no_grad():
+        return backbone.features(images)
+
+
+def _try_losses(config: RunConfig, found: TriedModel) -> list[str]:
+    loss, yardsticks = losses_of(config, found.data)
+    measured = try_losses(loss, yardsticks, found.tried, found.data)
+    require_finite(config.loss, loss, found.tried.output, softened(loss, found.tried.target, found.data))
+    return measured
