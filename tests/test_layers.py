@@ -38,7 +38,7 @@ ROOMS = {
     "metrics": {"torch", "torchmetrics", "lossbench.metrics", "lossbench.errors", "lossbench.seeds"},
     "data": {
         *{"torch", "torchvision", "pytorch_lightning", "lossbench.data", "lossbench.rundir"},
-        *{"lossbench.errors", "lossbench.seeds", "lossbench.config.values", "lossbench.hardware"},
+        *{"lossbench.errors", "lossbench.escaping", "lossbench.seeds", "lossbench.config.values", "lossbench.hardware"},
     },
     "rundir": {
         "lossbench.rundir",
@@ -88,9 +88,10 @@ ROOMS = {
         "lossbench.metrics.registry",
         "lossbench.metrics.units",
         "lossbench.errors",
+        "lossbench.escaping",
         "lossbench.seeds",
     },
-    "plots": {"lossbench.plots", "lossbench.rundir.files", "lossbench.errors"},
+    "plots": {"lossbench.plots", "lossbench.rundir.files", "lossbench.errors", "lossbench.escaping"},
     "atlas": {
         *{
             "torch",

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from lossbench.escaping import printed
+
 if TYPE_CHECKING:
     from typing_extensions import Buffer  # of collections.abc since Python 3.12
 
@@ -59,9 +61,18 @@ class Output(io.FileIO):
         return written
 
 
+class EscapedText(io.TextIOWrapper):
+    """A text stream that writes control characters as escapes: what is printed may come from a file."""
+
+    def write(self, text: str, /) -> int:
+        """Write a text; gives its length."""
+        super().write(printed(text))
+        return len(text)
+
+
 def as_text(output: Output, encoding: str, *, line_buffering: bool, write_through: bool = False) -> TextIO:
     """Give an output the interface of a text stream; what its encoding lacks is written in plain ASCII."""
-    return io.TextIOWrapper(
+    return EscapedText(
         io.BufferedWriter(output), encoding, "plain", line_buffering=line_buffering, write_through=write_through
     )
 

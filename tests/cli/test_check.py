@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from odd_files import photos, write_bad, write_odd
 
-from lossbench.data.images.subset import printable
+from lossbench.escaping import in_line
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {key: value for key, value in os.environ.items() if key != "HYDRA_FULL_ERROR"} | {
@@ -56,7 +56,7 @@ def test_every_bad_file_has_its_reason_and_every_odd_one_its_note(check: Check, 
     )
     lines = out.splitlines()
     unreadable = {f"unreadable: {root}/b/{name}: {reason}" for name, reason in bad.items()}
-    unusual = {f"unusual: {printable(root / 'a' / name)}: {note}" for name, note in odd.items() if note}
+    unusual = {f"unusual: {in_line(root / 'a' / name)}: {note}" for name, note in odd.items() if note}
     assert len(unreadable) >= 12
     assert {line for line in lines if line.startswith("unreadable: ")} == unreadable
     assert {line for line in lines if line.startswith("unusual: ")} == unusual

@@ -4,6 +4,7 @@ import csv
 import io
 import math
 from dataclasses import asdict
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from lossbench.report.cost_table import cost_table
 from lossbench.report.records_csv import write_csv
 from lossbench.report.stats.paired import effect_size, probability_better
 from lossbench.report.stats.summary import summarise
-from lossbench.report.tables import EMPTY, Table, for_terminal, markdown
+from lossbench.report.tables import EMPTY, Table, aligned, markdown
 from lossbench.report.verdict_table import verdict_table
 
 BASE = [0.801, 0.823, 0.84, 0.86, 0.88, 0.90, 0.81]
@@ -190,7 +191,8 @@ def parse(text: str) -> tuple[str, list[list[str]]]:
     for line in lines:
         assert line.startswith("| ")
         assert line.endswith(" |")
-        found.append([cell.strip().replace("\0", "|") for cell in line[1:-1].replace(r"\|", "\0").split("|")])
+        cells = line[1:-1].replace(r"\|", "\0").split("|")
+        found.append([unescape(cell.strip().replace("\0", "|")) for cell in cells])
     return title, found
 
 
@@ -209,7 +211,7 @@ def test_markdown_is_a_table_whatever_the_labels(tmp_path: Path) -> None:
 
 def test_the_terminal_shows_the_chosen_columns_in_line(study: Path) -> None:
     table, _ = tables(study)
-    lines = for_terminal(table, ("loss", "n seeds", "median")).split("\n")
+    lines = aligned(table, ("loss", "n seeds", "median")).split("\n")
     assert [line.split()[-1] for line in lines] == [
         "median",
         *(row[table.columns.index("median")] for row in table.rows),

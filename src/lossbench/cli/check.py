@@ -5,15 +5,13 @@ with the reason, and what is unusual but read right; the exit code is 1 when an 
 """
 
 import argparse
-import csv
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lossbench.data.images.subset import printable
 from lossbench.errors import UserError
+from lossbench.escaping import csv_text, in_line
 
 SHOWN = 50
 """Lines of each kind on the screen; --csv writes all."""
@@ -45,7 +43,7 @@ def main(words: Sequence[str] | None = None) -> None:
     except ValueError as error:
         raise UserError(f"data.{error}") from error
     for line in [*describe(source), *_classes(source, whole=given.classes)]:
-        print(printable(line))
+        print(in_line(line))
     for kind in ("unusual", "unreadable"):
         _print_findings([finding for finding in findings if finding.kind == kind], kind)
     if given.csv:
@@ -136,7 +134,7 @@ def _sizes(source: Any, split: str) -> str:
 
 def _print_findings(findings: Sequence[Finding], kind: str) -> None:
     for finding in findings[:SHOWN]:
-        print(f"{kind}: {printable(Path(finding.path))}: {finding.reason}")
+        print(f"{kind}: {in_line(finding.path)}: {in_line(finding.reason)}")
     if len(findings) > SHOWN:
         print(f"... and {len(findings) - SHOWN} more {kind}; --csv FILE writes all")
 
@@ -145,7 +143,5 @@ def write_csv(findings: Sequence[Finding], path: Path) -> None:
     """Write all findings to a new file."""
     from lossbench.rundir.files import write_atomic
 
-    text = StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([("split", "path", "what", "why"), *findings])
-    write_atomic(path, lambda file: file.write(text.getvalue().encode("utf-8", "surrogateescape")))
+    text = csv_text([("split", "path", "what", "why"), *findings])
+    write_atomic(path, lambda file: file.write(text.encode("utf-8", "surrogateescape")))

@@ -1,18 +1,17 @@
 """Classify new images with a trained run: lossbench predict RUN_DIR IMAGE ... [--top 3]."""
 
 import argparse
-import csv
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lossbench.data.images.files import find_images
-from lossbench.data.images.subset import SUFFIXES, printable
+from lossbench.data.images.subset import SUFFIXES
 from lossbench.errors import UserError
+from lossbench.escaping import csv_text, in_line
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.files import cannot_write, write_atomic
 from lossbench.rundir.result import Result
@@ -200,20 +199,18 @@ def _inside(folder: Path) -> list[Path]:
 
 def write_predictions(run: RunDirectory, predictions: Iterable[Prediction]) -> Path:
     """Write predictions beside the run's results, in a new file: image, rank, class, probability, reason."""
-    text = StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("image", "rank", "class", "probability", "reason"))
+    rows: list[Sequence[object]] = [("image", "rank", "class", "probability", "reason")]
     for found in predictions:
-        rows = zip(found.classes, found.probabilities, strict=True)
-        writer.writerows((found.path, rank, name, f"{p:.6g}", "") for rank, (name, p) in enumerate(rows, 1))
+        best = zip(found.classes, found.probabilities, strict=True)
+        rows += [(found.path, rank, name, f"{p:.6g}", "") for rank, (name, p) in enumerate(best, 1)]
         if found.reason:
-            writer.writerow((found.path, "", "", "", found.reason))
+            rows.append((found.path, "", "", "", found.reason))
     path = run.path / "predicted" / f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}.csv"
     try:
         path.parent.mkdir(exist_ok=True)
     except OSError as error:
         raise cannot_write(path, error) from error
-    write_atomic(path, lambda file: file.write(text.getvalue().encode("utf-8", "surrogateescape")))
+    write_atomic(path, lambda file: file.write(csv_text(rows).encode("utf-8", "surrogateescape")))
     return path
 
 
@@ -243,7 +240,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _print_prediction(found: Prediction) -> None:
     if found.reason:
-        print(f"{found.path}: cannot be read: {found.reason}", file=sys.stderr)
+        print(f"{in_line(found.path)}: cannot be read: {in_line(found.reason)}", file=sys.stderr)
         return
     named = zip(found.classes, found.probabilities, strict=True)
-    print(f"{printable(found.path)}  " + "  ".join(f"{name} {100 * p:.1f} %" for name, p in named))
+    print(f"{in_line(found.path)}  " + "  ".join(f"{in_line(name)} {100 * p:.1f} %" for name, p in named))

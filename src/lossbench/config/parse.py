@@ -6,7 +6,7 @@ from functools import cache, cached_property
 from typing import Any, ClassVar, Self, TypeVar
 
 from lossbench.config.plain import is_mapping
-from lossbench.config.values import Rule
+from lossbench.config.values import Rule, directory_name
 
 T = TypeVar("T")
 Reader = Callable[[str, Any], Any]
@@ -137,6 +137,8 @@ def nodes(rules: Mapping[str, type[Node]] | None = None) -> Reader:
         if value and not is_mapping(value):
             raise ValueError(f"{name} must hold settings by name, got {value!r}")
         given: Mapping[str, Any] = value or {}
+        for key in given:
+            directory_name(f"the name of {name}.{key}", key)
         return {key: kinds.get(key, Node).read(f"{name}.{key}", node) for key, node in given.items()}
 
     return read

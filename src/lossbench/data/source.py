@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from lossbench.data.images.subset import printable
+from lossbench.escaping import in_line
 from lossbench.errors import some
 
 SPLITS = ("train", "val", "test")
@@ -94,7 +94,7 @@ class Source(ABC):
     def left_out_line(self) -> str:
         """What is left out in one line for the screen and the log; "" where nothing is."""
         clauses = self.left_out()
-        return printable(f"data: {'; '.join(clauses)}") if clauses else ""
+        return in_line(f"data: {'; '.join(clauses)}") if clauses else ""
 
     def record(self) -> dict[str, Any]:
         """What result.json holds of the data: the facts, and what is left out where anything is."""

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, StrictUndefined, Template
 from matplotlib.figure import Figure
 
+from lossbench.escaping import for_terminal
 from lossbench.plots.theme import to_svg
 
 
@@ -44,4 +45,4 @@ def style_sheet() -> str:
 
 
 def _keep_together(value: Any) -> Any:
-    return value.replace(" %", "\u00a0%") if type(value) is str else value
+    return for_terminal(value).replace(" %", "\u00a0%") if type(value) is str else value

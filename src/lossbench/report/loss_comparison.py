@@ -7,13 +7,14 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from lossbench import escaping
 from lossbench.report.caveats import find_caveats
 from lossbench.report.figures import draw_figures
 from lossbench.report.findings import Findings, find
 from lossbench.report.records import Record
 from lossbench.report.sentences import headline
 from lossbench.report.spec import ComparisonSpec
-from lossbench.report.tables import Table, for_terminal
+from lossbench.report.tables import Table, aligned
 from lossbench.report.verdict_table import verdict_table
 
 IN_TERMINAL = ("loss", "verdict", "difference", "its 95 %", "p different", "p equivalent", "n seeds", "mean ±", "95 %")
@@ -62,7 +63,8 @@ class LossComparison:
         more = f"\n... and {hidden} more in the report" if hidden else ""
         notes = "".join(f"\n  - {caveat}" for caveat in self.caveats)
         before = f"\n\nBefore you believe it:{notes}" if notes else ""
-        return f"{self.table.title}\n\n{for_terminal(shown, IN_TERMINAL)}{more}\n\n{self.headline}{before}"
+        table = aligned(shown, IN_TERMINAL)
+        return escaping.for_terminal(f"{self.table.title}\n\n{table}{more}\n\n{self.headline}{before}")
 
     def __repr__(self) -> str:
         return self.text()

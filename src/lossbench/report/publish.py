@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 
+from lossbench.escaping import file_name
 from lossbench.report.comparable import comparable_sets
 from lossbench.report.comparison import Comparison
 from lossbench.report.cost_table import cost_table
@@ -70,4 +71,4 @@ def default_folder(comparison: Comparison, spec: ComparisonSpec) -> Path:
     digests = sorted(arm.digest for arm in comparison.arms)
     parts = [comparison.metric, spec.baseline, str(spec.margin), *digests]
     digest = sha256("\n".join(parts).encode()).hexdigest()[:SHOWN_HASH]
-    return run.study / "reports" / f"{run.done_result.data}-{run.done_result.model}-{digest}"
+    return run.study / "reports" / f"{file_name(run.done_result.data)}-{file_name(run.done_result.model)}-{digest}"

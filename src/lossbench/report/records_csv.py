@@ -1,11 +1,10 @@
 """Tables as CSV files, and the table with one row a run."""
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lossbench.escaping import csv_text
 from lossbench.report.records import Record
 from lossbench.rundir.files import write_text
 
@@ -32,11 +31,8 @@ def run_rows(records: Iterable[Record]) -> tuple[list[str], list[dict[str, Any]]
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
     """Write a table as CSV, whole or not at all."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
+    cells = ([row.get(name, "") for name in columns] for row in rows)
+    write_text(path, csv_text([columns, *cells]))
 
 
 def _row(record: Record) -> dict[str, Any]:

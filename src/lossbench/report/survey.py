@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lossbench.errors import one_line
+from lossbench.escaping import in_line
 from lossbench.report.records import DAMAGED, Record, read_records
 from lossbench.rundir.lock import is_alive, read_owner
 from lossbench.rundir.reading import DamagedError
@@ -28,7 +29,9 @@ def survey(paths: Iterable[Path], most: int) -> str:
     for record in read_records(paths):
         by_state.setdefault(_state(record), []).append(record)
     states = [state for state in dict.fromkeys((*ORDER, *by_state)) if state in by_state]
-    lines = [f"{sum(map(len, by_state.values()))} runs: {', '.join(f'{len(by_state[s])} {s}' for s in states)}"]
+    lines = [
+        f"{sum(map(len, by_state.values()))} runs: {', '.join(f'{len(by_state[s])} {in_line(s)}' for s in states)}"
+    ]
     for state in states:
         if state not in NOT_LISTED:
             lines += _listed(state, by_state[state], most)
@@ -36,7 +39,7 @@ def survey(paths: Iterable[Path], most: int) -> str:
 
 
 def _listed(state: str, records: list[Record], most: int) -> list[str]:
-    lines = [f"  {state:9}  {_about(record)}" for record in records[:most]]
+    lines = [f"  {in_line(state):9}  {in_line(_about(record))}" for record in records[:most]]
     return [*lines, f"  ... and {len(records) - most} more {state}"] if len(records) > most else lines
 
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from lossbench.escaping import for_markdown, in_line
 from lossbench.metrics.units import Unit
 
 EMPTY = "–"
@@ -30,15 +31,15 @@ class Table(NamedTuple):
 
 def markdown(table: Table) -> str:
     """Write the table in Markdown."""
-    lines = [table.columns, ["---"] * len(table.columns), *table.rows]
-    escaped = ([" ".join(cell.split()).replace("|", r"\|") for cell in line] for line in lines)
-    return f"{table.title}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in escaped) + "\n"
+    head, *rows = ([for_markdown(cell) for cell in line] for line in (table.columns, *table.rows))
+    lines = [head, ["---"] * len(head), *rows]
+    return f"{for_markdown(table.title)}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
-def for_terminal(table: Table, wanted: Sequence[str]) -> str:
+def aligned(table: Table, wanted: Sequence[str]) -> str:
     """Write the columns whose headings start with one of the words wanted, aligned."""
     chosen = [k for k, name in enumerate(table.columns) if name.startswith(tuple(wanted))]
-    columns = [_aligned(table.columns[k], [row[k] for row in table.rows]) for k in chosen]
+    columns = [_aligned(table.columns[k], [in_line(row[k]) for row in table.rows]) for k in chosen]
     return "\n".join("  ".join(line).rstrip() for line in zip(*columns, strict=True))
 
 

@@ -27,11 +27,6 @@ def ranked(names: Iterable[str], seed: int) -> list[str]:
     return sorted(names, key=lambda name: sha256(f"{seed}/{name}".encode("utf-8", "surrogateescape")).digest())
 
 
-def printable(name: object) -> str:
-    """Give a file's name, whatever bytes it is made of, as any terminal takes it."""
-    return str(name).encode("utf-8", "backslashreplace").decode()
-
-
 def hold_out(names: Sequence[str], fraction: float) -> tuple[list[str], list[str]]:
     """Take an even share out of a ranked list; the share of its first k names is part of that of its first k + 1.
 
