@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from lossbench.escaping import in_line
 from lossbench.errors import some
+from lossbench.escaping import in_line
 
 SPLITS = ("train", "val", "test")
 
