@@ -32,6 +32,7 @@ check: setup
 
 # Interrupts 20 runs in every way, time limits included, on a SLURM that is there (scripts/dev_cluster.sh); takes an hour.
 soak: setup
+	$(BIN)/python scripts/soak_memory.py
 	$(BIN)/python scripts/soak.py $(or $(N),20)
 
 report: setup

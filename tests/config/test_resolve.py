@@ -88,6 +88,11 @@ def test_what_decides_does_not(planned: Planned, override: str) -> None:
         ("force=1", r"force must be true or false, got 1"),
         ("runs_dir=null", r"runs_dir must be a folder such as runs, got None"),
         ("runs_dir=''", r"runs_dir must be a folder such as runs, got ''"),
+        ("runs_dir='/tmp/x\ntouch PWN\n#'", r"runs_dir must be a path without line breaks and control characters"),
+        (
+            "runs_dir='/tmp/\x1b[31mred'",
+            r"runs_dir must be a path without line breaks and control characters, got '/tmp/.x1b",
+        ),
         ("+data.colour=red", r"data\.colour does not exist for Toy; .*Available: init"),
     ],
 )

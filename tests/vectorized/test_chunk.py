@@ -1,12 +1,15 @@
 """A stack that is too large for memory is halved until its runs fit; a run that does not fit alone is named."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from conftest import plan_run
+from conftest import ROOT, plan_run
 from run_files import assert_same
 
 from lossbench.config.schema import RunConfig
@@ -42,14 +45,14 @@ def room_for(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, Exception], list
     return limit
 
 
-def planned_runs(root: Path, count: int) -> list[RunDirectory]:
-    words = ("data=toy", "trainer=cpu", "trainer.max_steps=4", "figures=false")
+def planned_runs(root: Path, count: int, *more: str) -> list[RunDirectory]:
+    words = ("data=toy", "trainer=cpu", "trainer.max_steps=4", "figures=false", *more)
     return [plan_run(root, *words, f"seed={seed}") for seed in range(count)]
 
 
-def train(runs: Sequence[RunDirectory]) -> SweepProgress:
+def train(runs: Sequence[RunDirectory], memory_gb: float | None = None) -> SweepProgress:
     progress = SweepProgress({run: f"seed={run.config.seed}" for run in runs}, runs, "test/accuracy")
-    run_stacked(runs, progress)
+    run_stacked(runs, progress, memory_gb)
     return progress
 
 
@@ -104,3 +107,29 @@ def test_fewer_runs_are_measured_where_eight_do_not_fit(tmp_path: Path, monkeypa
     configs = [run.config for run in planned_runs(tmp_path, 1)] * 20
     assert measure.bytes_per_run(configs, None, torch.device("cpu")) == 5.0  # pyright: ignore[reportArgumentType]
     assert tried == [8, 4, 2, 1]
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+import psutil
+from test_chunk import planned_runs, train
+root = Path(sys.argv[1])
+wide = ("model=mlp", "model.hidden=[2000,2000]")
+train(planned_runs(root / "warm", 1, *wide))
+addresses = psutil.Process().memory_info().vms + 700_000_000
+resource.setrlimit(resource.RLIMIT_AS, (addresses, addresses))
+progress = train(planned_runs(root / "runs", 8, *wide), memory_gb=100)
+print(progress.done, progress.failed)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="counts the addresses of a process")
+def test_a_real_limit_halves_a_stack_too(tmp_path: Path) -> None:
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join((str(Path(__file__).parent), str(ROOT / "tests")))}
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(tmp_path)], capture_output=True, text=True, check=False, env=env
+    )
+    assert done.stdout.splitlines()[-1] == "8 {}", done.stdout + done.stderr
+    assert "out of memory with 8 runs: going on with at most 4 at once" in done.stdout

@@ -100,7 +100,7 @@ class QueuePoll:
             reason = missing_result(run, self.arrays.last_job.get(run))
             self._end(run, reason)
             output = "\n".join(f"    {line}" for line in last_lines(run.path / "slurm.log"))
-            self.progress.say(output or f"    {reason}: no output")
+            self.progress.say(output or f"    no output in slurm.log: does every node see {run.path}?")
 
     def _end(self, run: RunDirectory, reason: str | None) -> None:
         planned = self.arrays.planned[run]
