@@ -1,4 +1,6 @@
-"""The fitted scale against a grid, and where no scale is best."""
+"""The fitted scale against a grid, what the prior does with few examples, and where no scale is best."""
+
+import math
 
 import pytest
 import torch
@@ -6,22 +8,25 @@ from outputs import example
 from torch import Tensor
 
 from lossbench.metrics import scale as module
+from lossbench.metrics.measure import metrics_of
 from lossbench.metrics.scale import fit_scale
 
 
-def mean_nll(logits: Tensor, target: Tensor, scale: float) -> float:
-    return torch.nn.functional.cross_entropy(logits * scale, target).item()
+def objective(logits: Tensor, target: Tensor, scale: float, expected: float, spread: float) -> float:
+    nll = torch.nn.functional.cross_entropy(logits.double() * scale, target, reduction="sum").item()
+    return nll + math.log(scale / expected) ** 2 / (2 * spread**2)
 
 
+@pytest.mark.parametrize("prior", [(1.0, 0.5), (7.0, 1.0), (0.1, 0.2)])
 @pytest.mark.parametrize("seed", range(5))
-def test_fit_scale_finds_the_lowest_point_of_a_grid(seed: int) -> None:
+def test_fit_scale_finds_the_lowest_point_of_a_grid(seed: int, prior: tuple[float, float]) -> None:
     logits, target = example(200, 5, seed)
     logits = logits * 10.0 ** (seed - 2)
     grid = torch.logspace(-3, 3, 6001, dtype=torch.float64).tolist()
-    best = min(grid, key=lambda s: mean_nll(logits, target, s))
-    scale = fit_scale(logits, target)
+    best = min(grid, key=lambda s: objective(logits, target, s, *prior))
+    scale = fit_scale(logits, target, *prior)
     assert scale == pytest.approx(best, rel=3e-3)
-    assert mean_nll(logits, target, scale) <= mean_nll(logits, target, best) + 1e-15
+    assert objective(logits, target, scale, *prior) <= objective(logits, target, best, *prior) + 1e-12
 
 
 @pytest.mark.parametrize("factor", [0.01, 0.3, 5.0, 100.0])
@@ -29,7 +34,31 @@ def test_fit_scale_undoes_a_factor(factor: float) -> None:
     logits, target = example(2000, 6)
     scale = fit_scale(logits, target)
     assert scale == pytest.approx(0.5, rel=0.1)  # the targets were drawn from softmax(logits / 2)
-    assert fit_scale(logits * factor, target) == pytest.approx(scale / factor, rel=1e-8)
+    assert fit_scale(logits * factor, target, 1 / factor) == pytest.approx(fit_scale(logits, target) / factor, rel=1e-8)
+    if 0.1 < factor < 10:  # of many examples the expected scale decides little
+        assert fit_scale(logits * factor, target) == pytest.approx(scale / factor, rel=0.02)
+
+
+def test_few_examples_that_are_all_right_do_not_make_a_model_sure() -> None:
+    """60 of a model that is right in 90 of 100 cases, and knows it: without a prior the scale would be 1000."""
+    logits = 2.2 * math.log(3) * torch.eye(3).repeat(20, 1)
+    assert 1 <= fit_scale(logits, logits.argmax(1)) < 2
+    sure = 30 * torch.eye(3).repeat(20, 1)
+    assert fit_scale(sure, sure.argmax(1)) == pytest.approx(1, abs=1e-6)
+
+
+def test_a_scale_from_few_examples_does_not_harm_a_calibrated_model() -> None:
+    """Means over 40 draws of 60 examples, with the targets drawn from the model's own probabilities."""
+    logits, target = example(20_000, 10, 3)
+    logits = logits / 2  # the targets were drawn from softmax(logits / 2)
+    test_logits, test_target = logits[10_000:], target[10_000:]
+    raw = metrics_of(test_logits, test_target)["nll"].value
+    extra = []
+    for k in range(40):
+        few = slice(60 * k, 60 * k + 60)
+        scale = fit_scale(logits[few], target[few])
+        extra.append(metrics_of(test_logits, test_target, scale=scale)["nll_scaled"].value - raw)
+    assert sum(extra) / len(extra) < 0.007
 
 
 def test_fit_scale_takes_few_passes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,17 +77,17 @@ def test_fit_scale_takes_few_passes(monkeypatch: pytest.MonkeyPatch) -> None:
         assert 3 <= len(calls) <= 15
 
 
-@pytest.mark.parametrize("size", [1.0, 1e4])
-def test_fit_scale_ends_at_its_bounds(size: float) -> None:
+def test_fit_scale_ends_at_its_bounds() -> None:
     target = torch.arange(12) % 3
-    right = size * torch.nn.functional.one_hot(target, 3).double()
-    assert fit_scale(right, target) == 1e3
-    assert fit_scale(-right, target) == 1e-3
-    assert fit_scale(right[:1], target[:1]) == 1e3
+    misled = -1e4 * torch.nn.functional.one_hot(target, 3).double()
+    assert fit_scale(1e4 * misled, target) == pytest.approx(1e-3)
+    assert fit_scale(-1e-6 * misled, target, 1e6) == pytest.approx(1e3)
 
 
-def test_fit_scale_of_constant_rows_is_one() -> None:
-    assert fit_scale(torch.arange(5)[:, None].expand(5, 3).float(), torch.zeros(5, dtype=torch.int64)) == 1.0
+def test_fit_scale_of_constant_rows_is_the_expected_one() -> None:
+    rows = torch.arange(5)[:, None].expand(5, 3).float()
+    assert fit_scale(rows, torch.zeros(5, dtype=torch.int64)) == 1.0
+    assert fit_scale(rows, torch.zeros(5, dtype=torch.int64), 7.0) == 7.0
 
 
 def test_fit_scale_of_huge_logits_is_within_its_range() -> None:

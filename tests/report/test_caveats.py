@@ -121,6 +121,23 @@ def test_test_images_that_were_learnt_are_counted(study: Path) -> None:
     assert "3 test images have the content of a training image." in said(study)
 
 
+def test_what_the_runs_left_out_of_the_data_is_said(study: Path) -> None:
+    assert mentions(study, "Data:") == []
+    change(make_run(study, "power", 8) / "result.json", left_out=["test/ is not used", "the val split lacks a"])
+    assert "Data: test/ is not used; the val split lacks a." in said(study)
+
+
+def test_a_scale_that_makes_the_calibration_worse_is_named(study: Path) -> None:
+    both = {"test/accuracy": 0.9, "test/ece": 0.05, "test/ece_scaled": 0.03}
+    change(make_run(study, "cosine") / "result.json", metrics=both)
+    assert mentions(study, "The scale fitted") == []
+    change(make_run(study, "power", 8) / "result.json", metrics={**both, "test/ece_scaled": 0.088})
+    assert mentions(study, "The scale fitted") == [
+        "The scale fitted on 359 validation examples raised the calibration error on test of power (5.0 to 8.8 %): "
+        "use their raw probabilities, or a larger validation set."
+    ]
+
+
 def test_deterministic_runs_show_one_seed_and_say_so(tmp_path: Path) -> None:
     for loss, value in (("cross_entropy", 0.1), ("power", 0.2)):
         make_arm(tmp_path / "study", loss, [1 - value] * 8, metrics={"val/loss": value, "test/loss": value})

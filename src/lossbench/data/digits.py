@@ -10,6 +10,8 @@ from lossbench.config.values import integer
 from lossbench.data.source import Source, Split, stratified_split
 from lossbench.seeds import generator
 
+SIZE = 1797
+
 
 @dataclass(frozen=True)
 class Digits(Source):
@@ -33,6 +35,12 @@ class Digits(Source):
         integer("split_seed", self.split_seed, low=0)
         if self.images_per_class is not None:
             integer("images_per_class", self.images_per_class, low=1)
+
+    def left_out(self) -> list[str]:
+        """How many training images `images_per_class` leaves out."""
+        n, total = len(self.splits["train"]), SIZE - len(self.splits["val"]) - len(self.splits["test"])
+        fewer = f"using {n:,} of {total:,} training images (data.images_per_class={self.images_per_class})"
+        return [*([fewer] if n < total else []), *super().left_out()]
 
     def load(self) -> Mapping[str, Split]:
         """Read the images, scaled from 0..16 to [0, 1]."""

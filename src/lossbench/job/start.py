@@ -3,6 +3,7 @@
 import argparse
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from lossbench.config.verify import verify
@@ -121,10 +122,22 @@ def _execute(run: RunDirectory, stop_signals: StopSignals) -> Result:
 
 def _show(run: RunDirectory, result: Result) -> Result:
     print(f"\n{table(result)}\n± is the half-width of the 95 % interval from the n examples of this one run")
-    if skipped := sum(result.facts.get("skipped_images", {}).values()):
-        print(f"{skipped} images could not be read and were left out; lossbench check lists them")
+    for note in notes(result):
+        print(note)
     print(f"{result.steps} steps in {result.seconds:.1f} s; everything is in {run.path}\n", flush=True)
     return result
+
+
+def notes(result: Result) -> Iterator[str]:
+    """What a result's reader should know beside its numbers, a line each."""
+    raw, scaled = (result.metrics.get(f"test/{name}") for name in ("ece", "ece_scaled"))
+    if raw is not None and scaled is not None and scaled > raw:
+        yield (
+            f"the scale fitted on {result.n['val']:,} validation examples raised test/ece from {100 * raw:.1f} to "
+            f"{100 * scaled:.1f} %: the raw probabilities are better calibrated here"
+        )
+    if skipped := sum(result.facts.get("skipped_images", {}).values()):
+        yield f"{skipped} images could not be read and were left out; lossbench check lists them"
 
 
 def main() -> None:

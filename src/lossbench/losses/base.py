@@ -258,3 +258,14 @@ class Loss(nn.Module, ABC):
     def logits(self, output: Any) -> Tensor:
         """Give what a softmax turns into class probabilities: (batch, classes)."""
         return output
+
+    def scale_prior(self, classes: int) -> tuple[float, float]:
+        """Give what calibration expects of the factor s on the logits before any example.
+
+        Args:
+            classes: C.
+
+        Returns:
+            The median of s and the standard deviation of log s: (1, 0.5) of logits that are trained as such.
+        """
+        return 1.0, 0.5

@@ -1,5 +1,6 @@
 """Losses on the angle between a network's output and the axis of the true class."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, final
@@ -154,6 +155,15 @@ def _head_terms(output: HeadOutput, target: Tensor, xent_weight: Number) -> dict
     return {"cosine": cosine(output.embedding, target), "xent": xent_weight * negative(log_p, target)}
 
 
+def _cosine_scale(classes: int) -> float:
+    """The scale at which a softmax of cosines can be sure of one of C classes: sqrt(2) log(C - 1), at least 1.
+
+    Reference:
+        Zhang et al. 2019, AdaCos: Adaptively Scaling Cosine Logits, the fixed scale.
+    """
+    return max(1.0, math.sqrt(2) * math.log(max(classes - 1, 1)))
+
+
 @final
 @dataclass(eq=False)
 class Cosine(Loss):
@@ -164,6 +174,10 @@ class Cosine(Loss):
     def logits(self, output: Tensor | ClassCosines) -> Tensor:
         """Give the cosines: a softmax of them is a probability once their scale has been fitted."""
         return _unit(output)
+
+    def scale_prior(self, classes: int) -> tuple[float, float]:
+        """Give AdaCos' fixed scale of cosines, known to a factor of about 3."""
+        return _cosine_scale(classes), 1.0
 
 
 @final
@@ -183,6 +197,10 @@ class CosineXent(Loss):
     def logits(self, output: Tensor | ClassCosines) -> Tensor:
         """Give the scaled cosines that the cross-entropy sees."""
         return _unit(output) * self.scale
+
+    def scale_prior(self, classes: int) -> tuple[float, float]:
+        """Give what AdaCos' fixed scale of cosines adds to the loss's own, known to a factor of about 3."""
+        return max(1.0, _cosine_scale(classes) / float(self.scale)), 1.0
 
 
 @final

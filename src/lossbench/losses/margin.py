@@ -253,3 +253,7 @@ class TvMF(Loss):
     def logits(self, output: Tensor) -> Tensor:
         """Give the scaled similarities."""
         return _similarity(output, self.kappa, self.scale)
+
+    def scale_prior(self, classes: int) -> tuple[float, float]:
+        """Give a wide prior: how far similarities lie apart depends on kappa and on the training."""
+        return 1.0, 1.0

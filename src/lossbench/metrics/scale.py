@@ -1,29 +1,36 @@
 """The one factor on a classifier's logits that makes its probabilities fit best."""
 
 import math
+from collections.abc import Callable
 
 from torch import Tensor
 
 from lossbench.metrics.classes import check, chunks, finite
 
 SCALE_RANGE = (1e-3, 1e3)
+SPREAD = 0.5
+"""Standard deviation of log s before any example: published temperatures lie between about 0.8 and 3."""
 
 
-def fit_scale(logits: Tensor, target: Tensor) -> float:
+def fit_scale(logits: Tensor, target: Tensor, expected: float = 1.0, spread: float = SPREAD) -> float:
     """Find the one factor on the logits that makes their probabilities fit the targets best (temperature scaling).
 
-    s = argmin over 1e-3..1e3 of mean_i -log softmax(s * z_i)[y_i]
+    s = argmin over 1e-3..1e3 of sum_i -log softmax(s * z_i)[y_i] + (log s - log e)^2 / (2 d^2)
 
-    s is the inverse of the temperature: below 1 where a model is too sure of itself. The objective is convex in s; its
-    derivative, mean_i (E_p[z_i] - z_i[y_i]), is brought to zero in float64 by Newton steps inside a bracket.
+    s is the inverse of the temperature: below 1 where a model is too sure of itself. The second term is a normal prior
+    of log s with mean log e and standard deviation d. Without it, few validation examples of which nearly all are right
+    would make any model as sure as can be; it weighs as much as 1 / d^2 nats per unit of log s, and fades with more
+    examples. The derivative by log s is brought to zero in float64 by Newton steps inside a bracket.
 
     Args:
         logits: (n, C), n >= 1, C >= 2.
         target: (n,) int64, 0..C-1.
+        expected: e > 0, the scale before any example: 1 of logits that are trained as such.
+        spread: d > 0, of log s before any example.
 
     Returns:
-        s > 0. The upper bound where every example is right, the lower where the logits mislead; 1.0 where no scale is
-        better than another (every row constant) or the logits are not finite.
+        s > 0. The expected one where no scale is better than another (every row constant) or the logits are not
+        finite; the lower bound where the logits mislead beyond it.
 
     Raises:
         ValueError: on wrong shapes or a target outside 0..C-1.
@@ -34,38 +41,37 @@ def fit_scale(logits: Tensor, target: Tensor) -> float:
     check(logits[None], target)
     logits, target = logits.detach().cpu(), target.detach().cpu().long()
     if not finite(logits[None]) or bool((logits.amax(dim=1) == logits.amin(dim=1)).all()):
-        return 1.0
-    low, high = SCALE_RANGE
-    if _derivatives(logits, target, high)[0] <= 0:
-        return high
-    if _derivatives(logits, target, low)[0] >= 0:
-        return low
-    return _root(logits, target, low, high)
+        return expected
+    middle = math.log(expected)
+
+    def derivatives(u: float) -> tuple[float, float]:
+        slope, curvature = _derivatives(logits, target, math.exp(u))
+        return slope + (u - middle) / spread**2, curvature + 1 / spread**2
+
+    return math.exp(_root(derivatives, middle, *map(math.log, SCALE_RANGE)))
+
+
+def _root(derivatives: Callable[[float], tuple[float, float]], start: float, low: float, high: float) -> float:
+    """Newton for the zero of the first derivative; the bracket is halved where a step leaves it or takes half of it."""
+    u = min(max(start, low), high)
+    for _ in range(100):
+        slope, curvature = derivatives(u)
+        low, high = (u, high) if slope < 0 else (low, u)
+        best = u - slope / curvature if curvature > 0 else math.nan
+        if abs(best - u) < 1e-10 or high - low < 1e-10:
+            break
+        u = best if low < best < high and abs(best - u) < (high - low) / 2 else (low + high) / 2
+    return u
 
 
 def _derivatives(logits: Tensor, target: Tensor, scale: float) -> tuple[float, float]:
-    """First and second derivative by scale of the summed NLL of softmax(scale * logits)."""
+    """First and second derivative by log scale of the summed NLL of softmax(scale * logits)."""
     first = second = 0.0
     for chunk, y in chunks(logits[None], target):
-        z = chunk[0].double()
+        z = chunk[0].double() * scale
         z = z - z.gather(1, y[:, None])
-        weighted = (z * scale).softmax(dim=1).mul_(z)
+        weighted = z.softmax(dim=1).mul_(z)
         mean = weighted.sum(dim=1)
         first += mean.sum().item()
-        second += (weighted.mul_(z).sum(dim=1) - mean.square()).sum().item()
+        second += (weighted.mul_(z).sum(dim=1) - mean.square() + mean).sum().item()
     return first, second
-
-
-def _root(logits: Tensor, target: Tensor, low: float, high: float) -> float:
-    """Newton for the zero of the slope; log s is bisected where a step leaves the bracket or does not halve."""
-    scale, before = math.sqrt(low * high), math.inf
-    for _ in range(100):
-        slope, curvature = _derivatives(logits, target, scale)
-        low, high = (scale, high) if slope < 0 else (low, scale)
-        best = scale - slope / curvature if curvature > 0 else math.nan
-        if abs(best / scale - 1) < 1e-10:
-            break
-        if not (low < best < high and abs(math.log(best / scale)) < before / 2):
-            best = math.sqrt(low * high)
-        before, scale = abs(math.log(best / scale)), best
-    return scale

@@ -8,6 +8,7 @@ from torch import Tensor
 from lossbench.metrics.estimates import Estimate, Metric, mean
 from lossbench.metrics.measure import estimates
 from lossbench.metrics.registry import headlines
+from lossbench.metrics.scale import fit_scale
 from lossbench.rundir.result import Measured
 
 Output = Tensor | tuple[Tensor, ...]
@@ -20,6 +21,7 @@ class Loss(Protocol):
     def per_example(self, output: Any, target: Tensor) -> Tensor: ...  # noqa: D102
     def terms(self, output: Any, target: Tensor) -> dict[str, Tensor]: ...  # noqa: D102
     def logits(self, output: Any) -> Tensor: ...  # noqa: D102
+    def scale_prior(self, classes: int) -> tuple[float, float]: ...  # noqa: D102
 
 
 class Evaluation(NamedTuple):
@@ -113,6 +115,12 @@ def measure(
     stacked = output[None] if isinstance(output, Tensor) else type(output)(*(part[None] for part in output))
     ((_, found),) = measure_runs(SingleLoss(loss), yardsticks, stacked, target, scale=scale, task=task)
     return found
+
+
+def fitted_scale(loss: Loss, evaluation: Evaluation) -> float:
+    """Fit the factor on a classifier's logits on its validation split."""
+    logits = loss.logits(evaluation.output)
+    return fit_scale(logits, evaluation.target, *loss.scale_prior(logits.shape[-1]))
 
 
 def with_intervals(found: Mapping[str, Estimate]) -> dict[str, Metric]:

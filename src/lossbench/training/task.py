@@ -10,9 +10,8 @@ from torch import Tensor, nn
 
 from lossbench.errors import UserError
 from lossbench.metrics.estimates import Metric
-from lossbench.metrics.scale import fit_scale
 from lossbench.seeds import derive
-from lossbench.training.evaluation import Evaluation, Loss, Output, headline, measure, raw, with_intervals
+from lossbench.training.evaluation import Evaluation, Loss, Output, fitted_scale, headline, measure, raw, with_intervals
 from lossbench.training.rows import StepClock, epoch_row, scalars, split_row, step_row
 
 
@@ -224,7 +223,7 @@ class TrainingTask(LightningModule):
         final = self.trainer.state.fn != "fit"
         evaluation = self._whole_split(stage)
         if self.classifies and final and stage == "val":
-            self.scale = fit_scale(self.loss.logits(evaluation.output), evaluation.target)
+            self.scale = fitted_scale(self.loss, evaluation)
         measured = measure(self.loss, self.yardsticks, evaluation, self.scale, self.task)
         values = split_row(stage, {name: estimate.value.item() for name, estimate in measured.items()})
         self.log_dict(values, logger=False, sync_dist=self.trainer.world_size > 1)

@@ -5,14 +5,13 @@ from typing import Any, NamedTuple
 
 from lossbench.config.schema import RunConfig
 from lossbench.metrics.estimates import Metric
-from lossbench.metrics.scale import fit_scale
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.files import write_atomic
 from lossbench.rundir.flatten import flatten
 from lossbench.rundir.history import COLUMNS, lines
 from lossbench.rundir.result import Result, Training
 from lossbench.training.checkpoints import make_folder, serialised, trained_checkpoint
-from lossbench.training.evaluation import Evaluation, Loss, measure, measured, with_intervals
+from lossbench.training.evaluation import Evaluation, Loss, fitted_scale, measure, measured, with_intervals
 from lossbench.training.predictions import save_predictions
 from lossbench.training.rows import split_row
 from lossbench.vectorized.tensorboard import scalar_records, write_tensorboard
@@ -83,7 +82,7 @@ def _measure(
     loss: Any, yardsticks: Mapping[str, Loss], evaluations: Mapping[str, Evaluation]
 ) -> tuple[dict[str, Metric], float]:
     """The metrics of val and test, and the scale fitted on val."""
-    scale = fit_scale(loss.logits(evaluations["val"].output), evaluations["val"].target)
+    scale = fitted_scale(loss, evaluations["val"])
     metrics: dict[str, Metric] = {}
     for split, evaluation in evaluations.items():
         metrics |= split_row(split, with_intervals(measure(loss, yardsticks, evaluation, scale)))

@@ -1,6 +1,6 @@
 """What limits a comparison: only the caveats that apply to it."""
 
-from lossbench.report.caveats.examples import about_metric, about_test_set
+from lossbench.report.caveats.examples import about_metric, about_scale, about_test_set
 from lossbench.report.caveats.runs import (
     about_baseline_settings,
     about_damage,
@@ -16,6 +16,7 @@ def find_caveats(findings: Findings) -> list[str]:
     """List what limits a comparison, one sentence each, in the order of the report."""
     return [
         *about_metric(findings),
+        *about_scale(findings),
         *about_seeds(findings),
         *about_looks(findings),
         *about_test_set(findings),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from lossbench.errors import some
 from lossbench.report.findings import Findings
 from lossbench.report.formatting import format_difference
 
@@ -25,6 +26,21 @@ def about_metric(findings: Findings) -> Iterator[str]:
         yield (
             "Weights, settings and scales were chosen on the validation examples compared here: "
             "a metric of test is fair."
+        )
+
+
+def about_scale(findings: Findings) -> Iterator[str]:
+    """Arms whose probabilities were better calibrated on the test set before the scale was fitted."""
+    worse: list[str] = []
+    for label, found in findings.measures.items():
+        raw, scaled = (found.calibration.get(f"test/{name}") for name in ("ece", "ece_scaled"))
+        if raw and scaled and scaled.mean > raw.mean:
+            worse.append(f"{label} ({100 * raw.mean:.1f} to {100 * scaled.mean:.1f} %)")
+    if worse:
+        n = findings.comparison.runs[0].done_result.n["val"]
+        yield (
+            f"The scale fitted on {n:,} validation examples raised the calibration error on test of {some(worse)}: "
+            "use their raw probabilities, or a larger validation set."
         )
 
 
