@@ -48,15 +48,15 @@ BAD = {
     "empty.jpg": (b"", "empty file"),
     "page.jpg": (
         b"<html>404</html>",
-        "not an image (begins with b'<html>40'); JPEG, PNG, GIF, WebP, BMP and TIFF are read",
+        "not an image (begins with b'<html>40'); JPEG, PNG, GIF, WebP, BMP, TIFF and PPM are read",
     ),
     "script.jpg": (
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
-        "not an image (begins with b'%!PS-Ado'); JPEG, PNG, GIF, WebP, BMP and TIFF are read",
+        "not an image (begins with b'%!PS-Ado'); JPEG, PNG, GIF, WebP, BMP, TIFF and PPM are read",
     ),
     "old.heic": (
-        b"P6\n1 1\n255\nabc",
-        "not an image (begins with b'P6\\n1 1\\n2'); JPEG, PNG, GIF, WebP, BMP and TIFF are read",
+        b"\0\0\0\x18ftypheic",
+        "not an image (begins with b'\\x00\\x00\\x00\\x18ftyp'); JPEG, PNG, GIF, WebP, BMP, TIFF and PPM are read",
     ),
     "half.jpg": (encode(NOISE, "JPEG")[:2000], _CUT),
     "half_progressive.jpg": (encode(NOISE, "JPEG", progressive=True)[:2000], _CUT),

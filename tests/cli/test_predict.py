@@ -221,7 +221,7 @@ def test_the_command_names_what_it_cannot_read_and_answers_the_rest(trained: Tra
     said = "  ".join(f"{name} {100 * p:.1f} %" for p, name in best)
     assert (first, second) == (f"{trained.images[0]}  {said}", f"{tmp_path}/\\udcff.jpg  {said}")
     assert where.startswith(f"written to {trained.run.path}/predicted/")
-    reason = "not an image (begins with b'<html>40'); JPEG, PNG, GIF, WebP, BMP and TIFF are read"
+    reason = "not an image (begins with b'<html>40'); JPEG, PNG, GIF, WebP, BMP, TIFF and PPM are read"
     errors = [
         f"{bad}: cannot be read: {reason}",
         "error: 1 of 3 images cannot be read; the others are in the file above",

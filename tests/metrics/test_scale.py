@@ -42,7 +42,7 @@ def test_fit_scale_undoes_a_factor(factor: float) -> None:
 def test_few_examples_that_are_all_right_do_not_make_a_model_sure() -> None:
     """60 of a model that is right in 90 of 100 cases, and knows it: without a prior the scale would be 1000."""
     logits = 2.2 * math.log(3) * torch.eye(3).repeat(20, 1)
-    assert 1 <= fit_scale(logits, logits.argmax(1)) < 2
+    assert 1 <= fit_scale(logits, logits.argmax(1)) < 2.5
     sure = 30 * torch.eye(3).repeat(20, 1)
     assert fit_scale(sure, sure.argmax(1)) == pytest.approx(1, abs=1e-6)
 

@@ -129,11 +129,12 @@ def test_what_the_runs_left_out_of_the_data_is_said(study: Path) -> None:
 
 def test_a_scale_that_makes_the_calibration_worse_is_named(study: Path) -> None:
     both = {"test/accuracy": 0.9, "test/ece": 0.05, "test/ece_scaled": 0.03}
-    change(make_run(study, "cosine") / "result.json", metrics=both)
+    run = make_run(study, "cosine")
+    change(run / "result.json", metrics=both)
     assert mentions(study, "The scale fitted") == []
-    change(make_run(study, "power", 8) / "result.json", metrics={**both, "test/ece_scaled": 0.088})
+    change(run / "result.json", metrics={**both, "test/ece_scaled": 0.088})
     assert mentions(study, "The scale fitted") == [
-        "The scale fitted on 359 validation examples raised the calibration error on test of power (5.0 to 8.8 %): "
+        "The scale fitted on 359 validation examples raised the calibration error on test of cosine (5.0 to 8.8 %): "
         "use their raw probabilities, or a larger validation set."
     ]
 

@@ -312,10 +312,11 @@ def test_what_was_left_out_is_counted_and_said(tmp_path: Path, capsys: pytest.Ca
     root = make_imagenet(tmp_path / "data")
     bad = sorted((root / "val" / "n00000000").iterdir())[0]
     bad.write_bytes(b"")
+    (root / "test").mkdir()
     words = (
         "data=imagenet_subset",
         f"data.root={root}",
-        "data.images_per_class=10",
+        "data.images_per_class=8",
         "data.image_size=16",
         "data.batch_size=8",
     )
@@ -327,13 +328,18 @@ def test_what_was_left_out_is_counted_and_said(tmp_path: Path, capsys: pytest.Ca
         "figures=false",
         f"data.cache_dir={tmp_path / 'cache'}",
     )
-    with pytest.raises(UserError, match=rf"^1 of 36 images cannot be read, the first is {bad} \(empty file\)"):
+    with pytest.raises(UserError, match=rf"^1 of 30 images cannot be read, the first is {bad} \(empty file\)"):
         plan_run(tmp_path / "runs", *words, *small)
-    result = start(plan_run(tmp_path / "runs", *words, *small, "data.on_bad_image=skip"))
+    run = plan_run(tmp_path / "runs", *words, *small, "data.on_bad_image=skip")
+    result = start(run)
     assert result.facts["skipped_images"] == {"train": 0, "val": 0, "test": 1}
     assert result.facts["learnt_images"] == {"val": 0, "test": 0}
     assert result.n == {"val": 6, "test": 5}
-    assert "1 images could not be read and were left out" in capsys.readouterr().out
+    out, line = capsys.readouterr().out, "using 24 of 30 training images (data.images_per_class=8); test/ is not used"
+    assert "1 images could not be read and were left out" in out
+    assert f"data: {line}; 1 images cannot be read (data.on_bad_image=skip)\n" in out
+    assert run.log_path.read_text().count(f" data: {line}; ") == 1
+    assert result.facts["left_out"] == [*line.split("; "), "1 images cannot be read (data.on_bad_image=skip)"]
 
 
 def test_the_hash_of_a_list_in_force_is_in_the_result(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from lossbench.rundir.directory import RunDirectory
 
 SWEEP = (
     "data=digits",
+    "data.images_per_class=100",
     "trainer.max_steps=40",
     "log_every_n_steps=5",
     "loss=cross_entropy,cosine_xent,power",
@@ -69,6 +70,9 @@ def test_both_launchers_find_the_same_results(pair: tuple[dict[str, RunDirectory
         assert mine.pop("scale") == pytest.approx(its.pop("scale"), rel=1e-3)
         for key in mine.keys() - VOLATILE:
             assert mine[key] == its[key], key
+        (left_out,) = mine["left_out"]
+        for each in (run, theirs[name]):
+            assert f"data: {left_out}\n" in each.log_path.read_text()
 
 
 def test_both_launchers_write_the_same_history(pair: tuple[dict[str, RunDirectory], dict[str, RunDirectory]]) -> None:

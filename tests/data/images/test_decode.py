@@ -94,6 +94,8 @@ ODD = {
     ),
     "WebP": (encode(flat("RGB", RED), "WEBP", lossless=True), "a.webp", RED, ""),
     "BMP": (encode(flat("RGB", RED), "BMP"), "a.bmp", RED, ""),
+    "PPM": (encode(flat("RGB", RED), "PPM"), "a.ppm", RED, ""),
+    "PGM": (encode(flat("L", 100), "PPM"), "a.pgm", (100, 100, 100), "greyscale"),
     "TIFF 160 wide": (encode(flat("RGB", RED, (160, 10)), "TIFF"), "a.tiff", RED, ""),
     "1 x 1": (encode(flat("RGB", RED, (1, 1)), "PNG"), "a.png", RED, "1 x 1 pixels"),
 }
@@ -179,7 +181,7 @@ def test_large_images_below_the_limit_are_read_without_a_warning() -> None:
     assert describe(encode(flat("1", 0, (side, side)), "PNG"), "a.png") == Description(side, side, "1-bit")
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM"])
 def test_the_fast_check_and_the_full_decode_agree_on_damage(kind: str) -> None:
     assert kind != "WEBP" or features.check("webp")
     whole = encode(PHOTO.resize((24, 16)), kind)

@@ -14,7 +14,7 @@ def test_the_same_images_as_torchvision(tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     photos(elsewhere, ["linked/5.jpg"])
     root = tmp_path / "images"
-    photos(root, ["a/0.jpg", "a/b.c/1.PNG", "a/d/e/2.jpeg", "b/d/3.jpg", "c d/ü/4.webp"])
+    photos(root, ["a/0.jpg", "a/b.c/1.PNG", "a/d/e/2.jpeg", "b/d/3.jpg", "c d/ü/4.webp", "c d/5.ppm"])
     (root / "b" / "link").symlink_to(elsewhere / "linked")
     (root / "e").symlink_to(elsewhere / "linked")
     theirs = ImageFolder(str(root))

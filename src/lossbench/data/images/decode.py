@@ -14,6 +14,7 @@ from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
+from PIL.PpmImagePlugin import PpmImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
@@ -27,6 +28,7 @@ ENDINGS = {
     "WEBP": (".webp",),
     "BMP": (".bmp", ".dib"),
     "TIFF": (".tif", ".tiff"),
+    "PPM": (".ppm", ".pgm", ".pnm"),
 }
 MAX_PIXELS = 178_956_970  # where PIL refuses a decompression bomb; it warns at half of it
 STRIP = 2**22  # pixels converted at a time: whole images would be in memory up to three times
@@ -38,6 +40,7 @@ _SIGNATURES: tuple[tuple[bytes, Callable[[BytesIO], ImageFile]], ...] = (
     (b"GIF8", GifImageFile),
     (b"RIFF", WebPImageFile),
     (b"BM", BmpImageFile),
+    *((mark, PpmImageFile) for mark in (b"P5", b"P6")),
     *((mark, TiffImageFile) for mark in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
 )
 _GREY_16 = ("I;16", "I;16L", "I;16B", "I;16N")
@@ -59,7 +62,7 @@ def read_rgb(data: bytes) -> np.ndarray:
     """Decode an image of any kind as RGB, upright; of an animation the first frame.
 
     Args:
-        data: the content of a JPEG, PNG, GIF, WebP, BMP or TIFF file; a file's name plays no part.
+        data: the content of a JPEG, PNG, GIF, WebP, BMP, TIFF or PPM file; a file's name plays no part.
 
     Returns:
         uint8 (height, width, 3); 16-bit greyscale is scaled, an alpha channel is dropped.
@@ -110,7 +113,7 @@ def _open(data: bytes) -> ImageFile:
         raise ValueError("empty file")
     kind = next((kind for mark, kind in _SIGNATURES if data.startswith(mark)), None)
     if kind is None or (kind is WebPImageFile and data[8:12] != b"WEBP"):
-        raise ValueError(f"not an image (begins with {data[:8]!r}); JPEG, PNG, GIF, WebP, BMP and TIFF are read")
+        raise ValueError(f"not an image (begins with {data[:8]!r}); JPEG, PNG, GIF, WebP, BMP, TIFF and PPM are read")
     with _reasons(), _quiet():
         image = kind(BytesIO(data))
         if isinstance(image, TiffImageFile):

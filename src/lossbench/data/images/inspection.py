@@ -22,7 +22,7 @@ from lossbench.rundir.files import write_atomic
 
 CHUNK = 64  # files a task: few enough for a smooth bar, many enough that a task's own cost does not count
 SHOWN_FROM = 200  # with fewer files a bar would only flash
-FORMAT = f"1 {PIL.__version__}"  # another version of PIL may read other files
+FORMAT = f"2 {PIL.__version__}"  # another version of PIL may read other files
 
 # What is remembered of a file: size in bytes, time of change in ns, digest, height, width, reason, note.
 Row = tuple[int, int, str, int, int, str, str]
