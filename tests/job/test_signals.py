@@ -115,6 +115,24 @@ def test_a_sweep_shares_the_signals_of_its_runs() -> None:
             outer.check()
 
 
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 7), (signal.SIGHUP, 7), (signal.SIGTERM, -signal.SIGTERM)]
+)
+def test_a_forked_loader_leaves_what_a_terminal_sends_to_its_parent(number: signal.Signals, code: int) -> None:
+    program = (
+        "import os, signal\n"
+        "from lossbench.job.signals import handle_stop_signals\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "with handle_stop_signals() as stop_signals, stop_signals.stops_at_once():\n"
+        "    if (child := os.fork()) == 0:\n"
+        f"        os.kill(os.getpid(), {int(number)})\n"
+        "        os._exit(7)\n"
+        "    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{code}\n"
+
+
 def test_a_parent_forwards_signals_to_its_child() -> None:
     handler = "signal.signal(signal.SIGUSR1, lambda *_: exit(9))"
     program = f"import signal, time; {handler}; print('up', flush=True); time.sleep(60)"

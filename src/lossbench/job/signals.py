@@ -31,6 +31,7 @@ class StopSignals:
 
     def __init__(self) -> None:
         self.received: str | None = None  # name of the first signal
+        self._process = os.getpid()
         self.urgent = False  # a user has pressed Ctrl-C again
         self._reaction = Reaction.WAITS
         self._last = self._left = float("-inf")  # when the last signal came, and when `stop` was called
@@ -108,8 +109,12 @@ class StopSignals:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
-        if now - self._last < SAME_REQUEST_SECONDS:
-            return
+        if os.getpid() != self._process:
+            _handle_in_child(number)
+        elif now - self._last >= SAME_REQUEST_SECONDS:
+            self._note(number, now)
+
+    def _note(self, number: int, now: float) -> None:
         # A cluster sends SIGTERM after SIGUSR1, and SIGTERM more than once: only Ctrl-C again is urgent.
         self.urgent = self.urgent or (self.received is not None and number == signal.SIGINT)
         self._last, self.received = now, self.received or signal.Signals(number).name
@@ -122,6 +127,13 @@ class StopSignals:
 
     def _stops_here(self) -> bool:
         return self._reaction is Reaction.ENDS or (self.urgent and self._reaction is Reaction.ENDS_IF_URGENT)
+
+
+def _handle_in_child(number: int) -> None:
+    """In a forked process, such as a loader of data, leave what a terminal sends to the process that runs it."""
+    if number == signal.SIGTERM:
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
 
 
 def _acknowledge(urgent: bool) -> None:
