@@ -30,9 +30,11 @@ check: setup
 	$(BIN)/basedpyright --project pyproject.toml
 	$(MAKE) test
 
-# Interrupts 20 runs in every way, time limits included, on a SLURM that is there (scripts/dev_cluster.sh); takes an hour.
+# Memory of 50 runs in one process; runs stopped by signals at random times; then 20 runs interrupted in every way,
+# time limits included, on a SLURM that is there (scripts/dev_cluster.sh); takes an hour.
 soak: setup
 	$(BIN)/python scripts/soak_memory.py
+	$(BIN)/python scripts/soak_signals.py $(or $(N),20)
 	$(BIN)/python scripts/soak.py $(or $(N),20)
 
 report: setup

@@ -140,7 +140,7 @@ def read_all(descriptor: int) -> str:
 
 
 def start_command(
-    *words: str, runs: Path, cwd: Path = ROOT, output: int | None = subprocess.PIPE
+    *words: str, runs: Path, cwd: Path = ROOT, output: int | None = subprocess.PIPE, session: bool = False
 ) -> subprocess.Popen[str]:
     """Start python with these words in a new process that Ctrl-C reaches: tests in the background have it ignored."""
     return subprocess.Popen(
@@ -150,6 +150,7 @@ def start_command(
         stdout=output,
         stderr=output,
         text=True,
+        start_new_session=session,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 

@@ -1,6 +1,8 @@
 """hydra/launcher=process as a user types it."""
 
 import json
+import os
+import re
 import signal
 import subprocess
 import sys
@@ -99,6 +101,23 @@ def test_a_launcher_that_is_stopped_lets_its_runs_save(
     stopped = RunDirectory(next(iter(tmp_path.rglob("seed0/result.json"))).parent)
     assert result_of(stopped).resumed_at > 0
     assert_same(stopped, untouched)
+
+
+@pytest.mark.slow
+def test_ctrl_c_in_the_terminal_of_a_distributed_run_saves_it(tmp_path: Path) -> None:
+    words = ("data=digits", "trainer=ddp_cpu", "trainer.max_epochs=200", "logger=none")
+    process = start_command(TRAIN, *words, runs=tmp_path, session=True)
+    wait_until(lambda: have_rows(tmp_path, runs=1), process)
+    os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to the whole group of processes
+    _, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+    (status,) = (json.loads(path.read_text()) for path in tmp_path.rglob("status.json"))
+    assert re.fullmatch(
+        r"stopped at step [1-9]\d* of \d+ \(SIGINT\); the same command goes on from there", status["reason"]
+    )
+    assert err == f"\n{status['reason']}\n"
+    assert status["status"] == "cancelled"
+    assert not list(tmp_path.rglob("lock.json"))
 
 
 def have_rows(folder: Path, runs: int) -> bool:
