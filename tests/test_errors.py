@@ -1,6 +1,7 @@
 """A user's mistake ends in one line and a meaningful exit code."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -84,3 +85,15 @@ def test_a_closed_pipe_ends_quietly(lines: int) -> None:
         process.stdin.close()
         assert process.stderr.read() == b""
         assert process.wait(20) == 1
+
+
+def test_ctrl_c_while_python_ends_prints_no_traceback() -> None:
+    code = (
+        "import atexit, os, signal\n"
+        "from lossbench.errors import exit_on_user_error\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "atexit.register(lambda: os.kill(os.getpid(), signal.SIGINT))\n"
+        "exit_on_user_error(lambda: None)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, b"")

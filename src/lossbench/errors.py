@@ -1,6 +1,8 @@
 """A user's mistake ends in one clear line, never in a traceback."""
 
+import atexit
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
@@ -114,7 +116,14 @@ def _run_and_flush(main: Callable[[], object]) -> None:
         _require_working_directory()
         main()
     finally:
+        atexit.register(_end_on_ctrl_c)  # before what libraries have registered
         sys.stdout.flush()
+
+
+def _end_on_ctrl_c() -> None:
+    """Ctrl-C while Python takes its modules down ends the process, without a traceback of one of them."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _require_working_directory() -> None:
