@@ -62,8 +62,22 @@ def one_line(error: BaseException | str) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def fail(line: str) -> NoReturn:
-    """Print one line on standard error and exit with 1."""
+def wants_details() -> bool:
+    """Whether the user set HYDRA_FULL_ERROR; the command line sets it too, and says so in a second variable."""
+    return "HYDRA_FULL_ERROR" in os.environ and "LOSSBENCH_WORDS_ERRORS" not in os.environ
+
+
+def fail(line: str, error: BaseException | None = None) -> NoReturn:
+    """Print one line on standard error and exit with 1.
+
+    Args:
+        line: what is wrong and what to do.
+        error: the notes of it and of what caused it, such as a table, are printed first where the user wants details.
+    """
+    while error is not None and wants_details():
+        for note in getattr(error, "__notes__", ()):
+            print(note, file=sys.stderr)
+        error = error.__cause__
     print(f"error: {line}", file=sys.stderr)
     sys.exit(1)
 
@@ -99,7 +113,7 @@ def exit_on_user_error(
         line = one_line(error) if isinstance(error, UserError) else explain(error)
         if line is None:
             raise
-        fail(line)
+        fail(line, error)
     if output is not None:
         _report_failure(output)
     sys.exit(0)

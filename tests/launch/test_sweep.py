@@ -44,7 +44,7 @@ def test_three_of_six_fail_and_the_same_command_runs_only_these(tmp_path: Path) 
     reasons = {
         "raise": "RuntimeError: the cat sat on the keyboard",
         "exit": "called sys.exit(7)",
-        "diverge": "the training loss became nan",
+        "diverge": "the training loss is nan at the first step",
     }
     done = sweep(*words, runs=runs, env=env)
     assert_one_line(done.returncode, done.stderr, "3 of 6 runs failed", "the same command runs only what is missing")

@@ -135,7 +135,7 @@ def test_without_a_network_the_file_and_the_way_out_are_named(
     ) as caught:
         Timm((3, 64, 64), 5, "test_vit", pretrained=True)
     assert str(caught.value).endswith(
-        "cannot be downloaded (<urlopen error no route>); give the file with model.pretrained=FILE"
+        "cannot be downloaded (<urlopen error no route>); give pretrained a file of weights in place of true"
     )
 
 

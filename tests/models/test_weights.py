@@ -83,7 +83,9 @@ def test_a_resnet_loads_torchvisions_file_and_its_own_checkpoint(tmp_path: Path)
 
 def test_a_larger_networks_file_is_refused(file: Path) -> None:
     torch.save(torchvision.models.resnet34(weights=None).state_dict(), file)
-    with pytest.raises(ValueError, match=r"it is of a larger model and has also layer1\.2\.conv1\.weight, .*, \.\.\.$"):
+    with pytest.raises(
+        ValueError, match=r"it is of a larger model and has also layer1\.2\.conv1\.weight, .*, \.\.\.; the file"
+    ):
         ResNet((3, 32, 32), 5, pretrained=str(file))
 
 
@@ -109,9 +111,43 @@ def test_what_does_not_fit_is_named_and_nothing_is_loaded(file: Path, change: di
     torch.save(state, file)
     model = backbone()
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    with pytest.raises(ValueError, match=re.escape(f"pretrained file {file} does not fit the model: it {fault}") + "$"):
+    with pytest.raises(ValueError, match=re.escape(f"pretrained file {file} does not fit the model: it {fault}") + ";"):
         load_pretrained(model, str(file))
     assert same(model.state_dict(), before)
+
+
+def renamed(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The weights of the same network under other names, with the classifier that a file has."""
+    theirs = {f"_{key.replace('.', '_')}": value for key, value in state.items() if "num_batches" not in key}
+    return {**theirs, "_fc": torch.zeros(9, 4)}
+
+
+@pytest.mark.parametrize(
+    ("state", "line"),
+    [
+        (
+            renamed(backbone().state_dict()),
+            r"the file has 7 tensors, and 0 of the model's 6 by name and shape; in the file's order all 6 shapes "
+            r"agree, "
+            r"so it is probably the same network under other names \(conv1\.weight = _conv1_weight, .*docs/images\.md",
+        ),
+        (
+            {**backbone(5).state_dict(), "conv1.bias": torch.zeros(4)},
+            r"the file has 6 tensors, and 1 of the model's 6 by name and shape; in the file's order 1 shapes agree "
+            r"\(conv1\.weight \(4, 3, 1, 1\) against conv1\.weight \(5, 3, 1, 1\), bn1\.weight .*HYDRA_FULL_ERROR=1",
+        ),
+    ],
+)
+def test_a_file_that_does_not_fit_says_what_it_shares_with_the_model(
+    file: Path, state: dict[str, Tensor], line: str
+) -> None:
+    torch.save(state, file)
+    with pytest.raises(ValueError, match=line) as caught:
+        load_pretrained(backbone(), str(file))
+    head, first, *_ = caught.value.__notes__[0].splitlines()
+    assert head.split() == ["model", "shape", "file", "shape"]
+    assert first.split()[:2] == ["conv1.weight", "4"]
+    assert first.rstrip().endswith("=" if "_fc" in state else "differs")
 
 
 class Evil:
@@ -179,7 +215,7 @@ def test_without_a_network_the_file_and_the_way_out_are_named(
     with pytest.raises(ValueError, match=r"^pretrained file .* does not exist and cannot be downloaded") as caught:
         ResNet((3, 32, 32), 5, "resnet34", pretrained=True)
     assert str(cache / "resnet34-b627a593.pth") in str(caught.value)
-    assert str(caught.value).endswith("; put it there or give model.pretrained=FILE")
+    assert str(caught.value).endswith("; put it there, or give pretrained a file of weights in place of true")
     assert "\n" not in str(caught.value)
 
 

@@ -8,7 +8,7 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import NoReturn
 
-from lossbench.errors import UserError, exit_on_user_error, suggest
+from lossbench.errors import UserError, exit_on_user_error, suggest, wants_details
 
 COMMANDS = {
     "report": "which loss is better: a verdict, and a report of runs",
@@ -82,7 +82,7 @@ def _wants_tracebacks() -> bool:
     Hydra then re-raises what it would print as a traceback, so that one place words every error. A process started by
     this one inherits both variables: the second says that the user did not set the first.
     """
-    if "HYDRA_FULL_ERROR" in os.environ and "LOSSBENCH_WORDS_ERRORS" not in os.environ:
+    if wants_details():
         return True
     os.environ |= {"HYDRA_FULL_ERROR": "1", "LOSSBENCH_WORDS_ERRORS": "1"}
     return False

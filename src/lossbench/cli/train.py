@@ -37,6 +37,6 @@ def run_composed(config: DictConfig) -> float:
         run = plan_composed(config, sys.argv)
         result = run_planned(run, start)
     except UserError as error:  # not through Hydra, which would add a line of its own
-        fail(one_line(error))
+        fail(one_line(error), error)
     value = result.metrics.get(run.config.monitor)
     return float("nan") if value is None else value

@@ -3,6 +3,9 @@
 import re
 import sys
 from collections.abc import Sequence
+from importlib import import_module
+from inspect import signature
+from operator import attrgetter
 
 from hydra.errors import ConfigCompositionException, HydraException
 from omegaconf import DictConfig, OmegaConf
@@ -12,6 +15,8 @@ from lossbench.config.composition import composed, config_dir_of, hydra_started
 from lossbench.errors import UserError, one_line, suggest
 
 GROUP_CHOICE = r"[\w/@]+=[\w/-]+"
+LIGHT = ("lossbench.data.", "lossbench.training.schedules.", "hydra_plugins.lossbench.")
+"""Modules whose classes can be asked what they take: they import nothing heavy."""
 
 
 def explain(error: Exception, words: Sequence[str] | None = None) -> str | None:
@@ -60,10 +65,21 @@ def _unknown_key(key: str, text: str, words: Sequence[str]) -> str:
             f"{key} does not exist for every choice of this sweep; sweep it for one choice at a time (docs/sweeps.md)"
         )
     known = [str(option) for option in node if not str(option).startswith("_")]
-    return (
-        f"{key} does not exist; {suggest(name, known)}. "
-        f"To add a key that the configuration does not know, write +{key}=VALUE"
-    )
+    if not known and parent:
+        group = parent.partition(".")[0]
+        return f"{key} does not exist: {group} has no settings here; choose an option of it with {group}=NAME"
+    return f"{key} does not exist; {suggest(name, known)}{_how_to_add(key, node)}"
+
+
+def _how_to_add(key: str, node: DictConfig) -> str:
+    """How to add a setting that a class may take although its option does not list it; "" where it takes none."""
+    target = node.get("_target_") or node.get("target")
+    if not isinstance(target, str) or "." not in target:
+        return ""
+    if not target.startswith(LIGHT):
+        return f". If {target.rpartition('.')[2]} takes it, write +{key}=VALUE"
+    parameters = signature(attrgetter(target.rpartition(".")[2])(import_module(target.rpartition(".")[0]))).parameters
+    return f". To add it, write +{key}=VALUE" if key.rpartition(".")[2] in parameters else ""
 
 
 def _with_groups_alone(key: str, words: Sequence[str]) -> DictConfig:

@@ -37,6 +37,13 @@ def choice(name: str, value: object, options: tuple[object, ...]) -> None:
 
 def directory_name(name: str, value: object) -> None:
     """Require a name that is safe as a directory on every file system."""
+    if value is None or isinstance(value, bool | int | float):
+        shown = _shown(value)
+        kind = "nothing" if value is None else "a truth value" if isinstance(value, bool) else "a number"
+        raise ValueError(
+            f"{name}={shown} is {kind}, and a name is wanted; write {name}=run_{shown}, "
+            f"or with quotes for the shell and for Hydra {name}='\"{shown}\"'"
+        )
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.=-]{0,99}", value):
         raise ValueError(f"{name} must be a name of letters, digits, '_', '-', '.', got {value!r}")
 

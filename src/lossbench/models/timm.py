@@ -149,5 +149,6 @@ def _published(timm: ModuleType, name: str) -> Path:
         cache = hub.constants.HF_HUB_CACHE
         missing = f"{where['filename']} of {repo} is not in {cache}"
         raise ValueError(
-            f"pretrained weights {missing} and cannot be downloaded ({error}); give the file with model.pretrained=FILE"
+            f"pretrained weights {missing} and cannot be downloaded ({error}); "
+            "give pretrained a file of weights in place of true"
         ) from error

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import get_model_weights
 
+from lossbench.models.misfit import describe, table
+
 # What training wraps around a backbone; "0." is the model when a loss adds a head behind it.
 PREFIXES = ("model.", "module.", "_orig_mod.", "0.", "backbone.")
 CLASSIFIERS = ("fc", "head", "classifier")
@@ -92,10 +94,12 @@ def load_backbone(backbone: nn.Module, state: Mapping[str, Tensor], path: Path) 
     found = {key: value for key, value in given.items() if key in wanted}
     for fault, keys in _misfits(wanted, given, found).items():
         if keys:
-            raise ValueError(
+            error = ValueError(
                 f"pretrained file {path} does not fit the model: it {fault} "
-                f"{', '.join(keys[:3])}{', ...' * (len(keys) > 3)}"
+                f"{', '.join(keys[:3])}{', ...' * (len(keys) > 3)}; {describe(wanted, given)}"
             )
+            error.add_note(table(wanted, given))
+            raise error
     backbone.load_state_dict(found, strict=False)
 
 
@@ -137,7 +141,7 @@ def fetch(url: str) -> Path:
             path.parent.mkdir(parents=True, exist_ok=True)
             torch.hub.download_url_to_file(url, str(path), prefix)
         except (OSError, RuntimeError, HTTPException) as error:
-            todo = "put it there or give model.pretrained=FILE"
+            todo = "put it there, or give pretrained a file of weights in place of true"
             raise ValueError(
                 f"pretrained file {path} does not exist and cannot be downloaded ({error}); {todo}"
             ) from error

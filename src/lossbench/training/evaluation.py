@@ -1,6 +1,6 @@
 """What is measured on a whole split, of one run or of K: loss, terms, yardsticks, and the metrics of the task."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
@@ -154,14 +154,20 @@ def headline(measured: Iterable[str]) -> str:
     return next(name for name in headlines() if name in measured)
 
 
-def not_the_learning_rate(loss: Any) -> str:
+def hyper_parameters_of(loss: object) -> Mapping[str, Any]:
+    """The hyper-parameters of a loss by name; none of one that does not give them."""
+    give: Callable[[], Mapping[str, Any]] = getattr(loss, "hyper_parameters", dict)
+    return give()
+
+
+def not_the_learning_rate(given: Mapping[str, Any]) -> str:
     """Advise on a loss that is not finite with the initial weights.
 
     Args:
-        loss: its hyper-parameters are named where it is one of lossbench's.
+        given: its hyper-parameters by name.
     """
-    given: dict[str, Any] = loss.hyper_parameters() if hasattr(loss, "hyper_parameters") else {}
-    numbers = [f"loss.{name}={value:g}" for name, value in given.items() if isinstance(value, int | float)]
+    kinds = (int, float)
+    numbers = [f"loss.{name}={value:g}" for name, value in given.items() if type(value) in kinds]
     cure = f"choose other values of {', '.join(numbers)}" if numbers else "check the data, the model and the loss"
     return f"with the model's initial weights, which no learning rate changes: {cure}"
 

@@ -11,7 +11,18 @@ from torch import Tensor, nn
 from lossbench.errors import UserError
 from lossbench.metrics.estimates import Metric
 from lossbench.seeds import derive
-from lossbench.training.evaluation import Evaluation, Loss, Output, fitted_scale, headline, measure, raw, with_intervals
+from lossbench.training.evaluation import (
+    Evaluation,
+    Loss,
+    Output,
+    fitted_scale,
+    headline,
+    hyper_parameters_of,
+    measure,
+    not_the_learning_rate,
+    raw,
+    with_intervals,
+)
 from lossbench.training.rows import StepClock, epoch_row, scalars, split_row, step_row
 
 
@@ -271,6 +282,9 @@ class TrainingTask(LightningModule):
 
     def _require_finite(self, value: float, what: str) -> None:
         if not math.isfinite(value):
+            if self.global_step == 0 and what == "loss":
+                advice = not_the_learning_rate(hyper_parameters_of(self.loss))
+                raise UserError(f"the training loss is {value} at the first step, {advice}")
             raise UserError(
                 f"the training {what} became {value} at or before step {self.global_step}, epoch {self.current_epoch}; "
                 "the last good checkpoint is kept: try a lower learning rate (optimizer.lr=...), "

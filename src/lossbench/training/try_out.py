@@ -13,7 +13,15 @@ from lossbench.config.rules import check_task
 from lossbench.data.module import DataModule
 from lossbench.data.source import Source
 from lossbench.errors import UserError, one_line
-from lossbench.training.evaluation import Evaluation, Loss, Output, measure, not_the_learning_rate, raw
+from lossbench.training.evaluation import (
+    Evaluation,
+    Loss,
+    Output,
+    hyper_parameters_of,
+    measure,
+    not_the_learning_rate,
+    raw,
+)
 
 MISFITS = (ValueError, AttributeError, TypeError, IndexError, RuntimeError)
 """What a module raises for a tensor that it was not made for."""
@@ -145,11 +153,12 @@ def require_finite(node: Node, loss: Loss, output: Output, target: Tensor) -> No
         raise UserError(f"loss={node.name} must give one number for a batch, and gives {tuple(value.shape)}")
     if not value.requires_grad:
         raise UserError(f"loss={node.name} has no gradient: its value does not depend on the model's output")
+    cure = not_the_learning_rate(hyper_parameters_of(loss))
     if not math.isfinite(number := value.item()):
-        raise UserError(f"loss={node.name} is {number:g} for the first examples, {not_the_learning_rate(loss)}")
+        raise UserError(f"loss={node.name} is {number:g} for the first examples, {cure}")
     gradients = torch.autograd.grad(value, leaves, allow_unused=True)
     if not all(gradient is None or gradient.isfinite().all() for gradient in gradients):
-        raise UserError(f"loss={node.name} has a gradient that is not finite, {not_the_learning_rate(loss)}")
+        raise UserError(f"loss={node.name} has a gradient that is not finite, {cure}")
 
 
 def softened(loss: Loss, target: Tensor, data: DataModule) -> Tensor:

@@ -10,7 +10,7 @@ from lossbench.config.build import build
 from lossbench.config.schema import RunConfig
 from lossbench.data.order import TrainBatches
 from lossbench.training.assemble import Parts
-from lossbench.training.evaluation import Evaluation, measure_runs, raw
+from lossbench.training.evaluation import Evaluation, measure_runs, not_the_learning_rate, raw
 from lossbench.training.rows import RunClock, StepClock, epoch_row, split_row, step_row
 from lossbench.vectorized.best import BestWeights
 from lossbench.vectorized.engine.batches import Batches
@@ -152,6 +152,9 @@ class StackedRuns:
     def divergence(self, k: int) -> str:
         """The reason with which a run that did not stay finite is failed."""
         step = int(self.diverged_at[k])
+        if step == 0:
+            advice = not_the_learning_rate(self.configs[k].loss.settings)
+            return f"the training loss is nan or infinite at the first step, {advice}"
         where = f"step {step}, epoch {step // self.parts.steps_per_epoch}" if step >= 0 else "the last step"
         what = "loss" if step >= 0 else "state (weights, statistics)"
         cure = "try a lower learning rate (optimizer.lr=...)"
