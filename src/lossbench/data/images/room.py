@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from lossbench.errors import UserError
+from lossbench.hardware import give_memory_back
 
 PARTS, PART = 8, 2**27
 """The memory in parts of so many bytes: 1 GiB in all."""
@@ -41,7 +42,10 @@ def room_for(pixels: int) -> Iterator[None]:
     with ExitStack() as held:
         with _locked(folder / "queue"):  # one image collects at a time: two that hold a half each would never end
             _collect(folder, wanted, held)
-        yield
+        try:
+            yield
+        finally:
+            give_memory_back()  # before the next image takes the room: each thread would keep some of its own
 
 
 def _collect(folder: Path, wanted: int, held: ExitStack) -> None:
