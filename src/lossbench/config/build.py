@@ -30,6 +30,13 @@ CLASSES = (
     "pytorch_lightning.strategies",
 )
 FUNCTIONS = ("torchvision.models",)
+# What writes files is built only where its paths are checked (`inside`), and nothing else is built there.
+WRITER_CLASSES = {
+    "callbacks": ("lossbench.training.callbacks.averaging", "pytorch_lightning.callbacks"),
+    "logger": ("pytorch_lightning.loggers",),
+    "profiler": ("pytorch_lightning.profilers",),
+}
+OTHER_CLASSES = tuple(name for name in CLASSES if not name.startswith("pytorch_lightning."))
 # How the configuration names a thing; passed on only to what takes it.
 LABEL = "name"
 # Hydra's words: what to build, its positional arguments, and whether to wait for more of them.
@@ -41,6 +48,11 @@ REFUSALS = (ValueError, TypeError, ImportError, RuntimeError, AssertionError, Me
 def allowed_by_user() -> tuple[str, ...]:
     """The modules a user allows by name in LOSSBENCH_ALLOW=my_module,other.module (a file cannot allow itself)."""
     return tuple(part.strip() for part in os.environ.get("LOSSBENCH_ALLOW", "").split(",") if part.strip())
+
+
+def classes_at(where: str) -> tuple[str, ...]:
+    """The modules whose classes may be built at a key of the configuration."""
+    return WRITER_CLASSES.get(where.partition(".")[0], OTHER_CLASSES)
 
 
 def check_targets(config: object, where: str = "") -> None:
@@ -55,7 +67,7 @@ def check_targets(config: object, where: str = "") -> None:
     if not is_mapping(config):
         return
     if "_target_" in config and not (
-        _is_own(config, where) or _is_allowed(config["_target_"], (*CLASSES, *allowed_by_user()))
+        _is_own(config, where) or _is_allowed(config["_target_"], (*classes_at(where), *allowed_by_user()))
     ):
         raise _refusal(where, config["_target_"])
     for key, item in config.items():
@@ -156,8 +168,9 @@ def _is_own(node: Mapping[str, Any], where: str) -> bool:
 
 
 def _refusal(where: str, target: object) -> UserError:
+    modules = ", ".join(classes_at(where))
     return UserError(
-        f"{where}._target_={target} is refused: a configuration may only build things from {', '.join(CLASSES)}; "
+        f"{where}._target_={target} is refused: a configuration may only build things from {modules} there; "
         "allow a module of your own with the environment variable LOSSBENCH_ALLOW=my_module"
     )
 
@@ -170,7 +183,7 @@ def _resolve(target: Any, where: str) -> Any:
         raise UserError(f"{where}._target_={target} does not exist: {one_line(error)}") from error
     home = f"{getattr(found, '__module__', '')}.{getattr(found, '__name__', '')}"
     allowed = allowed_by_user()
-    allowed += CLASSES if inspect.isclass(found) else FUNCTIONS if inspect.isfunction(found) else ()
+    allowed += classes_at(where) if inspect.isclass(found) else FUNCTIONS if inspect.isfunction(found) else ()
     if not _is_allowed(home, allowed):
         raise _refusal(where, target)
     return found

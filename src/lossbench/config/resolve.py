@@ -11,6 +11,7 @@ from lossbench.config.build import build, check_targets
 from lossbench.config.compatible import check_losses, check_together
 from lossbench.config.data_fit import check_kind, check_shape
 from lossbench.config.facts import Cache, fingerprint_of, kind_of, shape_of, weights_of
+from lossbench.config.inside import check_inside
 from lossbench.config.installed import check_installed
 from lossbench.config.plain import is_mapping, is_sequence
 from lossbench.config.schema import Embeddings, RunConfig
@@ -56,6 +57,7 @@ def resolve(
     cache = cache or Cache()
     record = _completed(composed, load_yardstick, cache)
     check_targets(record)
+    check_inside(record)
     config = RunConfig.of({**record, **FROM_FILES})
     check_together(config)
     check_supported(config)

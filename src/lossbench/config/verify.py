@@ -5,10 +5,12 @@ from lossbench.config.build import check_targets
 from lossbench.config.compatible import check_together
 from lossbench.config.data_fit import check_kind
 from lossbench.config.facts import Cache, fingerprint_of, kind_of, weights_of
+from lossbench.config.inside import check_inside
 from lossbench.config.parse import required
 from lossbench.config.schema import RunConfig
 from lossbench.data.embeddings import embeddings_of
 from lossbench.errors import UserError
+from lossbench.rundir.contents import check_contents
 from lossbench.rundir.directory import RunDirectory
 
 
@@ -54,6 +56,8 @@ def verify_config(run: RunDirectory) -> None:
     if missing:
         raise UserError(f"{run.path / 'config.yaml'} lacks {', '.join(missing)}; plan the run again with lossbench")
     check_targets(run.record)
+    check_inside(run.record)
+    check_contents(run.path)
     run.verify()
     check_together(run.config)
     custom.verify(run.record, run.path)

@@ -13,6 +13,7 @@ from lossbench.rundir.files import cannot_write, make_folder, write_json, write_
 from lossbench.rundir.reading import read_json
 
 KINDS = ("svg", "pdf")
+FIGURES = "figures"
 LIST = "figures.json"  # the files in figures/ that a report wrote; no other file is ever removed
 
 
@@ -33,7 +34,7 @@ def write_figures(folder: Path, figures: Sequence[PageFigure]) -> None:
     Raises:
         UserError: the folder cannot be written, or figures.json is damaged.
     """
-    place = folder / "figures"
+    place = folder / FIGURES
     for each in (folder, place):
         make_folder(each)
     earlier = _listed(folder / LIST)

@@ -4,17 +4,19 @@ from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 
+from lossbench.errors import UserError
 from lossbench.escaping import file_name
 from lossbench.report.comparable import comparable_sets
 from lossbench.report.comparison import Comparison
 from lossbench.report.cost_table import cost_table
 from lossbench.report.figures import draw_figures
-from lossbench.report.files import write_figures, write_table
+from lossbench.report.files import FIGURES, write_figures, write_table
 from lossbench.report.loss_comparison import compare_losses
 from lossbench.report.page import render
 from lossbench.report.records import SHOWN_HASH, Record
 from lossbench.report.records_csv import run_rows, write_csv
 from lossbench.report.spec import ComparisonSpec
+from lossbench.rundir.contents import is_inside
 from lossbench.rundir.files import write_text
 
 PRINTED = 40
@@ -37,7 +39,7 @@ def publish(records: Sequence[Record], spec: ComparisonSpec, folder: Path | None
     """
     compared = compare_losses(records, spec, about)
     findings, tables = compared.findings, (compared.table, cost_table(compared.findings))
-    folder = folder or default_folder(findings.comparison, spec)
+    folder = folder or _inside_study(default_folder(findings.comparison, spec), findings.comparison.runs[0].study)
     figures = draw_figures(findings)
     write_figures(folder, figures)
     for table in tables:
@@ -63,6 +65,14 @@ def publish_all(records: Sequence[Record], spec: ComparisonSpec, folder: Path | 
     groups = comparable_sets(records)
     for k, (about, group) in enumerate(groups.items(), 1):
         publish(group, spec, folder if folder is None or len(groups) == 1 else folder / str(k), about)
+
+
+def _inside_study(folder: Path, study: Path) -> Path:
+    """Refuse links of a received study that lead a report elsewhere."""
+    for place in (folder, folder / FIGURES):
+        if not is_inside(place, study):
+            raise UserError(f"{place} is a link that leads out of {study}; remove it, or name a folder with --out")
+    return folder
 
 
 def default_folder(comparison: Comparison, spec: ComparisonSpec) -> Path:

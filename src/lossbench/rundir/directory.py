@@ -15,6 +15,7 @@ from typing import Any
 
 from lossbench.config.schema import RunConfig
 from lossbench.errors import UserError
+from lossbench.rundir.contents import check_contents
 from lossbench.rundir.files import cannot_write, write_json, write_yaml
 from lossbench.rundir.identity import RESULT_VERSION, differences, identity, identity_hash, with_targets_of
 from lossbench.rundir.lock import Lock
@@ -197,6 +198,7 @@ def plan(config: RunConfig, runs_dir: Path, *, force: bool = False, command: lis
         _archive_unlocked(run, runs_dir)
         run = RunDirectory(run.path)
     _make_directory(run.path)
+    check_contents(run.path)
     _write_config(run, config)
     if not run.status:
         run.set_status("planned", command=command or [], platform=platform.platform())

@@ -1,6 +1,7 @@
 """The trainer: Lightning's, with the loggers and callbacks of the configuration and of the run contract."""
 
 import os
+from pathlib import Path
 from typing import Any
 
 from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
@@ -12,6 +13,8 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
 from lossbench.config.build import build
+from lossbench.config.inside import FOLDERS
+from lossbench.config.parse import Node
 from lossbench.config.schema import RunConfig
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.flatten import flatten
@@ -83,7 +86,9 @@ def make_callbacks(
     clock: RunClock | None,
 ) -> list[Callback]:
     """The callbacks of the configuration, then those of the run contract."""
-    callbacks = [build(node, f"callbacks.{name}") for name, node in config.callbacks.items()]
+    callbacks = [
+        build(node, f"callbacks.{name}", **_folders(node, run.path)) for name, node in config.callbacks.items()
+    ]
     checkpoint = config.checkpoint
     if config.trainer.max_steps > 0:
         callbacks.append(MaxSteps(config.trainer.max_steps))
@@ -118,7 +123,7 @@ def make_loggers(config: RunConfig, run: RunDirectory, history: History | None, 
         if name == "tensorboard":
             extra |= {"purge_step": step}
         if name == "mlflow" and not node.settings.get("tracking_uri"):
-            extra |= {"tracking_uri": f"sqlite:///{run.path.resolve().parents[2] / 'mlflow.db'}"}
+            extra |= {"tracking_uri": os.environ.get("MLFLOW_TRACKING_URI") or _database(run, config.study)}
         logger = build(node, f"logger.{name}", **extra)
         if step is None and isinstance(logger, TensorBoardLogger):
             fill_hparams(logger, flatten(config.record))
@@ -126,6 +131,18 @@ def make_loggers(config: RunConfig, run: RunDirectory, history: History | None, 
             logger.log_hyperparams(flatten(config.record))
         loggers.append(logger)
     return loggers
+
+
+def _folders(node: Node, run: Path) -> dict[str, str]:
+    """The folders that a callback names, in the run directory."""
+    return {name: str(run / node.settings[name]) for name in FOLDERS if node.settings.get(name) is not None}
+
+
+def _database(run: RunDirectory, study: str) -> str:
+    """MLflow's database beside the studies; of a run that lies in no study, in its directory."""
+    place = run.path.resolve()
+    folder = place.parents[2] if len(place.parents) > 2 and place.parents[1].name == study else place
+    return f"sqlite:///{folder / 'mlflow.db'}"
 
 
 def show_bar(wanted: bool | str) -> bool:
