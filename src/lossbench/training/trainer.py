@@ -133,7 +133,7 @@ def make_loggers(config: RunConfig, run: RunDirectory, history: History | None, 
     return loggers
 
 
-def _folders(node: Node, run: Path) -> dict[str, str]:
+def _folders(node: Node, run: Path) -> dict[str, Any]:
     """The folders that a callback names, in the run directory."""
     return {name: str(run / node.settings[name]) for name in FOLDERS if node.settings.get(name) is not None}
 
