@@ -6,8 +6,6 @@ from pathlib import Path
 
 from lossbench.rundir.reading import DamagedError
 
-INSTEAD = "put a file or a folder in its place, or move it away"
-
 
 def check_contents(run: Path) -> None:
     """Refuse links that lead out of a run directory, pipes and devices: a run writes through what it finds.
@@ -27,9 +25,9 @@ def _check_entry(path: Path, root: str) -> None:
     except FileNotFoundError:  # a process that works on the run has removed it
         return
     if stat.S_ISLNK(mode) and not is_inside(path, root):
-        raise DamagedError(path, "is a link that leads out of its run directory", INSTEAD)
+        raise DamagedError(path, "is a link that leads out of its run directory")
     if not (stat.S_ISLNK(mode) or stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-        raise DamagedError(path, "is neither a file nor a folder", INSTEAD)
+        raise DamagedError(path, "is neither a file nor a folder")
 
 
 def is_inside(path: Path, root: str | Path) -> bool:
