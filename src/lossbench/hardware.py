@@ -72,10 +72,18 @@ def require_machine(wanted: Machine) -> None:
         raise UserError(NO_GPU)
     if gpu and 0 < (gpus := cuda_gpus()) < wanted.devices:
         raise UserError(too_few_gpus(wanted.devices, gpus))
-    if wanted.precision == "16-mixed" and not gpu:
+    if gpu:
+        return
+    if wanted.precision == "16-mixed":
         raise UserError(NO_FLOAT16)
+    if wanted.compile:
+        _require_compiler()
+
+
+def _require_compiler() -> None:
+    """Require the compiler that torch.compile calls on a CPU."""
     compiler = [*os.environ.get("CXX", "").split(), "clang++" if sys.platform == "darwin" else "g++"][0]
-    if wanted.compile and not gpu and shutil.which(compiler) is None:
+    if shutil.which(compiler) is None:
         raise UserError(
             f"trainer.compile=true needs the C++ compiler {compiler} on a CPU, and there is none; "
             "install one, name another in the environment variable CXX, or use trainer.compile=false"

@@ -39,7 +39,7 @@ class Trainer:
     channels_last: bool = setting(SWITCH)
     compile: bool = setting(SWITCH)
     deterministic: bool | Literal["warn"] = setting(one_of(True, False, "warn"))
-    threads: int | Literal["auto"] = setting(either("auto", whole(1)))
+    threads: int | Literal["auto"] = setting(either("auto", whole(1, 4096)))
 
     @property
     def processes(self) -> int:

@@ -6,6 +6,7 @@ The parts of a run are built as `assemble` builds them, but from a few images in
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
@@ -74,6 +75,8 @@ class Trial:
 def try_parts(config: RunConfig) -> TriedModel:
     """Build the data, the model and the schedule, and put a few examples through the model."""
     data = build_data(config, build_source(config.data.source), cache="none")
+    if config.data.cache != "none" and isinstance(data.source, ImageSource):
+        _require_folder(data.source.cache / "images")
     inputs, target = augmented_examples(data)
     shape: tuple[int, ...] | None = None
     if config.model.backbone is not None:
@@ -102,6 +105,16 @@ def augmented_examples(data: DataModule) -> tuple[Tensor, Tensor]:
         text = one_line(error).removeprefix("augment.transforms ")
         raise UserError(f"augment.transforms do not fit images of shape {data.source.input_shape}: {text}") from error
     return data.device_transforms(batch, "train").inputs, batch.target
+
+
+def _require_folder(folder: Path) -> None:
+    """Make the folder in which decoded images are kept."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"cannot write {folder} ({error.strerror}); choose another place with data.cache_dir or LOSSBENCH_CACHE"
+        ) from error
 
 
 def _features(node: Node, data: DataModule, images: Tensor) -> Tensor:

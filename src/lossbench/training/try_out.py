@@ -1,7 +1,7 @@
 """Whether model, losses and data fit together, seen on a few examples before training begins."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -141,7 +141,7 @@ def require_finite(node: Node, loss: Loss, output: Output, target: Tensor) -> No
         UserError: names the hyper-parameters of the loss, or the model and the data.
     """
     parts = output if isinstance(output, tuple) else (output,)
-    if not all(part.isfinite().all() for part in parts):
+    if not _finite(parts):
         raise UserError(
             "the model gives numbers that are not finite for the first training examples, with its initial weights; "
             "check the inputs (nan, infinite or very large ones), then the model"
@@ -156,9 +156,12 @@ def require_finite(node: Node, loss: Loss, output: Output, target: Tensor) -> No
     cure = not_the_learning_rate(hyper_parameters_of(loss))
     if not math.isfinite(number := value.item()):
         raise UserError(f"loss={node.name} is {number:g} for the first examples, {cure}")
-    gradients = torch.autograd.grad(value, leaves, allow_unused=True)
-    if not all(gradient is None or gradient.isfinite().all() for gradient in gradients):
+    if not _finite(torch.autograd.grad(value, leaves, allow_unused=True)):
         raise UserError(f"loss={node.name} has a gradient that is not finite, {cure}")
+
+
+def _finite(tensors: Iterable[Tensor | None]) -> bool:
+    return all(tensor is None or bool(tensor.isfinite().all()) for tensor in tensors)
 
 
 def softened(loss: Loss, target: Tensor, data: DataModule) -> Tensor:
