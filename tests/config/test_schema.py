@@ -60,7 +60,7 @@ VALUES: dict[str, tuple[list[Any], list[Any]]] = {
     "trainer.channels_last": SWITCH,
     "trainer.compile": SWITCH,
     "trainer.deterministic": ([True, False, "warn"], [None, 0, 1, "true"]),
-    "trainer.threads": ([*AT_LEAST_1[0], "auto"], [*AT_LEAST_1[1], None, "all"]),
+    "trainer.threads": ([1, 7, 4096, "auto"], [*AT_LEAST_1[1], None, "all", 4097]),
     "data.batch_size": (AT_LEAST_1[0], [*AT_LEAST_1[1], None]),
     "data.num_workers": ([0, 1, 16, "auto"], [*NO_COUNT, None, "all"]),
     "data.cache": (["none", "disk", "gpu"], [None, True, "ram"]),
@@ -144,7 +144,10 @@ def test_refused_naming_the_key_what_was_found_and_what_is_allowed(path: str, va
     [
         ([("seed", -1)], "seed must be a whole number between 0 and 4294967295, got -1"),
         ([("trainer.max_epochs", 0)], "trainer.max_epochs must be a whole number >= 1, got 0"),
-        ([("trainer.threads", "fast")], "trainer.threads must be a whole number >= 1, got 'fast'; auto is allowed too"),
+        (
+            [("trainer.threads", "fast")],
+            "trainer.threads must be a whole number between 1 and 4096, got 'fast'; auto is allowed too",
+        ),
         (
             [("trainer.gradient_clip_val", 0)],
             "trainer.gradient_clip_val must be a number > 0, got 0; null is allowed too",
