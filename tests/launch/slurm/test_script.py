@@ -81,9 +81,9 @@ def test_no_character_of_a_path_breaks_a_script(tmp_path: Path, monkeypatch: pyt
 @pytest.mark.parametrize("sign", ["\n", "\r", "\t", "\x1b", "\x7f", "\x85", "\u2028"])
 def test_a_path_of_several_lines_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sign: str) -> None:
     odd = tmp_path / f"x{sign}touch PWN{sign}#"
-    with pytest.raises(UserError, match=r"^a run directory on SLURM must be a path without line breaks and control"):
+    with pytest.raises(UserError, match=r"^runs_dir must be a path without line breaks and control"):
         job_script(odd, Resources(), ONE)
-    with pytest.raises(UserError, match=r"^a run directory on SLURM must be"):
+    with pytest.raises(UserError, match=r"^runs_dir must be"):
         array_script(odd, "lossbench-1", 1, Resources(), ONE)
     odd.mkdir()
     monkeypatch.chdir(odd)

@@ -72,7 +72,7 @@ def check_paths(runs: Iterable[Path]) -> None:
         UserError: names the path.
     """
     places = {"the Python that runs lossbench": sys.executable, "the working directory": Path.cwd()}
-    for name, path in (*places.items(), *(("a run directory on SLURM", run) for run in runs)):
+    for name, path in (*places.items(), *(("runs_dir", run) for run in runs)):
         try:
             one_line_path(name, path)
         except ValueError as error:
