@@ -80,7 +80,7 @@ def nodes(monkeypatch: pytest.MonkeyPatch) -> None:
         (
             NO_NODE,
             {"partition": "gpu"},
-            "no node of partition gpu fits all of hydra.launcher: memory_gb=16, cpus=4, gpus=",
+            "no node of partition gpu fits all of hydra.launcher: time=04:00:00, memory_gb=16, cpus=4, gpus=",
         ),
         (
             "the cat is on the cable",

@@ -274,5 +274,5 @@ def test_every_way_to_fail_is_named_and_the_sweep_ends(tmp_path: Path) -> None:
     small = command(TRAIN, *SLURM, *words, "hydra.launcher.memory_gb=99", runs=tmp_path / "small", env=env)
     assert "hydra.launcher.memory_gb=64 or less, or null" in small.stdout
     long = command(TRAIN, *SLURM, *words, "hydra.launcher.time=3-00", runs=tmp_path / "long", env=env)
-    assert "hydra.launcher.time=3-00 is more than partition debug allows (1-00:00:00)" in long.stdout
+    assert re.search(r"time=3-00.*1-00:00:00", long.stdout)  # SLURM gives one of two reasons
     assert not queued()

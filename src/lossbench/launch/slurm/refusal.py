@@ -135,9 +135,10 @@ def _options(asked: Asked) -> str:
 
 def _anything(asked: Asked) -> str:
     found = asked.resources
-    settings = f"memory_gb={_number(found.memory_gb)}, cpus={found.cpus}, gpus={found.gpus}"
+    settings = f"time={found.time}, memory_gb={_number(found.memory_gb)}, cpus={found.cpus}, gpus={found.gpus}"
     run = f"trainer.devices={asked.trainer.devices}, trainer.num_nodes={asked.trainer.num_nodes}"
-    return f"no node of {asked.where} fits all of hydra.launcher: {settings}, with {run}; sinfo lists the nodes"
+    limits = ", ".join(sorted({node.time for node in asked.nodes})) or "see sinfo"
+    return f"no node of {asked.where} fits all of hydra.launcher: {settings}, with {run}; its time limit is {limits}"
 
 
 def _number(value: float | None) -> str:
