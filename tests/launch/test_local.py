@@ -1,15 +1,20 @@
 """Runs one after another in one process."""
 
 import gc
+import os
+import signal
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from weakref import ReferenceType, ref
 
 import pytest
 
+from lossbench.errors import Stopped
 from lossbench.launch.local import run_here
 from lossbench.launch.progress import SweepProgress
 from lossbench.rundir.directory import RunDirectory
+from lossbench.rundir.result import Result
 
 
 @pytest.fixture
@@ -59,3 +64,25 @@ def test_a_run_leaves_nothing_behind_for_the_next_one(
     assert (progress.done, len(progress.failed)) == ((0, 2) if fails else (2, 0))
     assert all(reason.startswith("out of memory (8 GB more") for reason in progress.failed.values())
     assert gc.get_freeze_count() == 0
+
+
+def test_ctrl_c_while_a_result_is_written_leaves_a_done_run_that_is_counted(
+    planned: Callable[..., RunDirectory], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Result.write
+
+    def write_and_interrupt(self: Result, path: Path) -> None:
+        write(self, path)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(Result, "write", write_and_interrupt)
+    runs = [planned("data=toy", "trainer=cpu", "trainer.max_steps=4", f"seed={seed}") for seed in (0, 1)]
+    progress = SweepProgress({run: str(run.path) for run in runs}, runs, "test/accuracy")
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background have it ignored
+    try:
+        with pytest.raises(Stopped):
+            run_here(runs, progress)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert [run.status["status"] for run in runs] == ["done", "planned"]
+    assert progress.done == sum(run.result_path.exists() for run in runs) == 1
