@@ -52,7 +52,8 @@ def nothing_left_behind() -> Iterator[None]:
 
 def test_training_gives_the_run_of_the_command(runs: Path, capfd: pytest.CaptureFixture[str]) -> None:
     run = lossbench.train("cosine_xent", "digits", seed=1, study="mine", overrides=SMALL)
-    assert capfd.readouterr().out == f"run directory: {run.directory.path}\n"
+    left_out = "data: using 50 of 1,079 training images (data.images_per_class=5)"
+    assert capfd.readouterr().out == f"run directory: {run.directory.path}\n{left_out}\n"
     assert run.directory.path.parent.parent == runs / "mine"
     assert run.config["seed"] == 1
     assert run.result is not None
