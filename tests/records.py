@@ -27,6 +27,7 @@ RECORD: dict[str, Any] = {
     "logger": {},
     "profiler": None,
     "augment": {},
+    "loss_lr": None,
     "head": None,
     "weights": None,
     "fingerprint": "0123456789abcdef",

@@ -66,6 +66,7 @@ ROOMS = {
             "lossbench.training.evaluation",
             "lossbench.training.rows",
             "lossbench.training.schedules",
+            "lossbench.training.update",
         },
         *{"lossbench.metrics", "lossbench.errors", "lossbench.seeds"},
     },

@@ -407,6 +407,19 @@ def test_a_sweep_makes_siblings_and_leaves_nothing_elsewhere(swept: tuple[Path, 
 
 
 @pytest.mark.slow
+def test_the_weights_of_two_processes_are_those_of_one_batch(tmp_path: Path) -> None:
+    weights = "loss.weight=[1,1,1,1,1,1,1,1,1,50]"
+    words = ("data=digits", "model=linear", "optimizer=sgd", "optimizer.lr=0.1", "loss=cross_entropy", weights)
+    words += ("trainer.max_epochs=3", "log_every_n_steps=1")
+    together = train(*words, "trainer=ddp_cpu", "trainer.accumulate_grad_batches=2", runs=tmp_path / "together")
+    alone = plan_run(tmp_path / "alone", *words, "trainer=cpu")
+    job.start(alone)
+    assert result_of(together).metrics == pytest.approx(result_of(alone).metrics, abs=1e-4)
+    ours, theirs = training_losses(together), training_losses(alone)
+    assert ours == pytest.approx(theirs, abs=1e-5)
+
+
+@pytest.mark.slow
 def test_two_processes_measure_every_example_once(tmp_path: Path) -> None:
     runs, settings = tmp_path / "runs", ("data=digits", "loss=cosine_xent_head", "trainer.max_epochs=10")
     together = train(*settings, "trainer=ddp_cpu", runs=runs)

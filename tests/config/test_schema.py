@@ -45,6 +45,7 @@ VALUES: dict[str, tuple[list[Any], list[Any]]] = {
     "progress_bar": (["auto", True, False], [None, 0, 1, "true"]),
     "figures": (["auto", True, False], [None, 0, 1, "true"]),
     "log_every_n_steps": (AT_LEAST_1[0], [*AT_LEAST_1[1], None]),
+    "loss_lr": ([*POSITIVE[0], None], POSITIVE[1]),
     "checkpoint.every_n_epochs": (AT_LEAST_1[0], [*AT_LEAST_1[1], None]),
     "checkpoint.every_n_steps": ([*AT_LEAST_1[0], None], AT_LEAST_1[1]),
     "trainer.max_epochs": (AT_LEAST_1[0], [*AT_LEAST_1[1], None]),

@@ -81,6 +81,7 @@ def test_the_scheme_is_the_one_that_named_the_runs_there_are() -> None:
         ("figures", True),
         ("data.new_option", None),
         ("loss.new_option", None),
+        ("loss_lr", None),
         ("loss.alpha", 0.1 * 3),
         ("loss.beta", 1),
         ("trainer.max_epochs", 10.0),
@@ -110,6 +111,7 @@ def test_does_not_count(path: str, value: object) -> None:
         ("model.bias", True),
         ("model.num_workers", 1),  # a whereabout of the data is a setting elsewhere
         ("head", {"_target_": "lossbench.models.heads.CosineXentHead"}),
+        ("loss_lr", 0.01),
         ("loss.alpha", 0.3 + 1e-9),
         ("loss.alpha", "0.3"),
         ("loss.beta", True),

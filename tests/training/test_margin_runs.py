@@ -71,7 +71,7 @@ def test_what_does_not_fit_is_refused(planned: Plan, words: tuple[str, ...], mes
 def test_null_counts_the_training_split(planned: Plan) -> None:
     run = planned("data=digits", "loss=logit_adjusted", "yardsticks=[logit_adjusted]")
     parts = assemble(run.config)
-    counts = np.bincount(Digits().splits["train"].targets).tolist()
+    counts = tuple(np.bincount(Digits().splits["train"].targets).tolist())
     assert len(set(counts)) > 1
     loss: Any = parts.loss
     yardstick: Any = parts.yardsticks["logit_adjusted"]
@@ -80,7 +80,7 @@ def test_null_counts_the_training_split(planned: Plan) -> None:
     given: Any = assemble(
         planned("data=digits", "loss=logit_adjusted", "loss.class_counts=[1,1,1,1,1,1,1,1,1,9]").config
     ).loss
-    assert given.class_counts == [1] * 9 + [9]
+    assert given.class_counts == (1,) * 9 + (9,)
 
 
 def test_a_class_without_training_examples_is_named(planned: Plan, monkeypatch: pytest.MonkeyPatch) -> None:

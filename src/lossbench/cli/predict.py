@@ -135,7 +135,7 @@ def _model(run: RunDirectory, source: "ImageSource", classes: int, checkpoint: s
     path = checkpoint_path(run, checkpoint)
     if config.model.backbone is None:
         model = build_model(config, source.input_shape, classes)
-        load_weights(model, path)
+        load_weights(model, loss, path)
         return model, loss.logits
     weights = weights_of(run.config.model)
     if weights != config.weights:  # a checkpoint holds the layer behind the backbone alone
@@ -144,7 +144,7 @@ def _model(run: RunDirectory, source: "ImageSource", classes: int, checkpoint: s
         )
     backbone: Any = build_backbone(config.model.backbone, source.input_shape, classes)
     model = build_model(config, (backbone.num_features,), classes)
-    load_weights(model, path)
+    load_weights(model, loss, path)
     backbone.forward = backbone.features
     return nn.Sequential(backbone, model), loss.logits
 

@@ -45,6 +45,8 @@ def check_losses(config: RunConfig) -> str | None:
         for name, loss in config.yardsticks.items():
             _check_loss(f"yardsticks.{name}", loss)
         _check_loss("loss", config.loss)
+        if config.loss.settings.get("reduction") == "none":
+            raise ValueError("loss.reduction must be mean or sum: training needs one number, got 'none'")
     except _OutsideRegionError as error:
         if error.where == "loss":
             return str(error)

@@ -212,6 +212,7 @@ class RunConfig:
     weights: Mapping[str, str] | None = part(_plain)
     fingerprint: str = part(_plain)
     embeddings: Embeddings | None = part(Embeddings.read, None)
+    loss_lr: float | None = setting(either(None, real(0, above=True, below=3.4e38)), None)
     invalid: str | None = None
 
     @classmethod

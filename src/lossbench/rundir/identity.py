@@ -18,6 +18,7 @@ DECIDES = (
     "head",
     "embeddings",
     "loss",
+    "loss_lr",
     "optimizer",
     "scheduler",
     "callbacks",

@@ -20,6 +20,7 @@ from lossbench.training.modules import build_backbone, build_loss, build_model
 from lossbench.training.schedules import Schedule
 from lossbench.training.task import TrainingTask
 from lossbench.training.try_out import few_examples, require_task, try_losses, try_model
+from lossbench.training.update import own_parameters
 
 
 @dataclass(frozen=True)
@@ -146,9 +147,14 @@ def build_task(config: RunConfig, parts: Parts) -> TrainingTask:
     """Build the LightningModule.
 
     Raises:
-        UserError: the schedule needs a model whose layers come in groups.
+        UserError: the schedule needs a model whose layers come in groups, or loss_lr a loss with parameters.
     """
     schedule = build_schedule(config)
+    if config.loss_lr is not None and not own_parameters(parts.loss):
+        raise UserError(
+            f"loss_lr={config.loss_lr} is the learning rate of a loss's own parameters, and loss={config.loss.name} "
+            "has none; use loss_lr=null"
+        )
     return TrainingTask(
         parts.model,
         parts.loss,
@@ -160,6 +166,7 @@ def build_task(config: RunConfig, parts: Parts) -> TrainingTask:
         seed=config.seed,
         layer_groups=layer_groups(parts.model, config) if schedule.layered else None,
         accumulate=config.trainer.accumulate_grad_batches,
+        loss_lr=config.loss_lr,
         log_every_n_steps=config.log_every_n_steps,
         task=parts.source.task,
     )

@@ -14,7 +14,7 @@ from lossbench.errors import UserError, one_line
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.files import cannot_write, write_atomic
 
-PREFIX = "model."  # of the model's weights in state_dict, as Lightning names them
+PREFIX, LOSS_PREFIX = "model.", "loss."  # of the weights in state_dict, as Lightning names them
 
 
 def run_entries(
@@ -51,8 +51,17 @@ def trained_checkpoint(
 
 def model_weights(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
     """The weights of the model in a checkpoint."""
+    return _part(checkpoint, PREFIX)
+
+
+def loss_weights(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The parameters and buffers of the loss in a checkpoint."""
+    return _part(checkpoint, LOSS_PREFIX)
+
+
+def _part(checkpoint: Mapping[str, Any], prefix: str) -> dict[str, Tensor]:
     state: Mapping[str, Tensor] = checkpoint["state_dict"]
-    return {name.removeprefix(PREFIX): tensor for name, tensor in state.items() if name.startswith(PREFIX)}
+    return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
+import torch
 from torch import Tensor
 
 from lossbench.metrics.estimates import Estimate, Metric, mean
@@ -103,6 +104,7 @@ def of_runs(found: Mapping[str, Estimate], runs: slice) -> dict[str, Estimate]:
     return {name: estimate.of(runs) for name, estimate in found.items()}
 
 
+@torch.no_grad()
 def measure(
     loss: Loss,
     yardsticks: Mapping[str, Loss],

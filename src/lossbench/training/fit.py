@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from pytorch_lightning import Trainer
+from torch import Tensor
 
 from lossbench.config.schema import RunConfig
 from lossbench.data.images.source import ImageSource
@@ -18,15 +20,19 @@ from lossbench.rundir.history import History
 from lossbench.rundir.result import Measured, Result, Training
 from lossbench.training.assemble import Parts, assemble, build_task
 from lossbench.training.checkpoints import link_best, read_checkpoint
-from lossbench.training.evaluation import measured
+from lossbench.training.evaluation import Output, measured
 from lossbench.training.machine import check_hardware, quiet, threads
 from lossbench.training.predictions import save_predictions
 from lossbench.training.rows import RunClock
 from lossbench.training.stopping import StopSignals
 from lossbench.training.task import TrainingTask
 from lossbench.training.trainer import make_trainer
+from lossbench.training.try_out import softened, try_model
+from lossbench.training.update import is_mean_of_parts
 
 log = logging.getLogger(__name__)
+
+EXAMPLES = 8  # on which a loss of parts is compared with that of the whole
 
 
 def execute(run: RunDirectory, stop_signals: StopSignals, *, rank: int = 0, srun_task: bool = False) -> Result:
@@ -49,6 +55,7 @@ def execute(run: RunDirectory, stop_signals: StopSignals, *, rank: int = 0, srun
         parts = prepared(config)
     if rank == 0:
         say_left_out(parts.source)
+        warn_of_parts(config, parts)
     resumed = read_checkpoint(run.checkpoint("last")) if run.checkpoint("last").exists() else None
     if resumed is not None and resumed["is_best"] and rank == 0:
         link_best(run)  # the run may have died before it could
@@ -134,6 +141,38 @@ def warn_of_float16(config: RunConfig, parts: Parts) -> None:
             f"warning: {config.loss.name} has gradients beyond float16's range: prefer trainer.precision=bf16-mixed",
             flush=True,
         )
+
+
+def warn_of_parts(config: RunConfig, parts: Parts) -> None:
+    """Say where the parts of a batch give another loss than the whole batch."""
+    given = config.trainer
+    count = given.accumulate_grad_batches * given.processes
+    if count > 1 and not is_mean_of_parts(parts.loss, *unlike_examples(parts)):
+        print(
+            f"warning: loss={config.loss.name} is no mean over the examples of a batch: it is computed for each of the "
+            f"{count} parts (trainer.accumulate_grad_batches={given.accumulate_grad_batches} times {given.processes} "
+            "processes) alone and averaged, which is not the loss of the whole batch",
+            flush=True,
+        )
+
+
+def unlike_examples(parts: Parts) -> tuple[Output, Tensor]:
+    """Outputs and targets of a few training examples, no two of them alike."""
+    source, train = parts.data.source, parts.data.split("train")
+    chosen = np.linspace(0, len(train) - 1, EXAMPLES).astype(int)
+    members = (source.members,) if source.members > 1 else ()
+    target = torch.from_numpy(train.targets[chosen])
+    inputs = torch.ones(EXAMPLES, *members, *source.input_shape)
+    output = try_model(parts.model, source, inputs, target, find_bound=False).output
+    shrunk = [part * torch.linspace(0.1, 1, EXAMPLES).view(-1, *[1] * (part.ndim - 1)) for part in as_parts(output)]
+    return (shrunk[0] if isinstance(output, Tensor) else type(output)(*shrunk)), softened(
+        parts.loss, target, parts.data
+    )
+
+
+def as_parts(output: Output) -> tuple[Tensor, ...]:
+    """The tensors of an output."""
+    return (output,) if isinstance(output, Tensor) else output
 
 
 def prepare_model(config: RunConfig, parts: Parts) -> None:

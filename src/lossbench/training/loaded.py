@@ -20,9 +20,10 @@ from lossbench.metrics.estimates import Metric
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.result import Result
 from lossbench.training.assemble import Parts, assemble
-from lossbench.training.checkpoints import model_weights, read_checkpoint
-from lossbench.training.evaluation import Evaluation, measure, with_intervals
+from lossbench.training.checkpoints import loss_weights, model_weights, read_checkpoint
+from lossbench.training.evaluation import Evaluation, Loss, measure, with_intervals
 from lossbench.training.features import FeatureSource, features_of
+from lossbench.training.update import own_parameters
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def load(run_dir: str | PathLike[str], checkpoint: str | None = None) -> LoadedR
     verify(run)
     path = checkpoint_path(run, checkpoint)
     parts = assemble(replace(run.config, model=from_checkpoint(run.config.model)))
-    load_weights(parts.model, path)
+    load_weights(parts.model, parts.loss, path)
     return LoadedRun(run, parts)
 
 
@@ -147,14 +148,17 @@ def checkpoint_path(run: RunDirectory, name: str | None) -> Path:
     return run.checkpoint(name)
 
 
-def load_weights(model: nn.Module, path: Path) -> None:
-    """Give a model the weights of a checkpoint, and put it into evaluation mode.
+def load_weights(model: nn.Module, loss: Loss, path: Path) -> None:
+    """Give a model, and a loss that has learned, the weights of a checkpoint; put the model into evaluation mode.
 
     Raises:
         UserError: the checkpoint is missing or unsafe.
     """
-    model.load_state_dict(model_weights(read_checkpoint(path)))
+    checkpoint = read_checkpoint(path)
+    model.load_state_dict(model_weights(checkpoint))
     model.eval()
+    if isinstance(loss, nn.Module) and own_parameters(loss):
+        loss.load_state_dict(loss_weights(checkpoint))
 
 
 def from_checkpoint(model: Model) -> Model:

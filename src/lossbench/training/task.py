@@ -1,5 +1,6 @@
 """The one LightningModule: the same step for train, val and test, whatever the model and the loss."""
 
+import copy
 import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
@@ -24,6 +25,7 @@ from lossbench.training.evaluation import (
     with_intervals,
 )
 from lossbench.training.rows import StepClock, epoch_row, scalars, split_row, step_row
+from lossbench.training.update import UpdateLoss, own_parameters
 
 
 class Schedule(Protocol):
@@ -40,7 +42,7 @@ class TrainingTask(LightningModule):
     Args:
         model: maps inputs to logits (batch, C), or to a tuple whose last part they are; for other tasks to what their
             losses take.
-        loss: the loss to train with.
+        loss: the loss to train with; its own parameters are trained too.
         yardsticks: name -> loss evaluated on the same outputs.
         make_optimizer: parameters, or groups of them -> optimiser.
         schedule: learning rate (and momentum) as functions of the step.
@@ -50,6 +52,7 @@ class TrainingTask(LightningModule):
         layer_groups: the parameters from the stem to the head, for schedules that treat them differently;
             None is one group.
         accumulate: parts in which a batch is worked on, one after another.
+        loss_lr: learning rate of the loss's own parameters; None is the model's.
         log_every_n_steps: steps between two rows of training metrics.
         task: of the data set: what is measured.
     """
@@ -67,6 +70,7 @@ class TrainingTask(LightningModule):
         yardsticks: Mapping[str, Loss] | None = None,
         layer_groups: list[list[nn.Parameter]] | None = None,
         accumulate: int = 1,
+        loss_lr: float | None = None,
         log_every_n_steps: int = 50,
         task: str = "classification",
     ) -> None:
@@ -76,6 +80,7 @@ class TrainingTask(LightningModule):
         self._total_steps, self._steps_per_epoch = total_steps, steps_per_epoch
         self._seed, self._every = seed, log_every_n_steps
         self._accumulate, self._layer_groups = accumulate, layer_groups
+        self._update_loss, self._loss_lr = UpdateLoss(loss, accumulate), loss_lr
         self.task, self.classifies = task, task == "classification"
         self.scale: float | None = None
         self.trained: tuple[int, int] | None = None  # steps and epochs, once training is over
@@ -94,10 +99,10 @@ class TrainingTask(LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Build the optimiser; its groups remember the base learning rate that the schedule multiplies."""
-        groups = self._layer_groups
-        optimizer = self._make_optimizer(
-            self.model.parameters() if groups is None else [{"params": group} for group in groups]
-        )
+        groups = [{"params": group} for group in self._layer_groups or [list(self.model.parameters())]]
+        self._model_groups, own = len(groups), own_parameters(self.loss)
+        rate = {} if self._loss_lr is None else {"lr": self._loss_lr}
+        optimizer = self._make_optimizer([*groups, {"params": own, **rate}] if own else groups)
         for group in optimizer.param_groups:
             group["initial_lr"] = group["lr"]
         return optimizer
@@ -122,9 +127,9 @@ class TrainingTask(LightningModule):
         momentum = self._schedule.momentum(*place)
         if self._schedule.starts_anew(*place) and part in ((), (0,)):
             optimizer.state.clear()
-        for group, factor in zip(
-            optimizer.param_groups, self._schedule.factors(*place, len(optimizer.param_groups)), strict=True
-        ):
+        factors = self._schedule.factors(*place, self._model_groups)
+        factors += factors[-1:] * (len(optimizer.param_groups) - self._model_groups)  # a loss goes with the head
+        for group, factor in zip(optimizer.param_groups, factors, strict=True):
             group["lr"] = group["initial_lr"] * (factor or 0.0)
             group["frozen"] = factor is None
             if momentum is not None and "betas" in group:
@@ -141,7 +146,7 @@ class TrainingTask(LightningModule):
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Compute the loss that is minimised, and keep what is logged."""
         output = self.model(batch.inputs)
-        loss = self.loss(output, batch.target)
+        loss = self._update_loss.part(output, batch.target, self.trainer.world_size)
         logged = self.global_step % self._every == 0
         with torch.no_grad():
             if logged or loss.device.type == "cpu":
@@ -168,9 +173,31 @@ class TrainingTask(LightningModule):
             if group["frozen"]:  # not requires_grad, which a distributed model looks at only once
                 for parameter in group["params"]:
                     parameter.grad = None
+        self._finish_update(optimizer)
         if self._losses is not None:
-            gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
-            self._update = (torch.nn.utils.get_total_norm(gradients), optimizer.param_groups[-1]["lr"])
+            parameters = [*self.model.parameters(), *own_parameters(self.loss)]
+            gradients = [p.grad for p in parameters if p.grad is not None]
+            rate = optimizer.param_groups[self._model_groups - 1]["lr"]
+            self._update = (torch.nn.utils.get_total_norm(gradients), rate)
+
+    def _finish_update(self, optimizer: torch.optim.Optimizer) -> None:
+        """Put the update's loss together from its parts, of all processes where it is logged, and so its gradient."""
+        finished = self._update_loss.finish(self._average)
+        factor = 1.0
+        if finished is not None:
+            factor, change = finished
+            self._totals[0] += change
+            for group in optimizer.param_groups:
+                for parameter in group["params"]:
+                    if parameter.grad is not None:
+                        parameter.grad.mul_(factor)
+        if self._losses is not None:
+            self._losses["loss"] = self._losses["loss"] * factor
+            self._losses = {name: self._average(value) for name, value in self._losses.items()}
+
+    def _average(self, value: Tensor) -> Tensor:
+        """The mean over all processes."""
+        return torch.as_tensor(self.trainer.strategy.reduce(value.clone(), reduce_op="mean"))
 
     def write_row(self, batch_idx: int) -> None:
         """Write the row of a logged step: its numbers are those before the update."""
@@ -192,7 +219,8 @@ class TrainingTask(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the epoch's running sums for the means of a resumed epoch; refuse to save non-finite weights."""
-        if not all(value.isfinite().all() for value in self.model.state_dict().values()):
+        learned = [*self.model.state_dict().values(), *own_parameters(self.loss)]
+        if not all(value.isfinite().all() for value in learned):
             self._require_finite(math.nan, "state (weights, statistics)")
         checkpoint["train_totals"] = self._totals_of_ranks().tolist()
 
@@ -233,9 +261,10 @@ class TrainingTask(LightningModule):
     def _measure(self, stage: str) -> None:
         final = self.trainer.state.fn != "fit"
         evaluation = self._whole_split(stage)
+        loss = self._loss_beside_outputs()
         if self.classifies and final and stage == "val":
-            self.scale = fitted_scale(self.loss, evaluation)
-        measured = measure(self.loss, self.yardsticks, evaluation, self.scale, self.task)
+            self.scale = fitted_scale(loss, evaluation)
+        measured = measure(loss, self.yardsticks, evaluation, self.scale, self.task)
         values = split_row(stage, {name: estimate.value.item() for name, estimate in measured.items()})
         self.log_dict(values, logger=False, sync_dist=self.trainer.world_size > 1)
         shown = headline(measured)
@@ -245,6 +274,13 @@ class TrainingTask(LightningModule):
             self.evaluations[stage] = evaluation
         if not final or stage == "test":
             self._record(values, self.global_step if self.trained is None else self.trained[0])
+
+    def _loss_beside_outputs(self) -> Loss:
+        """The loss on the CPU, where the outputs of a whole split are."""
+        if self.device.type == "cpu" or not isinstance(self.loss, nn.Module):
+            return self.loss
+        loss: Any = copy.deepcopy(self.loss).cpu()
+        return loss
 
     def _whole_split(self, stage: str) -> Evaluation:
         """The outputs of all processes, each example once, in the split's order."""

@@ -9,6 +9,7 @@ from lossbench.launch.progress import SweepProgress, number_of_runs
 from lossbench.rundir.directory import RunDirectory
 from lossbench.vectorized.eligible import group_of, why_not
 from lossbench.vectorized.group import run_group
+from lossbench.vectorized.members import why_not_loss
 from lossbench.vectorized.memory import Limits
 
 
@@ -33,7 +34,7 @@ def run_stacked(
     groups: dict[str, list[RunDirectory]] = {}
     alone: dict[str, list[RunDirectory]] = {}
     for run in runs:
-        if reason := why_not(run.config):
+        if reason := why_not(run.config) or why_not_loss(run.config):
             alone.setdefault(reason, []).append(run)
         else:
             groups.setdefault(group_of(run.config), []).append(run)

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from lossbench.config.facts import build_source
 from lossbench.config.schema import RunConfig
 from lossbench.training.assemble import Parts
-from lossbench.training.modules import build_loss, build_model
+from lossbench.training.modules import build_loss, build_model, seeded
+from lossbench.training.update import own_parameters
 from lossbench.vectorized.engine.stack import Member
 
 
@@ -19,6 +21,21 @@ def in_order(configs: Sequence[RunConfig]) -> list[int]:
         return repr(sorted((name, value) for name, value in settings if isinstance(value, str | bool)))
 
     return sorted(range(len(configs)), key=kind)
+
+
+def why_not_loss(config: RunConfig) -> str | None:
+    """Say why the loss of a run cannot be stacked with others; None where it can.
+
+    Raises:
+        UserError: it cannot be built.
+    """
+    if config.loss.target.startswith("lossbench.losses."):  # built from numbers, which are not learned
+        return None
+    classes = build_source(config.data.source).num_classes
+    loss = seeded(config.seed, "loss", config.loss, "loss", {"num_classes": classes})
+    if not own_parameters(loss):
+        return None
+    return f"loss={config.loss.name}: its own parameters are trained one run at a time"
 
 
 def build_members(configs: Sequence[RunConfig], parts: Parts, device: torch.device, dtype: torch.dtype) -> list[Member]:

@@ -1,0 +1,90 @@
+"""The loss of an update whose batch comes in parts: one after another, or to several processes."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from lossbench.training.evaluation import Loss, Output
+
+
+class UpdateLoss:
+    """Put the loss of an update together from parts of one size, over which gradients are averaged.
+
+    A mean over examples is the mean of the parts' means. A weighted mean divides by the weights of the whole update,
+    L = sum_i w_i l_i / sum_i w_i: the parts give their means of w_i l_i, and `finish` the factor 1 / mean(w). A sum is
+    the parts' mean times their number. Any other reduction is averaged over the parts (`is_mean_of_parts`).
+
+    Args:
+        loss: of a part.
+        accumulate: parts of a process.
+    """
+
+    def __init__(self, loss: Loss, accumulate: int) -> None:
+        self.loss, self.accumulate = loss, accumulate
+        self._weight: Tensor | None = None  # mean of the weights so far
+        self._total: Tensor | float = 0.0  # of the parts' losses times their examples
+
+    def part(self, output: Output, target: Tensor, processes: int = 1) -> Tensor:
+        """Give what is differentiated for a part: (); `processes` work on others at the same time."""
+        parts = self.accumulate * processes
+        if parts == 1:
+            return self.loss(output, target)
+        if getattr(self.loss, "reduction", "mean") == "sum":
+            return parts * self.loss(output, target)
+        weights = self._weights_of(target)
+        if weights is None or weights.requires_grad:  # learned weights have a gradient through the divisor too
+            return self.loss(output, target)
+        value = self.loss.per_example(output, target).mean()
+        mean = weights.mean() / self.accumulate
+        self._weight = mean if self._weight is None else self._weight + mean
+        self._total = self._total + value.detach() * len(target)
+        return value
+
+    def finish(self, average: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor] | None:
+        """Give the factor on the gradients of an update whose parts are done; None where they are right.
+
+        Args:
+            average: of a tensor over the processes.
+
+        Returns:
+            The factor, 0 where no example has a weight, and what it changes in the sum of the parts' losses.
+        """
+        if self._weight is None:
+            return None
+        mean, total = average(self._weight), torch.as_tensor(self._total)
+        factor = torch.where(mean > 0, 1 / torch.where(mean > 0, mean, 1.0), 0.0)
+        self._weight, self._total = None, 0.0
+        return factor, (factor - 1) * total
+
+    def _weights_of(self, target: Tensor) -> Tensor | None:
+        # a class that LOSSBENCH_ALLOW names may have less than lossbench.losses.Loss
+        weights_of = getattr(self.loss, "example_weights", None)
+        return None if weights_of is None else weights_of(target)
+
+
+def is_mean_of_parts(loss: Loss, output: Output, target: Tensor) -> bool:
+    """Whether the loss of a batch is put together from those of its halves, as `UpdateLoss` does it.
+
+    It is not where a loss brings a reduction of its own, or compares the examples of a batch.
+
+    Args:
+        loss: of a batch.
+        output: (n, ...), n even, or a tuple of such.
+        target: (n, ...).
+    """
+    half = len(target) // 2
+    update = UpdateLoss(loss, 2)
+    parts = [update.part(_rows(output, part), target[part]) for part in (slice(half), slice(half, None))]
+    finished = update.finish(lambda value: value)
+    together = torch.stack(parts).mean() * (1.0 if finished is None else finished[0])
+    return torch.allclose(together.detach(), loss(output, target).detach(), rtol=1e-3, equal_nan=True)
+
+
+def _rows(output: Output, part: slice) -> Output:
+    return output[part] if isinstance(output, Tensor) else type(output)(*(each[part] for each in output))
+
+
+def own_parameters(loss: Loss) -> list[torch.nn.Parameter]:
+    """The parameters of a loss that are trained with the model's."""
+    return [each for each in loss.parameters() if each.requires_grad] if isinstance(loss, torch.nn.Module) else []
