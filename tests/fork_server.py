@@ -116,9 +116,11 @@ def run_to_exit(words: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    del sys.path[0]
+    folder = sys.path.pop(0)
+    sys.path.append(folder)  # last: no module of the tests stands for a library's
     for library in sys.argv[2:] or LIBRARIES:
         importlib.import_module(library)
+    sys.path.remove(folder)
     command = next_command(socket.socket(fileno=int(sys.argv[1])))
     resemble(**command)
     run_to_exit(command["words"])

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from conftest import plan_run
 from made_runs import make_arm, make_run
 from photos import save_photo
 
@@ -18,9 +19,11 @@ NEED_TORCH = "needs_torch"
 """The table of mistakes that only the model, a checkpoint or a loss of one's own can find: they take seconds."""
 INTERNAL = (
     "mismatched input|no viable|token recognition|extraneous|LexerNoViable|full_key|object_type|object of type"
-    "|Traceback|NoneType|<class|argument of|unexpected keyword|not subscriptable|Errno|OmegaConf|omegaconf"
+    "|Traceback|NoneType|<class '|argument of|unexpected keyword|not subscriptable|Errno|OmegaConf|omegaconf"
 )
 """What the libraries' own messages hold, and a user cannot use."""
+LONG = 300 * "x"
+"""What $LONG stands for in the table: more than a name of a file may have."""
 OWN = """
 from lossbench.losses import Loss
 
@@ -54,12 +57,17 @@ class Mistake:
     @property
     def environment(self) -> dict[str, str]:
         """The variables before the command."""
-        return dict(word.split("=", 1) for word in shlex.split(self.typed.partition("lossbench ")[0]))
+        return dict(word.split("=", 1) for word in shlex.split(self._parts()[0]))
 
     @property
     def words(self) -> tuple[str, ...]:
         """What follows `python`."""
-        return ("-m", "lossbench", *shlex.split(self.typed.partition("lossbench ")[2]))
+        return ("-m", "lossbench", *shlex.split(self._parts()[1]))
+
+    def _parts(self) -> tuple[str, str]:
+        found = re.fullmatch(r"((?:\w+=(?:'[^']*'|\S)* )*)lossbench\b(.*)", self.typed.replace("$LONG", LONG))
+        assert found, f"{self.typed} is no command line of lossbench"
+        return found[1], found[2]
 
     @property
     def needs_torch(self) -> bool:
@@ -115,6 +123,7 @@ def make_desk(folder: Path) -> Path:
     make_arm(folder / "study", "cross_entropy", [0.8, 0.9])
     make_arm(folder / "study", "power", [0.9, 0.8])
     make_run(folder / "planned", state="planned")
+    (folder / "digits").symlink_to(plan_run(folder / "of_digits", "data=digits").path)
     return folder
 
 

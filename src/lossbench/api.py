@@ -116,14 +116,15 @@ def _as_typed(settings: dict[str, Setting]) -> list[str]:
 
 
 def _plan(words: list[str], config_dir: str | PathLike[str] | None) -> "RunDirectory":
-    from lossbench.config.composition import composed, hydra_started
+    from lossbench.config.composition import composed, groups, hydra_started
     from lossbench.config.hydra_errors import explain
+    from lossbench.config.overrides import readable
     from lossbench.launch.single import plan_composed
 
     given = [] if config_dir is None else [f"--config-dir={os.fspath(config_dir)}"]
     try:
         with hydra_started(config_dir):
-            return plan_composed(composed(words), ["lossbench", *given, *words])
+            return plan_composed(composed(readable(words, groups())), ["lossbench", *given, *words])
     except UserError:
         raise
     except Exception as error:

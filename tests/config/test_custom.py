@@ -267,9 +267,11 @@ def test_a_class_that_is_no_loss_is_refused(own: Path) -> None:
         UserError, match=r"my_own_losses\.Plain must be a class that derives from lossbench\.losses\.Loss"
     ):
         load("my_own_losses.Plain")
-    with pytest.raises(UserError, match=r"derives from lossbench\.data\.source\.Source \(docs/add_a_data_set\.md\)"):
+    with pytest.raises(
+        UserError, match=r"derives from lossbench\.data\.source\.Source, and does not \(docs/add_a_data_set\.md\)"
+    ):
         load("my_own_losses.Width", group="data")
-    with pytest.raises(UserError, match=r"derives from torch\.nn\.Module \(docs/add_a_model\.md\)"):
+    with pytest.raises(UserError, match=r"derives from torch\.nn\.Module, and does not \(docs/add_a_model\.md\)"):
         load("my_own_losses.Even", group="model")
 
 

@@ -38,6 +38,8 @@ class CompareSweeper(Sweeper):
     ) -> None:
         if not isinstance(report, bool):
             raise UserError(f"hydra.sweeper.report must be true or false, got {report!r}")
+        if params is not None and not hasattr(params, "items"):
+            raise UserError(f"hydra.sweeper.params must hold keys and values to sweep, got {params!r}")
         self.params = dict(params or {})
         self.spec = ComparisonSpec(baseline, metric, margin) if report else None
 

@@ -52,12 +52,17 @@ def registered(folder: Path) -> dict[str, Entry]:
     Returns:
         name -> entry, by name.
     """
+    return {name: _entry(name, node, head) for name, (node, head) in _nodes(folder).items()}
+
+
+def _nodes(folder: Path) -> dict[str, tuple[dict[str, Any], bool]]:
+    """name -> the settings of a loss, and whether it brings a head."""
     found = {}
     for path in sorted(folder.glob("*.yaml")):
         whole = read_yaml(path)
         node = whole.get("loss", whole)
         if isinstance(node, Mapping) and "_target_" in node:
-            found[path.stem] = _entry(path.stem, dict(node), "head" in whole)
+            found[path.stem] = dict(node), "head" in whole
     return found
 
 
@@ -70,10 +75,8 @@ def of_user(target: str) -> Entry:
     Raises:
         UserError: there is none, or it cannot be built with its defaults.
     """
-    dotted = target.replace(":", ".")
-    if target.count(":") != 1 or not custom.is_target(dotted):
-        raise UserError(f"{target} must be module:Class, the class being defined in module.py {custom.PLACE}")
-    kind = custom.load(dotted)
+    _require_own(target)
+    kind = custom.load(target.replace(":", "."))
     try:
         kind()
     except Exception as error:  # whatever the user's own code raises
@@ -90,20 +93,37 @@ def choose(words: Sequence[str], folder: Path) -> list[Entry]:
     Raises:
         UserError: there is no such loss.
     """
+    nodes = _nodes(folder)
+    for word in words:
+        _require_loss(word, nodes)
     known = registered(folder)
     found: list[Entry] = []
     for word in words:
         if word.startswith("loss="):
-            names = word.removeprefix("loss=").split(",")
-            for name in names:
-                if name not in known:
-                    raise UserError(f"loss={name} does not exist; {suggest(name, known)}")
-            found += [known[name] for name in names]
-        elif ":" in word:
-            found.append(of_user(word))
+            found += [known[name] for name in word.removeprefix("loss=").split(",")]
         else:
-            raise UserError(f"{word!r} is neither loss=NAME nor module:Class; {suggest(word, known)}")
+            found.append(of_user(word))
     return list({entry.name: entry for entry in found}.values()) or list(known.values())
+
+
+def _require_loss(word: str, known: Mapping[str, object]) -> None:
+    """Refuse a word that names no loss, before torch is imported."""
+    if word.startswith("loss="):
+        for name in word.removeprefix("loss=").split(","):
+            if name not in known:
+                raise UserError(f"loss={name} does not exist; {suggest(name, known)}")
+    elif ":" in word:
+        _require_own(word)
+    else:
+        raise UserError(f"{word!r} is neither loss=NAME nor module:Class; {suggest(word, known)}")
+
+
+def _require_own(target: str) -> None:
+    """Refuse what names no class in a file of the user's own; nothing is imported."""
+    dotted = target.replace(":", ".")
+    if target.count(":") != 1 or not custom.is_target(dotted):
+        raise UserError(f"{target} must be module:Class, the class being defined in module.py {custom.PLACE}")
+    custom.hash_of(dotted)
 
 
 def _entry(name: str, node: dict[str, Any], head: bool) -> Entry:

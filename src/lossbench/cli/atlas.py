@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from lossbench.cli.parser import Parser, as_path
 from lossbench.config.composition import conf_folder
 from lossbench.errors import UserError
 
@@ -27,13 +28,11 @@ def main(words: Sequence[str] | None = None) -> None:
         _draw(given.losses, given.out or Path(os.environ.get("LOSSBENCH_RUNS") or "runs") / "atlas")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "lossbench atlas", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def _parser() -> Parser:
+    parser = Parser("atlas", __doc__)
     parser.add_argument("losses", nargs="*", metavar="LOSS", help="loss=NAME[,NAME] or module:Class")
     parser.add_argument(
-        "--out", type=Path, help="folder of the page and its figures; default: atlas in LOSSBENCH_RUNS or runs"
+        "--out", type=as_path, help="folder of the page and its figures; default: atlas in LOSSBENCH_RUNS or runs"
     )
     parser.add_argument(
         "--check", action="store_true", help="hold the losses to the laws, a line each; exit code 1 if one is broken"
@@ -54,9 +53,12 @@ def _require_compatible(given: argparse.Namespace) -> None:
 
 def _check(losses: Sequence[str]) -> None:
     from lossbench.atlas.catalog import choose
+
+    chosen = choose(losses, _folder())
+
     from lossbench.atlas.check import check_all
 
-    sys.exit(check_all(choose(losses, _folder())))
+    sys.exit(check_all(chosen))
 
 
 def _write_docs() -> None:
@@ -72,10 +74,13 @@ def _write_docs() -> None:
 
 def _draw(losses: Sequence[str], folder: Path) -> None:
     from lossbench.atlas.catalog import choose, registered
+
+    chosen = choose(losses, _folder())
+
     from lossbench.atlas.publish import publish
 
     made = shlex.join(["lossbench", "atlas", *losses])
-    print(f"\natlas: {publish(choose(losses, _folder()), registered(_folder()), folder, made)}")
+    print(f"\natlas: {publish(chosen, registered(_folder()), folder, made)}")
 
 
 def _folder() -> Path:

@@ -4,12 +4,12 @@ Counts the images of every class in each split, names what is left out and what 
 with the reason, and what is unusual but read right; the exit code is 1 when an image cannot be read.
 """
 
-import argparse
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from lossbench.cli.parser import Parser, as_path, require_data
 from lossbench.errors import UserError
 from lossbench.escaping import csv_text, in_line
 
@@ -37,6 +37,7 @@ def main(words: Sequence[str] | None = None) -> None:
     """Open every image of a data set and print what is wrong or odd."""
     given = _parser().parse_intermixed_args(words)
     _check_new_file(given.csv)
+    require_data(given.overrides, "lossbench check")
     source = build(given.overrides, given.config_dir)
     try:
         findings = list(findings_of(source))
@@ -53,14 +54,12 @@ def main(words: Sequence[str] | None = None) -> None:
         raise UserError(f"{bad} images cannot be read: repair or delete them, or train with data.on_bad_image=skip")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "lossbench check", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def _parser() -> Parser:
+    parser = Parser("check", __doc__)
     parser.add_argument("overrides", nargs="+", help="the data set as for a run, e.g. data=pets data.root=PATH")
     parser.add_argument("--classes", action="store_true", help=f"print all classes where there are more than {SHOWN}")
-    parser.add_argument("--csv", type=Path, help="also write every line to this new file")
-    parser.add_argument("--config-dir", type=Path, help="a folder of your own YAML files")
+    parser.add_argument("--csv", type=as_path, help="also write every line to this new file")
+    parser.add_argument("--config-dir", type=as_path, help="a folder of your own YAML files")
     return parser
 
 

@@ -3,7 +3,6 @@
 lossbench convert-lists IN.pickle OUT.txt
 """
 
-import argparse
 import io
 import pickle
 import pickletools
@@ -14,6 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NoReturn
 
+from lossbench.cli.parser import Parser, as_path
 from lossbench.data.images.lists import KNOWN, converted, split_line, unsafe
 from lossbench.errors import UserError, one_line
 
@@ -61,12 +61,10 @@ def main(words: Sequence[str] | None = None) -> None:
     print(f"{given.out}: {len(lines):,} images, {known or 'unknown list'}")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "lossbench convert-lists", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("source", type=Path, metavar="IN.pickle")
-    parser.add_argument("out", type=Path, metavar="OUT.txt", help="must not exist")
+def _parser() -> Parser:
+    parser = Parser("convert-lists", __doc__)
+    parser.add_argument("source", type=as_path, metavar="IN.pickle")
+    parser.add_argument("out", type=as_path, metavar="OUT.txt", help="must not exist")
     parser.add_argument("--unknown", action="store_true", help="convert also what is none of the published lists")
     return parser
 

@@ -3,15 +3,18 @@
 lossbench evaluate RUN_DIR [--checkpoint best] [--split test] [--json FILE] [data=digits data.split_seed=1 ...]
 """
 
-import argparse
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lossbench.cli.parser import Parser, as_path, require_data
 from lossbench.errors import UserError
+from lossbench.rundir.directory import RunDirectory
 
 if TYPE_CHECKING:
+    from lossbench.config.schema import Data
     from lossbench.data.module import DataModule
     from lossbench.training.loaded import LoadedRun
 
@@ -20,11 +23,14 @@ def main(words: Sequence[str] | None = None) -> None:
     """Measure a trained model on a split and print every metric with its interval."""
     given = _parser().parse_intermixed_args(words)
     _check_new_file(given.json)
+    require_data(given.overrides, "lossbench evaluate")
+    record = RunDirectory(given.run_dir).record
+    other = _other_data(given.overrides, record["data"], given.config_dir) if given.overrides else None
 
     import lossbench  # torch takes seconds to import
 
     run = lossbench.load(given.run_dir, given.checkpoint)
-    data = _other_data(given.overrides, run.config["data"], given.config_dir) if given.overrides else None
+    data = _data_module(other) if other else None
     metrics = run.evaluate(given.split, data)
     n = len((data or run.parts.data).split(given.split))
     if data is not None and (seen := _trained_on(run, data, given.split)):
@@ -39,16 +45,14 @@ def main(words: Sequence[str] | None = None) -> None:
         given.json.write_text(json.dumps(values, indent=2) + "\n")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "lossbench evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR")
+def _parser() -> Parser:
+    parser = Parser("evaluate", __doc__)
+    parser.add_argument("run_dir", type=as_path, metavar="RUN_DIR")
     parser.add_argument("overrides", nargs="*", help="other data, e.g. data=digits data.split_seed=1")
     parser.add_argument("--checkpoint", choices=("last", "best"), help="default: the weights that the run tested")
     parser.add_argument("--split", choices=("train", "val", "test"), default="test")
-    parser.add_argument("--json", type=Path, help="also write the metrics to this file")
-    parser.add_argument("--config-dir", type=Path, help="a folder of your own YAML files")
+    parser.add_argument("--json", type=as_path, help="also write the metrics to this file")
+    parser.add_argument("--config-dir", type=as_path, help="a folder of your own YAML files")
     return parser
 
 
@@ -61,17 +65,32 @@ def _check_new_file(path: Path | None) -> None:
         raise UserError(f"--json {path}: there is no folder {path.absolute().parent}")
 
 
-def _other_data(overrides: Sequence[str], own: Mapping[str, Any], config_dir: Path | None) -> "DataModule":
-    """Compose the data that the overrides name; settings alone are those of the run's own data set."""
+def _other_data(overrides: Sequence[str], own: Mapping[str, Any], config_dir: Path | None) -> "Data":
+    """Compose the data that the overrides name; settings alone change those of the run's own data set."""
     from lossbench.config.composition import composed_data
-    from lossbench.config.custom import is_custom
+    from lossbench.config.facts import build_source
+
+    if not any(word.startswith("data=") for word in overrides):
+        overrides = [*_own_data(own), *(re.sub(r"^[+](?=data)", "++", word) for word in overrides)]
+    data = composed_data(overrides, config_dir)
+    build_source(data.source)  # a wrong setting is an error before torch is imported
+    return data
+
+
+def _own_data(own: Mapping[str, Any]) -> list[str]:
+    """What one would type for the data that a run was trained on."""
+    from lossbench.config.composition import written
+    from lossbench.config.custom import SOURCE, is_custom
+
+    chosen = ["data=custom", f"data.target={own['_target_']}"] if is_custom(own) else [f"data={own['name']}"]
+    settings = {key: value for key, value in own.items() if key not in ("_target_", "name", SOURCE)}
+    return [*chosen, *(f"++data.{key}={written(value)}" for key, value in settings.items())]
+
+
+def _data_module(data: "Data") -> "DataModule":
     from lossbench.config.facts import build_source
     from lossbench.data.module import DataModule
 
-    if not any(word.startswith("data=") for word in overrides):
-        own_words = ["data=custom", f"data.target={own['_target_']}"] if is_custom(own) else [f"data={own['name']}"]
-        overrides = [*own_words, *overrides]
-    data = composed_data(overrides, config_dir)
     return DataModule(build_source(data.source), seed=0, batch_size=data.batch_size)
 
 

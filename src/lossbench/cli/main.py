@@ -64,6 +64,8 @@ def _dispatch(words: list[str]) -> None:
         from lossbench.cli.train import main as train
 
         train()
+    elif words[1:] and words[1].startswith("="):
+        raise UserError(f"a setting is one word: write {first}={''.join(words[1:3])[1:]}, without blanks around =")
     else:
         raise UserError(
             f"{first!r} is neither a command nor a setting KEY=VALUE; {suggest(first, COMMANDS)}; "

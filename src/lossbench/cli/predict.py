@@ -1,6 +1,5 @@
 """Classify new images with a trained run: lossbench predict RUN_DIR IMAGE ... [--top 3]."""
 
-import argparse
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -8,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lossbench.cli.parser import Parser, as_path
 from lossbench.data.images.files import find_images
 from lossbench.data.images.subset import SUFFIXES
 from lossbench.errors import UserError
@@ -229,10 +229,10 @@ def main(words: Sequence[str] | None = None) -> None:
         raise UserError(f"{bad} of {len(predictions)} images cannot be read; the others are in the file above")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("lossbench predict", description=__doc__)
-    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="a finished run on image data")
-    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="image files, or folders of them")
+def _parser() -> Parser:
+    parser = Parser("predict", __doc__)
+    parser.add_argument("run_dir", type=as_path, metavar="RUN_DIR", help="a finished run on image data")
+    parser.add_argument("images", nargs="+", type=as_path, metavar="IMAGE", help="image files, or folders of them")
     parser.add_argument("--top", type=int, default=1, help="how many classes to name for each image (default 1)")
     parser.add_argument("--checkpoint", choices=("last", "best"), help="default: the weights that the run tested")
     return parser

@@ -6,16 +6,25 @@ DIR is a run directory or any folder of them, e.g. runs/default. Runs that canno
 refused.
 """
 
-import argparse
+import math
+import re
 from collections.abc import Sequence
-from pathlib import Path
 
+from lossbench.cli.parser import Parser, as_path, as_text
+from lossbench.errors import UserError
 from lossbench.report.comparable import read_done
 
 
 def main(words: Sequence[str] | None = None) -> None:
     """Read the runs below some folders and write their report."""
     given = _parser().parse_args(words)
+    if given.metric and not re.fullmatch(r"(val|test)/\w+", given.metric):
+        raise UserError(f"--metric must be a metric of val or test such as test/accuracy, got {given.metric!r}")
+    if given.margin is not None and not 0 < given.margin < math.inf:
+        raise UserError(
+            "--margin must be > 0 and finite, in the unit of the metric (0.01 is one point of accuracy), "
+            f"got {given.margin}"
+        )
     records = read_done(given.folders)
 
     from lossbench.report.publish import publish_all  # matplotlib and scipy take a second to import
@@ -24,19 +33,22 @@ def main(words: Sequence[str] | None = None) -> None:
     publish_all(records, ComparisonSpec(given.baseline, given.metric, given.margin), given.out)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "lossbench report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("folders", nargs="+", type=Path, metavar="DIR")
+def _parser() -> Parser:
+    parser = Parser("report", __doc__)
+    parser.add_argument("folders", nargs="+", type=as_path, metavar="DIR")
     parser.add_argument(
-        "--baseline", default="cross_entropy", help="a loss, or a loss with settings as the report names it"
+        "--baseline",
+        type=as_text,
+        default="cross_entropy",
+        help="a loss, or a loss with settings as the report names it",
     )
-    parser.add_argument("--metric", help="what is compared; default: the test value of what the runs monitor")
+    parser.add_argument("--metric", type=as_text, help="default: the test value of what is monitored")
     parser.add_argument(
         "--margin",
         type=float,
         help="differences below it do not matter; 0.01 is one point of accuracy, the default there",
     )
-    parser.add_argument("--out", type=Path, help="folder of the report; default: <study>/reports/<data>-<model>-<hash>")
+    parser.add_argument(
+        "--out", type=as_path, help="folder of the report; default: <study>/reports/<data>-<model>-<hash>"
+    )
     return parser

@@ -1,10 +1,10 @@
 """Show where runs stand, also while a sweep is running: lossbench status [DIR ...] [--most 20]."""
 
-import argparse
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from lossbench.cli.parser import Parser, as_path
 from lossbench.errors import UserError
 from lossbench.report.records import find_runs
 from lossbench.report.survey import survey
@@ -18,12 +18,12 @@ def main(words: Sequence[str] | None = None) -> None:
     print(survey(find_runs(given.folders or [Path(os.environ.get("LOSSBENCH_RUNS") or "runs")]), given.most))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("lossbench status", description=__doc__)
+def _parser() -> Parser:
+    parser = Parser("status", __doc__)
     parser.add_argument(
         "folders",
         nargs="*",
-        type=Path,
+        type=as_path,
         metavar="DIR",
         help="run directories or folders of them; default: LOSSBENCH_RUNS or runs",
     )

@@ -6,7 +6,9 @@ import hydra
 from omegaconf import DictConfig
 
 from lossbench.cli.lazy_help import accept_lazy_help
-from lossbench.config.composition import HYDRA_VERSION, conf_folder, config_dir_of, own_folder
+from lossbench.cli.words import may_sweep, parse
+from lossbench.config.composition import HYDRA_VERSION, conf_folder, groups
+from lossbench.config.overrides import readable
 from lossbench.errors import UserError, fail, one_line
 from lossbench.job.start import start
 from lossbench.launch.single import plan_composed, run_planned
@@ -16,11 +18,12 @@ def main() -> None:
     """Hand the command line to Hydra, which composes the configuration and calls back.
 
     Raises:
-        UserError: Hydra would read only a part of the folder named by --config-dir.
+        UserError: a word that Hydra cannot read, or a folder of which it would read only a part (--config-dir).
     """
-    if (config_dir := config_dir_of(sys.argv[1:])) is not None:
-        own_folder(config_dir)
     accept_lazy_help()
+    given = parse(sys.argv[1:])
+    quoted = dict(zip(given.overrides, readable(given.overrides, groups(), multirun=may_sweep(given)), strict=True))
+    sys.argv[1:] = [quoted.get(word, word) for word in sys.argv[1:]]
     hydra.main(version_base=HYDRA_VERSION, config_path=str(conf_folder()), config_name="train")(run_composed)()
 
 

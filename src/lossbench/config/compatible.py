@@ -10,6 +10,7 @@ from lossbench.errors import UserError
 
 # Models that take colour images, and whose layers come in groups; and those of one group.
 DEEP = ("lossbench.models.resnet.", "lossbench.models.timm.")
+LONGEST_NAME = 80  # three of them and a hash are the name of one directory, which has at most 255 bytes
 FLAT = ("lossbench.models.linear.", "lossbench.models.mlp.")
 
 
@@ -21,7 +22,7 @@ def check_together(config: RunConfig) -> None:
     """
     try:
         for group, node in (("data", config.data.source), ("model", config.model), ("loss", config.loss)):
-            directory_name(f"{group}.name", node.record.get("name"))
+            directory_name(f"{group}.name", node.record.get("name"), LONGEST_NAME)
         _check_model(config)
         _check_batches(config)
         _check_devices(config)
@@ -98,7 +99,9 @@ def _check_settings(where: str, model: Node) -> None:
 
 
 def _check_batches(config: RunConfig) -> None:
-    trainer, batch = config.trainer, config.data.batch_size
+    trainer, batch, data = config.trainer, config.data.batch_size, config.data
+    if data.cache != "none" and "image_size" not in data.source.settings and not is_custom(data.source.record):
+        raise ValueError(f"data.cache={data.cache} keeps images, and data={data.name} has none; use data.cache=none")
     processes = trainer.processes
     if batch % processes:
         raise ValueError(

@@ -19,8 +19,10 @@ from hydra.version import VersionBase, setbase
 from omegaconf import DictConfig, OmegaConf
 
 from lossbench.config import custom
+from lossbench.config.overrides import readable
 from lossbench.config.plain import is_mapping, is_sequence
 from lossbench.config.schema import Data
+from lossbench.config.values import path_text
 from lossbench.errors import UserError, one_line, suggest
 
 HYDRA_VERSION = "1.3"
@@ -35,6 +37,11 @@ def conf_folder() -> Path:
     package = Path(__file__).resolve().parents[1]
     packed = package / "conf"
     return packed if packed.is_dir() else package.parents[1] / "conf"
+
+
+def groups() -> tuple[str, ...]:
+    """The groups of options: loss, data, model and so on."""
+    return tuple(sorted(path.name for path in conf_folder().iterdir() if path.is_dir() and path.name != "hydra"))
 
 
 @contextmanager
@@ -86,8 +93,9 @@ def composed_data(overrides: Sequence[str], config_dir: str | PathLike[str] | No
         UserError: there is no such data set, file or class, or a setting has a wrong value.
         HydraException: an override does not fit.
     """
+    words = readable(overrides, groups())
     with hydra_started(config_dir):
-        record = plain(composed(overrides))["data"]
+        record = plain(composed(words))["data"]
     return Data.read("data", custom.complete(record, "data"))
 
 
@@ -106,15 +114,19 @@ def config_dir_of(words: Sequence[str]) -> str | None:
         raise UserError(f"{one_line(error)}; --config-dir names a folder of your own YAML files") from error
 
 
-def own_folder(config_dir: str | PathLike[str]) -> Path:
-    """Check a folder of the user's own YAML files.
+def own_folder(config_dir: str | PathLike[str], where: str = "--config-dir ") -> Path:
+    """Check a folder of the user's own YAML files; `where` is what stands before it in a message.
 
     Raises:
         UserError: it does not exist, or hides a file behind one of lossbench's of the same place and name.
     """
+    try:
+        path_text(where.strip(), str(config_dir), "a folder of your own YAML files")
+    except ValueError as error:
+        raise UserError(str(error)) from error
     folder = Path(config_dir).absolute()
     if not folder.is_dir():
-        raise UserError(f"--config-dir {config_dir} does not exist; name a folder of your own YAML files")
+        raise UserError(f"{where}{config_dir} does not exist; name a folder of your own YAML files")
     for path in sorted(folder.rglob("*.yaml")):
         if (conf_folder() / path.relative_to(folder)).exists():
             raise UserError(

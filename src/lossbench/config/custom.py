@@ -74,7 +74,7 @@ def verify(config: Mapping[str, Any], run: object) -> None:
 
 def is_target(target: object) -> bool:
     """Whether it is a module and a class, and nothing deeper."""
-    return isinstance(target, str) and bool(re.fullmatch(r"[A-Za-z]\w*\.[A-Za-z]\w*", target, flags=re.ASCII))
+    return isinstance(target, str) and bool(re.fullmatch(r"[A-Za-z]\w{0,99}\.[A-Za-z]\w{0,99}", target, flags=re.ASCII))
 
 
 def is_custom(node: Mapping[str, Any]) -> bool:
@@ -115,7 +115,7 @@ def load(target: str, expected: str | None = None, group: str = "loss") -> type[
     found = getattr(_import(name, path, content, digest), class_name, None)
     if not (isinstance(found, type) and issubclass(found, parent) and found.__module__ == name):
         raise UserError(
-            f"{target} must be a class that derives from {home}.{base} (docs/add_a_{_GUIDES[group]}.md), got {found!r}"
+            f"{target} must be a class that derives from {home}.{base}, and does not (docs/add_a_{_GUIDES[group]}.md)"
         )
     return found
 

@@ -86,6 +86,16 @@ def check_shape(config: RunConfig, shape: DataShape) -> None:
         what = "features" if config.model.backbone is not None else f"inputs of shape {shape.input_shape}"
         raise UserError(f"augment.cutmix pastes rectangles of images, and the model sees {what}; use augment.mixup")
     _check_initial_weight(config, shape)
+    if config.model.backbone is None:
+        _check_given_shape(config, shape)
+
+
+def _check_given_shape(config: RunConfig, shape: DataShape) -> None:
+    """Refuse a shape that is typed for the model and is not that of the data: it would win over what the data offer."""
+    of_data = {"input_shape": [*shape.input_shape], "num_classes": shape.num_classes}
+    for name, value in of_data.items():
+        if value and (given := config.model.settings.get(name)) not in (None, value):
+            raise UserError(f"model.{name}={given}, but data={config.data.name} has {value}; leave it out")
 
 
 def _check_tasks(config: RunConfig, task: str) -> None:

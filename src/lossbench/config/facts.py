@@ -11,6 +11,7 @@ from lossbench.config.build import build
 from lossbench.config.data_fit import DataKind, DataShape
 from lossbench.config.parse import Node
 from lossbench.config.schema import Model
+from lossbench.config.values import path_text
 from lossbench.data.source import Source, check_splits
 from lossbench.errors import UserError, one_line
 
@@ -76,8 +77,10 @@ def _weights_of(node: Node, where: str) -> dict[str, str] | None:
         return None
     if given is True:
         return {"published": str(node.settings.get("architecture", node.name))}
-    if not isinstance(given, str):
-        raise UserError(f"{where}.pretrained must be true, false or a file of weights, got {given!r}")
+    try:
+        path_text(f"{where}.pretrained", given, "true, false or a file of weights")
+    except ValueError as error:
+        raise UserError(str(error)) from error
     try:
         with open(os.path.expanduser(given), "rb") as file:
             return {"sha256": file_digest(file, "sha256").hexdigest()}

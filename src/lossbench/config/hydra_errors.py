@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from inspect import signature
 from operator import attrgetter
+from pathlib import Path
 
 from hydra.errors import ConfigCompositionException, HydraException
 from omegaconf import DictConfig, OmegaConf
@@ -14,6 +15,23 @@ from omegaconf.errors import OmegaConfBaseException
 from lossbench.config.composition import composed, config_dir_of, hydra_started
 from lossbench.errors import UserError, one_line, suggest
 
+REWORDED = {
+    r"Ambiguous value for argument '(.+)'": (
+        "{0} lists several values: -m before it runs one of each; a text with a comma stands in quotes inside quotes"
+    ),
+    r"Sweep parameters '(.+)' requires": "{0} gives several values: -m before it runs one of each",
+    r"Could not delete from config. '(.+)' does not exist": "~{0}: there is no {0} to take away; leave it out",
+    r"Could not delete '(.+)'. No match": "~{0}: there is no {0} to take away; leave it out",
+    r"Could not append to config. An item is already at '(.+)'": "+{0}: {0} is there already; write {0}=VALUE",
+    r"Cannot find primary config '(.+?)'": (
+        "there is no {0}.yaml in the folder of lossbench's own; leave --config-name and --config-path out"
+    ),
+    r"Sweeping over Hydra's configuration is not supported : '(.+?)'": (
+        "{0}: Hydra's own settings cannot be swept; a text with a comma stands in quotes inside quotes"
+    ),
+    r"Error merging override (.+)": "{0}: the value is of another kind than what is there",
+}
+"""What Hydra says -> what a user can do."""
 GROUP_CHOICE = r"[\w/@]+=[\w/-]+"
 LIGHT = ("lossbench.data.", "lossbench.training.schedules.", "hydra_plugins.lossbench.")
 """Modules whose classes can be asked what they take: they import nothing heavy."""
@@ -36,18 +54,30 @@ def explain(error: Exception, words: Sequence[str] | None = None) -> str | None:
         return "a group needs the name of an option, e.g. loss=cosine_prob; --help lists them"
     if not isinstance(error, HydraException | OmegaConfBaseException):
         return None
-    if missing := re.search(r"Could not find '([\w/]+?)/([^/']*)'", text):
-        return _missing_option(missing[1], missing[2], text)
-    if wrong := re.search(r"Could not override '([^']+)'", text):
-        return _unknown_key(wrong[1].split("@")[0], text, sys.argv[1:] if words is None else words)
-    if isinstance(error, OmegaConfBaseException) and error.full_key:
+    if isinstance(error, OmegaConfBaseException) and error.full_key and "Could not override" not in text:
         return f"{error.full_key}: {one_line(error).split(' full_key:')[0]}"
+    return _reworded(text, sys.argv[1:] if words is None else words)
+
+
+def _reworded(text: str, words: Sequence[str]) -> str:
+    """Word what Hydra says of a command line; what is not known is folded into a line."""
+    if missing := re.search(r"Could not find '([^']*)'.*Available options in '([^']*)'", text, flags=re.DOTALL):
+        return _missing_option(missing[2], missing[1].removeprefix(f"{missing[2]}/"), text)
+    if wrong := re.search(r"Could not override '([^']+)'", text):
+        return _unknown_key(wrong[1].split("@")[0], text, words)
+    if refused := re.search(r"unexpected keyword argument '(\w+)'.*full_key: ([\w.]+)", text, flags=re.DOTALL):
+        return f"{refused[2]}.{refused[1]} does not exist; leave it out"
+    for pattern, line in REWORDED.items():
+        if found := re.search(pattern, text):
+            return line.format(found[1])
     return one_line(text)
 
 
 def _missing_option(group: str, name: str, text: str) -> str:
     options = re.findall(r"^\t([\w./-]+)$", text, flags=re.MULTILINE)
-    return f"{group}={name} does not exist; {suggest(name, options)}"
+    is_path = group == "data" and bool(name) and ("/" in name or Path(name).exists())
+    folder = f"; for images in a folder write data=image_folder data.root={name}" if is_path else ""
+    return f"{group}={name} does not exist{folder}; {suggest(name, options)}"
 
 
 def _unknown_key(key: str, text: str, words: Sequence[str]) -> str:

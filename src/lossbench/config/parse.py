@@ -49,7 +49,7 @@ def parse(kind: type[T], record: Mapping[str, Any], where: str = "", known: Mapp
         if name in record:
             values[name] = read(f"{where}{name}", record[name])
         elif required:
-            raise KeyError(name)
+            raise KeyError(f"{where}{name}")
     return kind(**values)
 
 
@@ -126,7 +126,13 @@ class Node:
 
 def optional(kind: type[Node]) -> Reader:
     """The reader of a node that may be switched off: null, or nothing in it."""
-    return lambda name, value: kind.read(name, value) if value else None
+
+    def read(name: str, value: Any) -> Node | None:
+        if value and (not is_mapping(value) or TARGET not in value):
+            raise ValueError(f"{name} must be null, or say what to build (_target_); got {value!r}")
+        return kind.read(name, value) if value else None
+
+    return read
 
 
 def nodes(rules: Mapping[str, type[Node]] | None = None) -> Reader:

@@ -1,5 +1,6 @@
 """From what the user typed to a planned run directory, without importing anything heavy."""
 
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -13,12 +14,14 @@ from lossbench.config.data_fit import check_kind, check_shape
 from lossbench.config.facts import Cache, fingerprint_of, kind_of, shape_of, weights_of
 from lossbench.config.inside import check_inside
 from lossbench.config.installed import check_installed
+from lossbench.config.parse import required
 from lossbench.config.plain import is_mapping, is_sequence
-from lossbench.config.schema import Embeddings, RunConfig
-from lossbench.config.values import one_line_path
+from lossbench.config.schema import Checkpoint, Embeddings, RunConfig, Trainer, missing_key
+from lossbench.config.values import path_text
 from lossbench.data.embeddings import embeddings_of
-from lossbench.errors import UserError
+from lossbench.errors import UserError, suggest
 from lossbench.rundir.directory import RunDirectory, is_planned, plan
+from lossbench.rundir.flatten import flatten
 
 # Of this command, not of the run: they are not written to config.yaml.
 COMMAND_ONLY = ("runs_dir", "force")
@@ -55,6 +58,7 @@ def resolve(
         UserError: a value is not allowed.
     """
     cache = cache or Cache()
+    _require_keys(composed)
     record = _completed(composed, load_yardstick, cache)
     check_targets(record)
     check_inside(record)
@@ -82,11 +86,30 @@ def resolve(
 
 
 def _check_values(config: RunConfig) -> None:
-    """Build what imports nothing heavy: its values are checked then."""
+    """Build what imports nothing heavy: its values are checked then; and refuse what result.json cannot hold."""
     if config.scheduler.target.startswith("lossbench.training.schedules."):
         build(config.scheduler, "scheduler")
     if config.augment:  # its transforms would import torchvision
         build({**config.augment.record, "transforms": []}, "augment")
+    for key, value in flatten(config.record).items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UserError(f"{key} must be a finite number, got {value!r}")
+
+
+def _require_keys(composed: Mapping[str, Any]) -> None:
+    """Refuse a configuration from which ~KEY took what every run has, or to which +KEY added what no run reads.
+
+    Raises:
+        UserError: names the key.
+    """
+    missing = [key for key in (*required(RunConfig), *COMMAND_ONLY) if key not in (*composed, *FROM_FILES)]
+    if missing:
+        raise missing_key(missing[0])
+    for section, kind in (("trainer", Trainer), ("checkpoint", Checkpoint)):
+        known = required(kind)
+        for key in composed[section] if is_mapping(composed[section]) else ():
+            if key not in known:
+                raise UserError(f"{section}.{key} does not exist; {suggest(key, known)}")
 
 
 def _completed(
@@ -125,8 +148,8 @@ def prepare(
     Raises:
         UserError: a value is not allowed, or the loss is not defined for its hyper-parameters.
     """
-    runs_dir, force = place(composed)
     config = resolve(composed, load_yardstick, check_supported=check_supported)
+    runs_dir, force = place(composed)
     if config.invalid is not None:
         raise UserError(config.invalid)
     if force or not is_planned(config, runs_dir):
@@ -141,12 +164,16 @@ def place(composed: Mapping[str, Any]) -> tuple[Path, bool]:
         UserError: runs_dir or force has a wrong value.
     """
     runs_dir, force = composed["runs_dir"], composed["force"]
-    if runs_dir in (None, ""):
-        raise UserError(f"runs_dir must be a folder such as runs, got {runs_dir!r} (LOSSBENCH_RUNS sets it too)")
     try:
-        one_line_path("runs_dir", runs_dir)
+        path_text("runs_dir", runs_dir, "a folder such as runs")
     except ValueError as error:
         raise UserError(f"{error} (LOSSBENCH_RUNS sets it too)") from None
     if not isinstance(force, bool):
         raise UserError(f"force must be true or false, got {force!r}")
-    return Path(os.path.expanduser(str(runs_dir))), force
+    folder = Path(os.path.expanduser(runs_dir))
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise UserError(
+            f"cannot write {folder}: {there} is no folder; choose another with runs_dir=PATH or LOSSBENCH_RUNS"
+        )
+    return folder, force

@@ -18,6 +18,12 @@ from lossbench.config.values import (
 )
 from lossbench.errors import UserError
 
+
+def missing_key(key: str) -> UserError:
+    """The error where a configuration lacks a key."""
+    return UserError(f"the configuration lacks {key}, which every run has; leave ~{key} out")
+
+
 SWITCH = one_of(True, False)
 AUTO = one_of("auto", True, False)
 
@@ -27,8 +33,8 @@ class Trainer:
     """Where and how long a run trains; docs/configuration.md explains every setting."""
 
     accelerator: Literal["auto", "cpu", "gpu"] = setting(one_of("auto", "cpu", "gpu"))
-    devices: int = setting(whole(1))
-    num_nodes: int = setting(whole(1))
+    devices: int = setting(whole(1, 128, "each is a process of one machine"))
+    num_nodes: int = setting(whole(1, 10_000, "no cluster has more machines"))
     strategy: str = setting(one_of("auto", "ddp", "ddp_find_unused_parameters_true"))
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = setting(one_of("32-true", "bf16-mixed", "16-mixed"))
     max_epochs: int = setting(whole(1))
@@ -39,7 +45,7 @@ class Trainer:
     channels_last: bool = setting(SWITCH)
     compile: bool = setting(SWITCH)
     deterministic: bool | Literal["warn"] = setting(one_of(True, False, "warn"))
-    threads: int | Literal["auto"] = setting(either("auto", whole(1, 4096)))
+    threads: int | Literal["auto"] = setting(either("auto", whole(1, 4096, "no machine has more cores")))
 
     @property
     def processes(self) -> int:
@@ -65,7 +71,7 @@ class Data:
 
     source: Node
     batch_size: int = setting(whole(1))
-    num_workers: int | Literal["auto"] = setting(either("auto", whole(0)), 0)
+    num_workers: int | Literal["auto"] = setting(either("auto", whole(0, 512, "each is a process")), 0)
     cache: Literal["none", "disk", "gpu"] = setting(one_of("none", "disk", "gpu"), "none")
     steps_per_epoch: int | None = setting(either(None, whole(1)), None)
     overfit_batches: int = setting(whole(0), 0)
@@ -126,7 +132,7 @@ class Model(Node):
 class Head(Node):
     """What a loss adds behind the model."""
 
-    rules: ClassVar[Mapping[str, Rule]] = {"num_features": either(None, whole(1))}
+    rules: ClassVar[Mapping[str, Rule]] = {"num_features": either(None, whole(1, 100_000, "its weights take memory"))}
 
 
 @dataclass(frozen=True)
@@ -142,6 +148,14 @@ class Optimizer(Node):
         "betas": betas,
     }
 
+    @classmethod
+    def read(cls, name: str, value: Any) -> Self:
+        """Read the node; a learning rate is never left to torch."""
+        node = super().read(name, value)
+        if "lr" not in node.record:
+            raise KeyError(f"{name}.lr")
+        return node
+
     @property
     def lr(self) -> float:
         """The learning rate."""
@@ -153,6 +167,17 @@ class WeightAverage(Node):
     """The callback that averages the weights."""
 
     rules: ClassVar[Mapping[str, Rule]] = {"decay": real(0, below=1)}
+
+
+@dataclass(frozen=True)
+class EarlyStopping(Node):
+    """The callback that ends a run which improves no more."""
+
+    rules: ClassVar[Mapping[str, Rule]] = {
+        "mode": one_of("min", "max"),
+        "patience": whole(1),
+        "min_delta": real(0),
+    }
 
 
 @dataclass(frozen=True)
@@ -202,7 +227,7 @@ class RunConfig:
     scheduler: Node = part(Node.read)
     augment: Augment | None = part(optional(Augment))
     head: Head | None = part(optional(Head))
-    callbacks: Mapping[str, Node] = part(nodes({"ema": WeightAverage}))
+    callbacks: Mapping[str, Node] = part(nodes({"ema": WeightAverage, "early_stopping": EarlyStopping}))
     yardsticks: Mapping[str, Node] = part(nodes())
     logger: Mapping[str, Node] = part(nodes())
     profiler: Node | None = part(optional(Node))
@@ -225,6 +250,6 @@ class RunConfig:
         try:
             return parse(cls, record, known={"record": record})
         except KeyError as error:
-            raise UserError(f"the configuration lacks {error.args[0]}") from error
+            raise missing_key(error.args[0]) from error
         except ValueError as error:
             raise UserError(str(error)) from error

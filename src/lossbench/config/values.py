@@ -1,9 +1,11 @@
 """Rules for single values: each refuses a wrong one in a line with the key, what was found and what is allowed."""
 
 import math
+import os
 import re
 import unicodedata
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 from lossbench.config.plain import is_sequence
@@ -13,11 +15,28 @@ Rule = Callable[[str, Any], None]
 """Called with the name of a setting and its value; raises ValueError."""
 
 
-def integer(name: str, value: object, low: int, high: int | None = None) -> None:
-    """Require a whole number in [low, high]."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < low or (high is not None and value > high):
-        allowed = f">= {low}" if high is None else f"between {low} and {high}"
-        raise ValueError(f"{name} must be a whole number {allowed}, got {value!r}")
+MOST = 2**32 - 1
+"""Of whatever is counted where nothing else sets a limit: seeds have 32 bits, and no run has so many steps."""
+LONGEST_PART, LONGEST_PATH = 255, 4096  # bytes: what Linux, macOS and Windows allow in a name, and Linux in a path
+MOST_WEIGHTS = 10**9  # between two layers: 4 GB, and three times that with a gradient and Adam's averages
+WIDEST_INPUT = 1000  # numbers of an example that any hidden layer must be able to take
+
+
+def integer(name: str, value: object, low: int, high: int | None = None, why: str = "") -> None:
+    """Require a whole number in [low, high], by default up to `MOST`; `why` says to a larger one why it is refused."""
+    top = MOST if high is None else high
+    if _is_whole(value, low, top):
+        return
+    too_large = _is_whole(value, top)
+    bounded = too_large or (high is not None and not why)
+    allowed = f"between {low} and {top}" if bounded else f">= {low}"
+    raise ValueError(
+        f"{name} must be a whole number {allowed}, got {value!r}" + (f": {why}" if too_large and why else "")
+    )
+
+
+def _is_whole(value: object, low: int, high: float = math.inf) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
 def number(
@@ -35,8 +54,8 @@ def choice(name: str, value: object, options: tuple[object, ...]) -> None:
         raise ValueError(f"{name}={_shown(value)} is not allowed; {suggest(str(value), map(_shown, options))}")
 
 
-def directory_name(name: str, value: object) -> None:
-    """Require a name that is safe as a directory on every file system."""
+def directory_name(name: str, value: object, longest: int = 100) -> None:
+    """Require a name that is safe as a directory, or a part of its name, on every file system."""
     if value is None or isinstance(value, bool | int | float):
         shown = _shown(value)
         kind = "nothing" if value is None else "a truth value" if isinstance(value, bool) else "a number"
@@ -44,8 +63,29 @@ def directory_name(name: str, value: object) -> None:
             f"{name}={shown} is {kind}, and a name is wanted; write {name}=run_{shown}, "
             f"or with quotes for the shell and for Hydra {name}='\"{shown}\"'"
         )
-    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.=-]{0,99}", value):
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.=-]*", value):
         raise ValueError(f"{name} must be a name of letters, digits, '_', '-', '.', got {value!r}")
+    if len(value) > longest:
+        raise ValueError(f"{name} must be a name of at most {longest} characters, got {len(value)}: {value!r}")
+
+
+def path_text(name: str, value: object, what: str) -> None:
+    """Require a path that an operating system takes, on one line of readable text.
+
+    Args:
+        name: of the setting.
+        value: to check.
+        what: it names, such as "a folder".
+    """
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{name} must be {what}, got {value!r}")
+    one_line_path(name, value)
+    longest = max(value.split("/"), key=len)
+    if len(os.fsencode(longest)) > LONGEST_PART or len(os.fsencode(value)) > LONGEST_PATH:
+        raise ValueError(
+            f"{name} must be {what}, got a path of {len(value)} characters with a name of {len(longest)}: a name has "
+            f"at most {LONGEST_PART} bytes, a path {LONGEST_PATH}"
+        )
 
 
 def one_line_path(name: str, value: object) -> None:
@@ -61,9 +101,15 @@ def validation_metric(name: str, value: object) -> None:
 
 
 def widths(name: str, value: Any) -> None:
-    """Require a list of layer widths."""
+    """Require a list of layer widths whose matrices fit into memory."""
     if not is_sequence(value) or not all(type(width) is int and width > 0 for width in value):
         raise ValueError(f"{name} must be a list of whole numbers > 0 such as [128], got {value!r}")
+    most = max((before * width for before, width in pairwise([WIDEST_INPUT, *value])), default=0)
+    if most > MOST_WEIGHTS:
+        raise ValueError(
+            f"{name} must be a list of widths such as [128], got {value!r}: {most:,} weights between two layers take "
+            f"{4e-9 * most:,.0f} GB; at most {MOST_WEIGHTS:,} are allowed"
+        )
 
 
 def betas(name: str, value: Any) -> None:
@@ -74,9 +120,9 @@ def betas(name: str, value: Any) -> None:
         number(name, part, 0, below=1)
 
 
-def whole(low: int, high: int | None = None) -> Rule:
-    """The rule of a whole number in [low, high]."""
-    return lambda name, value: integer(name, value, low, high)
+def whole(low: int, high: int | None = None, why: str = "") -> Rule:
+    """The rule of a whole number, see `integer`."""
+    return lambda name, value: integer(name, value, low, high, why)
 
 
 def real(low: float, *, above: bool = False, below: float = math.inf, top: float = math.inf) -> Rule:

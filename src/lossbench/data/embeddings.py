@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from lossbench.config.values import path_text
 from lossbench.errors import UserError, one_line
 
 LARGEST = 2**31  # bytes
@@ -29,8 +30,10 @@ def embeddings_of(config: Mapping[str, Any], num_classes: int | None = None) -> 
     if given is None:
         return None
     path = given["path"] if isinstance(given, Mapping) else given
-    if not isinstance(path, str):
-        raise UserError(f"embeddings must be a .npy or .npz file, or null for one-hot, got {path!r}")
+    try:
+        path_text("embeddings", path, "a .npy or .npz file, or null for one-hot")
+    except ValueError as error:
+        raise UserError(str(error)) from error
     loss = config["loss"]
     if str(loss["_target_"]).rpartition(".")[2] not in LOSSES or config.get("head") is not None:
         raise UserError(

@@ -127,9 +127,7 @@ def check_splits(source: Source) -> None:
     Raises:
         ValueError: one line that names the split and the array, what was found and what is expected.
     """
-    if source.num_outputs < 1:
-        what = "class_names must name" if source.task == "classification" else "outputs must count"
-        raise ValueError(f"{what} what the model gives, one number or more, got {source.num_outputs}")
+    _check_outputs(source)
     splits: object = source.splits
     if not isinstance(splits, Mapping):
         raise ValueError(f"load() must give a mapping of splits by name, got {type(splits).__name__}")
@@ -140,6 +138,15 @@ def check_splits(source: Source) -> None:
         if split is None or not len(split):
             raise ValueError(f"load() must give examples for train, val and test, and gives none for {name}")
         _check_arrays(source, name, split)
+
+
+def _check_outputs(source: Source) -> None:
+    if source.num_outputs < 1:
+        what = "class_names must name" if source.task == "classification" else "outputs must count"
+        raise ValueError(f"{what} what the model gives, one number or more, got {source.num_outputs}")
+    if source.task == "classification" and source.num_classes < 2:
+        where = f"root={getattr(source, 'root', None)} holds" if hasattr(source, "root") else "class_names name"
+        raise ValueError(f"{where} one class alone, {source.class_names[0]}; a classifier needs two or more")
 
 
 def _check_arrays(source: Source, name: str, split: Split) -> None:

@@ -35,7 +35,7 @@ class SyntheticSource(Source):
     draw_seed: int = 0
 
     def __post_init__(self) -> None:
-        integer("n", self.n, low=GROUPS)
+        integer("n", self.n, GROUPS, 1_000_000, "all examples are held in memory")
         integer("draw_seed", self.draw_seed, low=0)
 
     def load(self) -> Mapping[str, Split]:

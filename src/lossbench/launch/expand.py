@@ -1,16 +1,20 @@
 """From a multirun's overrides to its jobs."""
 
-import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice, product
+from math import prod
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, OverrideType, QuotedString
+from hydra.core.override_parser.types import Override, OverrideType, QuotedString, RangeSweep
+from hydra.errors import HydraException
 
 from lossbench.errors import UserError
 
+MOST_RUNS = 20_000
+TOO_MANY = f"at most {MOST_RUNS:,} are planned together, which takes minutes and GBs; sweep a part of them at a time"
 SCALAR = (type(None), bool, int, float, str, QuotedString)
 
 
@@ -68,12 +72,20 @@ def expand(arguments: Sequence[str], loader: ConfigLoader) -> list[Job]:
     columns: dict[str, list[Part]] = {}
     for override in OverridesParser.create(config_loader=loader).parse_overrides(list(arguments)):
         columns[override.get_key_element()] = _column(override, loader)
+    _require_countable(columns)
     order = sorted(columns, key=lambda name: name != "seed")
     jobs = []
-    for combination in itertools.product(*(columns[name] for name in order)):
+    for combination in product(*(columns[name] for name in order)):
         chosen = dict(zip(order, combination, strict=True))
         jobs.append(Job(tuple(chosen[name] for name in columns)))
     return jobs
+
+
+def _require_countable(columns: Mapping[str, Sequence[Part]]) -> None:
+    swept = {name: len(parts) for name, parts in columns.items() if len(parts) > 1}
+    if (runs := prod(swept.values())) > MOST_RUNS:
+        counts = " x ".join(f"{count:,} of {name}" for name, count in swept.items())
+        raise UserError(f"this sweep has {runs:,} runs ({counts}); {TOO_MANY}")
 
 
 def _column(override: Override, loader: ConfigLoader) -> list[Part]:
@@ -105,10 +117,18 @@ def _elements(override: Override) -> list[Any]:
     line = override.input_line
     if not override.is_discrete_sweep():
         raise UserError(f"{line}: an interval has no end of values; list them (a,b,c) or use range(start,stop,step)")
-    elements: list[Any] = list(override.sweep_iterator())
+    swept = override.value()
+    try:  # a range may have no end: it is read no further than the limit
+        values = swept.range() if isinstance(swept, RangeSweep) else override.sweep_iterator()
+        elements: list[Any] = list(islice(values, MOST_RUNS + 1))
+    except (ValueError, ArithmeticError, HydraException) as error:
+        raise UserError(f"{line}: range(start,stop,step) takes numbers, and a step that is not 0") from error
     if not elements:
-        raise UserError(f"{line} gives no value at all; range(start,stop,step) leaves the stop out")
-    return elements
+        why = "; range(start,stop,step) leaves the stop out" if isinstance(swept, RangeSweep) else ""
+        raise UserError(f"{line} gives no value at all{why}")
+    if len(elements) > MOST_RUNS:
+        raise UserError(f"{line} gives more than {MOST_RUNS:,} values; {TOO_MANY}")
+    return list(override.sweep_iterator()) if isinstance(swept, RangeSweep) and swept.shuffle else elements
 
 
 def _sets_value(override: Override, loader: ConfigLoader) -> bool:

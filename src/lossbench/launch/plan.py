@@ -31,12 +31,14 @@ class Planned:
         invalid: runs whose loss is not defined for its numbers, and why.
         damaged: runs whose directory cannot be used, and why.
         monitor: the metric that the first of all runs monitors.
+        repeated: jobs that are the same run as an earlier one.
     """
 
     labels: dict[RunDirectory, str] = field(default_factory=dict)
     invalid: dict[RunDirectory, str] = field(default_factory=dict)
     damaged: dict[RunDirectory, str] = field(default_factory=dict)
     monitor: str = ""
+    repeated: int = 0
 
 
 @dataclass(frozen=True)
@@ -70,17 +72,21 @@ def plan_jobs(
     cache, cells = Cache(), list[_Cell]()
     for job in jobs:
         cells.append(_resolved(job, compose(job), cache, check_supported))
+        place(cells[-1].composed)
     valid = [cell for cell in cells if cell.config.invalid is None]
     if not valid:
         raise UserError(f"no run of this sweep is valid, for example {cells[0].job.label}: {cells[0].config.invalid}")
     if spec is not None:
         check_spec(spec, {cell.config.loss.name for cell in valid})
     _try_out(valid)
-    return _planned(_without_repeats(cells), command)
+    unique = _without_repeats(cells)
+    planned = _planned(unique, command)
+    planned.repeated = len(cells) - len(unique)
+    return planned
 
 
 def _resolved(job: Job, composed: dict[str, Any], cache: Cache, check_supported: Check) -> _Cell:
-    if composed["progress_bar"] == "auto":
+    if composed.get("progress_bar") == "auto":
         composed["progress_bar"] = False  # the sweep has one for all runs
     return _Cell(job, composed, resolve(composed, load_yardstick, cache, check_supported))
 

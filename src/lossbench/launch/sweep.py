@@ -68,7 +68,8 @@ def _summary(planned: Planned, todo: Sequence[RunDirectory]) -> str:
     done = len(planned.labels) - len(todo)
     damaged = f", {len(planned.damaged)} damaged" if planned.damaged else ""
     invalid = f", {len(planned.invalid)} invalid cells" if planned.invalid else ""
-    return f"{number_of_runs(_count(planned))}: {done} done already, {len(todo)} to run{damaged}{invalid}"
+    repeated = f", {planned.repeated} more are the same as one of them" if planned.repeated else ""
+    return f"{number_of_runs(_count(planned))}: {done} done already, {len(todo)} to run{damaged}{invalid}{repeated}"
 
 
 def _count(planned: Planned) -> int:

@@ -3,12 +3,14 @@
 import csv
 import os
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from lossbench.errors import UserError, one_line
-from lossbench.plots.curves import Curve
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.reading import DamagedError, open_file, why
+
+if TYPE_CHECKING:
+    from lossbench.plots.curves import Curve
 
 
 class RunCurves(NamedTuple):
@@ -19,7 +21,7 @@ class RunCurves(NamedTuple):
         left_out: why a run has no curves here, a line for each.
     """
 
-    of_run: dict[str, dict[str, Curve]]
+    of_run: "dict[str, dict[str, Curve]]"
     left_out: list[str]
 
 
@@ -45,7 +47,7 @@ def _label(run: RunDirectory) -> str:
     return f"{config.loss.name}, {config.data.name}, {config.model.name}, seed {config.seed}"
 
 
-def _read(run: RunDirectory) -> dict[str, Curve]:
+def _read(run: RunDirectory) -> "dict[str, Curve]":
     path = run.metrics_path
     if not os.path.lexists(path):
         raise UserError(f"{path} does not exist: the run has not started; run it with {run.start_command}")
@@ -56,7 +58,7 @@ def _read(run: RunDirectory) -> dict[str, Curve]:
         raise DamagedError(path, f"cannot be read ({why(error)})", "restore it, or leave that run out") from error
 
 
-def _parse(text: str) -> dict[str, Curve]:
+def _parse(text: str) -> "dict[str, Curve]":
     whole = text[: text.rfind("\n") + 1]  # a run that is running may be in the middle of a line
     curves: dict[str, tuple[list[int], list[float]]] = {}
     for row in csv.DictReader(whole.splitlines()):

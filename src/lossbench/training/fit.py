@@ -22,6 +22,7 @@ from lossbench.training.assemble import Parts, assemble, build_task
 from lossbench.training.checkpoints import link_best, read_checkpoint
 from lossbench.training.evaluation import Output, measured
 from lossbench.training.machine import check_hardware, quiet, threads
+from lossbench.training.notices import notices
 from lossbench.training.predictions import save_predictions
 from lossbench.training.rows import RunClock
 from lossbench.training.stopping import StopSignals
@@ -56,6 +57,7 @@ def execute(run: RunDirectory, stop_signals: StopSignals, *, rank: int = 0, srun
     if rank == 0:
         say_left_out(parts.source)
         warn_of_parts(config, parts)
+        print_notices(config, parts)
     resumed = read_checkpoint(run.checkpoint("last")) if run.checkpoint("last").exists() else None
     if resumed is not None and resumed["is_best"] and rank == 0:
         link_best(run)  # the run may have died before it could
@@ -173,6 +175,12 @@ def unlike_examples(parts: Parts) -> tuple[Output, Tensor]:
 def as_parts(output: Output) -> tuple[Tensor, ...]:
     """The tensors of an output."""
     return (output,) if isinstance(output, Tensor) else output
+
+
+def print_notices(config: RunConfig, parts: Parts) -> None:
+    """Say which settings have no effect in this run."""
+    for line in notices(config, parts):
+        print(f"notice: {line}", flush=True)
 
 
 def prepare_model(config: RunConfig, parts: Parts) -> None:

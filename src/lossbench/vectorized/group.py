@@ -14,6 +14,7 @@ from lossbench.launch.progress import SweepProgress
 from lossbench.rundir.directory import RunDirectory
 from lossbench.training.assemble import Parts, assemble
 from lossbench.training.machine import check_hardware
+from lossbench.training.notices import notices
 from lossbench.vectorized.checkpoint import key_of, saved_stacks
 from lossbench.vectorized.chunk import fail, run_chunk
 from lossbench.vectorized.measure import bytes_per_run
@@ -51,6 +52,8 @@ def run_group(
         return None
     if line := parts.source.left_out_line():
         progress.say(line)
+    for line in notices(config, parts):
+        progress.say(f"notice: {line}")
     runs = [runs[k] for k in in_order([run.config for run in runs])]
     with _threads(config, parts, len(runs)):
         try:

@@ -8,7 +8,7 @@ from hashlib import sha256
 import numpy as np
 
 from lossbench.config.values import integer
-from lossbench.data.images.source import ImageSource
+from lossbench.data.images.source import LARGEST_SIDE, TOO_LARGE, ImageSource
 from lossbench.data.source import Split
 from lossbench.seeds import generator
 
@@ -42,16 +42,12 @@ class FakeImages(ImageSource):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, low in (
-            ("classes", 2),
-            ("n_train", 1),
-            ("n_val", 1),
-            ("n_test", 1),
-            ("height", 8),
-            ("width", 8),
-            ("split_seed", 0),
-        ):
-            integer(name, getattr(self, name), low=low)
+        integer("classes", self.classes, 2, 100_000, "the weights of the last layer take memory")
+        for name in ("n_train", "n_val", "n_test"):
+            integer(name, getattr(self, name), 1, 10_000_000, "the numbers of all images are held in memory")
+        for name in ("height", "width"):
+            integer(name, getattr(self, name), 8, LARGEST_SIDE, TOO_LARGE)
+        integer("split_seed", self.split_seed, low=0)
 
     @cached_property
     def class_names(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride] - a setting decides it here

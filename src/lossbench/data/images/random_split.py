@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lossbench.config.values import integer, number
+from lossbench.config.values import integer, number, path_text
 from lossbench.data.images.lists import FileList, read_list
 from lossbench.data.images.source import FileSource
 
@@ -37,6 +37,9 @@ class RandomSplitSource(FileSource):
             integer("images_per_class", self.images_per_class, low=2)
         integer("split_seed", self.split_seed, low=0)
         number("val_fraction", self.val_fraction, 0, above=True, below=1)
+        for name in ("train_list", "val_list", "test_list"):
+            if (path := getattr(self, name)) is not None:
+                path_text(name, path, "a file of lines class/file, or null")
 
     def not_drawn(self, taken: Mapping[str, Sequence[str]], there: Mapping[str, Sequence[str]]) -> list[str]:
         """Say how many images `images_per_class` leaves out of those to learn and choose from, class by class."""

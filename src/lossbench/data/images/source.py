@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from lossbench.config.values import choice, integer, number
+from lossbench.config.values import choice, integer, number, path_text
 from lossbench.data.images.inspection import Inspection, inspect
 from lossbench.data.images.lists import unsafe
 from lossbench.data.images.subset import class_of
 from lossbench.data.source import SPLITS, Source, Split, lacking_classes
 from lossbench.errors import UserError, some
 
+LARGEST_SIDE, TOO_LARGE = 4096, "one image of that side takes 200 MB of memory"
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -42,9 +43,10 @@ class ImageSource(Source):
     cache_dir: str = "~/.cache/lossbench"
 
     def __post_init__(self) -> None:
-        integer("image_size", self.image_size, low=8)
+        path_text("cache_dir", self.cache_dir, "a folder")
+        integer("image_size", self.image_size, 8, LARGEST_SIDE, TOO_LARGE)
         if self.resize is not None:
-            integer("resize", self.resize, low=self.image_size)
+            integer("resize", self.resize, self.image_size, LARGEST_SIDE, TOO_LARGE)
         for name, values, above in (("mean", self.mean, False), ("std", self.std, True)):
             if not isinstance(values, Sequence) or len(values) != 3:
                 raise ValueError(f"{name} must be three numbers such as [0.5,0.5,0.5], got {values!r}")
@@ -118,8 +120,7 @@ class FileSource(ImageSource):
     def __post_init__(self) -> None:
         super().__post_init__()
         choice("on_bad_image", self.on_bad_image, ("error", "skip"))
-        if not isinstance(self.root, str) or not self.root:
-            raise ValueError(f"root must be a folder, got {self.root!r}")
+        path_text("root", self.root, "a folder")
 
     @property
     def folder(self) -> Path:
