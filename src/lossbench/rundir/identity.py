@@ -8,7 +8,7 @@ from typing import Any
 from lossbench.config.plain import is_mapping, is_sequence
 
 # Raised when a fix changes results, so that old results are not taken for new ones.
-RESULT_VERSION = 2
+RESULT_VERSION = 3
 
 DECIDES = (
     "data",
