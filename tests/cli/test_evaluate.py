@@ -105,7 +105,13 @@ def test_a_directory_that_is_no_run_or_has_no_checkpoint_is_one_line(
     assert "config.yaml cannot be read" in errors
     copy = tmp_path / trained.path.parent.name / trained.path.name
     shutil.copytree(trained.path, copy)
-    RunDirectory(copy).checkpoint("last").unlink()
+    last = RunDirectory(copy).checkpoint("last")
+    last.write_bytes(last.read_bytes()[:-1000])
+    code, _, errors = typed(copy)
+    assert (code, errors.count("\n")) == (1, 1)
+    assert errors.startswith(f"error: {last} is refused: it is damaged")
+    assert "force=true" in errors
+    last.unlink()
     code, _, errors = typed(copy)
     assert (code, errors.count("\n")) == (1, 1)
     assert "last.ckpt does not exist; keep_checkpoints" in errors

@@ -280,6 +280,12 @@ def test_another_checkpoint_can_be_asked_for(trained: Trained, tmp_path: Path) -
     assert predict(run, trained.images[:1], checkpoint="best")[0].classes
     with pytest.raises(UserError, match=r"last\.ckpt does not exist"):
         predict(run, trained.images[:1])
+    run.checkpoint("last").write_bytes(run.checkpoint("best").read_bytes()[:-1000])
+    with pytest.raises(UserError, match=r"last\.ckpt is refused: .*start the run with force=true"):
+        predict(run, trained.images[:1])
+    torch.save({"state_dict": {"model.weight": torch.zeros(3)}}, run.checkpoint("last"))
+    with pytest.raises(UserError, match=r"last\.ckpt does not fit the model .*start the run with force=true"):
+        predict(run, trained.images[:1])
 
 
 @pytest.mark.parametrize(

@@ -86,3 +86,19 @@ def test_ctrl_c_while_a_result_is_written_leaves_a_done_run_that_is_counted(
         signal.signal(signal.SIGINT, before)
     assert [run.status["status"] for run in runs] == ["done", "planned"]
     assert progress.done == sum(run.result_path.exists() for run in runs) == 1
+
+
+def test_a_run_that_exits_with_a_damaged_status_stops_no_other(
+    planned: Callable[..., RunDirectory], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [planned("data=toy", "trainer=cpu", f"seed={seed}") for seed in range(2)]
+
+    def leave(run: RunDirectory) -> Result:
+        (run.path / "status.json").write_text("{")
+        raise SystemExit(7)
+
+    monkeypatch.setattr("lossbench.launch.local.bring_to_result", leave)
+    progress = SweepProgress(dict.fromkeys(runs, ""), runs, "test/accuracy")
+    run_here(runs, progress)
+    assert all(reason.startswith(f"{run.path}/status.json cannot be read (") for run, reason in progress.failed.items())
+    assert list(progress.failed) == runs

@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from conftest import ROOT, plan_run
@@ -14,6 +16,8 @@ from failing_loss import FAILING, write_failing_loss
 from run_files import assert_same, result_of
 from typed import PATIENCE, assert_one_line, command, start_command, wait_until
 
+from lossbench.launch import processes
+from lossbench.launch.progress import SweepProgress
 from lossbench.rundir.directory import RunDirectory
 
 TRAIN = str(ROOT / "train.py")
@@ -140,3 +144,12 @@ def test_a_mistake_is_one_line(tmp_path: Path, words: tuple[str, ...], mentions:
     python = Path(sys.executable).parent  # and nothing else: no SLURM
     done = command(TRAIN, "-m", "seed=0,1", *words, runs=tmp_path, env={"PATH": str(python)})
     assert_one_line(done.returncode, done.stderr, *mentions)
+
+
+def test_a_process_that_leaves_a_damaged_status_fails_its_run_alone(tmp_path: Path) -> None:
+    run = plan_run(tmp_path, "data=toy")
+    (run.path / "status.json").write_text("{")
+    progress = SweepProgress({run: "seed=0"}, [run], "test/accuracy")
+    ended = SimpleNamespace(run=run, process=SimpleNamespace(returncode=1))
+    assert processes._report(cast(Any, ended), progress)
+    assert progress.failed[run].startswith(f"{run.path}/status.json cannot be read (")

@@ -15,6 +15,7 @@ from run_files import assert_same
 from lossbench.config.schema import RunConfig
 from lossbench.launch.progress import SweepProgress
 from lossbench.rundir.directory import RunDirectory
+from lossbench.vectorized.checkpoint import key_of
 from lossbench.vectorized.engine.stack import Stack
 from lossbench.vectorized.launch import run_stacked
 
@@ -133,3 +134,41 @@ def test_a_real_limit_halves_a_stack_too(tmp_path: Path) -> None:
     )
     assert done.stdout.splitlines()[-1] == "8 {}", done.stdout + done.stderr
     assert "out of memory with 8 runs: going on with at most 4 at once" in done.stdout
+
+
+def test_a_status_that_is_damaged_after_planning_fails_that_run_alone(tmp_path: Path) -> None:
+    runs = planned_runs(tmp_path, 3)
+    (runs[1].path / "status.json").write_text("{")
+    progress = train(runs)
+    assert (progress.done, progress.running) == (2, 0)
+    assert list(progress.failed) == [runs[1]]
+    assert progress.failed[runs[1]].startswith(f"{runs[1].path / 'status.json'} cannot be read (")
+
+
+@pytest.mark.parametrize("damage", [b"", b"no stack", {"state_dict": {}}, {"runs": 3, "state_dict": {}}])
+def test_a_damaged_stack_is_named_and_set_aside(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: bytes | dict[str, Any]
+) -> None:
+    runs = planned_runs(tmp_path, 2)
+    saved = runs[0].path.parents[1] / ".stacks" / "0.ckpt"
+    saved.parent.mkdir()
+    if isinstance(damage, bytes):
+        saved.write_bytes(damage)
+    else:
+        torch.save(damage, saved)
+    assert train(runs).done == 2
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith(f"{saved} is ")]
+    assert line.endswith("; it is now 0.damaged, and its runs start from the beginning")
+    assert [path.name for path in saved.parent.iterdir()] == ["0.damaged"]
+
+
+def test_a_stack_with_a_damaged_state_fails_its_runs_with_a_way_out_that_works(tmp_path: Path) -> None:
+    runs = planned_runs(tmp_path, 2)
+    saved = runs[0].path.parents[1] / ".stacks" / "0.ckpt"
+    saved.parent.mkdir()
+    torch.save({"runs": [key_of(run) for run in runs], "state_dict": {"stack": {}}}, saved)
+    for reason in train(runs).failed.values():
+        assert reason.startswith(f"{saved} cannot be resumed from (")
+        assert reason.endswith("; delete it and repeat the command to train from the beginning")
+    saved.unlink()
+    assert train(runs).done == 2

@@ -3,6 +3,7 @@
 import signal
 from pathlib import Path
 
+from lossbench.errors import one_line
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.lock import is_alive, read_owner
 from lossbench.rundir.reading import DamagedError, open_file
@@ -27,6 +28,14 @@ def exit_reason(run: RunDirectory, code: int) -> str:
     reason = f"exit code {code}" if code >= 0 else _killed_by(signal.Signals(-code).name)
     run.set_status("failed", reason=reason)
     return reason
+
+
+def recorded_reason(run: RunDirectory, otherwise: str) -> str:
+    """The reason in status.json, or what is wrong with that file; the other text where it holds none."""
+    try:
+        return str(run.status.get("reason", otherwise))
+    except DamagedError as error:
+        return one_line(error)
 
 
 def _killed_by(name: str) -> str:

@@ -9,6 +9,7 @@ from lossbench.errors import OwnedError, Stopped, UserError, one_line
 from lossbench.hardware import cleared, require_machine
 from lossbench.job.signals import StopSignals, handle_stop_signals
 from lossbench.job.start import bring_to_result
+from lossbench.launch.exits import recorded_reason
 from lossbench.launch.progress import SweepProgress, number_of_runs
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.files import cannot_write
@@ -75,7 +76,7 @@ def _attempt(run: RunDirectory) -> tuple[Result | None, str | None]:
     except UserError as error:
         return None, one_line(error)
     except SystemExit as error:
-        return None, str(run.status.get("reason", f"called sys.exit({error.code})"))
+        return None, recorded_reason(run, f"called sys.exit({error.code})")
     except Exception as error:  # train.log has the traceback, and the sweep lists the reason at its end
         return None, f"{type(error).__name__}: {one_line(error)}"
 

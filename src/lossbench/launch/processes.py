@@ -70,10 +70,14 @@ def _report(ended: RunProcess, progress: SweepProgress) -> bool:
     """Report a finished run; False where it has to wait again, because another process locked it first."""
     run, code = ended.run, ended.process.returncode
     try:
-        result = run.result()
+        return _report_exit(run, code, progress)
     except DamagedError as error:
         progress.finished(run, None, one_line(error))
         return True
+
+
+def _report_exit(run: RunDirectory, code: int, progress: SweepProgress) -> bool:
+    result = run.result()
     if result is not None and code == 0:
         progress.finished(run, result)
     elif is_locked(run):

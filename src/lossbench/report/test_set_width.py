@@ -1,25 +1,17 @@
 """How far a score may move with other test examples of the same kind, given the trained models."""
 
 import os
-import struct
-import zlib
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
-from zipfile import BadZipFile
 
 import numpy as np
 
 from lossbench.report.arms import Arm
 from lossbench.report.records import Record
-from lossbench.rundir.reading import DamagedError, open_file, why
+from lossbench.rundir.arrays import open_arrays, require_stages
 
 Z95 = 1.96  # as in lossbench.metrics
 WITHOUT = "the half-widths from the test set of its setting are left out"
-# What a broken .npz raises.
-DAMAGED = (
-    OSError, ValueError, LookupError, TypeError, AttributeError, BadZipFile, EOFError, RuntimeError, MemoryError,
-    OverflowError, SyntaxError, zlib.error, struct.error, NotImplementedError,
-)  # fmt: skip
 
 
 class Correctness(NamedTuple):
@@ -77,15 +69,13 @@ def _correctness(run: Record) -> Correctness | None:
     path = run.path / "predictions.npz"
     if not os.path.lexists(path):
         return None
-    try:
-        with open_file(path) as file, np.load(file, allow_pickle=False) as arrays:
-            return _compare(arrays)
-    except DAMAGED as error:
-        raise DamagedError(path, f"cannot be read ({why(error)})", WITHOUT) from error
+    with open_arrays(path, WITHOUT) as arrays:
+        return _compare(arrays)
 
 
 def _compare(arrays: Mapping[str, np.ndarray]) -> Correctness:
+    require_stages(arrays, "test")
     outputs, targets, ids = (arrays[f"test_{what}"] for what in ("outputs", "targets", "ids"))
-    if outputs.ndim != 2 or not outputs.shape[1] or targets.shape != outputs.shape[:1] or ids.shape != targets.shape:
-        raise ValueError(f"its arrays do not fit: outputs {outputs.shape}, targets {targets.shape}, ids {ids.shape}")
+    if (outputs.ndim, targets.ndim) != (2, 1):
+        raise ValueError(f"its test arrays are not those of classes: outputs {outputs.shape}, targets {targets.shape}")
     return Correctness(outputs.argmax(axis=1) == targets, ids.tolist())

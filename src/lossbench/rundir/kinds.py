@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lossbench.config.plain import is_mapping, is_sequence
-from lossbench.rundir.reading import DamagedError
+from lossbench.rundir.reading import WAY_OUT, DamagedError
 
 
 class Kind(NamedTuple):
@@ -42,6 +42,10 @@ def _is_whole(value: Any) -> bool:
     return type(value) is int and value >= 0
 
 
+def _is_bool(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
 def _is_time(value: Any) -> bool:
     try:
         return isinstance(value, str) and datetime.fromisoformat(value).tzinfo is not None
@@ -53,6 +57,7 @@ TEXT = Kind(_is_text, "a text")
 NUMBER = Kind(_is_number, "a number")
 WHOLE = Kind(_is_whole, "a whole number")
 TIME = Kind(_is_time, "a time such as 2026-01-01T08:00:00+00:00")
+TRUE_OR_FALSE = Kind(_is_bool, "true or false")
 SETTINGS = Kind(is_mapping, "settings by name")
 
 
@@ -77,7 +82,7 @@ def by_name(kind: Kind, words: str, *required: str) -> Kind:
 TEXTS = list_of(TEXT, "a list of texts")
 
 
-def check_kinds(path: Path, found: Mapping[str, Any], kinds: Mapping[str, Kind]) -> None:
+def check_kinds(path: Path, found: Mapping[str, Any], kinds: Mapping[str, Kind], way_out: str = WAY_OUT) -> None:
     """Check the values of a file that are there.
 
     Raises:
@@ -85,7 +90,8 @@ def check_kinds(path: Path, found: Mapping[str, Any], kinds: Mapping[str, Kind])
     """
     for name, kind in kinds.items():
         if name in found and not kind.is_right(found[name]):
-            raise DamagedError(path, f"is damaged: expected {kind.words} as {name}, found {_short(found[name])}")
+            what = f"is damaged: expected {kind.words} as {name}, found {_short(found[name])}"
+            raise DamagedError(path, what, way_out)
 
 
 def _short(value: Any) -> str:

@@ -1,20 +1,34 @@
 """Checkpoint files: what each holds, whoever trained the run, and how they are read and written."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
-from torch import Tensor
+from torch import Tensor, nn
 
 from lossbench.errors import UserError, one_line
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.files import cannot_write, write_atomic
+from lossbench.rundir.kinds import Kind, check_kinds
+from lossbench.rundir.reading import DamagedError, open_file
 
+AGAIN = "delete it and repeat the command to train from the beginning"  # where a run goes on
+ANEW = "restore it, or start the run with force=true, which archives its directory and trains anew"  # of a trained run
 PREFIX, LOSS_PREFIX = "model.", "loss."  # of the weights in state_dict, as Lightning names them
+
+
+def _is_state(value: Any) -> bool:
+    if not isinstance(value, dict):
+        return False
+    return all(isinstance(name, str) and isinstance(part, Tensor) for name, part in cast(dict[Any, Any], value).items())
+
+
+WEIGHTS = {"state_dict": Kind(_is_state, "tensors by name")}
 
 
 def run_entries(
@@ -64,25 +78,72 @@ def _part(checkpoint: Mapping[str, Any], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
+def read_checkpoint(path: Path, way_out: str = AGAIN) -> dict[str, Any]:
     """Read a checkpoint without executing anything in it.
 
     Raises:
-        UserError: it is missing, truncated, or holds more than tensors and plain containers.
+        DamagedError: it is missing, truncated, or holds more than tensors and plain containers.
     """
-    again = "delete it and repeat the command to train from the beginning"
+    refused = "is refused: it is damaged or holds more than tensors and plain values"
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist; keep_checkpoints says which checkpoints a run keeps") from error
-    except Exception as error:
-        short = one_line(error).split(". ")[0][:160]
-        raise UserError(
-            f"{path} is refused: it is damaged or holds more than tensors and plain values ({short}); {again}"
-        ) from error
+        with damage_named(path, refused, way_out), open_file(path) as file:
+            checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+    except DamagedError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            missing = "does not exist; keep_checkpoints says which checkpoints a run keeps"
+            raise DamagedError(path, missing, way_out) from error
+        raise
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
-        raise UserError(f"{path} is refused: it is not a checkpoint of a run; {again}")
+        raise DamagedError(path, "is refused: it is not a checkpoint of a run", way_out)
     return checkpoint
+
+
+def read_weights(path: Path) -> dict[str, Any]:
+    """Read a checkpoint of a trained run.
+
+    Raises:
+        DamagedError: it is missing or damaged.
+    """
+    checkpoint = read_checkpoint(path, ANEW)
+    check_kinds(path, checkpoint, WEIGHTS, ANEW)
+    return checkpoint
+
+
+def require_kinds(path: Path, checkpoint: Mapping[str, Any], kinds: Mapping[str, Kind]) -> None:
+    """Require entries of these kinds.
+
+    Raises:
+        DamagedError: one is missing or of another kind.
+    """
+    if missing := [name for name in kinds if name not in checkpoint]:
+        raise DamagedError(path, f"is damaged: it lacks {', '.join(missing)}", AGAIN)
+    check_kinds(path, checkpoint, kinds, AGAIN)
+
+
+def give_weights(module: nn.Module, weights: Mapping[str, Tensor], path: Path, way_out: str) -> None:
+    """Give a module the weights of a checkpoint.
+
+    Raises:
+        DamagedError: weights are missing, surplus, or of another shape.
+    """
+    with damage_named(path, "does not fit the model", way_out):
+        module.load_state_dict(weights)
+
+
+@contextmanager
+def damage_named(path: Path, reason: str, way_out: str) -> Generator[None]:
+    """Name the file where what is read from it fails; lack of memory is no damage.
+
+    Raises:
+        DamagedError: the block failed.
+    """
+    try:
+        yield
+    except (UserError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        short = one_line(error).split(". ")[0][:160] or type(error).__name__
+        raise DamagedError(path, f"{reason} ({short})", way_out) from error
 
 
 def serialised(checkpoint: Mapping[str, Any]) -> memoryview:

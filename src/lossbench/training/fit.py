@@ -1,6 +1,7 @@
 """Run a run directory: config -> objects -> fit -> validate and test -> files."""
 
 import logging
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,11 +20,12 @@ from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.history import History
 from lossbench.rundir.result import Measured, Result, Training
 from lossbench.training.assemble import Parts, assemble, build_task
-from lossbench.training.checkpoints import link_best, read_checkpoint
+from lossbench.training.checkpoints import AGAIN, ANEW, give_weights, link_best, read_weights
 from lossbench.training.evaluation import Output, measured
 from lossbench.training.machine import check_hardware, quiet, threads
 from lossbench.training.notices import notices
 from lossbench.training.predictions import save_predictions
+from lossbench.training.resuming import name_damage, read_last, require_unfinished
 from lossbench.training.rows import RunClock
 from lossbench.training.stopping import StopSignals
 from lossbench.training.task import TrainingTask
@@ -58,7 +60,7 @@ def execute(run: RunDirectory, stop_signals: StopSignals, *, rank: int = 0, srun
         say_left_out(parts.source)
         warn_of_parts(config, parts)
         print_notices(config, parts)
-    resumed = read_checkpoint(run.checkpoint("last")) if run.checkpoint("last").exists() else None
+    resumed = read_last(run.checkpoint("last")) if os.path.lexists(run.checkpoint("last")) else None
     if resumed is not None and resumed["is_best"] and rank == 0:
         link_best(run)  # the run may have died before it could
     clock = RunClock(started, resumed.get("seconds", 0.0) if resumed is not None else 0.0)
@@ -215,12 +217,16 @@ def fit(
     trainer: Trainer, task: TrainingTask, parts: Parts, run: RunDirectory, resumed: dict[str, Any] | None
 ) -> tuple[int, int]:
     """Train, or go on training; weights that are trained to the end are only loaded. Returns steps and epochs."""
-    if resumed is not None:
-        print(f"resumed at step {resumed['global_step']} of {parts.total_steps}", flush=True)
-    if resumed is not None and (resumed["should_stop"] or resumed["global_step"] >= parts.total_steps):
-        task.load_state_dict(resumed["state_dict"])
+    if resumed is None:
+        trainer.fit(task, datamodule=parts.data)
+        return trainer.global_step, trainer.current_epoch
+    path = run.checkpoint("last")
+    print(f"resumed at step {resumed['global_step']} of {parts.total_steps}", flush=True)
+    if resumed["should_stop"] or resumed["global_step"] >= parts.total_steps:
+        give_weights(task, resumed["state_dict"], path, AGAIN)
         return resumed["global_step"], resumed["epoch"] + 1
-    path = run.checkpoint("last") if resumed is not None else None
+    require_unfinished(path, resumed)
+    name_damage(trainer, path, resumed)
     trainer.fit(task, datamodule=parts.data, ckpt_path=path, weights_only=True)
     return trainer.global_step, trainer.current_epoch
 
@@ -228,7 +234,8 @@ def fit(
 def judge(trainer: Trainer, task: TrainingTask, parts: Parts, run: RunDirectory, which: str) -> None:
     """Validate, then test the chosen weights; the test split is looked at once, after all choices are made."""
     if which == "best":
-        task.load_state_dict(read_checkpoint(run.checkpoint("best"))["state_dict"])
+        best = run.checkpoint("best")
+        give_weights(task, read_weights(best)["state_dict"], best, ANEW)
     trainer.validate(task, datamodule=parts.data, verbose=False)
     trainer.test(task, datamodule=parts.data, verbose=False)
 

@@ -17,10 +17,11 @@ from lossbench.data.module import DataModule
 from lossbench.data.source import SPLITS
 from lossbench.errors import UserError, suggest
 from lossbench.metrics.estimates import Metric
+from lossbench.rundir.arrays import open_arrays, require_stages
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.result import Result
 from lossbench.training.assemble import Parts, assemble
-from lossbench.training.checkpoints import loss_weights, model_weights, read_checkpoint
+from lossbench.training.checkpoints import ANEW, give_weights, loss_weights, model_weights, read_weights
 from lossbench.training.evaluation import Evaluation, Loss, measure, with_intervals
 from lossbench.training.features import FeatureSource, features_of
 from lossbench.training.update import own_parameters
@@ -58,14 +59,15 @@ class LoadedRun:
         """The saved arrays: <split>_outputs, <split>_targets and <split>_ids for val and test.
 
         Raises:
-            UserError: the run saved none.
+            UserError: the run saved none, or the file is damaged.
         """
         path = self.directory.predictions_path
         if not path.exists():
             raise UserError(
                 f"{path} does not exist: the run is not done, or save_predictions kept it from being written"
             )
-        with np.load(path, allow_pickle=False) as arrays:
+        with open_arrays(path, ANEW) as arrays:
+            require_stages(arrays, "val", "test")
             return dict(arrays)
 
     def evaluate(self, split: str = "test", data: DataModule | None = None) -> dict[str, Metric]:
@@ -152,13 +154,13 @@ def load_weights(model: nn.Module, loss: Loss, path: Path) -> None:
     """Give a model, and a loss that has learned, the weights of a checkpoint; put the model into evaluation mode.
 
     Raises:
-        UserError: the checkpoint is missing or unsafe.
+        UserError: the checkpoint is missing, damaged, unsafe, or of another model.
     """
-    checkpoint = read_checkpoint(path)
-    model.load_state_dict(model_weights(checkpoint))
+    checkpoint = read_weights(path)
+    give_weights(model, model_weights(checkpoint), path, ANEW)
     model.eval()
     if isinstance(loss, nn.Module) and own_parameters(loss):
-        loss.load_state_dict(loss_weights(checkpoint))
+        give_weights(loss, loss_weights(checkpoint), path, ANEW)
 
 
 def from_checkpoint(model: Model) -> Model:

@@ -1,13 +1,16 @@
 """The state of interrupted stacks, in <study>/.stacks: whole files, from which any of their runs go on."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.files import write_atomic
-from lossbench.training.checkpoints import make_folder, read_checkpoint, serialised
+from lossbench.rundir.kinds import SETTINGS, TEXTS
+from lossbench.rundir.reading import DamagedError
+from lossbench.training.checkpoints import AGAIN, damage_named, make_folder, read_checkpoint, require_kinds, serialised
 from lossbench.vectorized.train import StackedRuns
 
 
@@ -30,10 +33,18 @@ def save_stack(runs: Sequence[RunDirectory], stacked: StackedRuns) -> None:
     write_atomic(path, lambda file: file.write(content), check=read_checkpoint)
 
 
-def saved_stacks(study: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """The saved stacks of a study, the newest first."""
-    for path in sorted((study / ".stacks").glob("*.ckpt"), key=lambda path: -path.stat().st_mtime):
-        yield path, read_checkpoint(path)
+def saved_stacks(study: Path, say: Callable[[str], None] = print) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """The saved stacks of a study, the newest first; a damaged one is named and set aside."""
+    for path in sorted((study / ".stacks").glob("*.ckpt"), key=lambda path: -path.lstat().st_mtime):
+        try:
+            saved = read_checkpoint(path)
+            require_kinds(path, saved, {"runs": TEXTS, "state_dict": SETTINGS})
+        except DamagedError as error:
+            with suppress(FileNotFoundError):  # another process has deleted it
+                aside = path.rename(path.with_suffix(".damaged"))
+                say(f"{path} {error.reason}; it is now {aside.name}, and its runs start from the beginning")
+        else:
+            yield path, saved
 
 
 def is_saved(runs: Sequence[RunDirectory]) -> bool:
@@ -49,11 +60,13 @@ def resume(stacked: StackedRuns, runs: Sequence[RunDirectory], say: Callable[[st
         Their share of the seconds that it has taken.
     """
     keys = [key_of(run) for run in runs]
-    for path, saved in saved_stacks(runs[0].path.parents[1]):
+    for path, saved in saved_stacks(runs[0].path.parents[1], say):
         if set(keys) <= set(saved["runs"]):
-            stacked.load_state_dict(saved["state_dict"], [saved["runs"].index(key) for key in keys])
+            with damage_named(path, "cannot be resumed from", AGAIN):
+                stacked.load_state_dict(saved["state_dict"], [saved["runs"].index(key) for key in keys])
+                seconds = float(saved["state_dict"].get("seconds", 0.0))
             say(f"resumed at step {stacked.stack.step} of {stacked.parts.total_steps} ({path})")
-            return saved["state_dict"].get("seconds", 0.0) * len(runs) / len(saved["runs"])
+            return seconds * len(runs) / len(saved["runs"])
     return 0.0
 
 

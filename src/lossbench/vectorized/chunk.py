@@ -15,6 +15,7 @@ from lossbench.launch.progress import SweepProgress
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.files import synced_together
 from lossbench.rundir.lock import Lock, all_of
+from lossbench.rundir.reading import DamagedError
 from lossbench.training.assemble import Parts
 from lossbench.vectorized.checkpoint import is_saved
 from lossbench.vectorized.work import train_and_write
@@ -40,13 +41,10 @@ def run_chunk(
     stop_signals: StopSignals,
 ) -> Outcome:
     """Train and write a stack; give the runs that are still to be done."""
-    owned, others = _owned(runs, progress)
+    with synced_together():
+        owned, others = _owned(runs, progress)
     with all_of([lock for _, lock in owned]):
         runs = [run for run, _ in owned]
-        with synced_together():
-            for run in runs:
-                progress.started(run)
-                run.set_status("running")
         return Outcome(others, _run(runs, parts, device, progress, stop_signals) if runs else [])
 
 
@@ -80,8 +78,16 @@ def fail(runs: Sequence[RunDirectory], error: Exception, progress: SweepProgress
     reason = one_line(error) if known else f"{type(error).__name__}: {one_line(error)[:300]}"
     for run in runs:
         run.log_path.write_text(traceback.format_exc())
+        progress.finished(run, None, _recorded(run, reason))
+
+
+def _recorded(run: RunDirectory, reason: str) -> str:
+    """Record why a run has failed; give the reason, or what keeps it from being recorded."""
+    try:
         run.set_status("failed", reason=reason)
-        progress.finished(run, None, reason)
+    except DamagedError as error:
+        return one_line(error)
+    return reason
 
 
 def _postpone(runs: Sequence[RunDirectory], progress: SweepProgress) -> None:
@@ -105,13 +111,17 @@ def _unfinished(runs: Sequence[RunDirectory], progress: SweepProgress) -> list[R
 def _owned(
     runs: Sequence[RunDirectory], progress: SweepProgress
 ) -> tuple[list[tuple[RunDirectory, Lock]], list[RunDirectory]]:
-    """Lock and verify each run; also give those that another process has. What cannot be run is failed and left out."""
+    """Lock, verify and start each run; also give those that another process has.
+
+    What cannot be run is failed and left out.
+    """
     owned: list[tuple[RunDirectory, Lock]] = []
     others: list[RunDirectory] = []
     cache = Cache()
     for run in runs:
         try:
             owned.append((run, _locked(run, cache)))
+            progress.started(run)
         except OwnedError:
             others.append(run)
         except UserError as error:
@@ -125,6 +135,7 @@ def _locked(run: RunDirectory, cache: Cache) -> Lock:
     lock.take()
     try:
         verify(run, cache)
+        run.set_status("running")
     except UserError:
         lock.release()
         raise

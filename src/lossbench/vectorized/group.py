@@ -62,7 +62,7 @@ def run_group(
         except RuntimeError as error:  # torch.func raises it for an operation that it cannot map
             return f"model={config.model.name} cannot be mapped over runs ({one_line(error).split('. ')[0][:120]})"
         most = 1 if size is None else limits.runs_at_once(size, len(runs), device)
-        locked += _run_stacks(_chunks(runs, most), parts, device, progress, stop_signals)
+        locked += _run_stacks(_chunks(runs, most, progress), parts, device, progress, stop_signals)
     return None
 
 
@@ -115,9 +115,9 @@ def _assembled(runs: Sequence[RunDirectory], progress: SweepProgress) -> tuple[l
     return good, parts
 
 
-def _chunks(runs: Sequence[RunDirectory], most: int) -> list[list[RunDirectory]]:
+def _chunks(runs: Sequence[RunDirectory], most: int, progress: SweepProgress) -> list[list[RunDirectory]]:
     """Chunks of at most so many runs; those of a stack that was interrupted stay together."""
-    saved = [set(saved["runs"]) for _, saved in saved_stacks(runs[0].path.parents[1])]
+    saved = [set(saved["runs"]) for _, saved in saved_stacks(runs[0].path.parents[1], progress.say)]
     begun = [[run for run in runs if key_of(run) in keys] for keys in saved]
     rest = [run for run in runs if not any(run in chunk for chunk in begun)]
     return [part for chunk in (*begun, rest) for part in _pieces(chunk, most)]

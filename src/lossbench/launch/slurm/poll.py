@@ -11,6 +11,7 @@ from lossbench.launch.slurm.queue import Task, cancel, ending
 from lossbench.launch.slurm.refusal import explained
 from lossbench.launch.slurm.resources import Resources
 from lossbench.rundir.directory import RunDirectory
+from lossbench.rundir.reading import DamagedError
 
 POLLS_BEFORE_LOST = 2  # a shared file system may show a result later than the queue shows its end
 COUNTS_SECONDS = 30.0  # between two lines that count the jobs
@@ -56,7 +57,10 @@ class QueuePoll:
                 time.sleep(self.poll_seconds)
                 continue
             for run in list(self.waiting):
-                self._check(run, tasks.get(run))
+                try:
+                    self._check(run, tasks.get(run))
+                except DamagedError as error:  # the others go on
+                    self._end(run, one_line(error))
             if self.waiting:
                 self._print_counts(tasks)
                 # A slow queue is polled less often.
