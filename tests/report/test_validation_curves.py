@@ -30,13 +30,6 @@ def test_a_metric_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert found.seconds_per_step == 1.2 / 480
 
 
-def test_a_resumed_run_took_the_time_of_all_its_steps(tmp_path: Path) -> None:
-    path = make_run(tmp_path / "study", result={"seconds": 10.0, "resumed_at": 360})
-    found = read_curve(read_record(path), "val/accuracy")
-    assert found is not None
-    assert found.seconds_per_step == 40 / 480
-
-
 def test_the_validation_before_the_test_repeats_what_is_known(tmp_path: Path) -> None:
     path = make_run(tmp_path / "study", history={"val/accuracy": [(160, 0.5), (480, 0.7), (480, 0.9)]})
     found = read_curve(read_record(path), "val/accuracy")

@@ -107,9 +107,7 @@ def test_a_directory_of_an_earlier_version_is_refused_in_one_line(planned: Plan,
     run = planned(*WORDS)
     record = {key: value for key, value in run.record.items() if key != "result_version"}
     write_yaml(run.path / "config.yaml", record if version is None else {**record, "result_version": version})
-    line = (
-        rf"^\S+ was planned by another version of lossbench \(result_version {version} in config\.yaml, 3 here\); start"
-    )
+    line = rf"^\S+config\.yaml is of another version of lossbench \(result_version {version}, 3 here\); start"
     for refuse in (lambda: lossbench.load(run.path), lambda: start(RunDirectory(run.path)), lambda: planned(*WORDS)):
         with pytest.raises(UserError, match=line):
             refuse()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from lossbench.config.values import path_text
+from lossbench.config.values import possible_path
 from lossbench.errors import UserError, one_line
 
 USAGE_ERROR = 2
@@ -46,9 +46,9 @@ def require_data(overrides: Sequence[str], command: str) -> None:
 
 
 def as_path(typed: str) -> Path:
-    """Read a path; an empty one is a mistake, not the working directory."""
+    """Read a path, of any characters that a file may have; an empty one is a mistake, not the working directory."""
     try:
-        path_text("it", typed, "a path")
+        possible_path("it", typed, "a path")
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
     return Path(typed)

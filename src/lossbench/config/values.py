@@ -77,9 +77,14 @@ def path_text(name: str, value: object, what: str) -> None:
         value: to check.
         what: it names, such as "a folder".
     """
+    possible_path(name, value, what)
+    one_line_path(name, value)
+
+
+def possible_path(name: str, value: object, what: str) -> None:
+    """Require a path that an operating system takes."""
     if not isinstance(value, str) or not value:
         raise ValueError(f"{name} must be {what}, got {value!r}")
-    one_line_path(name, value)
     longest = max(value.split("/"), key=len)
     if len(os.fsencode(longest)) > LONGEST_PART or len(os.fsencode(value)) > LONGEST_PATH:
         raise ValueError(

@@ -81,9 +81,13 @@ class RunDirectory:
         """The resolved configuration, parsed.
 
         Raises:
-            UserError: a value is not allowed.
+            DamagedError: a value is not allowed.
         """
-        return RunConfig.of(self.record)
+        record = self.record
+        try:
+            return RunConfig.of(record)
+        except UserError as error:
+            raise DamagedError(self.path / "config.yaml", f"is damaged: {error}") from error
 
     @property
     def status(self) -> dict[str, Any]:
@@ -122,10 +126,9 @@ class RunDirectory:
         found = self.record.get("result_version")
         if found != RESULT_VERSION:
             raise DamagedError(
-                self.path,
-                f"was planned by another version of lossbench (result_version {found} in config.yaml, "
-                f"{RESULT_VERSION} here)",
-                "start the run anew with lossbench, it gets a directory of its own",
+                self.path / "config.yaml",
+                f"is of another version of lossbench (result_version {found}, {RESULT_VERSION} here)",
+                "start the run anew: it gets a directory of its own, or force=true archives this one",
             )
 
     def verify(self) -> None:
