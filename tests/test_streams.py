@@ -85,6 +85,15 @@ def test_what_an_encoding_lacks_is_plain(tmp_path: Path) -> None:
         assert path.read_bytes() == written
 
 
+def test_libraries_that_colour_a_terminal_write_plain_text() -> None:
+    """What they write is escaped, so a stream calls itself no terminal even where it is one."""
+    leader, terminal = os.openpty()
+    assert os.isatty(terminal)
+    assert not as_text(Output(terminal), "utf-8", line_buffering=True).isatty()
+    os.close(leader)
+    os.close(terminal)
+
+
 def test_a_stream_is_lost_once() -> None:
     descriptor = os.open("/dev/full", os.O_WRONLY)
     for raises in (True, False):

@@ -69,6 +69,10 @@ class EscapedText(io.TextIOWrapper):
         super().write(printed(text))
         return len(text)
 
+    def isatty(self) -> bool:
+        """No: libraries that colour what they print in a terminal (rich) write plain text."""
+        return False
+
 
 def as_text(output: Output, encoding: str, *, line_buffering: bool, write_through: bool = False) -> TextIO:
     """Give an output the interface of a text stream; what its encoding lacks is written in plain ASCII."""

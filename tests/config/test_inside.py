@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,17 @@ from lossbench.config.inside import check_inside
 from lossbench.config.verify import verify_config
 from lossbench.errors import UserError
 from lossbench.job.start import start
+from lossbench.launch.slurm.arrays import JobArrays
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.files import write_yaml
+from lossbench.training.trainer import make_loggers
+from lossbench.vectorized.checkpoint import saved_stacks
 
 OUTSIDE = (
     "/tmp/outside", "../outside", "a/../../outside", "~/outside", "$HOME/outside", "file:///tmp/out",
     "file:outside",
     "sqlite:////tmp/x.db", "s3://bucket/x", "memory://x", "nul\0l",
+    "http://../../../outside", "http:/../../outside", "{epoch}/../..", "{val/loss:.2f}/../..",
 )  # fmt: skip
 INSIDE = (
     "",
@@ -30,6 +35,7 @@ INSIDE = (
     "a/b",
     "val/nll",
     "{epoch}-{val/loss:.2f}",
+    "{epoch:03d}/{step:g}",
     "a/../b",
     "https://tracking.example",
     "min",
@@ -50,6 +56,19 @@ def test_a_path_that_leads_out_is_refused(node: str, key: str, text: str) -> Non
         check_inside(record_with((node, {"_target_": "x.X", key: text})))
     with pytest.raises(UserError, match=rf"^{node}\.more\[0\]\.{key}=.* leads out"):
         check_inside(record_with((node, {"_target_": "x.X", "more": [{key: text}]})))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{step:c}home{step:c}u", "{epoch:c}{epoch:c}{step:c}outside", "{step:/<9}", "{step:{epoch}}", "{../../outside}",
+        "{/outside}", "{epoch.real}", "{epoch[0]}", "{epoch!r}", "{}", "{{epoch}}", "{epoch", "epoch}",
+    ],
+)  # fmt: skip
+def test_braces_hold_a_metric_and_the_format_of_a_number(text: str) -> None:
+    """Lightning fills the name of a checkpoint with str.format, which can write any character."""
+    with pytest.raises(UserError, match=r"^callbacks\.best\.filename=.* is refused: braces hold a metric"):
+        check_inside(record_with(("callbacks.best", {"_target_": "x.X", "filename": text})))
 
 
 @pytest.mark.parametrize("text", INSIDE)
@@ -121,6 +140,50 @@ def test_a_link_that_leads_out_is_never_written_through(tmp_path: Path, name: st
         assert str(place) in str(caught.value)
     assert precious.read_text() == "mine"
     plan_run(tmp_path / "runs", "data=toy", "force=true").verify()
+
+
+@pytest.mark.parametrize("level", ["study", "arm", "run"])
+def test_no_folder_of_a_run_is_a_link_that_leads_out(tmp_path: Path, level: str) -> None:
+    run, precious = plan_run(tmp_path / "runs", "data=toy"), tmp_path / "precious"
+    place = {"study": run.path.parents[1], "arm": run.path.parent, "run": run.path}[level]
+    place.rename(precious)
+    place.symlink_to(precious)
+    before = sorted((path, path.stat().st_mtime_ns) for path in precious.rglob("*"))
+    uses = [
+        lambda: plan_run(tmp_path / "runs", "data=toy"),
+        lambda: plan_run(tmp_path / "runs", "data=toy", "force=true"),
+    ]
+    if level != "study":  # a run that was moved lies in any folder
+        uses += [lambda: start(RunDirectory(run.path)), lambda: verify_config(RunDirectory(run.path))]
+    for use in uses:
+        with pytest.raises(UserError, match=f"^{place} is a link that leads out of {place.parent}; "):
+            use()
+    assert sorted((path, path.stat().st_mtime_ns) for path in precious.rglob("*")) == before
+
+
+def test_the_folder_of_all_runs_may_be_a_link(tmp_path: Path) -> None:
+    (tmp_path / "scratch").mkdir()
+    (tmp_path / "runs").symlink_to("scratch")
+    verify_config(plan_run(tmp_path / "runs", "data=toy"))
+    assert list((tmp_path / "scratch").rglob("config.yaml"))
+
+
+@pytest.mark.parametrize("name", [".slurm", ".slurm/array", ".stacks", "../mlflow.db"])
+def test_what_lies_beside_the_runs_is_no_link_that_leads_out(tmp_path: Path, name: str) -> None:
+    run = plan_run(tmp_path / "runs", "data=toy")
+    place = Path(os.path.normpath(run.path.parents[1] / name))
+    place.parent.mkdir(exist_ok=True)
+    place.symlink_to(tmp_path / "precious")
+    mlflow = {"logger": {"mlflow": {"_target_": "pytorch_lightning.loggers.MLFlowLogger"}}}
+    write_yaml(run.path / "config.yaml", {**run.record, **mlflow})
+    uses: dict[str, Callable[[], object]] = {
+        ".slurm": lambda: JobArrays([run]),
+        ".slurm/array": lambda: JobArrays([run]),
+        ".stacks": lambda: list(saved_stacks(run.path.parents[1])),
+        "../mlflow.db": lambda: make_loggers(RunDirectory(run.path).config, run, None, None),
+    }
+    with pytest.raises(UserError, match=f"^{place} is a link that leads out of {place.parent}; "):
+        uses[name]()
 
 
 def test_a_link_inside_a_run_is_no_reason_to_refuse_it(tmp_path: Path) -> None:

@@ -40,6 +40,11 @@ def test_failed_and_invalid_runs_are_listed_with_their_reasons(tmp_path: Path) -
     ]
 
 
+def test_a_state_of_a_file_is_written_in_one_line(tmp_path: Path) -> None:
+    make_run(tmp_path / "study", "power", 1, state="odd\nforged: line")
+    assert lines(tmp_path, 0) == [r"1 runs: 1 odd\nforged: line", r"  ... and 1 more odd\nforged: line"]
+
+
 @pytest.mark.parametrize(("most", "shown"), [(0, 0), (2, 2), (5, 5), (9, 5)])
 def test_long_lists_are_cut(tmp_path: Path, most: int, shown: int) -> None:
     for seed in range(5):

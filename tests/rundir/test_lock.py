@@ -287,6 +287,13 @@ def test_a_heartbeat_of_the_future_blocks_nothing_without_a_way_out(path: Path) 
     own(path)
 
 
+def test_a_cut_lock_of_the_future_names_no_machine(path: Path) -> None:
+    path.write_text('{"token": ')
+    make_old(path, -3600)
+    with pytest.raises(DamagedError, match="the clocks of this machine and of another machine differ"):
+        own(path)
+
+
 def test_a_folder_in_the_locks_place_names_the_way_out(path: Path) -> None:
     path.mkdir()
     with pytest.raises(DamagedError, match=r"lock\.json is not a file; delete it \(rm -r ") as caught:

@@ -13,7 +13,7 @@ from lossbench.config.parse import Node
 from lossbench.config.plain import is_mapping, is_sequence
 from lossbench.errors import UserError, one_line, suggest
 
-CLASSES = (
+OTHER_CLASSES = (
     "lossbench.losses",
     "lossbench.models",
     "lossbench.data",
@@ -23,11 +23,6 @@ CLASSES = (
     "torch.optim",
     "torchvision.models",
     "torchvision.transforms",
-    "pytorch_lightning.callbacks",
-    "pytorch_lightning.loggers",
-    "pytorch_lightning.plugins",
-    "pytorch_lightning.profilers",
-    "pytorch_lightning.strategies",
 )
 FUNCTIONS = ("torchvision.models",)
 # What writes files is built only where its paths are checked (`inside`), and nothing else is built there.
@@ -36,7 +31,6 @@ WRITER_CLASSES = {
     "logger": ("pytorch_lightning.loggers",),
     "profiler": ("pytorch_lightning.profilers",),
 }
-OTHER_CLASSES = tuple(name for name in CLASSES if not name.startswith("pytorch_lightning."))
 # How the configuration names a thing; passed on only to what takes it.
 LABEL = "name"
 # Hydra's words: what to build, its positional arguments, and whether to wait for more of them.

@@ -26,6 +26,7 @@ def check_together(config: RunConfig) -> None:
         _check_model(config)
         _check_batches(config)
         _check_devices(config)
+        _check_bars(config)
         settings = config.optimizer.settings
         if settings.get("nesterov") and not settings.get("momentum"):
             raise ValueError("optimizer.nesterov=true needs optimizer.momentum > 0, got 0")
@@ -114,6 +115,15 @@ def _check_batches(config: RunConfig) -> None:
             f"data.batch_size={batch} counts the examples of a whole update and must be a multiple of {parts} "
             f"(trainer.accumulate_grad_batches times {processes} processes)"
         )
+
+
+def _check_bars(config: RunConfig) -> None:
+    for name, node in config.callbacks.items():
+        if node.target.startswith("pytorch_lightning.") and node.class_name.endswith("ProgressBar"):
+            raise ValueError(
+                f"callbacks.{name}={node.class_name} is refused: a run draws its own bar; leave it out and choose "
+                "progress_bar=auto, true or false"
+            )
 
 
 def _check_devices(config: RunConfig) -> None:

@@ -10,8 +10,10 @@ from lossbench.errors import UserError
 
 WRITERS = ("logger", "callbacks", "profiler")
 FOLDERS = ("dirpath", "save_dir", "root_dir")  # settings that name a folder, relative to the run directory
-SERVER = re.compile("https?://")
-SCHEME = re.compile(r"[A-Za-z][\w+.-]*:/|(file|sqlite):")  # of a file, a database or a store
+SCHEME = re.compile(r"(?!https?://)[A-Za-z][\w+.-]*:/|(file|sqlite):")  # of a file, a database or a store
+# A metric in a checkpoint's name, such as {val/nll:.2f}. It becomes a number; other formats and names give any text,
+# "/" and ".." included.
+FIELD = re.compile(r"\{[\w-]+(/[\w-]+)*(:[0-9.]{0,6}[defgEFG]?)?\}")
 ROOT = "/run"  # stands for any run directory
 
 
@@ -26,7 +28,13 @@ def check_inside(record: Mapping[str, Any]) -> None:
     """
     for section in WRITERS:
         for key, text in _texts(record.get(section), section):
-            if not _stays_inside(text):
+            plain = FIELD.sub("0", text)
+            if "{" in plain or "}" in plain:
+                raise UserError(
+                    f"{key}={text} is refused: braces hold a metric and how its number is written, "
+                    "such as {epoch} or {val/nll:.2f}"
+                )
+            if not _stays_inside(plain):
                 raise UserError(
                     f"{key}={text} leads out of the run directory, in which loggers, callbacks and the profiler write; "
                     "give a relative path, or a server as http(s)://... (MLFLOW_TRACKING_URI may name any store)"
@@ -45,8 +53,6 @@ def _texts(value: object, key: str) -> Iterator[tuple[str, str]]:
 
 
 def _stays_inside(text: str) -> bool:
-    if SERVER.match(text):
-        return True
     if SCHEME.match(text) or text.startswith("~") or "$" in text or "\0" in text:  # ~ and $ are expanded by Lightning
         return False
     place = os.path.normpath(os.path.join(ROOT, text))

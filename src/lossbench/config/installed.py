@@ -11,7 +11,6 @@ NEEDED = {
     "WandbLogger": ("wandb", "'lossbench[wandb]'"),
     "MLFlowLogger": ("mlflow", "'lossbench[mlflow]'"),
     "CometLogger": ("comet_ml", "comet-ml"),
-    "RichProgressBar": ("rich", "rich"),
     "RichModelSummary": ("rich", "rich"),
     "Timm": ("timm", "'lossbench[timm]'"),
 }

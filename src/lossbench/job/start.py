@@ -13,6 +13,7 @@ from lossbench.job.distributed import is_srun_task, process_name, rank
 from lossbench.job.log import log_file
 from lossbench.job.signals import StopSignals, forward_signals, handle_stop_signals
 from lossbench.job.status import record_stop, recorded_rank_status, recorded_status, slurm_decides
+from lossbench.rundir.contents import check_folders
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.result import Result
 from lossbench.rundir.table import table
@@ -54,6 +55,7 @@ def bring_to_result(run: RunDirectory) -> Result:
         return done
     if not (run.path / "config.yaml").exists():
         raise UserError(f"{run.path} is not a run directory: it holds no config.yaml; lossbench plans run directories")
+    check_folders(run.path)  # the lock is written before the rest is checked
     try:
         with handle_stop_signals() as stop_signals, run.lock():
             with stop_signals.stops_at_once():

@@ -1,5 +1,6 @@
 """How a sweep goes on: one line for each finished run, and in a terminal a bar for the whole sweep. Torch-free."""
 
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -26,7 +27,7 @@ class SweepProgress:
         self.failed: dict[RunDirectory, str] = {}
         self.done = self.running = 0
         self.first_end = self.first_seconds = 0.0  # when the first run ended, and how long it took
-        self.in_terminal = sys.stderr.isatty()
+        self.in_terminal = os.isatty(2)
         self.bar = tqdm(total=self.total, bar_format=BAR, dynamic_ncols=True, leave=False, disable=not self.in_terminal)
         self._draw()
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lossbench.errors import UserError, one_line
 from lossbench.rundir.directory import RunDirectory
-from lossbench.rundir.reading import DamagedError, open_file, why
+from lossbench.rundir.reading import DamagedError, read_bytes, why
 
 if TYPE_CHECKING:
     from lossbench.plots.curves import Curve
@@ -52,8 +52,7 @@ def _read(run: RunDirectory) -> "dict[str, Curve]":
     if not os.path.lexists(path):
         raise UserError(f"{path} does not exist: the run has not started; run it with {run.start_command}")
     try:
-        with open_file(path) as file:
-            return _parse(file.read().decode())
+        return _parse(read_bytes(path).decode())
     except (OSError, ValueError, TypeError, KeyError, csv.Error) as error:
         raise DamagedError(path, f"cannot be read ({why(error)})", "restore it, or leave that run out") from error
 

@@ -40,7 +40,7 @@ def survey(paths: Iterable[Path], most: int) -> str:
 
 def _listed(state: str, records: list[Record], most: int) -> list[str]:
     lines = [f"  {in_line(state):9}  {in_line(_about(record))}" for record in records[:most]]
-    return [*lines, f"  ... and {len(records) - most} more {state}"] if len(records) > most else lines
+    return [*lines, f"  ... and {len(records) - most} more {in_line(state)}"] if len(records) > most else lines
 
 
 def _state(record: Record) -> str:

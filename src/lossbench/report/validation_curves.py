@@ -11,7 +11,7 @@ from lossbench.report.arms import Arm
 from lossbench.report.records import Record
 from lossbench.report.stats.convergence import area_under_curve, censored_median, first_reach
 from lossbench.report.stats.summary import Summary, summarise, t_interval
-from lossbench.rundir.reading import DamagedError, open_file, why
+from lossbench.rundir.reading import DamagedError, read_bytes, why
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,7 @@ def read_curve(run: Record, metric: str) -> ValidationCurve | None:
     if not os.path.lexists(path):
         return None
     try:
-        with open_file(path) as file:
-            points = _points(file.read().decode(), metric)
+        points = _points(read_bytes(path).decode(), metric)
     except (OSError, ValueError, OverflowError) as error:
         raise DamagedError(path, f"cannot be read ({why(error)})", "its run has no learning curve here") from error
     if not len(points):

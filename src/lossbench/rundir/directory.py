@@ -15,7 +15,7 @@ from typing import Any
 
 from lossbench.config.schema import RunConfig
 from lossbench.errors import UserError
-from lossbench.rundir.contents import check_contents
+from lossbench.rundir.contents import check_contents, check_folders, check_places
 from lossbench.rundir.files import cannot_write, write_json, write_yaml
 from lossbench.rundir.identity import RESULT_VERSION, differences, identity, identity_hash, with_targets_of
 from lossbench.rundir.lock import Lock
@@ -193,10 +193,12 @@ def plan(config: RunConfig, runs_dir: Path, *, force: bool = False, command: lis
         The directory, with config.yaml and status.json in it.
 
     Raises:
-        UserError: it cannot be written.
+        UserError: it cannot be written, or it, its study or a folder between them is a link that leads elsewhere.
         DamagedError: something is in its place that is no run directory, or a file in it is damaged or edited.
     """
     run = _place(config, runs_dir, force=force)
+    check_places(run.path.parents[1])
+    check_folders(run.path)
     if force and os.path.lexists(run.path):
         _archive_unlocked(run, runs_dir)
         run = RunDirectory(run.path)

@@ -119,7 +119,7 @@ class Lock:
             raise DamagedError(
                 self.path,
                 f"has a heartbeat {-_age(self.path):.0f} s in the future: the clocks of this machine and of "
-                f"{stale.get('host')} differ",
+                f"{stale.get('host') or 'another machine'} differ",
                 f"if nothing runs this run there, delete it (rm {quote(str(self.path))}) and start again",
             )
         # Of several that see the same dead owner only one can create this file, and it looks again afterwards.

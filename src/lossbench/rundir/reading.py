@@ -14,7 +14,7 @@ import yaml
 from lossbench.config.plain import is_mapping
 from lossbench.errors import UserError, one_line
 
-MOST_BYTES: Mapping[str, int] = {".yaml": 2_000_000, ".json": 16_000_000}
+MOST_BYTES: Mapping[str, int] = {".yaml": 2_000_000, ".json": 16_000_000, ".csv": 500_000_000}
 MOST_VALUES = 1_000_000
 MOST_LEVELS = 64
 SCALARS = {str, int, float, bool, NoneType}
@@ -49,6 +49,21 @@ def open_file(path: Path) -> BinaryIO:
         os.close(handle)
         raise OSError(errno.EINVAL, "it is not a file", str(path))
     return open(handle, "rb")
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a YAML, JSON or CSV file whole.
+
+    Raises:
+        OSError: there is no such file, or it cannot be read.
+        ValueError: it is too large for a file of its kind.
+    """
+    most = MOST_BYTES.get(path.suffix, MOST_BYTES[".json"])
+    with open_file(path) as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"it has more than {most:,} bytes")
+    return content
 
 
 def read_json(path: Path, way_out: str = WAY_OUT) -> dict[str, Any]:
@@ -160,13 +175,8 @@ def _check_depth(content: bytes) -> None:
 
 
 def _read(path: Path, parse: Callable[[bytes], object], expected: str, way_out: str) -> dict[str, Any]:
-    most = MOST_BYTES.get(path.suffix, max(MOST_BYTES.values()))
     try:
-        with open_file(path) as file:
-            content = file.read(most + 1)
-        if len(content) > most:
-            raise ValueError(f"it has more than {most:,} bytes")
-        value = parse(content)
+        value = parse(read_bytes(path))
         check_plain(value)
     except (OSError, ValueError, TypeError, AttributeError, OverflowError, RecursionError, yaml.YAMLError) as error:
         raise DamagedError(path, f"cannot be read ({why(error)})", way_out) from error

@@ -16,6 +16,7 @@ from lossbench.config.build import build
 from lossbench.config.inside import FOLDERS
 from lossbench.config.parse import Node
 from lossbench.config.schema import RunConfig
+from lossbench.rundir.contents import check_places
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.flatten import flatten
 from lossbench.rundir.history import History
@@ -142,7 +143,9 @@ def _database(run: RunDirectory, study: str) -> str:
     """MLflow's database beside the studies; of a run that lies in no study, in its directory."""
     place = run.path.resolve()
     folder = place.parents[2] if len(place.parents) > 2 and place.parents[1].name == study else place
-    return f"sqlite:///{folder / 'mlflow.db'}"
+    database = folder / "mlflow.db"
+    check_places(database)
+    return f"sqlite:///{database}"
 
 
 def show_bar(wanted: bool | str) -> bool:

@@ -6,6 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from lossbench.rundir.contents import check_places
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.files import write_atomic
 from lossbench.rundir.kinds import SETTINGS, TEXTS
@@ -34,7 +35,12 @@ def save_stack(runs: Sequence[RunDirectory], stacked: StackedRuns) -> None:
 
 
 def saved_stacks(study: Path, say: Callable[[str], None] = print) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """The saved stacks of a study, the newest first; a damaged one is named and set aside."""
+    """The saved stacks of a study, the newest first; a damaged one is named and set aside.
+
+    Raises:
+        UserError: their folder is a link that leads out of the study.
+    """
+    check_places(study / ".stacks")
     for path in sorted((study / ".stacks").glob("*.ckpt"), key=lambda path: -path.lstat().st_mtime):
         try:
             saved = read_checkpoint(path)

@@ -221,7 +221,7 @@ def test_a_bar_only_on_a_terminal_and_for_many(
     names = [f"cat/{i}.jpg" for i in range(count)]
     for name in names:
         os.link(root / NAMES[0], root / name)
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
+    monkeypatch.setattr(os, "isatty", lambda descriptor: terminal)
     inspect(root, names, tmp_path / "cache", progress="checking train images")
     out, err = capsys.readouterr()
     assert out == ""

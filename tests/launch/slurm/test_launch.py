@@ -1,5 +1,6 @@
 """What the launcher does with SLURM's answers; SLURM's commands are stand-ins that record their calls."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -102,8 +103,7 @@ def test_ctrl_c_leaves_the_jobs_unless_the_user_cancels_them(
     run_on_slurm([run], progress_of([run]), Resources(), wait=False)
     (array,) = run.path.parents[1].glob(".slurm/lossbench-*")
     calls = slurm("squeue", f"{array.name}|17|0|RUNNING|None")
-    for stream in ("stdin", "stderr"):
-        monkeypatch.setattr(f"sys.{stream}.isatty", lambda: terminal, raising=False)
+    monkeypatch.setattr(os, "isatty", lambda descriptor: terminal)
     monkeypatch.setattr("builtins.input", lambda question: answer)
     offer_to_cancel(JobArrays([run]))
     assert ("scancel 17_0" in calls.read_text().splitlines()) == cancelled

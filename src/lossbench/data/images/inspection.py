@@ -125,7 +125,7 @@ def _read_all(root: Path, todo: Mapping[str, tuple[int, int]], progress: str) ->
     items = list(todo.items())
     chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
     pool, bar = ThreadPoolExecutor(cores()), None
-    if len(items) > SHOWN_FROM and sys.stderr.isatty():
+    if len(items) > SHOWN_FROM and os.isatty(2):
         from tqdm import tqdm
 
         bar = tqdm(total=len(items), desc=progress, unit=" images", file=sys.stderr)

@@ -10,6 +10,7 @@ from lossbench.errors import OwnedError
 from lossbench.launch.slurm.queue import Task, tasks_of
 from lossbench.launch.slurm.resources import Resources
 from lossbench.launch.slurm.script import array_script, job_script
+from lossbench.rundir.contents import check_places
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.files import synced_together, write_atomic
 from lossbench.rundir.lock import Lock
@@ -22,12 +23,17 @@ class JobArrays:
 
     Args:
         runs: planned directories.
+
+    Raises:
+        UserError: the folder of the arrays is a link that leads out of its study.
     """
 
     def __init__(self, runs: Sequence[RunDirectory]) -> None:
         self.planned = {RunDirectory(run.path.absolute()): run for run in runs}  # jobs get absolute paths
         self.runs = list(self.planned)
         self.studies = list(dict.fromkeys(run.path.parents[1] for run in self.runs))
+        for folder in (study / FOLDER for study in self.studies):
+            check_places(folder, *folder.glob("*"))
         self.last_job: dict[RunDirectory, str] = {}  # the task of each run when it was last queued
 
     def tasks(self) -> dict[RunDirectory, Task]:

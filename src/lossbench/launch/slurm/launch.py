@@ -1,6 +1,6 @@
 """Runs as SLURM jobs: submit what is not queued, wait for all. A launcher that dies is attached again. Torch-free."""
 
-import sys
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -94,7 +94,7 @@ def offer_to_cancel(arrays: JobArrays) -> None:
         return
     runs, jobs = number_of_runs(len(tasks)), " ".join(_job_numbers(tasks.values()))
     answer = ""
-    if sys.stdin.isatty() and sys.stderr.isatty():
+    if os.isatty(0) and os.isatty(2):
         answer = input(f"\n{runs} queued or running. Enter leaves them, c and Enter cancels them: ")
     if answer.strip().lower() == "c":
         cancel(*(task.job for task in tasks.values()))
