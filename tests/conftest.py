@@ -1,5 +1,6 @@
 """Run directories made the way train.py makes them, without starting a new process; a page of a browser."""
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +9,7 @@ import pytest
 
 from lossbench.config.composition import composed, hydra_started, load_yardstick, plain
 from lossbench.config.resolve import prepare
+from lossbench.job.signals import SIGNALS
 from lossbench.rundir.directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -28,6 +30,16 @@ def plan_run(runs_dir: Path, *overrides: str) -> RunDirectory:
 def planned(tmp_path: Path) -> Callable[..., RunDirectory]:
     """Plan a run below a temporary folder."""
     return lambda *overrides: plan_run(tmp_path / "runs", *overrides)
+
+
+@pytest.fixture
+def default_signals() -> Iterator[None]:
+    """Tests in the background of a script start with SIGINT ignored, those of nohup with SIGHUP."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in SIGNALS}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="module")

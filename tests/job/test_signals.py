@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -13,19 +12,13 @@ from lossbench.errors import Stopped
 from lossbench.job import signals as module
 from lossbench.job.signals import SAME_REQUEST_SECONDS, SIGNALS, StopSignals, forward_signals, handle_stop_signals
 
+pytestmark = pytest.mark.usefixtures("default_signals")
+
 
 def send(*numbers: signal.Signals, apart: float = 1.5 * SAME_REQUEST_SECONDS) -> None:
     for number in numbers:
         os.kill(os.getpid(), number)
         time.sleep(apart)
-
-
-@pytest.fixture(autouse=True)
-def ctrl_c() -> Iterator[None]:
-    """Tests in the background start with SIGINT ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("number", SIGNALS)

@@ -1,17 +1,22 @@
 """The GPUs and threads of runs that go on at a time; the processes are stand-ins that end at once."""
 
+import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lossbench.job.signals import StopSignals
+from lossbench.errors import Stopped
+from lossbench.job import signals
+from lossbench.job.signals import SAME_REQUEST_SECONDS, StopSignals
 from lossbench.launch import pool as module
-from lossbench.launch.pool import Pool, RunProcess
+from lossbench.launch.pool import Pool
+from lossbench.launch.processes import run_in_processes
+from lossbench.launch.progress import SweepProgress
 from lossbench.rundir.directory import RunDirectory
 
 TWO, FOUR = (("trainer.strategy=ddp", f"trainer.devices={devices}") for devices in (2, 4))
@@ -24,7 +29,7 @@ def leases(monkeypatch: pytest.MonkeyPatch) -> Leases:
     found: Leases = []
     popen = subprocess.Popen
 
-    def start(words: list[str], *, env: dict[str, str] | None = None, **options: Any) -> subprocess.Popen[bytes]:
+    def start(words: list[str], *, env: dict[str, str] | None = None, **options: Any) -> subprocess.Popen[Any]:
         if env is not None:  # not the platform module, which asks uname for the processor
             found.append((env["CUDA_VISIBLE_DEVICES"], env["OMP_NUM_THREADS"]))
         return popen(words, env=env, **options)
@@ -56,23 +61,47 @@ def test_no_two_runs_are_given_the_same_gpu(planned: Callable[..., RunDirectory]
     pool.stop(StopSignals())
 
 
-def test_ctrl_c_again_reaches_all_runs() -> None:
-    """The first lets them save, which here takes for ever; the second one ends them."""
-    handlers = "signal.signal(2, lambda *_: signal.signal(2, lambda *_: exit(130)))"
-    program = f"import signal, time; {handlers}; print(flush=True)\nwhile True: time.sleep(9)"
-    pool, stop_signals = Pool(2), StopSignals()
+SAVES_FOR_EVER = """
+import signal, time
+again = lambda *_: exit(130)
+signal.signal(2, lambda *_: (signal.signal(2, again), print(flush=True)))
+print(flush=True)
+while True: time.sleep(9)
+"""
+
+
+def press_ctrl_c_twice(started: list[subprocess.Popen[bytes]], runs: int) -> None:
+    """Once all runs go on, and again once all save."""
+    while len(started) < runs:
+        time.sleep(0.01)
     for _ in range(2):
-        process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, start_new_session=True)
-        pool.active.append(RunProcess(RunDirectory(Path()), process, []))
-    for one in pool.active:
-        assert one.process.stdout is not None
-        one.process.stdout.read(1)
-    stop_signals.received = "SIGINT"
-    again = threading.Timer(0.3, lambda: setattr(stop_signals, "urgent", True))
-    again.start()
-    pool.stop(stop_signals)
-    again.join()
-    assert [one.process.returncode for one in pool.active] == [130, 130]
-    for one in pool.active:
-        assert one.process.stdout is not None
-        one.process.stdout.close()
+        for process in started:
+            assert process.stdout is not None
+            process.stdout.read(1)
+        time.sleep(1.5 * SAME_REQUEST_SECONDS)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+
+@pytest.mark.usefixtures("default_signals")
+def test_ctrl_c_again_reaches_all_runs(planned: Callable[..., RunDirectory], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first lets them save, which here takes for ever; the second one ends them, and not the launcher."""
+    started, killed = list[subprocess.Popen[bytes]](), list[float]()
+
+    def stand_in(*_: object) -> subprocess.Popen[bytes]:
+        words = [sys.executable, "-c", SAVES_FOR_EVER]
+        started.append(subprocess.Popen(words, stdout=subprocess.PIPE, start_new_session=True))
+        return started[-1]
+
+    monkeypatch.setattr(Pool, "_open", stand_in)
+    monkeypatch.setattr(signals, "_kill_if_stuck", lambda number, seconds: killed.append(seconds))
+    runs = [planned("data=toy", "trainer=cpu", f"seed={seed}") for seed in range(2)]
+    user = threading.Thread(target=press_ctrl_c_twice, args=(started, len(runs)))
+    user.start()
+    with pytest.raises(Stopped, match="130"):
+        run_in_processes(runs, SweepProgress(dict.fromkeys(runs, ""), runs, "test/accuracy"), n_jobs=2)
+    user.join()
+    assert [process.returncode for process in started] == [130, 130]
+    assert killed == []  # where the first Ctrl-C is long ago
+    for process in started:
+        assert process.stdout is not None
+        process.stdout.close()

@@ -5,6 +5,8 @@ import random
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from conftest import plan_run
@@ -12,6 +14,7 @@ from run_files import assert_same
 
 from lossbench.job.start import start
 from lossbench.rundir.directory import RunDirectory
+from lossbench.training import fit as module
 
 SETTINGS = (
     "data=digits",
@@ -69,3 +72,21 @@ def test_killed_at_random_instants(tmp_path: Path, least: int, extra: tuple[str,
             kills += run_until_done(killed, lambda: rng.uniform(0.2, 0.8) * seconds)
             assert_same(killed, whole)
     assert kills >= least
+
+
+@pytest.mark.parametrize(("first", "said"), [(True, "resumed at step 3 of 9\n"), (False, "")])
+def test_the_first_process_alone_says_where_it_resumes(
+    planned: Callable[..., RunDirectory],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    first: bool,
+    said: str,
+) -> None:
+    monkeypatch.setattr(module, "give_weights", lambda *_: None)
+    trainer, parts = SimpleNamespace(is_global_zero=first), SimpleNamespace(total_steps=9)
+    resumed: dict[str, Any] = {"global_step": 3, "epoch": 0, "should_stop": True, "state_dict": {}}
+    stand_ins: tuple[Any, Any, Any] = (trainer, None, parts)
+    run = planned("data=toy")
+    capsys.readouterr()
+    assert module.fit(*stand_ins, run, resumed) == (3, 1)
+    assert capsys.readouterr().out == said

@@ -13,11 +13,16 @@ from conftest import ROOT, plan_run
 from run_files import assert_same
 
 from lossbench.config.schema import RunConfig
+from lossbench.job.signals import StopSignals
 from lossbench.launch.progress import SweepProgress
 from lossbench.rundir.directory import RunDirectory
-from lossbench.vectorized.checkpoint import key_of
+from lossbench.training.assemble import assemble
+from lossbench.vectorized import group, launch
+from lossbench.vectorized.checkpoint import key_of, save_stack
 from lossbench.vectorized.engine.stack import Stack
 from lossbench.vectorized.launch import run_stacked
+from lossbench.vectorized.memory import Limits
+from lossbench.vectorized.train import StackedRuns
 
 CPU = "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate "
 ERRORS = (
@@ -172,3 +177,63 @@ def test_a_stack_with_a_damaged_state_fails_its_runs_with_a_way_out_that_works(t
         assert reason.endswith("; delete it and repeat the command to train from the beginning")
     saved.unlink()
     assert train(runs).done == 2
+
+
+def save(runs: Sequence[RunDirectory]) -> None:
+    """Save a stack of runs before its first step."""
+    configs = [run.config for run in runs]
+    save_stack(runs, StackedRuns(configs, assemble(configs[0]), torch.device("cpu")))
+
+
+def test_a_run_in_two_saved_stacks_is_trained_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = planned_runs(tmp_path, 4)
+    save(runs)  # then memory was too small for four, and the first two were interrupted
+    save(runs[:2])
+    progress = train(runs)
+    assert (progress.done, progress.running) == (4, 0)
+    assert capsys.readouterr().out.count("resumed at step 0 of 4") == 2
+    assert not list((tmp_path / "toy").rglob("*.ckpt"))
+
+
+def test_a_run_that_another_process_has_finished_is_left_as_it_is(tmp_path: Path) -> None:
+    runs = planned_runs(tmp_path, 3)
+    train(runs[:1])
+    before = runs[0].result_path.stat().st_mtime_ns
+    progress = train(runs)
+    assert (progress.done, progress.running) == (3, 0)
+    assert runs[0].result_path.stat().st_mtime_ns == before
+    assert runs[0].status["status"] == "done"
+
+
+def test_a_group_without_memory_fails_no_run_of_another_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_memory(config: RunConfig) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr(group, "assemble", no_memory)
+    runs, locked = planned_runs(tmp_path, 2), list[RunDirectory]()
+    progress = SweepProgress(dict.fromkeys(runs, ""), runs, "test/accuracy")
+    runs[0].log_path.write_text("step 3\n")
+    with runs[0].lock():
+        group.run_group(runs, progress, Limits(None, None), locked, StopSignals())
+    assert (locked, [*progress.failed], progress.running) == ([runs[0]], [runs[1]], 0)
+    assert (runs[0].log_path.read_text(), runs[0].status["status"]) == ("step 3\n", "planned")
+    assert runs[1].status["status"] == "failed"
+    assert "MemoryError" in runs[1].log_path.read_text()
+
+
+def test_what_has_failed_or_is_locked_is_not_run_one_by_one_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs, alone = planned_runs(tmp_path, 3), list[list[RunDirectory]]()
+
+    def no_stack(members: Any, progress: SweepProgress, limits: Limits, locked: list[RunDirectory], _: Any) -> str:
+        locked.append(runs[0])
+        progress.failed[runs[1]] = "its loss does not fit"
+        return "model=odd cannot be mapped over runs"
+
+    monkeypatch.setattr(launch, "run_group", no_stack)
+    monkeypatch.setattr(launch, "run_here", lambda members, progress: alone.append(list(members)))
+    train(runs)
+    assert alone == [[runs[2]], [runs[0]]]

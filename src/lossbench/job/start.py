@@ -105,8 +105,8 @@ def _run_rank(run: RunDirectory) -> Result:
         with handle_stop_signals() as stop_signals, log_file(log_path), recorded_rank_status(run):
             check_allocation(run)
             return _execute(run, stop_signals)
-    except Stopped:  # rank 0 reports it; an exit code of another rank would end rank 0 at once
-        sys.exit(0)
+    except Stopped:
+        sys.exit(0)  # at another code Lightning and srun kill rank 0, which may still save and ask SLURM to requeue
     except UserError:
         raise
     except Exception as error:

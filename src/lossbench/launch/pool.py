@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import psutil
 
 from lossbench.hardware import cores, visible_gpus
-from lossbench.job.signals import StopSignals
+from lossbench.job.signals import SAME_REQUEST_SECONDS, StopSignals
 from lossbench.rundir.directory import RunDirectory, processes
 from lossbench.rundir.files import cannot_write
 
 SAVE_SECONDS = 60.0  # that a process has to save and stop
 URGENT_SECONDS = 10.0  # that it has after Ctrl-C was pressed again
-POLL_SECONDS = 0.05
+POLL_SECONDS = 1.5 * SAME_REQUEST_SECONDS  # Ctrl-C again, sent on earlier, would count as the same one
 MEMORY_OF_A_RUN = 2e9  # bytes; torch alone takes a quarter
 
 
@@ -80,12 +80,12 @@ class Pool:
             stop_signals: what this process was asked; the runs get the same, SIGTERM where it was nothing.
         """
         self._send(signal.Signals[stop_signals.received or "SIGTERM"])  # ranks agree with rank 0 to stop
-        urgent, end = stop_signals.urgent, time.monotonic() + SAVE_SECONDS
+        urgent, end = False, time.monotonic() + SAVE_SECONDS
         while any(one.process.poll() is None for one in self.active) and time.monotonic() < end:
+            time.sleep(POLL_SECONDS)
             if stop_signals.urgent and not urgent:
                 urgent, end = True, time.monotonic() + URGENT_SECONDS
                 self._send(signal.SIGINT)
-            time.sleep(POLL_SECONDS)
         for one in self.active:
             if one.process.poll() is None:
                 os.killpg(one.process.pid, signal.SIGKILL)

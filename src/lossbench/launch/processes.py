@@ -43,10 +43,11 @@ def run_in_processes(runs: Sequence[RunDirectory], progress: SweepProgress, n_jo
             _run_all(pool, list(runs), progress, stop_signals)
         finally:
             pool.stop(stop_signals)
+        stop_signals.check()  # not before: a signal while the process leaves would end it, and the runs would go on
 
 
 def _run_all(pool: Pool, waiting: list[RunDirectory], progress: SweepProgress, stop_signals: StopSignals) -> None:
-    while waiting or pool.active:
+    while (waiting or pool.active) and stop_signals.received is None:
         for run in list(waiting):
             if pool.has_room(run) and not is_locked(run):
                 waiting.remove(run)
@@ -54,7 +55,6 @@ def _run_all(pool: Pool, waiting: list[RunDirectory], progress: SweepProgress, s
         for ended in pool.take_ended():
             if not _report(ended, progress):
                 waiting.append(ended.run)
-        stop_signals.check()
         time.sleep(POLL_SECONDS)
 
 

@@ -58,6 +58,7 @@ def execute(run: RunDirectory, stop_signals: StopSignals, *, rank: int = 0, srun
         parts = prepared(config)
     if rank == 0:
         say_left_out(parts.source)
+        warn_of_float16(config, parts)
         warn_of_parts(config, parts)
         print_notices(config, parts)
     resumed = read_last(run.checkpoint("last")) if os.path.lexists(run.checkpoint("last")) else None
@@ -81,7 +82,6 @@ def prepared(config: RunConfig) -> Parts:
     parts = assemble(config)
     parts.data.prepare()
     prepare_model(config, parts)
-    warn_of_float16(config, parts)
     return parts
 
 
@@ -134,17 +134,19 @@ def measured_of(trainer: Trainer, task: TrainingTask, parts: Parts, run: RunDire
 def say_left_out(source: Source) -> None:
     """Say in one line, on the screen and in train.log, what of the data is not used."""
     if line := source.left_out_line():
-        print(line, flush=True)
-        log.warning("%s", line)
+        warn(line)
+
+
+def warn(line: str) -> None:
+    """Print a line and add it to train.log."""
+    print(line, flush=True)
+    log.warning("%s", line)
 
 
 def warn_of_float16(config: RunConfig, parts: Parts) -> None:
     """Say where gradients may exceed float16's range."""
     if config.trainer.precision == "16-mixed" and getattr(parts.loss, "exceeds_fp16", False):
-        print(
-            f"warning: {config.loss.name} has gradients beyond float16's range: prefer trainer.precision=bf16-mixed",
-            flush=True,
-        )
+        warn(f"warning: {config.loss.name} has gradients beyond float16's range: prefer trainer.precision=bf16-mixed")
 
 
 def warn_of_parts(config: RunConfig, parts: Parts) -> None:
@@ -152,11 +154,10 @@ def warn_of_parts(config: RunConfig, parts: Parts) -> None:
     given = config.trainer
     count = given.accumulate_grad_batches * given.processes
     if count > 1 and not is_mean_of_parts(parts.loss, *unlike_examples(parts)):
-        print(
+        warn(
             f"warning: loss={config.loss.name} is no mean over the examples of a batch: it is computed for each of the "
             f"{count} parts (trainer.accumulate_grad_batches={given.accumulate_grad_batches} times {given.processes} "
-            "processes) alone and averaged, which is not the loss of the whole batch",
-            flush=True,
+            "processes) alone and averaged, which is not the loss of the whole batch"
         )
 
 
@@ -221,7 +222,8 @@ def fit(
         trainer.fit(task, datamodule=parts.data)
         return trainer.global_step, trainer.current_epoch
     path = run.checkpoint("last")
-    print(f"resumed at step {resumed['global_step']} of {parts.total_steps}", flush=True)
+    if trainer.is_global_zero:
+        print(f"resumed at step {resumed['global_step']} of {parts.total_steps}", flush=True)
     if resumed["should_stop"] or resumed["global_step"] >= parts.total_steps:
         give_weights(task, resumed["state_dict"], path, AGAIN)
         return resumed["global_step"], resumed["epoch"] + 1

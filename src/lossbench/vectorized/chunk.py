@@ -16,6 +16,7 @@ from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.files import synced_together
 from lossbench.rundir.lock import Lock, all_of
 from lossbench.rundir.reading import DamagedError
+from lossbench.rundir.result import Result
 from lossbench.training.assemble import Parts
 from lossbench.vectorized.checkpoint import is_saved
 from lossbench.vectorized.work import train_and_write
@@ -68,11 +69,20 @@ def _run(
         if no_memory is not None and len(left) > 1:
             _postpone(left, progress)
             return left
-        fail(left, error if no_memory is None else memory_error(no_memory, runs[0].config), progress)
+        _fail(left, error if no_memory is None else memory_error(no_memory, runs[0].config), progress)
     return []
 
 
-def fail(runs: Sequence[RunDirectory], error: Exception, progress: SweepProgress) -> None:
+def fail_before_start(runs: Sequence[RunDirectory], error: Exception, progress: SweepProgress) -> list[RunDirectory]:
+    """Record why runs cannot be trained; give those that another process is working on."""
+    with synced_together():
+        owned, others = _owned(runs, progress)
+    with all_of([lock for _, lock in owned]):
+        _fail([run for run, _ in owned], error, progress)
+    return others
+
+
+def _fail(runs: Sequence[RunDirectory], error: Exception, progress: SweepProgress) -> None:
     """Record a failure of runs that had been started."""
     known = isinstance(error, UserError)
     reason = one_line(error) if known else f"{type(error).__name__}: {one_line(error)[:300]}"
@@ -113,15 +123,19 @@ def _owned(
 ) -> tuple[list[tuple[RunDirectory, Lock]], list[RunDirectory]]:
     """Lock, verify and start each run; also give those that another process has.
 
-    What cannot be run is failed and left out.
+    What cannot be run is failed and left out; what another process has finished since the planning is left out too.
     """
     owned: list[tuple[RunDirectory, Lock]] = []
     others: list[RunDirectory] = []
     cache = Cache()
     for run in runs:
         try:
-            owned.append((run, _locked(run, cache)))
+            found = _locked(run, cache)
             progress.started(run)
+            if isinstance(found, Result):
+                progress.finished(run, found)
+            else:
+                owned.append((run, found))
         except OwnedError:
             others.append(run)
         except UserError as error:
@@ -130,13 +144,19 @@ def _owned(
     return owned, others
 
 
-def _locked(run: RunDirectory, cache: Cache) -> Lock:
+def _locked(run: RunDirectory, cache: Cache) -> Lock | Result:
+    """Lock, verify and start a run; of one that is done by now give the result."""
     lock = run.lock()
     lock.take()
     try:
         verify(run, cache)
-        run.set_status("running")
+        done = run.result()
+        if done is None:
+            run.set_status("running")
     except UserError:
         lock.release()
         raise
-    return lock
+    if done is None:
+        return lock
+    lock.release()
+    return done

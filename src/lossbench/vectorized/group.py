@@ -16,7 +16,7 @@ from lossbench.training.assemble import Parts, assemble
 from lossbench.training.machine import check_hardware
 from lossbench.training.notices import notices
 from lossbench.vectorized.checkpoint import key_of, saved_stacks
-from lossbench.vectorized.chunk import fail, run_chunk
+from lossbench.vectorized.chunk import fail_before_start, run_chunk
 from lossbench.vectorized.measure import bytes_per_run
 from lossbench.vectorized.members import in_order
 from lossbench.vectorized.memory import Limits, release
@@ -45,16 +45,29 @@ def run_group(
     """
     config = runs[0].config
     check_hardware(config.trainer)
-    device = torch.device("cuda" if config.trainer.accelerator != "cpu" and torch.cuda.is_available() else "cpu")
     with stop_signals.stops_at_once():
-        runs, parts = _assembled(runs, progress)
+        runs, parts = _assembled(runs, progress, locked)
     if parts is None:
         return None
     if line := parts.source.left_out_line():
         progress.say(line)
     for line in notices(config, parts):
         progress.say(f"notice: {line}")
+    return _run_assembled(runs, parts, progress, limits, locked, stop_signals)
+
+
+def _run_assembled(
+    runs: Sequence[RunDirectory],
+    parts: Parts,
+    progress: SweepProgress,
+    limits: Limits,
+    locked: list[RunDirectory],
+    stop_signals: StopSignals,
+) -> str | None:
+    """Measure how many runs memory holds and train them; give the reason why their model cannot be stacked."""
     runs = [runs[k] for k in in_order([run.config for run in runs])]
+    config = runs[0].config
+    device = torch.device("cuda" if config.trainer.accelerator != "cpu" and torch.cuda.is_available() else "cpu")
     with _threads(config, parts, len(runs)):
         try:
             with stop_signals.stops_at_once():
@@ -92,7 +105,9 @@ def _run_stacks(
     return locked
 
 
-def _assembled(runs: Sequence[RunDirectory], progress: SweepProgress) -> tuple[list[RunDirectory], Parts | None]:
+def _assembled(
+    runs: Sequence[RunDirectory], progress: SweepProgress, locked: list[RunDirectory]
+) -> tuple[list[RunDirectory], Parts | None]:
     """Assemble one run of each loss; where its parts do not fit together, all runs of that loss are failed."""
     kinds: dict[str, list[RunDirectory]] = {}
     for run in runs:
@@ -106,9 +121,8 @@ def _assembled(runs: Sequence[RunDirectory], progress: SweepProgress) -> tuple[l
             no_memory = memory_failure(error)
             if no_memory is None and not isinstance(error, UserError):
                 raise
-            for run in members:
-                progress.started(run)
-            fail(members, error if no_memory is None else memory_error(no_memory, members[0].config), progress)
+            known = error if no_memory is None else memory_error(no_memory, members[0].config)
+            locked += fail_before_start(members, known, progress)
         else:
             parts = parts or found
             good += members
@@ -117,10 +131,11 @@ def _assembled(runs: Sequence[RunDirectory], progress: SweepProgress) -> tuple[l
 
 def _chunks(runs: Sequence[RunDirectory], most: int, progress: SweepProgress) -> list[list[RunDirectory]]:
     """Chunks of at most so many runs; those of a stack that was interrupted stay together."""
-    saved = [set(saved["runs"]) for _, saved in saved_stacks(runs[0].path.parents[1], progress.say)]
-    begun = [[run for run in runs if key_of(run) in keys] for keys in saved]
-    rest = [run for run in runs if not any(run in chunk for chunk in begun)]
-    return [part for chunk in (*begun, rest) for part in _pieces(chunk, most)]
+    left, chunks = {key_of(run): run for run in runs}, list[list[RunDirectory]]()
+    for _, saved in saved_stacks(runs[0].path.parents[1], progress.say):
+        begun = [key for key in saved["runs"] if key in left]  # a run may be in several: the newest has it
+        chunks += _pieces([left.pop(key) for key in begun], most)
+    return [*chunks, *_pieces([*left.values()], most)]
 
 
 def _pieces(chunk: Sequence[RunDirectory], most: int) -> list[list[RunDirectory]]:

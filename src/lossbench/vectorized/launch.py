@@ -44,7 +44,8 @@ def run_stacked(
             with cleared():
                 reason = run_group(members, progress, limits, locked, stop_signals)
             if reason:
-                alone.setdefault(reason, []).extend(members)
+                ended = {*locked, *progress.failed}
+                alone.setdefault(reason, []).extend(run for run in members if run not in ended)
         for reason, members in alone.items():
             progress.say(f"one by one, {number_of_runs(len(members))}: {reason}")
             run_here(members, progress)
