@@ -1,5 +1,6 @@
 """Hyper-parameters of a loss's module: changed later, given as tensors and arrays, or learned."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -96,6 +97,29 @@ def test_numbers_of_the_classes_may_be_learned(module: Any, name: str) -> None:
     torch.testing.assert_close(loss(logits, target), fixed(logits, target))
     (gradient,) = torch.autograd.grad(loss(logits, target), learned)
     assert gradient.abs().max() > 0
+
+
+@dataclass
+class Offset:
+    offset: float = 0.5
+
+
+@dataclass(eq=False)
+class Shifted(Offset, losses.Loss):
+    factor: float = 2.0
+
+    def per_example(self, output: Any, target: torch.Tensor) -> torch.Tensor:
+        return self.factor * losses.cross_entropy(output, target) + self.offset
+
+
+def test_building_a_loss_changes_no_class_and_hides_no_parameter() -> None:
+    kinds: list[tuple[Any, str, float]] = [(Shifted, "factor", 2.0), (Offset, "offset", 0.5), (losses.Power, "q", 0.7)]
+    for _ in range(2):
+        assert [getattr(kind, name) for kind, name, _ in kinds] == [value for *_, value in kinds]
+        plain, offset = Shifted(), nn.Parameter(torch.tensor(3.0))
+        assert (plain.factor, plain.offset, Offset().offset, losses.Power().q) == (2.0, 0.5, 0.5, 0.7)
+        learned: Any = Shifted(offset=offset)  # pyright: ignore[reportArgumentType]
+        assert learned.offset is offset
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.3])

@@ -387,6 +387,45 @@ def test_a_loss_of_ones_own_needs_no_edit_but_a_name_in_the_environment(
         lossbench.load(run.path)
 
 
+PLAIN_LOSS = """
+import torch.nn.functional as F
+
+class Plain:
+    def __call__(self, output, target):
+        return self.per_example(output, target).mean()
+
+    def per_example(self, output, target):
+        return F.cross_entropy(output, target, reduction="none")
+
+    def terms(self, output, target):
+        return {}
+
+    def logits(self, output):
+        return output
+"""
+
+
+def test_a_loss_of_another_kind_needs_four_methods(
+    planned: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "plain_losses.py").write_text(PLAIN_LOSS)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("LOSSBENCH_ALLOW", "plain_losses")
+    mine = ("loss=dot_product", "loss.name=plain", "loss._target_=plain_losses.Plain")
+    assert start(planned(*QUICK, *mine)).metrics == start(planned(*QUICK, "loss=cross_entropy")).metrics
+
+
+def test_no_example_is_tried_with_a_compiled_model(planned: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+
+    def as_it_is(call: Callable[..., Any], **_: Any) -> Callable[..., Any]:
+        return lambda inputs: (seen.append(len(inputs)), call(inputs))[1]
+
+    monkeypatch.setattr(torch, "compile", as_it_is)
+    start(planned(*QUICK, "trainer.compile=true", "trainer.accumulate_grad_batches=2"))
+    assert min(seen) == 32  # half a batch; EXAMPLES are fewer
+
+
 # -- loggers, bars, debugging
 
 

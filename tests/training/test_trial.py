@@ -11,7 +11,9 @@ from conftest import plan_run
 
 from lossbench import losses
 from lossbench.config import rules
+from lossbench.config.facts import build_source
 from lossbench.config.schema import RunConfig
+from lossbench.data.digits import Digits
 from lossbench.errors import UserError
 from lossbench.losses import Loss, Power
 from lossbench.training import trial
@@ -67,9 +69,21 @@ def test_what_fits_is_accepted_and_draws_no_random_number(tmp_path: Path, words:
     assert sorted(tmp_path.rglob("*")) == files
 
 
+def test_a_data_set_is_read_once_for_all_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ("model.hidden=[8]", "model.hidden=[16]", "data.batch_size=32", "loss=power", "data.images_per_class=9")
+    configs = [config_of(tmp_path, "data=digits", word) for word in words]
+    read: list[Digits] = []
+    load = Digits.load
+    monkeypatch.setattr(Digits, "load", lambda self: (read.append(self), load(self))[1])
+    attempt = Trial()
+    for config in configs:
+        attempt(config)
+    assert [source.images_per_class for source in read] == [None, 9]
+
+
 def test_images_are_tried_as_training_sees_them(tmp_path: Path) -> None:
     config = config_of(tmp_path, *IMAGES, "augment.flip=1", "augment.erasing=1", "augment.mixup=0.2")
-    found = trial.try_parts(config)
+    found = trial.try_parts(config, build_source(config.data.source))
     inputs, target = augmented_examples(found.data)
     assert inputs.shape == (4, 3, 16, 16)
     assert target.dtype == torch.int64

@@ -17,7 +17,7 @@ from lossbench.errors import UserError
 from lossbench.job.start import start
 from lossbench.rundir.directory import RunDirectory
 from lossbench.training.task import TrainingTask
-from lossbench.training.update import UpdateLoss
+from lossbench.training.update import UpdateLoss, is_mean_of_parts
 from lossbench.vectorized.members import why_not_loss
 
 Plan = Callable[..., RunDirectory]
@@ -56,6 +56,19 @@ class Hardest(Loss):
 
     def reduce(self, values: Tensor, target: Tensor) -> Tensor:
         return values.topk(max(1, len(values) // 2)).values.mean()
+
+
+@dataclass(eq=False)
+class Running(Loss):
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.register_buffer("level", torch.zeros(()))
+
+    def per_example(self, output: Tensor, target: Tensor) -> Tensor:
+        value = cross_entropy(output, target)
+        if self.training:
+            self.level += 0.1 * (value.detach().mean() - self.level)
+        return value + self.level
 """
 
 
@@ -98,20 +111,20 @@ def test_gradients_of_parts_are_those_of_the_batch(loss: Any, kind: str, accumul
     theta = torch.linspace(-1, 1, 4 * CLASSES, dtype=torch.float64).view(4, CLASSES).requires_grad_()
     whole = loss(inputs @ theta, target)
     (expected,) = torch.autograd.grad(whole, theta)
-    given = loss.example_weights(target)
     found, value = torch.zeros_like(theta), 0.0
     shares = [slice(rank, None, processes) for rank in range(processes)]
-    for share in shares:
-        update = UpdateLoss(loss, accumulate)
+    updates = [UpdateLoss(loss, accumulate) for _ in shares]
+    for update, share in zip(updates, shares, strict=True):
         parts = zip(inputs[share].chunk(accumulate), target[share].chunk(accumulate), strict=True)
         for x, y in parts:
             part = update.part(x @ theta, y, processes)
             found += torch.autograd.grad(part, theta)[0] / (accumulate * processes)
             value += part.item() / (accumulate * processes)
-        finished = update.finish(lambda _: given.mean())
-    factor = 1.0 if finished is None else finished[0]  # pyright: ignore[reportPossiblyUnboundVariable] - there is a process
+    weights = [update._weight for update in updates if update._weight is not None]
+    finished = [update.finish(lambda _: torch.stack(weights).mean()) for update in updates]
+    (factor,) = {1.0 if done is None else float(done[0]) for done in finished}
     torch.testing.assert_close(found * factor, expected, rtol=1e-6, atol=1e-9)  # weights are float32
-    assert float(value * factor) == pytest.approx(float(whole.detach()), rel=1e-6, abs=1e-9)
+    assert value * factor == pytest.approx(float(whole.detach()), rel=1e-6, abs=1e-9)
 
 
 def test_class_weights_are_those_of_the_update(planned: Plan) -> None:
@@ -153,6 +166,47 @@ def test_what_a_loss_learns_is_trained_saved_and_loaded(own: Plan) -> None:
     again = lossbench.load(learned.path).evaluate("test")
     assert again["loss"].value == pytest.approx(result.metrics["test/loss"], abs=1e-6)
     assert why_not_loss(learned.config) == "loss=own_losses.Tempered: its own parameters are trained one run at a time"
+
+
+def test_what_a_loss_remembers_is_loaded(own: Plan) -> None:
+    run = own("Running", *LINEAR)
+    result = start(run)
+    loss: Any = lossbench.load(run.path).parts.loss
+    assert loss.level > 0.1
+    again = lossbench.load(run.path).evaluate("test")
+    assert again["loss"].value == pytest.approx(result.metrics["test/loss"], abs=1e-6)
+
+
+class Counting(losses.SoftmaxMSE):  # pyright: ignore[reportGeneralTypeIssues] - users subclass what is final
+    calls = 0
+
+    def forward(self, output: Any, target: Tensor) -> Tensor:
+        self.calls += 1
+        return super().forward(output, target)
+
+
+def test_trying_the_parts_leaves_the_loss_as_it_was() -> None:
+    loss = Counting()
+    assert is_mean_of_parts(loss, torch.eye(8), torch.arange(8))
+    assert loss.calls == 0
+
+
+class Largest(losses.CrossEntropy):  # pyright: ignore[reportGeneralTypeIssues] - users subclass what is final
+    def reduce(self, values: Tensor, target: Tensor) -> Tensor:
+        return values.max()
+
+
+class Doubled(losses.NLL):  # pyright: ignore[reportGeneralTypeIssues] - users subclass what is final
+    def forward(self, output: Any, target: Tensor) -> Tensor:
+        return 2 * super().forward(output, target)
+
+
+@pytest.mark.parametrize("kind", [Largest, Doubled])
+def test_a_reduction_of_ones_own_is_that_of_each_part(kind: type[losses.Loss]) -> None:
+    loss, (inputs, target) = kind(weight=WEIGHT), batch("index")  # pyright: ignore[reportCallIssue] - both have it
+    update, output = UpdateLoss(loss, 2), inputs @ torch.ones(4, CLASSES, dtype=torch.float64).cumsum(1)
+    assert torch.equal(update.part(output, target), loss(output, target))
+    assert update.finish(lambda weight: weight) is None
 
 
 def test_what_a_loss_has_learned_is_resumed(own: Plan, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 from abc import ABC
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, ClassVar, Self
 
 import torch
@@ -143,13 +143,24 @@ def _buffer_of(name: str) -> str:
     return f"{name}_by_class"
 
 
+class _Default:
+    """A class attribute that hides no parameter of an instance, as the plain value that a dataclass leaves would."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        if instance is None:
+            return self.value
+        raise AttributeError  # nn.Module looks among its parameters next
+
+
 def _uncover_parameters(cls: type) -> None:
-    """Remove the defaults that dataclasses leave as class attributes: each would hide a parameter of its name."""
-    for base in cls.__mro__:
-        if is_dataclass(base):
-            for each in fields(base):
-                if base.__dict__.get(each.name, MISSING) is each.default is not MISSING:
-                    delattr(base, each.name)
+    """Put a `_Default` in place of each field's default, in this class alone: its bases may be no losses."""
+    for each in fields(cls):
+        covered = not isinstance(cls.__dict__.get(each.name), _Default)
+        if covered and each.default is not MISSING and getattr(cls, each.name, MISSING) is each.default:
+            setattr(cls, each.name, _Default(each.default))
 
 
 @dataclass(eq=False)

@@ -4,10 +4,12 @@ import math
 from collections.abc import Callable
 
 from torch import Tensor
+from torch.nn import functional as F
 
 from lossbench.metrics.classes import check, chunks, finite
 
 SCALE_RANGE = (1e-3, 1e3)
+STEP = 0.5  # of log s between two places where the slope is looked at
 SPREAD = 0.5
 """Standard deviation of log s before any example: published temperatures lie between about 0.8 and 3."""
 
@@ -20,7 +22,9 @@ def fit_scale(logits: Tensor, target: Tensor, expected: float = 1.0, spread: flo
     s is the inverse of the temperature: below 1 where a model is too sure of itself. The second term is a normal prior
     of log s with mean log e and standard deviation d. Without it, few validation examples of which nearly all are right
     would make any model as sure as can be; it weighs as much as 1 / d^2 nats per unit of log s, and fades with more
-    examples. The derivative by log s is brought to zero in float64 by Newton steps inside a bracket.
+    examples. The derivative by log s is brought to zero in float64 by Newton steps inside a bracket, from e on. The sum
+    is convex in s and not in log s, so that a lower minimum may follow at a larger s, as of logits near 0: the slope is
+    looked at in steps of 0.5 until the logits themselves ask for no larger s, and the lowest of the minima is taken.
 
     Args:
         logits: (n, C), n >= 1, C >= 2.
@@ -48,7 +52,19 @@ def fit_scale(logits: Tensor, target: Tensor, expected: float = 1.0, spread: flo
         slope, curvature = _derivatives(logits, target, math.exp(u))
         return slope + (u - middle) / spread**2, curvature + 1 / spread**2
 
-    return math.exp(_root(derivatives, middle, *map(math.log, SCALE_RANGE)))
+    low, high = map(math.log, SCALE_RANGE)
+    u = _root(derivatives, middle, low, high)
+    minima, larger = [u], u > middle
+    while larger and u < high:
+        u = min(u + STEP, high)
+        slope, _ = derivatives(u)
+        larger = slope < (u - middle) / spread**2
+        if slope < 0:
+            u = _root(derivatives, u, u, high)
+            minima.append(u)
+    if len(minima) == 1:
+        return math.exp(minima[0])
+    return math.exp(min(minima, key=lambda u: _nll(logits, target, math.exp(u)) + ((u - middle) / spread) ** 2 / 2))
 
 
 def _root(derivatives: Callable[[float], tuple[float, float]], start: float, low: float, high: float) -> float:
@@ -62,6 +78,14 @@ def _root(derivatives: Callable[[float], tuple[float, float]], start: float, low
             break
         u = best if low < best < high and abs(best - u) < (high - low) / 2 else (low + high) / 2
     return u
+
+
+def _nll(logits: Tensor, target: Tensor, scale: float) -> float:
+    """The summed NLL of softmax(scale * logits)."""
+    total = 0.0
+    for chunk, y in chunks(logits[None], target):
+        total += F.cross_entropy(chunk[0].double() * scale, y, reduction="sum").item()
+    return total
 
 
 def _derivatives(logits: Tensor, target: Tensor, scale: float) -> tuple[float, float]:

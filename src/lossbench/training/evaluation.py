@@ -16,13 +16,12 @@ Output = Tensor | tuple[Tensor, ...]
 
 
 class Loss(Protocol):
-    """The interface of a loss (lossbench.losses.Loss has it)."""
+    """What a loss must have; lossbench.losses.Loss has more."""
 
     def __call__(self, output: Any, target: Tensor) -> Tensor: ...  # noqa: D102
     def per_example(self, output: Any, target: Tensor) -> Tensor: ...  # noqa: D102
     def terms(self, output: Any, target: Tensor) -> dict[str, Tensor]: ...  # noqa: D102
     def logits(self, output: Any) -> Tensor: ...  # noqa: D102
-    def scale_prior(self, classes: int) -> tuple[float, float]: ...  # noqa: D102
 
 
 class Evaluation(NamedTuple):
@@ -120,9 +119,10 @@ def measure(
 
 
 def fitted_scale(loss: Loss, evaluation: Evaluation) -> float:
-    """Fit the factor on a classifier's logits on its validation split."""
+    """Fit the factor on a classifier's logits on its validation split, with the loss's prior if it has one."""
     logits = loss.logits(evaluation.output)
-    return fit_scale(logits, evaluation.target, *loss.scale_prior(logits.shape[-1]))
+    prior_of: Callable[[int], tuple[float, ...]] = getattr(loss, "scale_prior", lambda _: ())
+    return fit_scale(logits, evaluation.target, *prior_of(logits.shape[-1]))
 
 
 def with_intervals(found: Mapping[str, Estimate]) -> dict[str, Metric]:

@@ -61,6 +61,7 @@ def execute(run: RunDirectory, stop_signals: StopSignals, *, rank: int = 0, srun
         warn_of_float16(config, parts)
         warn_of_parts(config, parts)
         print_notices(config, parts)
+    prepare_model(config, parts)
     resumed = read_last(run.checkpoint("last")) if os.path.lexists(run.checkpoint("last")) else None
     if resumed is not None and resumed["is_best"] and rank == 0:
         link_best(run)  # the run may have died before it could
@@ -75,13 +76,12 @@ def execute(run: RunDirectory, stop_signals: StopSignals, *, rank: int = 0, srun
 
 
 def prepared(config: RunConfig) -> Parts:
-    """Build and prepare what a run is made of; nothing of the run is written yet."""
+    """Build what a run is made of, and the caches of its data; nothing of the run is written yet."""
     check_hardware(config.trainer)
     keep_freed_memory()
     forget_peak_memory()
     parts = assemble(config)
     parts.data.prepare()
-    prepare_model(config, parts)
     return parts
 
 
@@ -187,7 +187,10 @@ def print_notices(config: RunConfig, parts: Parts) -> None:
 
 
 def prepare_model(config: RunConfig, parts: Parts) -> None:
-    """Choose the memory format and compile, as the configuration says; neither changes the names of the weights."""
+    """Choose the memory format and compile, as the configuration says; neither changes the names of the weights.
+
+    What is tried on a few examples comes before: a compiled model would be compiled for them too.
+    """
     if config.trainer.channels_last:
         parts.model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - torch's stubs leave this form out
     if config.trainer.compile:

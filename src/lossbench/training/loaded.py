@@ -151,7 +151,9 @@ def checkpoint_path(run: RunDirectory, name: str | None) -> Path:
 
 
 def load_weights(model: nn.Module, loss: Loss, path: Path) -> None:
-    """Give a model, and a loss that has learned, the weights of a checkpoint; put the model into evaluation mode.
+    """Give a model and its loss the weights of a checkpoint; put both into evaluation mode.
+
+    A checkpoint of a stacked run has no state of the loss, which is that of its settings.
 
     Raises:
         UserError: the checkpoint is missing, damaged, unsafe, or of another model.
@@ -159,8 +161,12 @@ def load_weights(model: nn.Module, loss: Loss, path: Path) -> None:
     checkpoint = read_weights(path)
     give_weights(model, model_weights(checkpoint), path, ANEW)
     model.eval()
-    if isinstance(loss, nn.Module) and own_parameters(loss):
-        give_weights(loss, loss_weights(checkpoint), path, ANEW)
+    if not isinstance(loss, nn.Module):
+        return
+    loss.eval()
+    state = loss_weights(checkpoint)
+    if state or own_parameters(loss):
+        give_weights(loss, state, path, ANEW)
 
 
 def from_checkpoint(model: Model) -> Model:

@@ -4,7 +4,7 @@ The parts of a run are built as `assemble` builds them, but from a few images in
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,6 +18,7 @@ from lossbench.config.parse import Node
 from lossbench.config.schema import RunConfig
 from lossbench.data.images.source import ImageSource
 from lossbench.data.module import DataModule
+from lossbench.data.source import Source
 from lossbench.errors import UserError, one_line
 from lossbench.training.assemble import build_data, build_schedule, layer_groups, losses_of, model_of, require_measured
 from lossbench.training.modules import build_backbone
@@ -55,7 +56,7 @@ class Trial:
             UserError: a part does not fit the others, or cannot be built from its settings.
         """
         model = ("data", "model", "head", "embeddings", "augment", "scheduler")
-        found = self._once(config, model, try_parts)
+        found = self._once(config, model, lambda each: try_parts(each, self._source(each.data.source)))
         measured = self._once(config, (*model, "loss", "yardsticks"), lambda each: _try_losses(each, found))
         require_measured(config, measured)
         self._once(config, ("optimizer", "trainer"), try_optimizer)
@@ -66,15 +67,22 @@ class Trial:
 
     def _once(self, config: RunConfig, keys: tuple[str, ...], function: Callable[[RunConfig], T]) -> T:
         """Give function(config), computed for the first configuration with these parts."""
-        parts = json.dumps({key: config.record.get(key) for key in keys}, sort_keys=True, default=repr)
-        if parts not in self._known:
-            self._known[parts] = function(config)
-        return self._known[parts]
+        return self._computed({key: config.record.get(key) for key in keys}, lambda: function(config))
+
+    def _source(self, node: Node) -> Source:
+        """Give a data set, one for all models: it keeps the examples that it has read."""
+        return self._computed({"source": node.record}, lambda: build_source(node))
+
+    def _computed(self, parts: Mapping[str, Any], function: Callable[[], T]) -> T:
+        key = json.dumps(parts, sort_keys=True, default=repr)
+        if key not in self._known:
+            self._known[key] = function()
+        return self._known[key]
 
 
-def try_parts(config: RunConfig) -> TriedModel:
+def try_parts(config: RunConfig, source: Source) -> TriedModel:
     """Build the data, the model and the schedule, and put a few examples through the model."""
-    data = build_data(config, build_source(config.data.source), cache="none")
+    data = build_data(config, source, cache="none")
     if config.data.cache != "none" and isinstance(data.source, ImageSource):
         _require_folder(data.source.cache / "images")
     inputs, target = augmented_examples(data)

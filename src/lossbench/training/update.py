@@ -1,10 +1,12 @@
 """The loss of an update whose batch comes in parts: one after another, or to several processes."""
 
+import copy
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
+from lossbench import losses
 from lossbench.training.evaluation import Loss, Output
 
 
@@ -13,7 +15,8 @@ class UpdateLoss:
 
     A mean over examples is the mean of the parts' means. A weighted mean divides by the weights of the whole update,
     L = sum_i w_i l_i / sum_i w_i: the parts give their means of w_i l_i, and `finish` the factor 1 / mean(w). A sum is
-    the parts' mean times their number. Any other reduction is averaged over the parts (`is_mean_of_parts`).
+    the parts' mean times their number. Any other reduction, such as a subclass's own `reduce`, is averaged over the
+    parts (`is_mean_of_parts`).
 
     Args:
         loss: of a part.
@@ -58,6 +61,8 @@ class UpdateLoss:
         return factor, (factor - 1) * total
 
     def _weights_of(self, target: Tensor) -> Tensor | None:
+        if _reduces_its_own_way(self.loss):
+            return None
         # a class that LOSSBENCH_ALLOW names may have less than lossbench.losses.Loss
         weights_of = getattr(self.loss, "example_weights", None)
         return None if weights_of is None else weights_of(target)
@@ -74,11 +79,20 @@ def is_mean_of_parts(loss: Loss, output: Output, target: Tensor) -> bool:
         target: (n, ...).
     """
     half = len(target) // 2
-    update = UpdateLoss(loss, 2)
+    whole, parted = copy.deepcopy(loss), copy.deepcopy(loss)  # a loss may keep a state that changes in training
+    update = UpdateLoss(parted, 2)
     parts = [update.part(_rows(output, part), target[part]) for part in (slice(half), slice(half, None))]
     finished = update.finish(lambda value: value)
     together = torch.stack(parts).mean() * (1.0 if finished is None else finished[0])
-    return torch.allclose(together.detach(), loss(output, target).detach(), rtol=1e-3, equal_nan=True)
+    return torch.allclose(together.detach(), whole(output, target).detach(), rtol=1e-3, equal_nan=True)
+
+
+def _reduces_its_own_way(loss: Loss) -> bool:
+    """Whether a subclass has replaced what divides by `example_weights`."""
+    if not isinstance(loss, losses.Loss):
+        return False
+    kind = type(loss)
+    return (kind.reduce, kind.forward) != (losses.Loss.reduce, losses.Loss.forward)
 
 
 def _rows(output: Output, part: slice) -> Output:
