@@ -124,7 +124,8 @@ def _plan(words: list[str], config_dir: str | PathLike[str] | None) -> "RunDirec
     given = [] if config_dir is None else [f"--config-dir={os.fspath(config_dir)}"]
     try:
         with hydra_started(config_dir):
-            return plan_composed(composed(readable(words, groups())), ["lossbench", *given, *words])
+            read = readable(words, groups(), own_files=config_dir is not None)
+            return plan_composed(composed(read), ["lossbench", *given, *words])
     except UserError:
         raise
     except Exception as error:

@@ -107,16 +107,18 @@ def own(tmp_path: Path) -> Path:
         "# @package _global_\ndefaults:\n  - override /loss: soft_power\n  - override /data: digits\n"
         "data:\n  images_per_class: 5\ntrainer:\n  max_epochs: 1\n"
     )
+    (tmp_path / "mine" / "recipe").mkdir()
+    (tmp_path / "mine" / "recipe" / "seven.yaml").write_text("# @package _global_\nseed: 7\n")
     return tmp_path / "mine"
 
 
 def test_own_yaml_files_are_options_like_ours(own: Path, tmp_path: Path) -> None:
-    shown = command(
-        "-m", "lossbench", "--config-dir", "mine", "experiment=small", "--cfg", "job", runs=tmp_path, cwd=tmp_path
-    )
+    small = ("experiment=small", "+recipe=seven")
+    shown = command("-m", "lossbench", "--config-dir", "mine", *small, "--cfg", "job", runs=tmp_path, cwd=tmp_path)
     assert (shown.returncode, shown.stderr) == (0, "")
     assert "name: soft_power" in shown.stdout
     assert "images_per_class: 5" in shown.stdout
+    assert shown.stdout.startswith("seed: 7\n")
     search = f"hydra.searchpath=[file://{own}]"
-    again = command("-m", "lossbench", "experiment=small", search, "--cfg", "job", runs=tmp_path, cwd=tmp_path)
+    again = command("-m", "lossbench", *small, search, "--cfg", "job", runs=tmp_path, cwd=tmp_path)
     assert (again.returncode, again.stdout) == (0, shown.stdout)

@@ -71,3 +71,26 @@ def test_what_cannot_be_read_is_shown_in_quotes_that_a_shell_and_hydra_take(word
     typed = subprocess.run(["sh", "-c", f"printf %s {advised}"], capture_output=True, text=True, check=True).stdout
     assert readable([typed], groups()) == [typed]
     assert typed.partition("=")[0] == word.partition("=")[0]
+
+
+def test_the_values_of_a_sweep_function_are_not_parted() -> None:
+    assert swept("data.root=choice('/a (1)',/b)") == ["/a (1)", "/b"]
+    with pytest.raises(
+        UserError, match=r"cannot be read; in choice\(\.\.\.\) a text with such characters stands in quotes"
+    ):
+        readable(["data.root=choice(/a (1),/b)"], groups(), multirun=True)
+    assert root_of("data.root=tag(1)/ü") == "tag(1)/ü"
+
+
+def test_files_of_ones_own_may_have_groups_and_use_keys_of_their_own(tmp_path: Path) -> None:
+    for name, text in {"recipe/x": "seed: 7", "experiment/wide": "model:\n  width: ${width}"}.items():
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / f"{name}.yaml").write_text(f"# @package _global_\n{text}\n")
+    words = ["+recipe=x", "experiment=wide", "+width=128"]
+    with hydra_started(tmp_path):
+        config = composed(readable(words, groups(), own_files=True))
+    assert (config.seed, config.model.width) == (7, 128)
+    search = f"hydra.searchpath=[file://{tmp_path}]"
+    assert readable([search, *words], groups()) == [search, *words]
+    with pytest.raises(UserError, match=r"^\+recipe=x: no run reads recipe; "):
+        readable(words, groups())

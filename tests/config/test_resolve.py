@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from conftest import plan_run
 
@@ -175,3 +176,10 @@ def test_augmentation_is_checked_when_a_run_is_planned(tmp_path: Path) -> None:
     ):
         plan_run(tmp_path, "data=fake_images", f"data.cache_dir={tmp_path}", "augment.scale=[0.5]")
     assert not list(tmp_path.rglob("config.yaml"))
+
+
+def test_a_model_in_front_of_a_head_or_of_embeddings_gives_what_they_take(planned: Planned, tmp_path: Path) -> None:
+    digits = ("data=digits", "+model.num_classes=64")
+    assert planned(*digits, "loss=arcface", "head.num_features=64").config.model.settings["num_classes"] == 64
+    np.save(tmp_path / "rows.npy", np.eye(10, 64))
+    assert planned(*digits, "loss=cosine", f"embeddings={tmp_path / 'rows.npy'}").config.embeddings is not None

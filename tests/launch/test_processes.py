@@ -16,6 +16,7 @@ from failing_loss import FAILING, write_failing_loss
 from run_files import assert_same, result_of
 from typed import PATIENCE, assert_one_line, command, start_command, wait_until
 
+from lossbench.errors import UserError
 from lossbench.launch import processes
 from lossbench.launch.progress import SweepProgress
 from lossbench.rundir.directory import RunDirectory
@@ -146,10 +147,18 @@ def test_a_mistake_is_one_line(tmp_path: Path, words: tuple[str, ...], mentions:
     assert_one_line(done.returncode, done.stderr, *mentions)
 
 
-def test_a_process_that_leaves_a_damaged_status_fails_its_run_alone(tmp_path: Path) -> None:
+def test_a_run_whose_status_is_damaged_or_cannot_be_written_fails_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise UserError("cannot write status.json: No space left on device")
+
     run = plan_run(tmp_path, "data=toy")
-    (run.path / "status.json").write_text("{")
+    ended = cast(Any, SimpleNamespace(run=run, process=SimpleNamespace(returncode=1)))
     progress = SweepProgress({run: "seed=0"}, [run], "test/accuracy")
-    ended = SimpleNamespace(run=run, process=SimpleNamespace(returncode=1))
-    assert processes._report(cast(Any, ended), progress)
+    monkeypatch.setattr("lossbench.rundir.directory.write_json", full)
+    assert processes._report(ended, progress)
+    assert progress.failed[run] == "cannot write status.json: No space left on device"
+    (run.path / "status.json").write_text("{")
+    assert processes._report(ended, progress)
     assert progress.failed[run].startswith(f"{run.path}/status.json cannot be read (")

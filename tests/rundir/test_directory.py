@@ -1,6 +1,7 @@
 """The same experiment has the same directory, and nothing in it is ever lost or mixed up."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from lossbench.rundir import directory
 from lossbench.rundir.directory import RunDirectory, plan
 from lossbench.rundir.files import write_yaml
 from lossbench.rundir.identity import RESULT_VERSION, identity_hash
+from lossbench.rundir.reading import DamagedError
 
 CONFIG = config_with()
 CSV = {"_target_": "x.CSV"}
@@ -146,6 +148,30 @@ def test_a_directory_that_cannot_be_made_is_one_clear_error(tmp_path: Path) -> N
         match=r"cannot write .*file/mine.*Not a directory; free some space or choose another place with runs_dir",
     ):
         plan(CONFIG, tmp_path / "file")
+
+
+def test_a_file_in_the_place_of_an_experiment_stops_this_run_alone(tmp_path: Path) -> None:
+    path = plan(CONFIG, tmp_path).path
+    shutil.rmtree(path.parent)
+    path.parent.write_text("x")
+    for force in (False, True):
+        with pytest.raises(DamagedError, match=rf"{path} cannot be made in .* \(Not a directory\); move that away"):
+            plan(CONFIG, tmp_path, force=force)
+
+
+def test_a_directory_without_rights_stops_this_run_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = plan(CONFIG, tmp_path).path
+    (path / "config.yaml").unlink()  # nobody sees it without the rights
+    monkeypatch.setattr("lossbench.rundir.directory.os.access", lambda place, mode: place != closed)
+    closed = path
+    for force in (False, True):
+        with pytest.raises(DamagedError, match=rf"{path} cannot be read and written .*; chmod u\+rwx {path} allows it"):
+            plan(CONFIG, tmp_path, force=force)
+    closed = path.parent
+    assert plan(CONFIG, tmp_path).path == path
+    with pytest.raises(DamagedError, match=rf"{path} cannot be archived .*; chmod u\+rwx {path.parent} allows it"):
+        plan(CONFIG, tmp_path, force=True)
+    assert path.is_dir()
 
 
 def test_many_plan_the_same_at_once(tmp_path: Path) -> None:

@@ -22,7 +22,9 @@ def main() -> None:
     """
     accept_lazy_help()
     given = parse(sys.argv[1:])
-    quoted = dict(zip(given.overrides, readable(given.overrides, groups(), multirun=may_sweep(given)), strict=True))
+    typed, own_files = given.overrides, given.config_dir is not None
+    read = readable(typed, groups(), multirun=may_sweep(given), own_files=own_files)
+    quoted = dict(zip(typed, read, strict=True))
     sys.argv[1:] = [quoted.get(word, word) for word in sys.argv[1:]]
     hydra.main(version_base=HYDRA_VERSION, config_path=str(conf_folder()), config_name="train")(run_composed)()
 

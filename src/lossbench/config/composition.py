@@ -93,7 +93,7 @@ def composed_data(overrides: Sequence[str], config_dir: str | PathLike[str] | No
         UserError: there is no such data set, file or class, or a setting has a wrong value.
         HydraException: an override does not fit.
     """
-    words = readable(overrides, groups())
+    words = readable(overrides, groups(), own_files=config_dir is not None)
     with hydra_started(config_dir):
         record = plain(composed(words))["data"]
     return Data.read("data", custom.complete(record, "data"))

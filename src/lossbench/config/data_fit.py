@@ -92,10 +92,17 @@ def check_shape(config: RunConfig, shape: DataShape) -> None:
 
 def _check_given_shape(config: RunConfig, shape: DataShape) -> None:
     """Refuse a shape that is typed for the model and is not that of the data: it would win over what the data offer."""
-    of_data = {"input_shape": [*shape.input_shape], "num_classes": shape.num_classes}
-    for name, value in of_data.items():
-        if value and (given := config.model.settings.get(name)) not in (None, value):
-            raise UserError(f"model.{name}={given}, but data={config.data.name} has {value}; leave it out")
+    of_data = f"data={config.data.name} has"
+    _check_given(config, "input_shape", [*shape.input_shape], of_data)
+    if config.embeddings is not None:  # the model gives as many numbers as a row of theirs has
+        return
+    width = config.head.settings.get("num_features") if config.head else None
+    _check_given(config, "num_classes", width or shape.num_classes, "head.num_features is" if width else of_data)
+
+
+def _check_given(config: RunConfig, name: str, wanted: object, source: str) -> None:
+    if wanted and (given := config.model.settings.get(name)) not in (None, wanted):
+        raise UserError(f"model.{name}={given}, but {source} {wanted}; leave it out")
 
 
 def _check_tasks(config: RunConfig, task: str) -> None:
@@ -172,5 +179,5 @@ def _check_initial_weight(config: RunConfig, shape: DataShape) -> None:
         return
     wanted = (shape.num_classes, prod(shape.input_shape))
     found = (len(given), *sorted({len(row) for row in given if is_sequence(row)}))
-    if config.head is None and config.record.get("embeddings") is None and found != wanted:
+    if config.head is None and config.embeddings is None and found != wanted:
         raise UserError(f"model.weight must have shape {wanted}, one row for each class, got {found}; or use null")

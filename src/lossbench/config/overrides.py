@@ -4,14 +4,13 @@ import os
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override, Quote, QuotedString
 from hydra.errors import HydraException
 
-from lossbench.config.schema import RunConfig
+from lossbench.config.schema import TYPED
 from lossbench.errors import UserError, one_line
 
 PATHS = ("runs_dir", "root", "train_list", "val_list", "test_list", "cache_dir", "embeddings", "pretrained")
@@ -23,16 +22,20 @@ EVERY = ("data", "loss", "model", "optimizer", "scheduler", "trainer", "augment"
 """Groups of which a run has an option."""
 SETTING = re.compile(r"(?P<key>[+]{0,2}[\w./@-]+)=(?P<value>.*)", re.DOTALL)
 ELEMENT = re.compile(r"(?:'[^']*'|\"[^\"]*\"|[^,])+")
+SWEEP = re.compile(r"(choice|glob|range|sort|shuffle|tag|interval)[(]")
 HINT = "a text with such characters stands in quotes"
 
 
-def readable(words: Sequence[str], groups: Sequence[str], *, multirun: bool = False) -> list[str]:
+def readable(
+    words: Sequence[str], groups: Sequence[str], *, multirun: bool = False, own_files: bool = False
+) -> list[str]:
     """Quote the paths and names among overrides where Hydra's grammar needs it.
 
     Args:
         words: overrides as typed.
         groups: names of the groups, whose values are names of options.
         multirun: whether a comma parts the values of a sweep.
+        own_files: whether YAML files of the user's own are read, which may have groups and use keys of their own.
 
     Returns:
         The overrides as Hydra reads them.
@@ -43,8 +46,8 @@ def readable(words: Sequence[str], groups: Sequence[str], *, multirun: bool = Fa
     quoted = [_readable(word, multirun) for word in words]
     for word in quoted:
         _check_group(word, groups)
-    if not any("${" in word for word in words):  # such as 'model.hidden=[${width}]' with +width=128
-        for word in words:
+    if not own_files and not any(word.lstrip("+").startswith("hydra.searchpath=") or "${" in word for word in words):
+        for word in words:  # but for 'model.hidden=[${width}]' with +width=128
             _check_added(word, groups)
     return quoted
 
@@ -53,11 +56,22 @@ def _readable(word: str, multirun: bool) -> str:
     found, (override, reason) = SETTING.fullmatch(word), _parsed(word)
     if found is None or found["key"].rpartition(".")[2].lstrip("+") not in TEXTS:
         return _require_read(word, override, reason)
-    if override is None or (_is_path(found) and _holds_numbers(override)):
-        parts = ELEMENT.findall(found["value"]) if multirun else [found["value"]]
-        return f"{found['key']}={','.join(map(_text, parts))}"
-    is_name = not multirun and override.is_sweep_override() and _names_a_file(found)
+    if multirun and SWEEP.match(found["value"]):
+        return _require_read(word, override, reason)
+    if _needs_quotes(found, override):
+        return f"{found['key']}={_texts(found['value'], multirun)}"
+    is_name = not multirun and override is not None and override.is_sweep_override() and _names_a_file(found)
     return f"{found['key']}={_quoted(found['value'])}" if is_name else word
+
+
+def _needs_quotes(found: re.Match[str], override: Override | None) -> bool:
+    """Whether Hydra cannot read a text, or reads a number where a path is meant."""
+    return override is None or (_is_path(found) and _holds_numbers(override))
+
+
+def _texts(value: str, multirun: bool) -> str:
+    parts = ELEMENT.findall(value) if multirun else [value]
+    return ",".join(map(_text, parts))
 
 
 def _require_read(word: str, override: Override | None, reason: str) -> str:
@@ -113,15 +127,18 @@ def _unreadable(word: str, reason: str) -> UserError:
         return UserError(f"{word} cannot be read: each setting is a word of its own")
     if "while evaluating" in reason or "Unknown function" in reason:
         return UserError(f"{word} cannot be read: {reason}")
+    if function := SWEEP.match(value):
+        return UserError(f"{word} cannot be read; in {function[0]}...) {HINT}, such as choice('a (1)',b)")
     return UserError(f"{word} cannot be read; {HINT}: {shlex.quote(f'{key}={_quoted(value)}')}")
 
 
 def _check_added(word: str, groups: Sequence[str]) -> None:
     """Refuse a new key beside the groups: no run reads it."""
     found = re.match(r"[+]{1,2}(\w+)=", word)
-    if found and found[1] not in (*groups, *(each.name for each in fields(RunConfig)), "runs_dir", "force"):
+    if found and found[1] not in (*groups, *TYPED, "runs_dir", "force"):
         raise UserError(
-            f"{word}: no run reads {found[1]}; the keys of a part are written with it, such as +loss.{found[1]}=VALUE"
+            f"{word}: no run reads {found[1]}; leave it out, or write the key with its part, such as "
+            "trainer.max_epochs=3; --help lists them"
         )
 
 

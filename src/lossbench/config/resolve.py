@@ -72,9 +72,9 @@ def resolve(
     record["weights"] = cache(weights_of, config.model)
     record["fingerprint"] = cache(fingerprint_of, config.data.source)
     shape = cache(shape_of, config.data.source)
-    check_shape(config, shape)
     record["embeddings"] = embeddings_of(record, shape.num_classes)
     embeddings = Embeddings.read("embeddings", record["embeddings"])
+    check_shape(replace(config, embeddings=embeddings), shape)
     return replace(
         config,
         record=record,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal, Self
 
-from lossbench.config.parse import Node, nodes, optional, parse, part, section, setting
+from lossbench.config.parse import READER, Node, nodes, optional, parse, part, section, setting
 from lossbench.config.values import (
     Rule,
     betas,
@@ -253,3 +253,9 @@ class RunConfig:
             raise missing_key(error.args[0]) from error
         except ValueError as error:
             raise UserError(str(error)) from error
+
+
+FOUND = ("weights", "fingerprint")
+"""What is computed from files, whatever a record says."""
+TYPED = tuple(each.name for each in fields(RunConfig) if READER in each.metadata and each.name not in FOUND)
+"""The keys of a run that a user may type."""

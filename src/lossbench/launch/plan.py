@@ -21,6 +21,9 @@ from lossbench.rundir.flatten import flatten
 from lossbench.rundir.identity import identity_hash
 from lossbench.rundir.reading import DamagedError
 
+RUN_LEVELS = 3
+"""A run directory is <runs_dir>/<study>/<experiment>/seed<k>."""
+
 
 @dataclass
 class Planned:
@@ -124,7 +127,7 @@ def _planned(cells: Sequence[_Cell], command: list[str]) -> Planned:
             try:
                 _plan(cell, planned, command)
             except DamagedError as error:
-                planned.damaged[_directory_of(error.path, cell)] = one_line(error)
+                planned.damaged[_directory_of(error.path, place(cell.composed)[0])] = one_line(error)
     return planned
 
 
@@ -139,9 +142,9 @@ def _plan(cell: _Cell, planned: Planned, command: list[str]) -> None:
         planned.invalid[run] = cell.config.invalid
 
 
-def _directory_of(path: Path, cell: _Cell) -> RunDirectory:
-    """The run directory that is damaged itself, or holds the damaged file."""
-    return RunDirectory(path if path.name == f"seed{cell.config.seed}" else path.parent)
+def _directory_of(path: Path, runs_dir: Path) -> RunDirectory:
+    """The run directory that is damaged itself, or holds the damaged file, at whatever depth."""
+    return RunDirectory(runs_dir.joinpath(*path.relative_to(runs_dir).parts[:RUN_LEVELS]))
 
 
 def _record_invalid(run: RunDirectory, cell: _Cell) -> None:

@@ -9,7 +9,6 @@ from lossbench.launch.exits import exit_reason, is_locked, last_lines
 from lossbench.launch.pool import Pool, RunProcess, default_n_jobs
 from lossbench.launch.progress import SweepProgress
 from lossbench.rundir.directory import RunDirectory
-from lossbench.rundir.reading import DamagedError
 
 POLL_SECONDS = 0.1
 
@@ -71,7 +70,7 @@ def _report(ended: RunProcess, progress: SweepProgress) -> bool:
     run, code = ended.run, ended.process.returncode
     try:
         return _report_exit(run, code, progress)
-    except DamagedError as error:
+    except UserError as error:  # its files are damaged, or cannot be written; those of the others may
         progress.finished(run, None, one_line(error))
         return True
 

@@ -19,7 +19,7 @@ from lossbench.rundir.contents import check_contents, check_folders, check_place
 from lossbench.rundir.files import cannot_write, write_json, write_yaml
 from lossbench.rundir.identity import RESULT_VERSION, differences, identity, identity_hash, with_targets_of
 from lossbench.rundir.lock import Lock
-from lossbench.rundir.reading import DamagedError, read_yaml
+from lossbench.rundir.reading import DamagedError, read_yaml, why
 from lossbench.rundir.result import Result
 from lossbench.rundir.status import read_status
 
@@ -194,11 +194,13 @@ def plan(config: RunConfig, runs_dir: Path, *, force: bool = False, command: lis
 
     Raises:
         UserError: it cannot be written, or it, its study or a folder between them is a link that leads elsewhere.
-        DamagedError: something is in its place that is no run directory, or a file in it is damaged or edited.
+        DamagedError: something is in its place that is no run directory, it may not be read or written,
+            or a file in it is damaged or edited.
     """
     run = _place(config, runs_dir, force=force)
     check_places(run.path.parents[1])
     check_folders(run.path)
+    _check_rights(run.path, force=force)
     if force and os.path.lexists(run.path):
         _archive_unlocked(run, runs_dir)
         run = RunDirectory(run.path)
@@ -228,10 +230,32 @@ def _archive_unlocked(run: RunDirectory, runs_dir: Path) -> None:
 def _make_directory(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
-    except FileExistsError as error:
-        raise DamagedError(path, "is not a folder") from error
     except OSError as error:
-        raise cannot_write(path, error) from error
+        raise _cannot_make(path, error) from error
+
+
+def _cannot_make(path: Path, error: OSError) -> UserError:
+    """Say why a run directory cannot be made; where its experiment's folder is the obstacle, others may be."""
+    if isinstance(error, FileExistsError) and os.path.lexists(path):
+        return DamagedError(path, "is not a folder")
+    obstacle = isinstance(error, FileExistsError | NotADirectoryError | PermissionError)
+    if obstacle and os.path.lexists(path.parent):
+        reason = f"cannot be made in {path.parent.name} ({why(error)})"
+        return DamagedError(path, reason, "move that away, or make it a folder in which you may write")
+    return cannot_write(path, error)
+
+
+def _check_rights(path: Path, *, force: bool) -> None:
+    """Refuse a directory whose content cannot be read, or that cannot be archived.
+
+    Raises:
+        DamagedError: it lacks a right.
+    """
+    for folder, use in (path, "read and written"), (path.parent, "archived"):
+        needed = force or folder == path
+        if needed and os.path.isdir(folder) and not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+            way_out = f"chmod u+rwx {shlex.quote(str(folder))} allows it"
+            raise DamagedError(path, f"cannot be {use} (Permission denied)", way_out)
 
 
 def _write_config(run: RunDirectory, config: RunConfig) -> None:
