@@ -43,7 +43,7 @@ def test_what_happens_to_one_run_happens_to_no_other(tmp_path: Path) -> None:
         "raise": "RuntimeError: the cat sat on the keyboard",
         "exit": "called sys.exit(7)",
         "sigkill": "killed by SIGKILL: out of memory, or by hand",
-        "memory": "MemoryError",
+        "memory": "out of memory: take a smaller data.batch_size",
     }
     for how, reason in reasons.items():
         line, place = done.stdout.split(f"failed: +loss.how={how}: ")[1].splitlines()[:2]
