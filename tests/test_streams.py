@@ -11,6 +11,7 @@ import pytest
 from conftest import ROOT
 from typed import TYPED
 
+from lossbench.report.formatting import MARKS
 from lossbench.streams import Output, OutputLost, as_text
 
 TOY = ("data=toy", "trainer.max_steps=4", "logger=none", "trainer=cpu")
@@ -83,6 +84,11 @@ def test_what_an_encoding_lacks_is_plain(tmp_path: Path) -> None:
         with as_text(Output(path), encoding, line_buffering=True) as file:
             file.write("1 ± 2 → 猫\udcff")
         assert path.read_bytes() == written
+
+
+def test_the_marks_of_verdicts_are_told_apart_in_ascii_and_keep_their_column() -> None:
+    plain = {mark.encode("ascii", "plain") for mark in MARKS.values()}
+    assert [len(each) for each in plain] == [1] * len(MARKS)
 
 
 def test_libraries_that_colour_a_terminal_write_plain_text() -> None:

@@ -13,7 +13,22 @@ from lossbench.escaping import printed
 if TYPE_CHECKING:
     from typing_extensions import Buffer  # of collections.abc since Python 3.12
 
-PLAIN = {"±": "+/-", "→": "->", "×": "x", "–": "-", "−": "-", "…": "...", "≤": "<=", "≥": ">=", "≈": "~", "█": "#"}
+PLAIN = {
+    "±": "+/-",
+    "→": "->",
+    "×": "x",
+    "–": "-",
+    "−": "-",
+    "…": "...",
+    "≤": "<=",
+    "≥": ">=",
+    "≈": "~",
+    "█": "#",
+    "■": "=",
+    "▲": "^",
+    "▼": "v",
+    "○": "?",
+}
 """What stands for a character that the encoding lacks; the others become escapes such as \\xe4."""
 
 
