@@ -64,6 +64,8 @@ ROOMS = {
             "torch",
             "pytorch_lightning",
             "lossbench.training.evaluation",
+            "lossbench.training.groups",
+            "lossbench.training.outputs",
             "lossbench.training.rows",
             "lossbench.training.schedules",
             "lossbench.training.update",

@@ -24,6 +24,8 @@ from lossbench.training.evaluation import (
     raw,
     with_intervals,
 )
+from lossbench.training.groups import drop_frozen_gradients, multiply_gradients, remember_rates, set_rates
+from lossbench.training.outputs import SplitOutputs
 from lossbench.training.rows import StepClock, epoch_row, scalars, split_row, step_row
 from lossbench.training.update import UpdateLoss, own_parameters
 
@@ -87,7 +89,7 @@ class TrainingTask(LightningModule):
         self.shown: dict[str, float] = {}
         self.results: dict[str, Metric] = {}
         self.evaluations: dict[str, Evaluation] = {}
-        self._parts: list[tuple[Tensor, ...]] = []
+        self._outputs = SplitOutputs()
         self._losses: dict[str, Tensor] | None = None  # of a step that is logged
         self._update = (torch.zeros(()), 0.0)  # norm of its gradient, learning rate
         self._totals, self._seen = torch.zeros(2), 0
@@ -103,8 +105,7 @@ class TrainingTask(LightningModule):
         self._model_groups, own = len(groups), own_parameters(self.loss)
         rate = {} if self._loss_lr is None else {"lr": self._loss_lr}
         optimizer = self._make_optimizer([*groups, {"params": own, **rate}] if own else groups)
-        for group in optimizer.param_groups:
-            group["initial_lr"] = group["lr"]
+        remember_rates(optimizer)
         return optimizer
 
     # -- training
@@ -129,13 +130,7 @@ class TrainingTask(LightningModule):
             optimizer.state.clear()
         factors = self._schedule.factors(*place, self._model_groups)
         factors += factors[-1:] * (len(optimizer.param_groups) - self._model_groups)  # a loss goes with the head
-        for group, factor in zip(optimizer.param_groups, factors, strict=True):
-            group["lr"] = group["initial_lr"] * (factor or 0.0)
-            group["frozen"] = factor is None
-            if momentum is not None and "betas" in group:
-                group["betas"] = (momentum, group["betas"][1])
-            elif momentum is not None and "momentum" in group:
-                group["momentum"] = momentum
+        set_rates(optimizer, factors, momentum)
 
     def _reseed(self, seed: int) -> None:
         if self.device.type == "cpu":
@@ -169,10 +164,7 @@ class TrainingTask(LightningModule):
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Leave frozen groups as they are; on logged steps measure the gradient (already unscaled, not yet clipped)."""
-        for group in optimizer.param_groups:
-            if group["frozen"]:  # not requires_grad, which a distributed model looks at only once
-                for parameter in group["params"]:
-                    parameter.grad = None
+        drop_frozen_gradients(optimizer)
         self._finish_update(optimizer)
         if self._losses is not None:
             parameters = [*self.model.parameters(), *own_parameters(self.loss)]
@@ -187,10 +179,7 @@ class TrainingTask(LightningModule):
         if finished is not None:
             factor, change = finished
             self._totals[0] += change
-            for group in optimizer.param_groups:
-                for parameter in group["params"]:
-                    if parameter.grad is not None:
-                        parameter.grad.mul_(factor)
+            multiply_gradients(optimizer, factor)
         if self._losses is not None:
             self._losses["loss"] = self._losses["loss"] * factor
             self._losses = {name: self._average(value) for name, value in self._losses.items()}
@@ -253,10 +242,7 @@ class TrainingTask(LightningModule):
         self._measure("test")
 
     def _collect(self, batch: Any) -> None:
-        output = self.model(batch.inputs)
-        parts = output if isinstance(output, tuple) else (output,)
-        self._parts.append(tuple(part.detach().float() for part in (batch.position, batch.target, *parts)))
-        self._kind = type(output)
+        self._outputs.add(batch.position, batch.target, self.model(batch.inputs))
 
     def _measure(self, stage: str) -> None:
         final = self.trainer.state.fn != "fit"
@@ -284,25 +270,10 @@ class TrainingTask(LightningModule):
 
     def _whole_split(self, stage: str) -> Evaluation:
         """The outputs of all processes, each example once, in the split's order."""
-        gathered = [torch.cat(column) for column in zip(*self._parts, strict=True)]
-        self._parts = []
-        if self.trainer.world_size > 1:
-            gathered = [torch.as_tensor(self.all_gather(column)).flatten(0, 1) for column in gathered]
-        position, *columns = (column.cpu() for column in gathered)
-        order = self._exactly_once(position.long(), stage)
-        target, *parts = (column[order] for column in columns)
-        output = parts[0] if issubclass(self._kind, Tensor) else self._kind(*parts)
-        return Evaluation(output, target.long() if self.classifies else target)
-
-    def _exactly_once(self, position: Tensor, stage: str) -> Tensor:
-        """Index that puts every example of the split in its place once (ranks are padded with repeats)."""
+        gather = self.all_gather if self.trainer.world_size > 1 else None
         loaders = self.trainer.val_dataloaders if stage == "val" else self.trainer.test_dataloaders
         n = len(loaders.dataset)  # pyright: ignore[reportOptionalMemberAccess] - there is one loader while evaluating
-        order = torch.full((n,), -1)
-        order[position] = torch.arange(len(position))
-        if (order < 0).any():
-            raise RuntimeError(f"{int((order < 0).sum())} of {n} {stage} examples were not evaluated")
-        return order
+        return self._outputs.take(stage, n, gather, class_targets=self.classifies)
 
     # -- keeping record
 
