@@ -47,8 +47,11 @@ def test_small_data_is_a_nested_subset(digits: Digits) -> None:
     assert ids(one, "train") < ids(ten, "train") < ids(digits, "train")
     assert np.bincount(ten.splits["train"].targets).tolist() == [10] * 10
     assert ids(one, "test") == ids(digits, "test")
-    assert ten.record() == {"left_out": ["using 100 of 1,079 training images (data.images_per_class=10)"]}
-    assert digits.record() == {}
+    assert ten.record() == {
+        "train_counts": {"examples": 100, "smallest_class": 10, "largest_class": 10},
+        "left_out": ["using 100 of 1,079 training images (data.images_per_class=10)"],
+    }
+    assert digits.record() == {"train_counts": {"examples": 1079, "smallest_class": 104, "largest_class": 110}}
     assert len({source.fingerprint() for source in (one, ten, digits)}) == 3
 
 

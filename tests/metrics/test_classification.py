@@ -45,6 +45,7 @@ def test_small_example_by_hand() -> None:
         "error_rate": 0.25,
         "balanced_accuracy": (1 + 0.5 + 1) / 3,
         "macro_f1": (2 / 3 + 2 / 3 + 1) / 3,
+        "worst_class": 0.5,
         "nll": -(math.log(0.7) + math.log(0.6) + math.log(0.8) + math.log(0.3)) / 4,
         "brier": (0.14 + 0.26 + 0.06 + 0.78) / 4,
         "ece": (0.3 + 0.4 + 0.2 + 0.5) / 4,
@@ -139,3 +140,14 @@ def test_macro_f1_of_each_run_agrees_with_scikit_learn() -> None:
         alone = metrics_of(z, target)["macro_f1"].value
         assert alone == pytest.approx(reference.f1_score(target, z.argmax(1), average="macro"), rel=1e-9)
         assert together == pytest.approx(alone, rel=1e-12)
+
+
+def test_the_worst_class_of_each_run_is_its_lowest_recall_with_the_interval_of_that_class() -> None:
+    logits, target = normal(2, 60, 5), torch.randint(4, (60,), generator=torch.Generator().manual_seed(3))
+    logits[1, :, 2] = -9  # never predicted: no example of class 2 is right
+    for z, together in zip(logits, estimates(logits, target)["worst_class"].value.tolist(), strict=True):
+        recalls = reference.recall_score(target, z.argmax(1), labels=np.unique(target), average=None)
+        assert together == metrics_of(z, target)["worst_class"].value == pytest.approx(min(recalls))
+    lost = metrics_of(logits[1], target)["worst_class"]
+    n = int((target == 2).sum())
+    assert (lost.value, lost.half_width) == (0, pytest.approx(1.96**2 / (2 * n) / (1 + 1.96**2 / n)))

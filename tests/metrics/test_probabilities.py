@@ -55,6 +55,7 @@ def test_certain_and_right_everywhere() -> None:
         "error_rate": 0,
         "balanced_accuracy": 1,
         "macro_f1": 1,
+        "worst_class": 1,
         "nll": 0,
         "brier": 0,
         "ece": 0,

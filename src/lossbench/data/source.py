@@ -97,9 +97,21 @@ class Source(ABC):
         return in_line(f"data: {'; '.join(clauses)}") if clauses else ""
 
     def record(self) -> dict[str, Any]:
-        """What result.json holds of the data: the facts, and what is left out where anything is."""
+        """What result.json holds of the data: the facts, training counts, and what is left out where anything is."""
         left_out = self.left_out()
-        return {**self.facts(), **({"left_out": left_out} if left_out else {})}
+        return {
+            **self.facts(),
+            "train_counts": self.train_counts(),
+            **({"left_out": left_out} if left_out else {}),
+        }
+
+    def train_counts(self) -> dict[str, int]:
+        """Count the training examples, and those of the smallest and the largest class."""
+        targets = self.splits["train"].targets
+        if self.task != "classification":
+            return {"examples": len(targets)}
+        classes = np.bincount(targets, minlength=self.num_classes)
+        return {"examples": len(targets), "smallest_class": int(classes.min()), "largest_class": int(classes.max())}
 
     def initial_weight(self, seed: int) -> np.ndarray | None:
         """Initial weights (C, D) that belong to the data set, or None."""

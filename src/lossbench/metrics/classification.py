@@ -73,3 +73,21 @@ def macro_f1(outputs: "Classes") -> Estimate:
         return wilson(moved.var(1) / classes**2 / n, n) if n > 1 else f1[:, 0] * float("nan")
 
     return Estimate(f1.sum(1) / classes, half_width)
+
+
+@metric("worst_class", unit="%", better="higher", shown="nowhere")
+def worst_class(outputs: "Classes") -> Estimate:
+    """Lowest accuracy of any class that occurs in target: min over them of hits / examples.
+
+    The interval is Wilson's for the examples of that class alone, the first of several; it does not cover which class
+    is the worst. The minimum is itself biased downwards where classes have few examples.
+    """
+    support = outputs.target.bincount(minlength=outputs.classes)
+    occurs = support > 0
+    lowest, at = (outputs.hits[:, occurs] / support[occurs]).min(1)
+
+    def half_width() -> "Tensor":
+        n = support[occurs][at].double()
+        return wilson(lowest * (1 - lowest) / n, n) if outputs.n > 1 else lowest * float("nan")
+
+    return Estimate(lowest, half_width)

@@ -182,6 +182,7 @@ KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(("resumed_at", "stacked_runs"), WHOLE.or_null()),
     **dict.fromkeys(("scale", "peak_memory_mb"), NUMBER.or_null()),
     **dict.fromkeys(("skipped_images", "learnt_images"), COUNTS),
+    "train_counts": by_name(WHOLE, "numbers of training examples", "examples"),
     **dict.fromkeys(("params", "git"), SETTINGS),
     "metrics": by_name(NUMBER.or_null(), "finite numbers"),
     "half_width_95": by_name(NUMBER.or_null(), "finite numbers"),
