@@ -16,7 +16,7 @@ MODULES = {
 HEAVY = {"torch", "torchvision", "pytorch_lightning", "lightning", "torchmetrics"}
 LIGHT_ROOMS = ("cli", "config", "rundir", "job", "launch", "report", "plots")
 LIGHT = [
-    "errors", "seeds", "streams", "hardware", "metrics", "metrics.units",
+    "errors", "seeds", "streams", "hardware", "meter", "metrics", "metrics.units",
     "training.schedules", "training.predictions", "data.embeddings",
     "data.source", "data.toy", "data.toys", "data.digits", "data.order", "data.augment",
     "vectorized.eligible", "vectorized.limits",
@@ -39,6 +39,7 @@ ROOMS = {
     "data": {
         *{"torch", "torchvision", "pytorch_lightning", "lossbench.data", "lossbench.rundir"},
         *{"lossbench.errors", "lossbench.escaping", "lossbench.seeds", "lossbench.config.values", "lossbench.hardware"},
+        "lossbench.meter",
     },
     "rundir": {
         "lossbench.rundir",
@@ -57,7 +58,7 @@ ROOMS = {
     "training": {
         *{"torch", "torchvision", "pytorch_lightning", "torchmetrics", "lossbench.training", "lossbench.losses"},
         *{"lossbench.models", "lossbench.data", "lossbench.metrics", "lossbench.config", "lossbench.rundir"},
-        *{"lossbench.errors", "lossbench.seeds", "lossbench.hardware", "lossbench.plots"},
+        *{"lossbench.errors", "lossbench.seeds", "lossbench.hardware", "lossbench.plots", "lossbench.meter"},
     },
     "training.task": {
         *{
@@ -81,7 +82,7 @@ ROOMS = {
     "job": {"lossbench.job", "lossbench.config", "lossbench.rundir", "lossbench.errors", "lossbench.training.fit"},
     "launch": {
         *{"lossbench.launch", "lossbench.job", "lossbench.config", "lossbench.rundir", "lossbench.report"},
-        *{"lossbench.errors", "lossbench.hardware", "lossbench.streams", "lossbench.training.trial"},
+        *{"lossbench.errors", "lossbench.hardware", "lossbench.meter", "lossbench.streams", "lossbench.training.trial"},
     },
     "vectorized.engine": {"torch", "lossbench.vectorized.engine", "lossbench.metrics"},
     "report": {

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from tqdm import tqdm
 
+from lossbench.meter import duration
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.result import Result
 
@@ -101,10 +102,3 @@ class SweepProgress:
 def number_of_runs(n: int) -> str:
     """Word a number of runs: 1 run, 2 runs."""
     return f"{n} {'run' if n == 1 else 'runs'}"
-
-
-def duration(seconds: float) -> str:
-    """Word a time: 45 s, 12 min, 3.5 h."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -28,6 +28,7 @@ from lossbench.data.images.reader import Reader, resize, shrunk
 from lossbench.data.images.room import room_for
 from lossbench.errors import UserError
 from lossbench.hardware import cores
+from lossbench.meter import Meter
 from lossbench.rundir.files import write_json
 from lossbench.rundir.lock import Lock
 
@@ -114,7 +115,7 @@ def cached(reader: Reader, digests: np.ndarray, shorter: int, folder: Path, *, n
         digests: a hash of the content of each, (n,) text.
         shorter: pixels of the shorter side in the cache.
         folder: the caches are in it.
-        name: of the split, for the progress bar.
+        name: of the split, as its progress is titled.
 
     Raises:
         UserError: the disk has too little room, or the folder cannot be written.
@@ -208,8 +209,6 @@ def _build(reader: Reader, sizes: np.ndarray, path: Path, name: str) -> None:
 
 def _decode_all(reader: Reader, sizes: np.ndarray, offsets: np.ndarray, path: Path, name: str) -> np.ndarray:
     """Write all pixels, in threads (decoding releases Python's lock), and return the checksum of each image."""
-    from tqdm import tqdm
-
     with open(path, "wb") as file:
         # A disk or quota that is too small is an error here; later it would kill this process.
         if hasattr(os, "posix_fallocate"):
@@ -227,15 +226,11 @@ def _decode_all(reader: Reader, sizes: np.ndarray, offsets: np.ndarray, path: Pa
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with ThreadPoolExecutor(cores()) as pool:
-            done = tqdm(
-                pool.map(one, range(len(sizes)), chunksize=16),
-                f"decoding {name} images",
-                len(sizes),
-                disable=None,
-                unit="image",
-            )
-            sums = np.array(list(done), dtype=np.uint32)
+        with ThreadPoolExecutor(cores()) as pool, Meter(f"decoding {name} images", len(sizes)) as meter:
+            sums = np.zeros(len(sizes), dtype=np.uint32)
+            for i, crc in enumerate(pool.map(one, range(len(sizes)), chunksize=16)):
+                sums[i] = crc
+                meter.add()
     finally:
         torch.set_num_threads(threads)
     pixels.flush()  # pyright: ignore[reportAttributeAccessIssue] - a memmap

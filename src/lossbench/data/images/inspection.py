@@ -3,7 +3,6 @@
 import logging
 import os
 import stat
-import sys
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
@@ -18,10 +17,10 @@ import PIL
 from lossbench.data.images.decode import describe
 from lossbench.errors import UserError, one_line
 from lossbench.hardware import cores
+from lossbench.meter import Meter
 from lossbench.rundir.files import write_atomic
 
 CHUNK = 64  # files a task: few enough for a smooth bar, many enough that a task's own cost does not count
-SHOWN_FROM = 200  # with fewer files a bar would only flash
 FORMAT = f"2 {PIL.__version__}"  # another version of PIL may read other files
 
 # What is remembered of a file: size in bytes, time of change in ns, digest, height, width, reason, note.
@@ -58,7 +57,7 @@ def inspect(root: Path, names: Sequence[str], cache_dir: Path, *, progress: str 
         root: the folder the names start from.
         names: files below it, e.g. `n01440764/n01440764_18.JPEG`.
         cache_dir: where what was read is remembered, below `inspected`.
-        progress: the title of the bar that a terminal shows.
+        progress: what is done, as its progress is titled.
 
     Returns:
         A row for every name; a file that cannot be read has a reason.
@@ -124,20 +123,14 @@ def _read_all(root: Path, todo: Mapping[str, tuple[int, int]], progress: str) ->
     """Read in threads: PIL and hashlib let others run while they work."""
     items = list(todo.items())
     chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
-    pool, bar = ThreadPoolExecutor(cores()), None
-    if len(items) > SHOWN_FROM and os.isatty(2):
-        from tqdm import tqdm
-
-        bar = tqdm(total=len(items), desc=progress, unit=" images", file=sys.stderr)
-    try:
-        for chunk in pool.map(partial(_read_chunk, root), chunks):
-            yield from chunk
-            if bar is not None:
-                bar.update(len(chunk))
-    finally:
-        pool.shutdown(cancel_futures=True)  # Ctrl-C: leave the rest out
-        if bar is not None:
-            bar.close()
+    pool = ThreadPoolExecutor(cores())
+    with Meter(progress, len(items)) as meter:
+        try:
+            for chunk in pool.map(partial(_read_chunk, root), chunks):
+                yield from chunk
+                meter.add(len(chunk))
+        finally:
+            pool.shutdown(cancel_futures=True)  # Ctrl-C: leave the rest out
 
 
 def _read_chunk(root: Path, items: list[tuple[str, tuple[int, int]]]) -> list[tuple[str, Row]]:
