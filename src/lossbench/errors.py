@@ -15,6 +15,10 @@ class UserError(Exception):
     """A mistake the user can repair: the message names the key or file, what was found, what is allowed, what to do."""
 
 
+class DivergedError(UserError):
+    """The training became NaN or infinite: what the run's settings led to, as much an outcome as a score."""
+
+
 class OwnedError(UserError):
     """A live process owns the run: wait, or try again later."""
 

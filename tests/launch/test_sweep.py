@@ -51,7 +51,8 @@ def test_three_of_six_fail_and_the_same_command_runs_only_these(tmp_path: Path) 
     for how, reason in reasons.items():
         line, place = done.stdout.split(f"failed: +loss.how={how}: ")[1].splitlines()[:2]
         assert reason in line
-        assert json.loads((Path(place.strip()) / "status.json").read_text())["reason"] == line
+        status = json.loads((Path(place.strip()) / "status.json").read_text())
+        assert (status["reason"], status.get("cause")) == (line, "diverged" if how == "diverge" else None)
     assert statuses(runs) == {"done": 3, "failed": 3}
 
     first = times(runs)

@@ -127,7 +127,8 @@ def test_runs_on_other_data_or_of_another_model_are_not_waited_for(study: Path) 
 def test_a_failed_run_that_was_made_elsewhere_has_not_failed(study: Path, tmp_path: Path) -> None:
     make_run(tmp_path / "again" / "study", "power", 3, state="failed")
     make_run(study, "power", 8, state="failed")
-    assert compare_runs(study, tmp_path / "again").failed == {"power": 1}
+    found = compare_runs(study, tmp_path / "again")
+    assert (found.unfinished, found.diverged) == ({"power": [8]}, {})
 
 
 def test_another_loss_costs_multiplicity_and_nothing_else(study: Path) -> None:

@@ -231,7 +231,7 @@ def test_a_failed_run_that_is_done_again_is_no_second_look(
     make_run(folder, loss, 7, state="failed")
     first = compare_runs(folder)
     one = first.paired["power"]
-    assert (one.n, one.look, one.verdict, first.failed) == (7, 1, "better", {loss: 1})
+    assert (one.n, one.look, one.verdict, first.unfinished) == (7, 1, "better", {loss: [7]})
     shutil.rmtree(run)
     shutil.move(tmp_path / "kept", run)
     again = compare_runs(folder)

@@ -55,6 +55,7 @@ def test_a_run_that_explodes_fails_and_the_others_go_on(tmp_path: Path) -> None:
     states = {run.config.optimizer.lr: run.status for run in found.values()}
     assert states[0.1]["status"] == "done"
     assert "became nan or infinite" in states[1e30]["reason"]
+    assert states[1e30]["cause"] == "diverged"
     assert "lower learning rate" in states[1e30]["reason"]
     alone = sweep(
         "data=digits",

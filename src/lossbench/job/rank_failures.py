@@ -6,12 +6,13 @@ import time
 from typing import Any
 from uuid import uuid4
 
-from lossbench.errors import UserError, one_line
+from lossbench.errors import DivergedError, UserError, one_line
 from lossbench.job.distributed import process_name, rank
 from lossbench.rundir.directory import RunDirectory, processes
 from lossbench.rundir.files import write_json
 from lossbench.rundir.kinds import NUMBER, TEXT, check_kinds
 from lossbench.rundir.reading import DamagedError, read_json
+from lossbench.rundir.status import DIVERGED
 
 log = logging.getLogger("lossbench")
 KINDS = {"attempt": TEXT, "time": NUMBER, "reason": TEXT}  # of failed.rank<r>.json
@@ -44,7 +45,7 @@ def write_rank_failure(run: RunDirectory, error: BaseException) -> None:
         return
     record = {"attempt": attempt_id(), "time": time.time(), "reason": f"{process_name()}: {reason}"}
     write_json(run.path / f"failed.rank{rank()}.json", record)
-    run.set_status("failed", reason=record["reason"])
+    run.set_status("failed", reason=record["reason"], **cause_of(error))
 
 
 def first_rank_failure(run: RunDirectory) -> str | None:
@@ -69,6 +70,11 @@ def peer_failure(run: RunDirectory, error: Exception) -> str | None:
     while (first := first_rank_failure(run)) is None and time.monotonic() < end:
         time.sleep(0.1)
     return first
+
+
+def cause_of(error: BaseException) -> dict[str, str]:
+    """The typed mark that status.json has beside the reason: that of a training which became NaN or infinite."""
+    return {"cause": DIVERGED} if isinstance(error, DivergedError) else {}
 
 
 def is_peer_loss(reason: str) -> bool:

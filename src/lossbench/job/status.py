@@ -11,7 +11,14 @@ from typing import Any
 from lossbench.errors import Stopped, UserError
 from lossbench.job.distributed import process_name
 from lossbench.job.memory import memory_error, memory_failure
-from lossbench.job.rank_failures import attempt_id, first_rank_failure, peer_failure, reason_of, write_rank_failure
+from lossbench.job.rank_failures import (
+    attempt_id,
+    cause_of,
+    first_rank_failure,
+    peer_failure,
+    reason_of,
+    write_rank_failure,
+)
 from lossbench.job.requeue import settled, unsettled
 from lossbench.job.signals import signals_ignored
 from lossbench.rundir.directory import RunDirectory, processes
@@ -103,7 +110,7 @@ def _record_failure(run: RunDirectory, error: Exception) -> None:
     peer = peer_failure(run, cause)
     own = reason_of(cause) if processes(run) == 1 else f"{process_name()}: {reason_of(cause)}"
     with suppress(UserError):  # status.json cannot be written on a full disk; the cause reports that
-        run.set_status("failed", reason=peer or own)
+        run.set_status("failed", reason=peer or own, **cause_of(cause))
     if peer is not None:
         raise UserError(peer) from error
     if cause is not error:

@@ -1,8 +1,9 @@
 """The comparison of some arms with a baseline: scores of every arm, and its differences paired by seed."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 
@@ -13,12 +14,14 @@ from lossbench.report.baseline import choose_baseline
 from lossbench.report.comparable import require_comparable
 from lossbench.report.compared_metric import choose_metric
 from lossbench.report.journal import Looks, name_of
+from lossbench.report.outcomes import has_diverged
 from lossbench.report.records import Record
 from lossbench.report.spec import ComparisonSpec
 from lossbench.report.stats.summary import Summary, summarise
 from lossbench.report.stats.verdict import PairedComparison
 from lossbench.report.verdicts import judge
 
+Design = Literal["folds", "published", "split"]
 OPEN = ("planned", "running", "preempted", "cancelled")
 
 
@@ -43,7 +46,13 @@ class Comparison:
             taken.
         standing: label -> seeds and look with which an earlier report found it better or worse, where these runs alone
             would not.
-        failed: label -> runs of the arm that failed.
+        diverged: label -> units whose training became NaN or infinite.
+        unfinished: label -> units that failed for another reason: data that are missing.
+        collapsed: label -> units whose score is far below the others'.
+        kind: what a unit is: a replicate, or a seed on one split.
+        design: how the units share test examples: folds, one published test set, or one split.
+        family: comparisons that were planned, at least those here; p-values are corrected for all of them.
+        questions: looks at these runs so far, with other metrics, margins, baselines or units, this one included.
         copies: runs that are there twice, of which one counts.
         instead: the metric that the runs monitor, where it cannot be compared.
     """
@@ -61,7 +70,13 @@ class Comparison:
     unrecorded: str | None = None
     provisional: int = 0
     standing: Mapping[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
-    failed: Mapping[str, int] = field(default_factory=dict[str, int])
+    diverged: Mapping[str, Sequence[int]] = field(default_factory=dict[str, Sequence[int]])
+    unfinished: Mapping[str, Sequence[int]] = field(default_factory=dict[str, Sequence[int]])
+    collapsed: Mapping[str, Sequence[int]] = field(default_factory=dict[str, Sequence[int]])
+    kind: Literal["replicate", "seed"] = "seed"
+    design: Design = "split"
+    family: int = 0
+    questions: int = 1
     copies: int = 0
     instead: str | None = None
 
@@ -113,6 +128,7 @@ def compare_arms(records: Sequence[Record], spec: ComparisonSpec, missing: Seque
     sign = 1 if unit.higher_is_better else -1
     arms = sorted(arms, key=lambda arm: (-sign * summaries[arm.label].mean, arm.label))
     baseline, chosen = choose_baseline(arms, spec.baseline, metric)
+    diverged = {arm.label: _failed_seeds(arm, filter(has_diverged, missing)) for arm in arms}
     failed = {arm.label: _failed_seeds(arm, missing) for arm in arms}
     comparison = Comparison(
         metric=metric,
@@ -125,7 +141,8 @@ def compare_arms(records: Sequence[Record], spec: ComparisonSpec, missing: Seque
         frozen=frozen,
         copies=copies,
         instead=instead,
-        failed={label: len(seeds) for label, seeds in failed.items() if seeds},
+        diverged=_listed(diverged),
+        unfinished=_listed({label: seeds - diverged[label] for label, seeds in failed.items()}),
         provisional=_still_to_do(arms, missing),
     )
     return comparison if baseline is None else _with_verdicts(comparison, baseline, failed)
@@ -152,6 +169,7 @@ def _with_verdicts(comparison: Comparison, baseline: Arm, failed: Mapping[str, s
         arms=[baseline, *others],
         common=common,
         paired=verdicts.paired,
+        family=len(verdicts.paired),
         standing=verdicts.standing,
         unrecorded=verdicts.unrecorded,
     )
@@ -176,7 +194,11 @@ def _margin(spec: ComparisonSpec, metric: str) -> float | None:
     return margin
 
 
-def _failed_seeds(arm: Arm, missing: Sequence[Record]) -> set[int]:
+def _listed(seeds: Mapping[str, set[int]]) -> dict[str, list[int]]:
+    return {label: sorted(found) for label, found in seeds.items() if found}
+
+
+def _failed_seeds(arm: Arm, missing: Iterable[Record]) -> set[int]:
     """Seeds whose run failed and has not been done elsewhere."""
     names = [record.name for record in missing if record.state == "failed"]
     failed = {name.seed for name in names if name.digest and arm.digest.startswith(name.digest)}

@@ -99,9 +99,9 @@ class RunDirectory:
         return read_status(self.path / "status.json")
 
     def set_status(self, state: str, **facts: object) -> None:
-        """Write status.json: the state, who and when; earlier facts are kept, a reason only while it holds."""
+        """Write status.json: the state, who and when; of earlier facts a reason and its cause are dropped."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        kept = {key: value for key, value in self.status.items() if key != "reason"}
+        kept = {key: value for key, value in self.status.items() if key not in ("reason", "cause")}
         owner = {} if state == "planned" else {"host": socket.gethostname(), "pid": os.getpid()}
         write_json(self.path / "status.json", {**kept, "status": state, **owner, state: now, "updated": now, **facts})
 

@@ -6,9 +6,13 @@ from typing import Any
 from lossbench.rundir.kinds import SETTINGS, TEXT, TEXTS, TIME, WHOLE, check_kinds, list_of
 from lossbench.rundir.reading import read_json_if_any
 
+DIVERGED = "diverged"
+"""The cause of a failed run whose training became NaN or infinite."""
+
 KINDS = {
     "status": TEXT,
     "reason": TEXT.or_null(),
+    "cause": TEXT.or_null(),
     "host": TEXT.or_null(),
     "pid": WHOLE.or_null(),
     "planned": TIME,

@@ -9,7 +9,7 @@ import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
-from lossbench.errors import UserError
+from lossbench.errors import DivergedError
 from lossbench.metrics.estimates import Metric
 from lossbench.seeds import derive
 from lossbench.training.evaluation import (
@@ -291,8 +291,8 @@ class TrainingTask(LightningModule):
         if not math.isfinite(value):
             if self.global_step == 0 and what == "loss":
                 advice = not_the_learning_rate(hyper_parameters_of(self.loss))
-                raise UserError(f"the training loss is {value} at the first step, {advice}")
-            raise UserError(
+                raise DivergedError(f"the training loss is {value} at the first step, {advice}")
+            raise DivergedError(
                 f"the training {what} became {value} at or before step {self.global_step}, epoch {self.current_epoch}; "
                 "the last good checkpoint is kept: try a lower learning rate (optimizer.lr=...), "
                 "trainer.gradient_clip_val=1 or trainer.precision=32-true"

@@ -13,6 +13,7 @@ from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.files import synced_together
 from lossbench.rundir.provenance import code_state
 from lossbench.rundir.result import Result
+from lossbench.rundir.status import DIVERGED
 from lossbench.training.assemble import Parts
 from lossbench.training.evaluation import Evaluation
 from lossbench.training.rows import RunClock
@@ -103,7 +104,7 @@ def _write_all(
                 evaluations = {stage: found[k] for stage, found in outputs.items()}
                 results[run] = write_run(run, k, stacked, history, evaluations, made_with, seconds / len(runs))
             else:
-                run.set_status("failed", reason=stacked.divergence(k))
+                run.set_status("failed", reason=stacked.divergence(k), cause=DIVERGED)
                 progress.finished(run, None, stacked.divergence(k))
     with synced_together():
         for run, result in results.items():

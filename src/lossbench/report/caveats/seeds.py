@@ -87,8 +87,10 @@ def _too_few(comparison: Comparison) -> Iterator[str]:
 
 def _failed(comparison: Comparison) -> Iterator[str]:
     done = {arm.label: len(arm.runs) for arm in comparison.arms}
-    for label, count in comparison.failed.items():
-        yield (
-            f"{count} of {count + done[label]} runs of {label} failed: "
-            "it is judged by those that did not, which flatters it."
-        )
+    for label in done:
+        count = len(comparison.diverged.get(label, ())) + len(comparison.unfinished.get(label, ()))
+        if count:
+            yield (
+                f"{count} of {count + done[label]} runs of {label} failed: "
+                "it is judged by those that did not, which flatters it."
+            )
