@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from lossbench.metrics.estimates import Estimate, proportion, wilson
+from lossbench.metrics.estimates import Estimate, jackknife, proportion, wilson
 from lossbench.metrics.registry import metric
 
 if TYPE_CHECKING:
@@ -49,7 +49,14 @@ def balanced_accuracy(outputs: "Classes") -> Estimate:
         variance = own.where(sizes > 1, average).sum(1) / classes**2
         return wilson(variance, classes**2 / (1 / sizes).sum()) if outputs.n > 1 else mean * float("nan")
 
-    return Estimate(mean, half_width)
+    def parts() -> "Tensor":
+        sizes = support[outputs.target]
+        own = outputs.hits[:, outputs.target]
+        left = (own - outputs.correct.double()) / (sizes - 1).clamp_min(1)  # 0 where the class has no other example
+        without = recall.sum(1, keepdim=True) - own / sizes + left
+        return jackknife(mean, without / (recall.shape[1] - (sizes == 1).long()).clamp_min(1))
+
+    return Estimate(mean, half_width, parts)
 
 
 @metric("macro_f1", unit="%", better="higher")
@@ -72,7 +79,27 @@ def macro_f1(outputs: "Classes") -> Estimate:
         moved = 2 * outputs.correct / share[:, target] - slope[:, target] - slope.gather(1, predicted)
         return wilson(moved.var(1) / classes**2 / n, n) if n > 1 else f1[:, 0] * float("nan")
 
-    return Estimate(f1.sum(1) / classes, half_width)
+    def parts() -> "Tensor":
+        left, gone = _f1_without(outputs, share * n)
+        without = f1.sum(1, keepdim=True) - f1[:, target] - f1.gather(1, predicted) * ~outputs.correct + left
+        return jackknife(f1.sum(1) / classes, without / (classes[:, None] - gone).clamp_min(1))
+
+    return Estimate(f1.sum(1) / classes, half_width, parts)
+
+
+def _f1_without(outputs: "Classes", sizes: "Tensor") -> "tuple[Tensor, Tensor]":
+    """Of the classes that an example has and gets, their F1 without it, summed, and how many no longer occur: (K, n).
+
+    Args:
+        outputs: those of a split.
+        sizes: (K, C), examples + predictions of each class.
+    """
+    right, twice = outputs.correct.double(), 2 * outputs.hits
+    own, other = sizes[:, outputs.target] - 1 - right, sizes.gather(1, outputs.predicted) - 1
+    f1_own = (twice[:, outputs.target] - 2 * right) / own.clamp_min(1)
+    f1_other = twice.gather(1, outputs.predicted) / other.clamp_min(1) * (1 - right)
+    gone = (own == 0).double() + (other == 0).double() * (1 - right)
+    return f1_own + f1_other, gone
 
 
 @metric("worst_class", unit="%", better="higher", shown="nowhere")
@@ -90,4 +117,10 @@ def worst_class(outputs: "Classes") -> Estimate:
         n = support[occurs][at].double()
         return wilson(lowest * (1 - lowest) / n, n) if outputs.n > 1 else lowest * float("nan")
 
-    return Estimate(lowest, half_width)
+    def parts() -> "Tensor":
+        worst = occurs.nonzero()[:, 0][at][:, None]
+        is_worst = outputs.target == worst
+        moved = is_worst * (outputs.correct.double() - lowest[:, None]) * outputs.n / support[worst]
+        return lowest[:, None] + moved
+
+    return Estimate(lowest, half_width, parts)

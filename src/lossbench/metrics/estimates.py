@@ -27,10 +27,13 @@ class Estimate:
         value: (K,).
         half_width: computes those of the 95 % intervals, (K,), NaN where there is none; only final results need them.
             None is a metric without an interval.
+        parts: computes what each example contributes, (K, n), whose mean is the value; NaN of an example that the
+            metric leaves out. None is a metric without parts.
     """
 
     value: "Tensor"
     half_width: "Callable[[], Tensor] | None" = None
+    parts: "Callable[[], Tensor] | None" = None
 
     def metrics(self) -> list[Metric]:
         """The number of each run with its interval."""
@@ -40,8 +43,11 @@ class Estimate:
 
     def of(self, runs: slice) -> "Estimate":
         """That of some of the runs."""
-        widths = self.half_width
-        return Estimate(self.value[runs], None if widths is None else lambda: widths()[runs])
+        return Estimate(self.value[runs], _of(self.half_width, runs), _of(self.parts, runs))
+
+
+def _of(compute: "Callable[[], Tensor] | None", runs: slice) -> "Callable[[], Tensor] | None":
+    return None if compute is None else lambda: compute()[runs]
 
 
 def _metric(value: float, half_width: float) -> Metric:
@@ -64,7 +70,7 @@ def mean(values: "Tensor") -> Estimate:
     if values.ndim != 2 or values.shape[1] == 0:
         raise ValueError(f"values must have shape (K, n) with n >= 1, got {tuple(values.shape)}")
     values = values.detach().double()
-    return Estimate(values.mean(1), lambda: _normal(values))
+    return Estimate(values.mean(1), lambda: _normal(values), lambda: values)
 
 
 def around(value: "Tensor", influence: "Tensor") -> Estimate:
@@ -74,13 +80,35 @@ def around(value: "Tensor", influence: "Tensor") -> Estimate:
         value: (K,), the numbers.
         influence: (K, n), how much each example moves them: the function's derivative applied to the example's terms.
     """
-    return Estimate(value, mean(influence).half_width)
+    return Estimate(value, mean(influence).half_width, lambda: _centred(value, influence))
+
+
+def jackknife(value: "Tensor", without: "Tensor") -> "Tensor":
+    """What each example contributes to a metric that is no mean: Tukey's pseudo-values, moved to the mean `value`.
+
+    n value - (n - 1) value without the example. Their variance / n is the jackknife's variance of the metric.
+
+    Args:
+        value: (K,), the metric.
+        without: (K, n), the metric of all examples but one.
+
+    Returns:
+        (K, n), in the unit of the metric.
+
+    Reference:
+        Tukey 1958, Bias and Confidence in Not-quite Large Samples.
+    """
+    return _centred(value, -(without.shape[1] - 1) * without)
+
+
+def _centred(value: "Tensor", moved: "Tensor") -> "Tensor":
+    return value[:, None] + moved - moved.mean(1, keepdim=True)
 
 
 def proportion(hits: "Tensor") -> Estimate:
     """A share of examples with half of Wilson's 95 % interval, which is never 0: (K, n) of bool."""
     p, n = hits.double().mean(1), hits.shape[1]
-    return Estimate(p, lambda: wilson(p * (1 - p) / n, n) if n > 1 else p * math.nan)
+    return Estimate(p, lambda: wilson(p * (1 - p) / n, n) if n > 1 else p * math.nan, hits.double)
 
 
 def wilson(variance: "Tensor", n: "Tensor | int") -> "Tensor":

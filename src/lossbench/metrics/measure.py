@@ -1,6 +1,7 @@
 """Measure the outputs of K runs on a split with all metrics of its task."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
@@ -41,7 +42,7 @@ def estimates(
     Raises:
         ValueError: on wrong shapes, targets or scale.
     """
-    outputs = Classes(output, target, scale) if task == "classification" else VIEWS[task](output, target)
+    outputs = view(output, target, task=task, scale=scale)
     found: dict[str, Estimate] = {}
     for name, definition in METRICS.items():
         estimate = definition.function(outputs) if task in definition.tasks else None
@@ -49,6 +50,11 @@ def estimates(
             _require_one_each(name, estimate, len(output))
             found[name] = estimate
     return _unknown_where_spoilt(found, outputs.known) if isinstance(outputs, Classes) else found
+
+
+def view(output: Tensor, target: Tensor, *, task: str, scale: float | None) -> Any:
+    """What the metrics of a task are given of (K, n, ...) outputs."""
+    return Classes(output, target, scale) if task == "classification" else VIEWS[task](output, target)
 
 
 def metrics_of(
@@ -73,6 +79,6 @@ def _unknown_where_spoilt(found: dict[str, Estimate], known: Tensor) -> dict[str
     if known.all():
         return found
     return {
-        name: Estimate(estimate.value.masked_fill(~known, float("nan")), estimate.half_width)
+        name: replace(estimate, value=estimate.value.masked_fill(~known, float("nan")))
         for name, estimate in found.items()
     }

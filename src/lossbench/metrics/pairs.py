@@ -1,5 +1,7 @@
 """How often a model orders pairs and triplets rightly. Torch-free at import."""
 
+import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lossbench.metrics.estimates import Estimate, mean, proportion
@@ -22,4 +24,7 @@ def pair_accuracy(outputs: "Members") -> Estimate:
 @metric("angle_similar", unit="degrees", better="lower", tasks=("similarity",))
 def angle_similar(outputs: "SimilarPairs") -> Estimate | None:
     """Mean angle between the embeddings of similar pairs, degrees; only where there are any."""
-    return mean(outputs.angles[:, outputs.similar]) if outputs.similar.any() else None
+    if not outputs.similar.any():
+        return None
+    found = mean(outputs.angles[:, outputs.similar])
+    return replace(found, parts=lambda: outputs.angles.where(outputs.similar, math.nan))

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from lossbench.metrics.estimates import Z95, Estimate, mean
+from lossbench.metrics.estimates import Z95, Estimate, jackknife, mean
 from lossbench.metrics.registry import metric
 
 if TYPE_CHECKING:
@@ -76,14 +76,20 @@ def _calibration_error(outputs: "Classes", probabilities: "Probabilities") -> Es
     gap = outputs.correct.double() - confidence
     edges = torch.linspace(0, 1, ECE_BINS + 1, dtype=torch.float64, device=gap.device)
     bins = torch.bucketize(confidence, edges, right=True) - 1
-    value = gap.new_zeros(len(gap), ECE_BINS).scatter_add_(1, bins, gap).abs().sum(1) / outputs.n
+    sums = gap.new_zeros(len(gap), ECE_BINS).scatter_add_(1, bins, gap)
+    value = sums.abs().sum(1) / outputs.n
 
     def half_width() -> "Tensor":
         if outputs.n == 1:
             return value * torch.nan
         return Z95 * torch.stack([_resampled_errors(*run).std() for run in zip(bins.cpu(), gap.cpu(), strict=True)])
 
-    return Estimate(value, half_width)
+    def parts() -> "Tensor":
+        own = sums.gather(1, bins)
+        without = sums.abs().sum(1, keepdim=True) - own.abs() + (own - gap).abs()
+        return jackknife(value, without / max(1, outputs.n - 1))
+
+    return Estimate(value, half_width, parts)
 
 
 def _resampled_errors(bins: "Tensor", gap: "Tensor") -> "Tensor":
