@@ -47,6 +47,7 @@ ROOMS = {
         "lossbench.config.plain",
         "lossbench.errors",
         "lossbench.hardware",
+        "lossbench.meter",
         "lossbench.metrics.registry",
         "lossbench.metrics.units",
     },

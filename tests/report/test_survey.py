@@ -11,6 +11,8 @@ from made_runs import cut_in_half, make_arm, make_run, write
 
 from lossbench.report.records import find_runs
 from lossbench.report.survey import survey
+from lossbench.rundir.progress import FILE
+from lossbench.rundir.progress_file import ProgressFile, stack_progress
 
 
 def lines(folder: Path, most: int = 20) -> list[str]:
@@ -42,7 +44,7 @@ def test_failed_and_invalid_runs_are_listed_with_their_reasons(tmp_path: Path) -
 
 def test_a_state_of_a_file_is_written_in_one_line(tmp_path: Path) -> None:
     make_run(tmp_path / "study", "power", 1, state="odd\nforged: line")
-    assert lines(tmp_path, 0) == [r"1 runs: 1 odd\nforged: line", r"  ... and 1 more odd\nforged: line"]
+    assert lines(tmp_path, 0) == [r"1 run: 1 odd\nforged: line", r"  ... and 1 more odd\nforged: line"]
 
 
 @pytest.mark.parametrize(("most", "shown"), [(0, 0), (2, 2), (5, 5), (9, 5)])
@@ -84,7 +86,7 @@ def test_a_run_whose_owner_died_without_a_word_is_interrupted(tmp_path: Path, ow
         write(path / "lock.json", {"token": "x", "host": "far", "pid": 8})
         os.utime(path / "lock.json", (0, 0))
     found = lines(tmp_path)
-    assert found[0] == "1 runs: 1 interrupted"
+    assert found[0] == "1 run: 1 interrupted"
     assert found[1].startswith(f"  interrupted  {path}")
 
 
@@ -105,4 +107,23 @@ def test_damaged_runs_are_counted_and_named_and_the_others_shown(tmp_path: Path)
 
 def test_where_nothing_is_readable_that_is_said(tmp_path: Path) -> None:
     (make_run(tmp_path / "study") / "status.json").write_text("")
-    assert lines(tmp_path)[0] == "1 runs: 1 damaged"
+    assert lines(tmp_path)[0] == "1 run: 1 damaged"
+
+
+def test_running_runs_say_how_far_they_are_alone_and_in_stacks_and_the_killed_where_they_stopped(
+    tmp_path: Path,
+) -> None:
+    study = tmp_path / "study"
+    alone, *stacked = (make_run(study, "power", seed, state="running") for seed in range(3))
+    killed = make_run(study, "power", 3, state="running")
+    for path in (alone, *stacked):
+        lock(path, os.getpid())
+    for path, steps in (alone, 300), (killed, 50):
+        ProgressFile({path / FILE: ()}, steps, 20).write(45)
+    stack_progress(stacked, 5000, 100).write(5000)
+    places = [line.split("; ")[1] for line in lines(study)[1:]]
+    assert places[0].startswith("step 45 of 300, epoch 3 of 15, about ")
+    assert places[1:] == [*["step 5,000 of 5,000, epoch 50 of 50, measuring"] * 2, "after step 45 of 50, epoch 3 of 3"]
+    for path in study.rglob("progress.json"):
+        path.write_text("{")
+    assert [line.count("; ") for line in lines(study)[1:]] == [0, 1, 1, 0]

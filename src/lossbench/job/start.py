@@ -15,6 +15,8 @@ from lossbench.job.signals import StopSignals, forward_signals, handle_stop_sign
 from lossbench.job.status import record_stop, recorded_rank_status, recorded_status, slurm_decides
 from lossbench.rundir.contents import check_folders
 from lossbench.rundir.directory import RunDirectory
+from lossbench.rundir.progress import FILE
+from lossbench.rundir.progress_file import removed_after
 from lossbench.rundir.result import Result
 from lossbench.rundir.table import table
 
@@ -88,7 +90,7 @@ def hand_over(run: RunDirectory) -> int:
 
 def _run_locked(run: RunDirectory, stop_signals: StopSignals) -> Result:
     """Do rank 0's part of a run: log, status and result are its own."""
-    with log_file(run.log_path), recorded_status(run):
+    with log_file(run.log_path), recorded_status(run), removed_after(run.path / FILE):
         check_allocation(run)
         print(f"run directory: {run.path}", flush=True)
         result = _execute(run, stop_signals)

@@ -61,7 +61,7 @@ def _finish(run: RunDirectory, progress: SweepProgress, stop_signals: StopSignal
         with cleared():
             result, reason = _attempt(run)
     except OwnedError:
-        progress.postponed()
+        progress.postponed(run)
         return False
     progress.finished(run, result, reason)
     return True

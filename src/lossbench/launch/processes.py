@@ -80,7 +80,7 @@ def _report_exit(run: RunDirectory, code: int, progress: SweepProgress) -> bool:
     if result is not None and code == 0:
         progress.finished(run, result)
     elif is_locked(run):
-        progress.postponed()
+        progress.postponed(run)
         return False
     else:
         progress.finished(run, None, exit_reason(run, code))

@@ -52,7 +52,8 @@ def sweep(
     print(_summary(planned, todo), flush=True)
     progress = SweepProgress(planned.labels, todo, _shown_metric(planned))
     try:
-        launch(todo, progress)
+        with progress.line_each_minute():
+            launch(todo, progress)
     except (KeyboardInterrupt, SystemExit) as error:
         progress.close()
         print(_stopped(planned, progress, forced=master["force"]), flush=True)

@@ -1,18 +1,21 @@
 """Where the runs of some folders stand."""
 
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 from lossbench.errors import one_line
 from lossbench.escaping import in_line
+from lossbench.report.formatting import counted
 from lossbench.report.records import DAMAGED, Record, read_records
 from lossbench.rundir.lock import is_alive, read_owner
+from lossbench.rundir.progress import RunProgress, progress_of
 from lossbench.rundir.reading import DamagedError
 
 ORDER = ("done", "running", "planned", "preempted", "cancelled", "invalid", "failed", DAMAGED)
 NOT_LISTED = ("done", "planned")
+GOING = ("running", "interrupted")
 
 
 def survey(paths: Iterable[Path], most: int) -> str:
@@ -28,18 +31,21 @@ def survey(paths: Iterable[Path], most: int) -> str:
     by_state: dict[str, list[Record]] = {}
     for record in read_records(paths):
         by_state.setdefault(_state(record), []).append(record)
+    going = progress_of(record.path for state in GOING for record in by_state.get(state, []))
     states = [state for state in dict.fromkeys((*ORDER, *by_state)) if state in by_state]
-    lines = [
-        f"{sum(map(len, by_state.values()))} runs: {', '.join(f'{len(by_state[s])} {in_line(s)}' for s in states)}"
-    ]
+    counts = ", ".join(f"{len(by_state[state])} {in_line(state)}" for state in states)
+    lines = [f"{counted(sum(map(len, by_state.values())), 'run')}: {counts}"]
     for state in states:
         if state not in NOT_LISTED:
-            lines += _listed(state, by_state[state], most)
+            lines += _listed(state, by_state[state], most, going)
     return "\n".join(lines)
 
 
-def _listed(state: str, records: list[Record], most: int) -> list[str]:
-    lines = [f"  {in_line(state):9}  {in_line(_about(record))}" for record in records[:most]]
+def _listed(state: str, records: list[Record], most: int, going: Mapping[Path, RunProgress]) -> list[str]:
+    lines: list[str] = []
+    for record in records[:most]:
+        about = _about(record) + _place(state, going.get(record.path))
+        lines.append(f"  {in_line(state):9}  {in_line(about)}")
     return [*lines, f"  ... and {len(records) - most} more {in_line(state)}"] if len(records) > most else lines
 
 
@@ -65,6 +71,13 @@ def _about(record: Record) -> str:
         since = f"since {_minutes(status.get('running')):.0f} min, process {status.get('pid')}{host}"
         return f"{record.path}: {since}"
     return f"{record.path}: {reason}" if status.get("reason") else str(record.path)
+
+
+def _place(state: str, progress: RunProgress | None) -> str:
+    """How far a run is, or was when it was interrupted; nothing where it does not say it."""
+    if progress is None:
+        return ""
+    return f"; {progress}" if state == "running" else f"; after {progress.place}"
 
 
 def _minutes(since: str | None) -> float:

@@ -30,7 +30,11 @@ def synced_together() -> Generator[None]:
 
 
 def write_atomic(
-    path: Path, write: Callable[[BinaryIO], object], check: Callable[[Path], object] | None = None
+    path: Path,
+    write: Callable[[BinaryIO], object],
+    check: Callable[[Path], object] | None = None,
+    *,
+    sync: bool = True,
 ) -> None:
     """Write a file so that a reader sees the old one or the new one, never a part.
 
@@ -38,6 +42,7 @@ def write_atomic(
         path: the file to replace or create; its folder exists.
         write: gets the open binary file.
         check: gets the finished temporary file and raises if it is not good; the old file then stays.
+        sync: whether it must survive a power cut.
 
     Raises:
         UserError: the disk is full or the folder cannot be written; nothing is left behind.
@@ -47,7 +52,7 @@ def write_atomic(
         with open(beside, "wb") as file:
             write(file)
             file.flush()
-            if not _later:
+            if sync and not _later:
                 os.fsync(file.fileno())
         if check is not None:
             check(beside)

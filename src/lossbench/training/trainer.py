@@ -21,12 +21,14 @@ from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.flatten import flatten
 from lossbench.rundir.history import History
 from lossbench.rundir.identity import identity_hash
+from lossbench.rundir.progress import FILE
+from lossbench.rundir.progress_file import ProgressFile
 from lossbench.training.assemble import Parts
 from lossbench.training.callbacks.agreement import Agreement
 from lossbench.training.callbacks.budget import MaxSteps
 from lossbench.training.callbacks.checkpoint import RunCheckpoint
 from lossbench.training.callbacks.loggers import StepRows, TidyLogger, fill_hparams
-from lossbench.training.callbacks.progress import EpochLines, Progress
+from lossbench.training.callbacks.progress import EpochLines, Progress, StepProgress
 from lossbench.training.callbacks.stop import StopAfterStep
 from lossbench.training.checkpoints import VerifiedCheckpointIO
 from lossbench.training.rows import RunClock
@@ -95,7 +97,9 @@ def make_callbacks(
         callbacks.append(MaxSteps(config.trainer.max_steps))
     callbacks.append(Agreement(agreement(config, parts)))
     saving = RunCheckpoint(run, history, config.monitor, checkpoint.every_n_epochs, checkpoint.every_n_steps, clock)
-    callbacks += [StepRows(), EpochLines(), saving, StopAfterStep(stop_signals, saving, parts.total_steps)]
+    file = ProgressFile({run.path / FILE: ()}, parts.total_steps, parts.steps_per_epoch)
+    callbacks += [StepRows(), EpochLines(), StepProgress(file, prints=not bar), saving]
+    callbacks.append(StopAfterStep(stop_signals, saving, parts.total_steps))
     return [*callbacks, Progress(refresh_rate=max(1, parts.steps_per_epoch // 20))] if bar else callbacks
 
 

@@ -103,7 +103,7 @@ def _recorded(run: RunDirectory, reason: str) -> str:
 def _postpone(runs: Sequence[RunDirectory], progress: SweepProgress) -> None:
     for run in runs:
         run.set_status("planned")
-        progress.postponed()
+        progress.postponed(run)
 
 
 def _reason(runs: Sequence[RunDirectory], stopped: Stopped) -> str:

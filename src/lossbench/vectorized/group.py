@@ -10,7 +10,7 @@ from lossbench.config.schema import RunConfig
 from lossbench.errors import UserError, one_line
 from lossbench.job.memory import memory_error, memory_failure
 from lossbench.job.signals import StopSignals
-from lossbench.launch.progress import SweepProgress
+from lossbench.launch.progress import SweepProgress, number_of_runs
 from lossbench.rundir.directory import RunDirectory
 from lossbench.training.assemble import Parts, assemble
 from lossbench.training.machine import check_hardware
@@ -94,7 +94,7 @@ def _run_stacks(
         of = f" ({number} of {number + len(waiting)})" if number + len(waiting) > 1 else ""
         config = chunk[0].config
         what = f"{config.model.name} on {config.data.name}, {parts.total_steps:,} steps, {device}"
-        progress.say(f"stack{of}: {len(chunk)} runs of {what}")
+        progress.say(f"stack{of}: {number_of_runs(len(chunk))} of {what}")
         outcome = run_chunk(chunk, parts, device, progress, stop_signals)
         locked += outcome.locked
         if outcome.too_many:

@@ -11,6 +11,7 @@ from lossbench.job.signals import StopSignals
 from lossbench.launch.progress import SweepProgress
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.files import synced_together
+from lossbench.rundir.progress_file import ProgressFile, removed_after, stack_progress
 from lossbench.rundir.provenance import code_state
 from lossbench.rundir.result import Result
 from lossbench.rundir.status import DIVERGED
@@ -40,8 +41,9 @@ def train_and_write(
     stacked = StackedRuns([run.config for run in runs], parts, device)
     stacked.clock = RunClock(began, resume(stacked, runs, progress.say))
     left = (parts.total_steps - stacked.stack.step) * len(runs)
-    saving = _Saving(runs, stacked, stop_signals)
-    with stop_signals.stops_if_urgent():
+    shown = stack_progress([run.path for run in runs], parts.total_steps, parts.steps_per_epoch)
+    saving = _Saving(runs, stacked, stop_signals, shown)
+    with stop_signals.stops_if_urgent(), removed_after(*shown.files):
         with _bar(left, progress) as bar:
             stacked.train(saving.after_step, saving.after_epoch, lambda steps: bar.update(steps * len(runs)))
         trained = time.perf_counter() - began
@@ -54,14 +56,18 @@ def train_and_write(
 
 
 class _Saving:
-    """Save a stack now and then, and when it is to stop."""
+    """Save a stack now and then, and when it is to stop; write how far it is."""
 
-    def __init__(self, runs: Sequence[RunDirectory], stacked: StackedRuns, stop_signals: StopSignals) -> None:
-        self.runs, self.stacked, self.stop_signals = runs, stacked, stop_signals
+    def __init__(
+        self, runs: Sequence[RunDirectory], stacked: StackedRuns, stop_signals: StopSignals, shown: ProgressFile
+    ) -> None:
+        self.runs, self.stacked, self.stop_signals, self.shown = runs, stacked, stop_signals, shown
+        self.shown.start(stacked.stack.step)
         self.saved = time.monotonic()
 
     def after_step(self) -> None:
         """Save and stop if a signal has come; the state is that between two steps."""
+        self.shown.update(self.stacked.stack.step)
         if self.stop_signals.received is not None:
             self.save()
             self.stop_signals.stop(f"step {self.stacked.stack.step} of {self.stacked.parts.total_steps}")
