@@ -71,6 +71,7 @@ def make_run(
     right: Sequence[bool] | None = None,
     state: str = "done",
     folder: str | None = None,
+    kind: str = "seed",
 ) -> Path:
     """Write one run directory.
 
@@ -87,13 +88,16 @@ def make_run(
         right: which test examples predictions.npz has right (of fewer than result.json says); None writes no such file.
         state: "done", or what status.json says of a run without a result.
         folder: name of the folder above seed<k>; None is the usual one.
+        kind: "replicate" makes `seed` the number of a replicate of five folds.
 
     Returns:
         The directory.
     """
     params = params_of(loss, seed, study.name, settings)
+    if kind == "replicate":
+        params |= {"replicate": seed, "data.replicate": seed}
     digest = hash_of(params)
-    path = study / (folder or f"{params['data.name']}-{params['model.name']}-{loss}-{digest[:8]}") / f"seed{seed}"
+    path = study / (folder or f"{params['data.name']}-{params['model.name']}-{loss}-{digest[:8]}") / f"{kind}{seed}"
     path.mkdir(parents=True)
     write(path / "status.json", {**status_of(params, state), **(status or {})})
     if state != "done":
@@ -108,7 +112,8 @@ def make_run(
 
 def hash_of(params: Mapping[str, Any]) -> str:
     """Hash the settings but the seed."""
-    settings = {key: value for key, value in params.items() if key != "seed"}
+    settings = {key: value for key, value in params.items() if key not in ("seed", "replicate", "data.replicate")}
+    settings |= {"replicates": True} if "replicate" in params else {}
     return sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
@@ -129,6 +134,7 @@ def result_of(params: Mapping[str, Any], measured: Mapping[str, float | None]) -
     return {
         "status": "done",
         "seed": seed,
+        **({"replicate": seed, "pool": 1797, "folds": 5} if "replicate" in params else {}),
         "loss": params["loss.name"],
         "data": params["data.name"],
         "model": params["model.name"],

@@ -21,14 +21,14 @@ def test_a_checkout_reads_its_own_folder() -> None:
     "value",
     [
         *(None, True, False, 3, -1.5, 1e-7, math.inf, "word", "two words", "it's", 'say "x"'),
-        *("a,b", "${seed}", "1", "true", ""),
+        *("a,b", "${data.overfit_batches}", "1", "true", ""),
         *(r"back\slash", r"ends with \'", "C:/x y/ü", "a=b", ["a", ["b, c", 1], None], ("x", 2.5)),
     ],
 )  # fmt: skip
 def test_python_values_come_back_from_hydras_grammar(value: object) -> None:
     with hydra_started():
         node = composed([f"+own={written(value)}"])
-    if value == "${seed}":  # an interpolation, as on the command line
+    if value == "${data.overfit_batches}":  # an interpolation, as on the command line
         value = 0
     assert plain(node)["own"] == (list(value) if isinstance(value, tuple) else value)
 

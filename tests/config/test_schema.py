@@ -36,6 +36,7 @@ WORDS = {"None": "null", "True": "true", "False": "false"}
 # path: accepted values, refused values
 VALUES: dict[str, tuple[list[Any], list[Any]]] = {
     "seed": ([0, 1, 2**32 - 1], [*NO_COUNT, None]),
+    "replicate": ([None], NO_COUNT),
     "study": (
         ["a", "A_1-b.c", "lr=0.1", "x" * 100],
         ["", ".hidden", "-x", "a/b", "../x", "a b", "a\n", "ä", "x" * 101, 3, None, True],

@@ -12,7 +12,7 @@ from made_runs import change, cut_in_half, make_arm, make_run, read, write
 
 from lossbench.errors import UserError
 from lossbench.report import records
-from lossbench.report.arms import by_seed
+from lossbench.report.arms import by_unit
 from lossbench.report.comparable import require_comparable
 from lossbench.report.records import find_runs, read_record
 from lossbench.report.records_csv import run_rows, write_csv
@@ -196,13 +196,16 @@ def test_a_run_without_a_result_took_no_time(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("folder", "seed", "named"),
     [
-        ("digits-mlp-power-0123abcd", "seed7", ("digits-mlp-power", "0123abcd", 7)),
-        ("my-data-mlp-cosine_prob-0123abcd", "seed10", ("my-data-mlp-cosine_prob", "0123abcd", 10)),
-        ("digits-mlp-power-0123abcd", "seed", ("digits-mlp-power", "0123abcd", None)),
-        ("digits-mlp-power-0123abcd", "copy", ("digits-mlp-power", "0123abcd", None)),
+        ("digits-mlp-power-0123abcd", "seed7", ("digits-mlp-power", "0123abcd", 7, "seed")),
+        ("digits-mlp-power-0123abcd", "replicate12", ("digits-mlp-power", "0123abcd", 12, "replicate")),
+        ("my-data-mlp-cosine_prob-0123abcd", "seed10", ("my-data-mlp-cosine_prob", "0123abcd", 10, "seed")),
+        ("digits-mlp-power-0123abcd", "seed", ("digits-mlp-power", "0123abcd", None, "")),
+        ("digits-mlp-power-0123abcd", "copy", ("digits-mlp-power", "0123abcd", None, "")),
     ],
 )
-def test_the_name_of_a_directory_says_what_it_is(folder: str, seed: str, named: tuple[str, str, int | None]) -> None:
+def test_the_name_of_a_directory_says_what_it_is(
+    folder: str, seed: str, named: tuple[str, str, int | None, str]
+) -> None:
     assert records.Record(Path("runs") / "study" / folder / seed, {}, None).name == named
 
 
@@ -210,7 +213,7 @@ def test_runs_are_grouped_by_experiment_and_seed(tmp_path: Path) -> None:
     make_arm(tmp_path / "study", "power", [0.7, 0.8, 0.9])
     make_arm(tmp_path / "study", "power", [0.5], settings={"loss.q": 0.1})
     make_run(tmp_path / "study", "power", 3, state="running")
-    groups = by_seed(read(tmp_path))
+    groups = by_unit(read(tmp_path))
     assert sorted([run.metrics["test/accuracy"] for run in runs.values()] for runs in groups.values()) == [
         [0.5],
         [0.7, 0.8, 0.9],
@@ -224,5 +227,5 @@ def test_of_two_copies_of_a_run_the_first_counts(tmp_path: Path) -> None:
     first, copy = (
         make_run(tmp_path / name / "study", accuracy=accuracy) for name, accuracy in (("b", 0.8), ("a", 0.9))
     )
-    ((kept,),) = (runs.values() for runs in by_seed(read(tmp_path / "b", tmp_path / "a")).values())
+    ((kept,),) = (runs.values() for runs in by_unit(read(tmp_path / "b", tmp_path / "a")).values())
     assert kept.path == first != copy

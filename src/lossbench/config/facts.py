@@ -10,9 +10,9 @@ from typing import Any
 from lossbench.config.build import build
 from lossbench.config.data_fit import DataKind, DataShape
 from lossbench.config.parse import Node
-from lossbench.config.schema import Model
+from lossbench.config.schema import REPLICATE, Model
 from lossbench.config.values import path_text
-from lossbench.data.source import Source, check_splits
+from lossbench.data.source import Source, check_settings, check_splits, replicated
 from lossbench.errors import UserError, one_line
 
 
@@ -21,6 +21,18 @@ class Cache:
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str], Any] = {}
+
+    def source(self, node: Node) -> Source:
+        """Give a data set's description; what its replicates share is read once."""
+        whole, replicate = split_replicate(node)
+        key = ("source", json.dumps(whole.record, sort_keys=True, default=repr))
+        if key not in self._known:
+            self._known[key] = build_source(whole)
+        return self._known[key] if replicate is None else replicated(self._known[key], replicate)
+
+    def fingerprint(self, node: Node) -> str:
+        """Check the examples and splits of a data set, once for each replicate, and give their fingerprint."""
+        return self(lambda each: fingerprint_of(self.source(each), each.name), node)
 
     def __call__(self, function: Callable[[Any], Any], argument: Any) -> Any:
         """Give function(argument), computed at the first time."""
@@ -32,32 +44,46 @@ class Cache:
 
 
 def build_source(source: Node) -> Source:
-    """Build the data set's description (torch-free); its settings are checked."""
-    return build(source, "data")
-
-
-def kind_of(source: Node) -> DataKind:
-    """Say what a data set is for, and whether it holds images; reads no examples."""
-    built = build_source(source)
-    return DataKind(built.task, hasattr(built, "image_size"))
-
-
-def fingerprint_of(source: Node) -> str:
-    """Take the fingerprint of a data set: its examples and splits."""
-    built = build_source(source)
+    """Build the data set's description (torch-free), of a replicate where one is recorded; its settings are checked."""
+    whole, replicate = split_replicate(source)
+    built = build(whole, "data")
     try:
-        check_splits(built)
-        return built.fingerprint()
+        check_settings(built)
+    except ValueError as error:
+        raise UserError(f"data.{error}") from error
+    return built if replicate is None else replicated(built, replicate)
+
+
+def split_replicate(source: Node) -> tuple[Node, int | None]:
+    """Split what a record says of a data set into its settings, and which replicate of its splits it is."""
+    settings = {key: value for key, value in source.record.items() if key != REPLICATE}
+    return Node(settings), source.record.get(REPLICATE)
+
+
+def kind_of(source: Source) -> DataKind:
+    """Say what a data set is for, and whether it holds images; reads no examples."""
+    return DataKind(source.task, hasattr(source, "image_size"))
+
+
+def fingerprint_of(source: Source, name: str) -> str:
+    """Take the fingerprint of a data set: its examples and splits, of replicates the pool that all of them share.
+
+    Args:
+        source: the data set.
+        name: what it is called on the command line.
+    """
+    try:
+        check_splits(source)
+        return source.fingerprint()
     except ValueError as error:
         raise UserError(f"data.{error}") from error
     except OSError as error:
-        raise UserError(f"data={source.name} cannot be read: {one_line(error)}") from error
+        raise UserError(f"data={name} cannot be read: {one_line(error)}") from error
 
 
-def shape_of(source: Node) -> DataShape:
+def shape_of(source: Source) -> DataShape:
     """Say the shape of a data set's examples and its classes, once its examples have been checked."""
-    built = build_source(source)
-    return DataShape(tuple(built.input_shape), built.num_classes if built.task == "classification" else 0)
+    return DataShape(tuple(source.input_shape), source.num_classes if source.task == "classification" else 0)
 
 
 def weights_of(model: Model) -> dict[str, str] | None:

@@ -11,11 +11,12 @@ from lossbench.config import custom
 from lossbench.config.build import build, check_targets
 from lossbench.config.compatible import check_losses, check_together
 from lossbench.config.data_fit import check_kind, check_shape
-from lossbench.config.facts import Cache, fingerprint_of, kind_of, shape_of, weights_of
+from lossbench.config.facts import Cache, kind_of, shape_of, weights_of
 from lossbench.config.inside import check_inside
 from lossbench.config.installed import check_installed
 from lossbench.config.parse import required
 from lossbench.config.plain import is_mapping, is_sequence
+from lossbench.config.replicate import with_replicate
 from lossbench.config.schema import Checkpoint, Embeddings, RunConfig, Trainer, missing_key
 from lossbench.config.values import path_text
 from lossbench.data.embeddings import embeddings_of
@@ -67,11 +68,12 @@ def resolve(
     check_supported(config)
     check_installed(config)
     invalid = check_losses(config)  # last: a cell of a sweep is invalid only where nothing else is wrong
-    check_kind(config, cache(kind_of, config.data.source))
+    source = cache.source(config.data.source)
+    check_kind(config, kind_of(source))
     _check_values(config)
     record["weights"] = cache(weights_of, config.model)
-    record["fingerprint"] = cache(fingerprint_of, config.data.source)
-    shape = cache(shape_of, config.data.source)
+    record["fingerprint"] = cache.fingerprint(config.data.source)
+    shape = shape_of(source)
     record["embeddings"] = embeddings_of(record, shape.num_classes)
     embeddings = Embeddings.read("embeddings", record["embeddings"])
     check_shape(replace(config, embeddings=embeddings), shape)
@@ -119,7 +121,7 @@ def _completed(
     names = composed["yardsticks"]
     if not is_sequence(names) or not all(isinstance(name, str) for name in names):
         raise UserError(f"yardsticks must be a list of losses such as [cross_entropy,cosine_prob], got {names!r}")
-    record = {key: value for key, value in composed.items() if key not in COMMAND_ONLY}
+    record = {key: value for key, value in with_replicate(composed).items() if key not in COMMAND_ONLY}
     record["yardsticks"] = {name: dict(cache(load_yardstick, name)) for name in names}
     record["augment"] = record["augment"] or {}
     for group in custom.BASES:

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from lossbench.config.parse import READER, Node, nodes, optional, parse, part, section, setting
 from lossbench.config.values import (
+    MOST,
     Rule,
     betas,
     directory_name,
@@ -24,6 +25,8 @@ def missing_key(key: str) -> UserError:
     return UserError(f"the configuration lacks {key}, which every run has; leave ~{key} out")
 
 
+REPLICATE = "replicate"
+"""The key of a replicate's number: at the top of a record, and in its data set, whose splits it decides."""
 SWITCH = one_of(True, False)
 AUTO = one_of("auto", True, False)
 
@@ -208,11 +211,12 @@ class RunConfig:
 
     Args:
         record: the same as config.yaml holds it, in plain containers; the identity is computed from it.
+        replicate: the number that decides the split and the seed; None where the seed alone was given.
         invalid: why the loss is not defined for its hyper-parameters; a sweep records such a run and goes on.
     """
 
     record: Mapping[str, Any]
-    seed: int = setting(whole(0, 2**32 - 1))
+    seed: int = setting(whole(0, MOST))
     study: str = setting(directory_name)
     evaluate: Literal["last", "best"] = setting(one_of("last", "best"))
     keep_checkpoints: Literal["all", "last", "best", "none"] = setting(one_of("all", "last", "best", "none"))
@@ -238,7 +242,18 @@ class RunConfig:
     fingerprint: str = part(_plain)
     embeddings: Embeddings | None = part(Embeddings.read, None)
     loss_lr: float | None = setting(either(None, real(0, above=True, below=3.4e38)), None)
+    replicate: int | None = setting(either(None, whole(0, MOST)), None)
     invalid: str | None = None
+
+    @property
+    def kind(self) -> Literal["replicate", "seed"]:
+        """What tells the runs of one setting apart."""
+        return "seed" if self.replicate is None else "replicate"
+
+    @property
+    def unit(self) -> int:
+        """The number of the replicate, or of the seed."""
+        return self.seed if self.replicate is None else self.replicate
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Self:
@@ -248,11 +263,21 @@ class RunConfig:
             UserError: one line that names the key, what was found and what is allowed.
         """
         try:
-            return parse(cls, record, known={"record": record})
+            parsed = parse(cls, record, known={"record": record})
+            _check_replicate(parsed)
+            return parsed
         except KeyError as error:
             raise missing_key(error.args[0]) from error
         except ValueError as error:
             raise UserError(str(error)) from error
+
+
+def _check_replicate(config: RunConfig) -> None:
+    """Require one number for the replicate, its seed and its splits: a record may have been edited."""
+    if (found := config.data.source.record.get(REPLICATE)) != config.replicate:
+        raise ValueError(f"data.{REPLICATE}={found}, but replicate={config.replicate}: they are one number")
+    if config.replicate not in (None, config.seed):
+        raise ValueError(f"seed={config.seed}, but replicate={config.replicate}, which decides the seed")
 
 
 FOUND = ("weights", "fingerprint")

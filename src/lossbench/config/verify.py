@@ -4,7 +4,7 @@ from lossbench.config import custom
 from lossbench.config.build import check_targets
 from lossbench.config.compatible import check_together
 from lossbench.config.data_fit import check_kind
-from lossbench.config.facts import Cache, fingerprint_of, kind_of, weights_of
+from lossbench.config.facts import Cache, build_source, kind_of, weights_of
 from lossbench.config.inside import check_inside
 from lossbench.config.parse import required
 from lossbench.config.schema import RunConfig
@@ -35,7 +35,7 @@ def verify(run: RunDirectory, cache: Cache | None = None) -> None:
             f"the class embeddings of {run.path} have changed since it was planned "
             f"({config.record['embeddings']}, now {embeddings})"
         )
-    now = cache(fingerprint_of, config.data.source)
+    now = cache.fingerprint(config.data.source)
     if now != config.fingerprint:
         raise UserError(
             f"the data of {run.path} have changed since it was planned (fingerprint {config.fingerprint}, now {now}); "
@@ -61,4 +61,4 @@ def verify_config(run: RunDirectory) -> None:
     run.verify()
     check_together(run.config)
     custom.verify(run.record, run.path)
-    check_kind(run.config, kind_of(run.config.data.source))
+    check_kind(run.config, kind_of(build_source(run.config.data.source)))

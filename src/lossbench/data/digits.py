@@ -2,20 +2,24 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 
 from lossbench.config.values import integer
+from lossbench.data.folds import repeated_folds
 from lossbench.data.source import Source, Split, stratified_split
 from lossbench.seeds import generator
 
 SIZE = 1797
+HELD_OUT = 0.2
+"""Of all images, for validation and again for testing."""
 
 
 @dataclass(frozen=True)
 class Digits(Source):
-    """Handwritten digits, stratified into 60 % train, 20 % val and 20 % test.
+    """Handwritten digits, stratified into 60 % train, 20 % val and 20 % test; replicates test on one fold of five.
 
     Args:
         split_seed: decides the split and nothing else, >= 0.
@@ -40,17 +44,37 @@ class Digits(Source):
         """How many training images `images_per_class` leaves out."""
         n, total = len(self.splits["train"]), SIZE - len(self.splits["val"]) - len(self.splits["test"])
         fewer = f"using {n:,} of {total:,} training images (data.images_per_class={self.images_per_class})"
-        return [*([fewer] if n < total else []), *super().left_out()]
+        return [*([] if self.images_per_class is None or n == total else [fewer]), *super().left_out()]
 
-    def load(self) -> Mapping[str, Split]:
-        """Read the images, scaled from 0..16 to [0, 1]."""
+    @property
+    def folds(self) -> int:
+        """Five: the test parts of five replicates are disjoint and cover the images."""
+        return round(1 / HELD_OUT)
+
+    def pool(self) -> Split:
+        """All images, in scikit-learn's order."""
+        return self._whole.images
+
+    def draw(self, replicate: int) -> Mapping[str, np.ndarray]:
+        """Draw a replicate's splits by repeated stratified folds."""
+        targets, per_class = self.pool().targets, self.images_per_class
+        return repeated_folds(
+            targets, replicate, folds=self.folds, val=HELD_OUT, seed=self.split_seed, per_class=per_class
+        )
+
+    @cached_property
+    def images(self) -> Split:
+        """The images, scaled from 0..16 to [0, 1]."""
         from sklearn.datasets import load_digits  # a second to import: only when the digits are wanted
 
         bunch = load_digits()
         images = (bunch.images[:, None] / 16).astype(np.float32)  # pyright: ignore[reportAttributeAccessIssue] - a Bunch
         targets = bunch.target.astype(np.int64)  # pyright: ignore[reportAttributeAccessIssue] - a Bunch
-        whole = Split(images, targets, np.arange(len(targets)).astype(str))
-        index = stratified_split(
-            targets, generator(self.split_seed, "split"), val=0.2, test=0.2, per_class=self.images_per_class
-        )
-        return {name: whole.take(positions) for name, positions in index.items()}
+        return Split(images, targets, np.arange(len(targets)).astype(str))
+
+    def load(self) -> Mapping[str, Split]:
+        """Split the images by `split_seed`."""
+        rng, per_class = generator(self.split_seed, "split"), self.images_per_class
+        targets = self.images.targets
+        index = stratified_split(targets, rng, val=HELD_OUT, test=HELD_OUT, per_class=per_class)
+        return {name: self.images.take(positions) for name, positions in index.items()}

@@ -1,16 +1,22 @@
 """What a data set is: named splits of inputs, targets and ids, with a fingerprint. Torch-free."""
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
 from hashlib import sha256
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import numpy as np
 
+from lossbench.data.folds import draw_parts
 from lossbench.errors import some
 from lossbench.escaping import in_line
+from lossbench.seeds import generator
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
 
 SPLITS = ("train", "val", "test")
 
@@ -48,6 +54,8 @@ class Source(ABC):
     class_names: ClassVar[tuple[str, ...]] = ()
     input_shape: ClassVar[tuple[int, ...]]
     """The shape of one example."""
+    replicate: int | None = None
+    """Which draw of the splits this is, set by `replicated`; None gives those of load(). No name for a setting."""
 
     @property
     def num_classes(self) -> int:
@@ -66,20 +74,91 @@ class Source(ABC):
     @cached_property
     def splits(self) -> Mapping[str, Split]:
         """The examples of train, val and test, read once."""
+        if self.replicate is None:
+            return self._whole._loaded
+        pool = self.pool()
+        return {name: pool.take(positions) for name, positions in self.draw(self.replicate).items()}
+
+    @cached_property
+    def _whole(self) -> Self:
+        """The data set of which this is a replicate; it holds what all replicates share."""
+        return self
+
+    @cached_property
+    def _loaded(self) -> Mapping[str, Split]:
+        """What load() gives, read once."""
         return self.load()
 
+    @property
+    def folds(self) -> int | None:
+        """How many replicates test on disjoint parts that cover the pool; None where all test on one published part."""
+        return None
+
+    @property
+    def published_test(self) -> bool:
+        """Whether the data set comes with a test part of its own, which every replicate keeps."""
+        return self.folds is None
+
+    def pool(self) -> Split:
+        """Every example that a replicate may use, in a fixed order: by default those of train, val and test."""
+        return self._whole._loaded_pool
+
+    def draw(self, replicate: int) -> Mapping[str, np.ndarray]:
+        """Draw the splits of a replicate; by default test is kept, train and val are drawn anew, as large as before.
+
+        Args:
+            replicate: r >= 0.
+
+        Returns:
+            train, val and test -> positions in the pool, sorted.
+        """
+        train, val, test = (len(self._whole._loaded[name]) for name in SPLITS)
+        learn = train + val
+        rng = generator(0, "replicate", replicate)
+        validation, learnt = draw_parts(self.strata(self.pool())[:learn], (val,), rng)
+        return {"train": np.sort(learnt), "val": np.sort(validation), "test": np.arange(learn, learn + test)}
+
+    def strata(self, split: Split) -> np.ndarray:
+        """What draws spread evenly, (n,): the classes; of other tasks nothing."""
+        return split.targets if self.task == "classification" else np.zeros(len(split), dtype=np.int64)
+
+    @cached_property
+    def _loaded_pool(self) -> Split:
+        """The splits of load(), one after another."""
+        check_arrays(self, self._loaded)
+        parts = [self._loaded[name] for name in SPLITS]
+        inputs, targets, ids = zip(*((part.inputs, part.targets, part.ids) for part in parts), strict=True)
+        return Split(np.concatenate(inputs), np.concatenate(targets), np.concatenate(ids))
+
     def fingerprint(self) -> str:
-        """Hash what is in the splits: 16 hexadecimal digits of SHA-256 over inputs, targets and ids."""
+        """Hash the examples and what splits them: 16 hexadecimal digits of SHA-256, the same for all replicates."""
+        return self._whole._fingerprint_of_splits if self.replicate is None else self._whole._fingerprint_of_pool
+
+    @cached_property
+    def _fingerprint_of_splits(self) -> str:
+        """Hash what is in each of the splits of load()."""
         digest = sha256()
         for name in SPLITS:
-            split = self.splits[name]
-            for array in (
-                split.inputs,
-                split.targets.astype("<i8" if split.targets.dtype.kind == "i" else "<f4"),
-                np.char.encode(split.ids, "utf-8"),
-            ):
-                digest.update(f"{name}{array.dtype.str}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+            self.add_to(digest, name, self._loaded[name])
         return digest.hexdigest()[:16]
+
+    @cached_property
+    def _fingerprint_of_pool(self) -> str:
+        """Hash what is in the pool, and how replicate 0 is drawn from it."""
+        digest = sha256()
+        self.add_to(digest, "pool", self.pool())
+        for name, positions in self.draw(0).items():
+            digest.update(f"{name}{positions.shape}".encode() + positions.astype("<i8").tobytes())
+        return digest.hexdigest()[:16]
+
+    def add_to(self, digest: "_Hash", name: str, split: Split) -> None:
+        """Add the inputs, targets and ids of some examples to a hash."""
+        for array in (
+            split.inputs,
+            split.targets.astype("<i8" if split.targets.dtype.kind == "i" else "<f4"),
+            np.char.encode(split.ids, "utf-8"),
+        ):
+            digest.update(f"{name}{array.dtype.str}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
 
     def facts(self) -> dict[str, Any]:
         """What else belongs into a result, such as the hashes of split lists."""
@@ -97,12 +176,13 @@ class Source(ABC):
         return in_line(f"data: {'; '.join(clauses)}") if clauses else ""
 
     def record(self) -> dict[str, Any]:
-        """What result.json holds of the data: the facts, training counts, and what is left out where anything is."""
+        """What result.json holds of the data: facts, training counts, what is left out, and of a replicate its pool."""
         left_out = self.left_out()
         return {
             **self.facts(),
             "train_counts": self.train_counts(),
             **({"left_out": left_out} if left_out else {}),
+            **({} if self.replicate is None else {"pool": len(self.pool()), "folds": self.folds}),
         }
 
     def train_counts(self) -> dict[str, int]:
@@ -116,6 +196,24 @@ class Source(ABC):
     def initial_weight(self, seed: int) -> np.ndarray | None:
         """Initial weights (C, D) that belong to the data set, or None."""
         return None
+
+
+RESERVED = ("replicate", "folds", "published_test", "pool", "draw", "strata")
+"""Names of `Source` that no setting of a data set may have."""
+AnySource = TypeVar("AnySource", bound=Source)
+
+
+def replicated(source: AnySource, replicate: int) -> AnySource:
+    """Give a data set with the splits of a replicate; both share what they read.
+
+    Args:
+        source: the data set, with the splits of load().
+        replicate: r >= 0.
+    """
+    copied = copy.copy(source)
+    vars(copied).pop("splits", None)
+    vars(copied).update(replicate=replicate, _whole=source._whole)  # the data set's class is frozen
+    return copied
 
 
 def lacking_classes(names: Sequence[str], targets: Mapping[str, np.ndarray]) -> list[str]:
@@ -140,7 +238,34 @@ def check_splits(source: Source) -> None:
         ValueError: one line that names the split and the array, what was found and what is expected.
     """
     _check_outputs(source)
-    splits: object = source.splits
+    if source.replicate is not None:
+        _check_ids(source.pool())
+    check_arrays(source, source.splits)
+
+
+def check_settings(source: Source) -> None:
+    """Refuse settings that have the names of what replicates are made of.
+
+    Raises:
+        ValueError: names the setting.
+    """
+    for each in fields(source) if is_dataclass(source) else ():
+        if each.name in RESERVED:
+            raise ValueError(f"{each.name} is a name of lossbench.data.source.Source; give the setting another")
+
+
+def _check_ids(pool: Split) -> None:
+    """Require ids that tell the examples of a pool apart, because replicates are paired by them."""
+    ids, counts = np.unique(pool.ids, return_counts=True)
+    if (counts > 1).any():
+        raise ValueError(
+            f"load(): replicate= needs ids that differ between all examples of train, val and test, and "
+            f"{str(ids[counts.argmax()])!r} is there {counts.max()} times; put the split into the id, such as train-0"
+        )
+
+
+def check_arrays(source: Source, splits: object) -> None:
+    """Check the arrays of train, val and test (see `check_splits`)."""
     if not isinstance(splits, Mapping):
         raise ValueError(f"load() must give a mapping of splits by name, got {type(splits).__name__}")
     for name in SPLITS:

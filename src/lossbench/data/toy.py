@@ -50,6 +50,14 @@ class Toy(Source):
         split = Split(np.eye(4, dtype=np.float32), np.array(TARGETS, dtype=np.int64), np.array(["0", "1", "2", "3"]))
         return dict.fromkeys(SPLITS, split)
 
+    def pool(self) -> Split:
+        """The four examples."""
+        return self._whole._loaded["train"]
+
+    def draw(self, replicate: int) -> Mapping[str, np.ndarray]:
+        """Every replicate has all four examples in all splits: only its seed differs."""
+        return dict.fromkeys(SPLITS, np.arange(len(TARGETS)))
+
     def initial_weight(self, seed: int) -> np.ndarray:
         """The initial logits, transposed to a linear layer's weight (5, 4)."""
         logits = (

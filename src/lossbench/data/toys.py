@@ -47,7 +47,7 @@ class SyntheticSource(Source):
         return self.draw_law(generator(self.draw_seed, f"{type(self).__name__}-law"))
 
     def _split(self, name: str) -> Split:
-        inputs, targets = self.draw(generator(self.draw_seed, f"{type(self).__name__}-{name}"))
+        inputs, targets = self.make(generator(self.draw_seed, f"{type(self).__name__}-{name}"))
         ids = np.array([f"{name}-{k}" for k in range(self.n)])
         return Split(inputs.astype(np.float32), targets.astype(np.float32), ids)
 
@@ -56,7 +56,7 @@ class SyntheticSource(Source):
         """Draw what is to be learnt."""
 
     @abstractmethod
-    def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def make(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Draw inputs and targets of n examples."""
 
     def groups(self) -> np.ndarray:
@@ -81,7 +81,7 @@ class ToyRegression(SyntheticSource):
         """Levels: (8, 1)."""
         return rng.uniform(-2, 2, (GROUPS, 1))
 
-    def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def make(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Targets (n, 1)."""
         group, noise = self.groups(), np.empty(self.n)
         for k in range(GROUPS):
@@ -103,7 +103,7 @@ class ToyVectors(SyntheticSource):
         rows = rng.normal(size=(GROUPS, 3))
         return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
-    def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def make(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Targets (n, 3)."""
         group = self.groups()
         return np.eye(GROUPS)[group], self.law()[group] * rng.uniform(0.5, 2, (self.n, 1))
@@ -121,7 +121,7 @@ class ToyDistribution(SyntheticSource):
         """Probabilities: (8, 4), rows sum to 1."""
         return rng.dirichlet(np.ones(4), GROUPS)
 
-    def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def make(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Targets (n, 4): the distributions themselves."""
         group = self.groups()
         return np.eye(GROUPS)[group], self.law()[group]
@@ -139,7 +139,7 @@ class ToyCounts(SyntheticSource):
         """Rates: (8, 1), from 0.5 to 20."""
         return np.exp(rng.uniform(np.log(0.5), np.log(20), (GROUPS, 1)))
 
-    def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def make(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Targets (n, 1)."""
         group = self.groups()
         return np.eye(GROUPS)[group], rng.poisson(self.law()[group])
@@ -159,7 +159,7 @@ class ToyRanking(SyntheticSource):
         direction = rng.normal(size=4)
         return direction / np.linalg.norm(direction)
 
-    def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def make(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Inputs (n, 2, 4), targets (n,): +1 where the first lies further, else -1."""
         pairs = rng.normal(size=(self.n, 2, 4))
         utility = pairs @ self.law()
@@ -182,7 +182,7 @@ class ToySimilarity(SyntheticSource):
         """How kind (3) and noise (3) become a point: (6, 6), orthogonal."""
         return np.linalg.qr(rng.normal(size=(6, 6)))[0]
 
-    def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def make(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Inputs (n, 2, 6), targets (n,): +1 where both are of one kind, else -1."""
         first, second = rng.integers(3, size=(2, self.n))
         second = np.where(np.arange(self.n) % 2, first, second)
@@ -200,7 +200,7 @@ class ToyTriplets(ToySimilarity):
     task: ClassVar[str] = "triplets"
     members: ClassVar[int] = 3
 
-    def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def make(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Inputs (n, 3, 6), targets (n,) of ones, which tell nothing."""
         kind = rng.integers(3, size=self.n)
         return self._points((kind, kind, (kind + rng.integers(1, 3, self.n)) % 3), rng), np.ones(self.n)

@@ -57,7 +57,9 @@ class Job:
 
 
 def expand(arguments: Sequence[str], loader: ConfigLoader) -> list[Job]:
-    """List the combinations of all swept values; seeds change slowest, so that a stopped sweep holds whole comparisons.
+    """List the combinations of all swept values.
+
+    Replicates and seeds change slowest, so that a stopped sweep holds whole comparisons.
 
     Args:
         arguments: overrides, some of them sweeps such as a=1,2 or a=range(5); of a key given twice the last counts.
@@ -73,7 +75,7 @@ def expand(arguments: Sequence[str], loader: ConfigLoader) -> list[Job]:
     for override in OverridesParser.create(config_loader=loader).parse_overrides(list(arguments)):
         columns[override.get_key_element()] = _column(override, loader)
     _require_countable(columns)
-    order = sorted(columns, key=lambda name: name != "seed")
+    order = sorted(columns, key=lambda name: name not in ("replicate", "seed"))
     jobs = []
     for combination in product(*(columns[name] for name in order)):
         chosen = dict(zip(order, combination, strict=True))

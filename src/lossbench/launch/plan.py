@@ -22,7 +22,7 @@ from lossbench.rundir.identity import identity_hash
 from lossbench.rundir.reading import DamagedError
 
 RUN_LEVELS = 3
-"""A run directory is <runs_dir>/<study>/<experiment>/seed<k>."""
+"""A run directory is <runs_dir>/<study>/<experiment>/replicate<r>, or seed<k>."""
 
 
 @dataclass
@@ -114,7 +114,7 @@ def _without_repeats(cells: Sequence[_Cell]) -> list[_Cell]:
     """Drop jobs that are the same run as an earlier one: with force=true it would be archived twice."""
     runs: dict[tuple[str, str, int], _Cell] = {}
     for cell in cells:
-        key = (cell.config.study, identity_hash(cell.config.record), cell.config.seed)
+        key = (cell.config.study, identity_hash(cell.config.record), cell.config.unit)
         runs.setdefault(key, cell)
     return list(runs.values())
 

@@ -1,9 +1,9 @@
-"""Arms of a comparison: runs that differ in nothing but the seed, labelled by their settings."""
+"""Arms of a comparison: runs that differ in nothing but the replicate, or the seed, labelled by their settings."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -20,7 +20,7 @@ class Arm:
         loss: name of the loss.
         digest: hash of the identity.
         settings: key -> value of what differs from other arms.
-        runs: seed -> run, in the order of the seeds.
+        runs: number of the replicate or seed -> run, rising.
     """
 
     label: str
@@ -30,13 +30,18 @@ class Arm:
     runs: Mapping[int, Record]
 
     def scores(self, metric: str) -> dict[int, float]:
-        """Seed -> value of a metric; runs that lack it are left out."""
-        values = {seed: run.metrics.get(metric) for seed, run in self.runs.items()}
-        return {seed: float(value) for seed, value in values.items() if value is not None}
+        """Replicate or seed -> value of a metric; runs that lack it are left out."""
+        values = {unit: run.metrics.get(metric) for unit, run in self.runs.items()}
+        return {unit: float(value) for unit, value in values.items() if value is not None}
 
     def values(self, metric: str) -> np.ndarray:
-        """(n,) values of a metric, by seed; runs that lack it are left out."""
+        """(n,) values of a metric, by replicate or seed; runs that lack it are left out."""
         return np.array(list(self.scores(metric).values()), dtype=float)
+
+    @property
+    def kind(self) -> Literal["replicate", "seed"]:
+        """What tells its runs apart."""
+        return next(iter(self.runs.values())).done_result.kind
 
     @property
     def params(self) -> Mapping[str, Any]:
@@ -46,7 +51,7 @@ class Arm:
 
 def make_arms(records: Sequence[Record]) -> list[Arm]:
     """Group done runs into arms and label each by the settings in which it differs."""
-    groups = by_seed(records)
+    groups = by_unit(records)
     params = {digest: next(iter(runs.values())).params for digest, runs in groups.items()}
     settings = differing_settings(params)
     losses = {digest: str(params[digest]["loss.name"]) for digest in groups}
@@ -64,10 +69,10 @@ def make_arms(records: Sequence[Record]) -> list[Arm]:
     ]
 
 
-def by_seed(records: Iterable[Record]) -> dict[str, dict[int, Record]]:
-    """Group done runs: hash -> seed -> run, by rising seed. Of two copies of one run the first counts."""
+def by_unit(records: Iterable[Record]) -> dict[str, dict[int, Record]]:
+    """Group done runs: hash -> replicate or seed -> run, rising. Of two copies of one run the first counts."""
     groups: dict[str, dict[int, Record]] = {}
     for record in records:
         if record.result is not None:
-            groups.setdefault(record.result.hash, {}).setdefault(record.result.seed, record)
+            groups.setdefault(record.result.hash, {}).setdefault(record.result.unit, record)
     return {digest: dict(sorted(runs.items())) for digest, runs in groups.items()}

@@ -7,6 +7,7 @@ from typing import Any
 from lossbench.errors import UserError
 from lossbench.report.records import DAMAGED, Record, find_runs, read_records, split_done
 from lossbench.report.settings import describe_settings, differing_settings
+from lossbench.rundir.result import Result
 
 # What may differ between the arms of one comparison.
 COMPARED = ("loss", "head", "optimizer", "scheduler", "yardsticks")
@@ -17,11 +18,18 @@ def measured_on(record: Record) -> dict[str, str]:
     result = record.done_result
     return {
         "data sets": result.data,
+        "numbers that tell them apart": f"{result.kind}s",
         "data fingerprints (examples and splits)": result.fingerprint[:16],
-        "numbers of examples": f"val {result.n.get('val')}, test {result.n.get('test')}",
+        "numbers of examples": f"val {result.n.get('val')}, test {_tested(result)}",
         "tested weights (evaluate)": str(result.params.get("evaluate")),
         "classes": str(len(result.classes)),
     }
+
+
+def _tested(result: Result) -> int | None:
+    """The number of test examples; where folds differ by one, that of the smaller ones."""
+    n, folds = result.n.get("test"), result.folds
+    return n if n is None or folds is None else min(n, int(result.facts["pool"]) // folds)
 
 
 def require_comparable(records: Sequence[Record]) -> None:

@@ -201,8 +201,8 @@ def _listed(seeds: Mapping[str, set[int]]) -> dict[str, list[int]]:
 def _failed_seeds(arm: Arm, missing: Iterable[Record]) -> set[int]:
     """Seeds whose run failed and has not been done elsewhere."""
     names = [record.name for record in missing if record.state == "failed"]
-    failed = {name.seed for name in names if name.digest and arm.digest.startswith(name.digest)}
-    return {seed for seed in failed if seed is not None and seed not in arm.runs}
+    failed = {name.unit for name in names if name.digest and arm.digest.startswith(name.digest)}
+    return {unit for unit in failed if unit is not None and unit not in arm.runs}
 
 
 def _still_to_do(arms: Sequence[Arm], missing: Sequence[Record]) -> int:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from lossbench.errors import UserError, one_line
 from lossbench.rundir.identity import RESULT_VERSION
@@ -14,21 +14,24 @@ from lossbench.rundir.status import read_status
 
 DAMAGED = "damaged"  # the state of a run whose files cannot be read; the reason names the file and the way out
 RUN_FILES = {"status.json", "result.json"}
+KINDS = ("replicate", "seed")
 SHOWN_HASH = 8  # digits of an identity's hash in names
 
 
 class DirectoryName(NamedTuple):
-    """The parts of <data>-<model>-<loss>-<hash8>/seed<k>, which a run without a result has too.
+    """The parts of <data>-<model>-<loss>-<hash8>/replicate<r>, or seed<k>, which a run without a result has too.
 
     Args:
         setting: data, model and loss.
         digest: the first digits of the identity's hash.
-        seed: None where the folder's name is no seed.
+        unit: number of the replicate or seed; None where the folder's name is neither.
+        kind: "replicate", "seed", or "" where the folder's name is neither.
     """
 
     setting: str
     digest: str
-    seed: int | None
+    unit: int | None
+    kind: Literal["replicate", "seed", ""]
 
 
 @dataclass(frozen=True)
@@ -72,10 +75,13 @@ class Record:
     @property
     def name(self) -> DirectoryName:
         """The parts of the directory's name."""
-        folder, seed = self.path.resolve().parts[-2:]
+        folder, name = self.path.resolve().parts[-2:]
         setting, _, digest = folder.rpartition("-")
-        number = seed.removeprefix("seed")
-        return DirectoryName(setting, digest, int(number) if number != seed and number.isdigit() else None)
+        for kind in KINDS:
+            number = name.removeprefix(kind)
+            if number != name and number.isdigit():
+                return DirectoryName(setting, digest, int(number), kind)
+        return DirectoryName(setting, digest, None, "")
 
     @property
     def study(self) -> Path:

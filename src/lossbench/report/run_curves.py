@@ -44,7 +44,7 @@ def read_run_curves(runs: Iterable[RunDirectory]) -> RunCurves:
 
 def _label(run: RunDirectory) -> str:
     config = run.config
-    return f"{config.loss.name}, {config.data.name}, {config.model.name}, seed {config.seed}"
+    return f"{config.loss.name}, {config.data.name}, {config.model.name}, {config.kind} {config.unit}"
 
 
 def _read(run: RunDirectory) -> "dict[str, Curve]":

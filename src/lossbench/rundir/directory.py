@@ -17,7 +17,14 @@ from lossbench.config.schema import RunConfig
 from lossbench.errors import UserError
 from lossbench.rundir.contents import check_contents, check_folders, check_places
 from lossbench.rundir.files import cannot_write, write_json, write_yaml
-from lossbench.rundir.identity import RESULT_VERSION, differences, identity, identity_hash, with_targets_of
+from lossbench.rundir.identity import (
+    RESULT_VERSION,
+    differences,
+    identity,
+    identity_hash,
+    unit_folder,
+    with_targets_of,
+)
 from lossbench.rundir.lock import Lock
 from lossbench.rundir.reading import DamagedError, read_yaml, why
 from lossbench.rundir.result import Result
@@ -33,7 +40,7 @@ class RunDirectory:
     """One run on disk.
 
     Args:
-        path: the directory, <runs_dir>/<study>/<data>-<model>-<loss>-<hash8>/seed<k>.
+        path: the directory, <runs_dir>/<study>/<data>-<model>-<loss>-<hash8>/replicate<r>, or seed<k>.
     """
 
     path: Path
@@ -139,11 +146,11 @@ class RunDirectory:
         """
         self.check_version()
         full, shown = identity_hash(self.record), self.path.parent.name.rpartition("-")[2]
-        seed = self.record.get("seed")
-        if not re.fullmatch(r"[0-9a-f]{8,64}", shown) or not full.startswith(shown) or self.path.name != f"seed{seed}":
+        unit = unit_folder(self.record)
+        if not re.fullmatch(r"[0-9a-f]{8,64}", shown) or not full.startswith(shown) or self.path.name != unit:
             raise DamagedError(
                 self.path / "config.yaml",
-                f"does not belong to this directory: it describes {full[:SHOWN_DIGITS]}/seed{seed}, "
+                f"does not belong to this directory: it describes {full[:SHOWN_DIGITS]}/{unit}, "
                 f"the directory says {shown}/{self.path.name}",
                 "undo the edit (a moved run keeps its last two folder names), or start what you want with lossbench; "
                 "for the run of this directory force=true archives it",
@@ -280,7 +287,7 @@ def _directory(config: RunConfig, runs_dir: Path, digits: int) -> RunDirectory:
     """The directory whose name has so many digits of the identity's hash."""
     names = "-".join((config.data.name, config.model.name, config.loss.name))
     shown = identity_hash(config.record)[:digits]
-    return RunDirectory(runs_dir / config.study / f"{names}-{shown}" / f"seed{config.seed}")
+    return RunDirectory(runs_dir / config.study / f"{names}-{shown}" / unit_folder(config.record))
 
 
 def _is_free(run: RunDirectory, *, force: bool) -> bool:

@@ -43,6 +43,7 @@ WHEREABOUTS: dict[str, tuple[str, ...]] = {
         "num_workers",
         "pin_memory",
         "cache_dir",
+        "replicate",
         "train_list",
         "val_list",
         "test_list",
@@ -59,7 +60,7 @@ OFF: Mapping[str, object] = {"augment": {}, "trainer.accumulate_grad_batches": 1
 
 
 def identity(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Pick from a resolved configuration what decides the run's numbers; not the seed, not where things lie.
+    """Pick from a resolved configuration what decides the run's numbers; neither its seed or replicate nor paths.
 
     Switched-off options (null) do not count: a new option that is off by default orphans no run. Neither does the
     module of a class of lossbench.
@@ -71,6 +72,7 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
         A plain nested dictionary of strings, floats rounded to 12 significant digits.
     """
     picked: dict[str, Any] = {"result_version": RESULT_VERSION}
+    picked["replicates"] = config.get("replicate") is not None or None  # not which: all replicates are one experiment
     for path in DECIDES:
         value: Any = config
         for part in path.split("."):
@@ -89,6 +91,12 @@ def _without_whereabouts(value: Any, path: str) -> Any:
 def identity_hash(config: Mapping[str, Any]) -> str:
     """Hash the identity: 64 hexadecimal digits of SHA-256; the directory's name shows the first 8."""
     return sha256(json.dumps(identity(config), sort_keys=True).encode()).hexdigest()
+
+
+def unit_folder(config: Mapping[str, Any]) -> str:
+    """Name the folder of a run beside its siblings, which differ in the replicate, or in the seed, alone."""
+    replicate = config.get("replicate")
+    return f"seed{config.get('seed')}" if replicate is None else f"replicate{replicate}"
 
 
 def with_targets_of(now: Any, config: Any) -> Any:

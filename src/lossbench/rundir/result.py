@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from lossbench.config.schema import RunConfig
 from lossbench.hardware import peak_memory
@@ -66,10 +66,12 @@ class Result:
     """What result.json holds; docs/run_directory.md explains every key.
 
     Args:
+        replicate: the number that decided the split and the seed; None where the seed alone was given.
         facts: of the data set, such as its skipped images; in the file they stand beside the other keys.
     """
 
     seed: int
+    replicate: int | None = None
     loss: str
     data: str = ""
     model: str = ""
@@ -120,6 +122,7 @@ class Result:
         """
         return cls(
             seed=config.seed,
+            replicate=config.replicate,
             loss=config.loss.name,
             data=config.data.name,
             model=config.model.name,
@@ -147,6 +150,26 @@ class Result:
             stacked_runs=training.stacked_runs,
             facts=facts,
         )
+
+    @property
+    def kind(self) -> Literal["replicate", "seed"]:
+        """What tells the runs of one setting apart."""
+        return "seed" if self.replicate is None else "replicate"
+
+    @property
+    def unit(self) -> int:
+        """The number of the replicate, or of the seed."""
+        return self.seed if self.replicate is None else self.replicate
+
+    @property
+    def folds(self) -> int | None:
+        """How many replicates test on disjoint parts of the data; None where all test on the same examples."""
+        return self.facts.get("folds")
+
+    @property
+    def design(self) -> Literal["folds", "published", "split"]:
+        """How runs of one setting share test examples: disjoint folds, one published test part, or one split."""
+        return "split" if self.replicate is None else "published" if self.folds is None else "folds"
 
     def to_json(self) -> dict[str, Any]:
         """Give what result.json holds; a run that was not stacked says nothing about stacks."""
@@ -179,7 +202,7 @@ COUNTS = by_name(WHOLE, "numbers of images by split")
 KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(("data", "model", "loss", "study", "hash", "fingerprint", "engine", "device", "predictions"), TEXT),
     **dict.fromkeys(("seed", "steps", "epochs"), WHOLE),
-    **dict.fromkeys(("resumed_at", "stacked_runs"), WHOLE.or_null()),
+    **dict.fromkeys(("resumed_at", "stacked_runs", "replicate"), WHOLE.or_null()),
     **dict.fromkeys(("scale", "peak_memory_mb"), NUMBER.or_null()),
     **dict.fromkeys(("skipped_images", "learnt_images"), COUNTS),
     "train_counts": by_name(WHOLE, "numbers of training examples", "examples"),

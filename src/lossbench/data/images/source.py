@@ -5,10 +5,9 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from hashlib import sha256
 from itertools import chain, combinations
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +17,9 @@ from lossbench.data.images.lists import unsafe
 from lossbench.data.images.subset import class_of
 from lossbench.data.source import SPLITS, Source, Split, lacking_classes
 from lossbench.errors import UserError, some
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
 
 LARGEST_SIDE, TOO_LARGE = 4096, "one image of that side takes 200 MB of memory"
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -76,14 +78,10 @@ class ImageSource(Source):
     def digests(self, split: Split) -> np.ndarray:
         """A hash of the content of each of a split's images: (n,) text."""
 
-    def fingerprint(self) -> str:
-        """Hash the splits: 16 hexadecimal digits of SHA-256 over ids, targets and the content of the images."""
-        digest = sha256()
-        for name in SPLITS:
-            split = self.splits[name]
-            for row in zip(split.ids.tolist(), split.targets.tolist(), self.digests(split).tolist(), strict=True):
-                digest.update(f"{name}\0{row[0]}\0{row[1]}\0{row[2]}\n".encode("utf-8", "surrogateescape"))
-        return digest.hexdigest()[:16]
+    def add_to(self, digest: "_Hash", name: str, split: Split) -> None:
+        """Add ids, targets and the content of some images to a hash."""
+        for row in zip(split.ids.tolist(), split.targets.tolist(), self.digests(split).tolist(), strict=True):
+            digest.update(f"{name}\0{row[0]}\0{row[1]}\0{row[2]}\n".encode("utf-8", "surrogateescape"))
 
 
 @dataclass(frozen=True)
