@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from conftest import plan_run
 
+from lossbench.config.facts import build_source
 from lossbench.config.resolve import prepare, resolve
 from lossbench.config.verify import verify
 from lossbench.data.toy import Toy
@@ -183,3 +184,34 @@ def test_a_model_in_front_of_a_head_or_of_embeddings_gives_what_they_take(planne
     assert planned(*digits, "loss=arcface", "head.num_features=64").config.model.settings["num_classes"] == 64
     np.save(tmp_path / "rows.npy", np.eye(10, 64))
     assert planned(*digits, "loss=cosine", f"embeddings={tmp_path / 'rows.npy'}").config.embeddings is not None
+
+
+def test_a_replicate_decides_the_seed_and_the_splits(planned: Planned) -> None:
+    first, third = planned("data=digits", "replicate=0"), planned("data=digits", "replicate=3")
+    assert (third.config.replicate, third.config.seed, third.record["data"]["replicate"]) == (3, 3, 3)
+    assert (third.config.kind, third.config.unit) == ("replicate", 3)
+    assert (first.config.fingerprint, first.path.parent) == (third.config.fingerprint, third.path.parent)
+    verify(third)
+    tested = [build_source(run.config.data.source).splits["test"].ids.tolist() for run in (first, third)]
+    assert {*tested[0]}.isdisjoint(tested[1])
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"replicate": 3, "seed": 3}, r"seed=3 and replicate=3: a replicate decides the split and the seed; leave one"),
+        (
+            {"replicate": "x"},
+            r"replicate must be a whole number between 0 and 4294967295, got 'x'; null is allowed too",
+        ),
+        ({"data": {**TOY, "replicate": 3}}, r"data\.replicate is decided by the key above it; type replicate=3"),
+    ],
+)
+def test_what_does_not_make_one_replicate_is_refused(planned: Planned, changes: dict[str, Any], line: str) -> None:
+    with pytest.raises(UserError, match=f"^{line}"):
+        resolve(typed(planned(), **changes), loss_of)
+
+
+def test_no_seed_is_seed_0(planned: Planned) -> None:
+    assert resolve(typed(planned(), seed=None), loss_of).seed == 0
+    assert planned("seed=null").path == planned().path == planned("seed=0").path

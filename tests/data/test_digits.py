@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from lossbench.data.digits import Digits
+from lossbench.data.source import replicated
 
 
 @pytest.fixture(scope="module")
@@ -73,3 +74,18 @@ def test_more_than_there_are() -> None:
         ValueError, match=r"images_per_class must be <= \d+ \(class \d has no more training images\), got 1000"
     ):
         _ = Digits(images_per_class=1000).splits
+
+
+def test_replicates_test_on_disjoint_fifths_and_share_a_fingerprint(digits: Digits) -> None:
+    replicates = [replicated(digits, r) for r in range(5)]
+    assert set().union(*(ids(each, "test") for each in replicates)) == {str(k) for k in range(1797)}
+    assert [{name: len(split) for name, split in each.splits.items()} for each in replicates] == [
+        {"train": 1078, "val": 359, "test": n} for n in (360, 360, 359, 359, 359)
+    ]
+    assert {each.fingerprint() for each in replicates} == {"072a7d30c780fcf4"}
+    assert digits.fingerprint() == "45f04c9bac38c3d4"
+    facts = replicates[3].record()
+    assert (facts["pool"], facts["folds"]) == (1797, 5)
+    small = replicated(Digits(images_per_class=10), 3)
+    assert ids(small, "test") == ids(replicates[3], "test")
+    assert small.record()["left_out"] == ["using 100 of 1,079 training images (data.images_per_class=10)"]

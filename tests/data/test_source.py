@@ -8,8 +8,9 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from lossbench.data.source import SPLITS, Source, Split, check_splits, stratified_split
+from lossbench.data.source import SPLITS, Source, Split, check_settings, check_splits, replicated, stratified_split
 from lossbench.data.toy import Toy
+from lossbench.data.toys import ToyRegression
 
 TARGETS = np.repeat(np.arange(4), [50, 30, 10, 5])[np.random.default_rng(0).permutation(95)]
 
@@ -152,3 +153,81 @@ def test_taking_keeps_rows_together() -> None:
         ["c", "ü"],
         2,
     )
+
+
+@dataclass(frozen=True)
+class Published(Source):
+    """Nine examples of two classes to learn from and three published ones to test on."""
+
+    ids: str = "abcdefghijkl"
+    class_names: ClassVar[tuple[str, ...]] = ("a", "b")
+    input_shape: ClassVar[tuple[int, ...]] = (1,)
+
+    def load(self) -> Mapping[str, Split]:
+        whole = Split(np.arange(12, dtype=np.float32)[:, None], np.arange(12) % 2, np.array(list(self.ids)))
+        parts = np.split(np.arange(12), (5, 9))
+        return {name: whole.take(part) for name, part in zip(SPLITS, parts, strict=True)}
+
+
+def test_replicates_draw_train_and_val_anew_and_keep_a_published_test_part() -> None:
+    source = Published()
+    replicates = [replicated(source, r) for r in range(20)]
+    for each in replicates:
+        check_splits(each)
+        train, val, test = (each.splits[name] for name in SPLITS)
+        assert (len(train), len(val), test.ids.tolist()) == (5, 4, list("jkl"))
+        assert sorted([*train.ids.tolist(), *val.ids.tolist()]) == list("abcdefghi")
+        assert np.bincount(val.targets).tolist() == [2, 2]
+        assert each.record() | {"pool": 12, "folds": None} == each.record()
+        assert each.published_test
+    assert len({each.splits["val"].ids.tobytes() for each in replicates}) > 15
+    again = replicated(replicated(Published(), 4), 7)
+    assert again.splits["val"].ids.tolist() == replicates[7].splits["val"].ids.tolist()
+
+
+def test_the_fingerprint_of_replicates_is_that_of_the_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = Published()
+    (shared,) = {replicated(source, r).fingerprint() for r in range(3)}
+    assert shared == replicated(Published(), 5).fingerprint() != source.fingerprint()
+    assert replicated(Published("abcdefghijkm"), 0).fingerprint() != shared
+    monkeypatch.setattr(Published, "draw", lambda self, r: {**Source.draw(self, r), "val": np.arange(4)})
+    assert replicated(Published(), 0).fingerprint() != shared
+
+
+def test_what_replicates_share_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, load = list[int](), Published.load
+    monkeypatch.setattr(Published, "load", lambda self: read.append(1) or load(self))
+    source = Published()
+    for r in range(4):
+        _ = replicated(source, r).splits, replicated(source, r).fingerprint()
+    assert read == [1]
+
+
+def test_replicates_need_ids_of_their_own() -> None:
+    check_splits(Published("abcdefghiabc"))
+    with pytest.raises(ValueError, match=r"^load\(\): replicate= needs ids that differ .* 'a' is there 2 times"):
+        check_splits(replicated(Published("abcdefghiabc"), 0))
+
+
+def test_targets_that_are_no_classes_are_drawn_plainly() -> None:
+    replicate = replicated(ToyRegression(n=64), 3)
+    check_splits(replicate)
+    assert [len(replicate.splits[name]) for name in SPLITS] == [64, 64, 64]
+    assert {name.partition("-")[0] for name in replicate.splits["val"].ids.tolist()} == {"train", "val"}
+    assert {name.partition("-")[0] for name in replicate.splits["test"].ids.tolist()} == {"test"}
+
+
+def test_the_toy_has_the_same_four_examples_in_every_replicate() -> None:
+    replicate = replicated(Toy(), 8)
+    check_splits(replicate)
+    assert all(split.ids.tolist() == ["0", "1", "2", "3"] for split in replicate.splits.values())
+    assert replicate.fingerprint() == replicated(Toy(), 0).fingerprint()
+
+
+def test_a_setting_with_the_name_of_a_part_of_replicates_is_refused() -> None:
+    @dataclass(frozen=True)
+    class Own(Published):
+        folds: int = 3  # pyright: ignore[reportIncompatibleVariableOverride, reportIncompatibleMethodOverride] - the mistake
+
+    with pytest.raises(ValueError, match=r"^folds is a name of lossbench\.data\.source\.Source; give"):
+        check_settings(Own())

@@ -12,14 +12,14 @@ from made_runs import change, cut_in_half, make_arm, make_run, read, write
 
 from lossbench.errors import UserError
 from lossbench.report import records
-from lossbench.report.arms import by_unit
-from lossbench.report.comparable import require_comparable
+from lossbench.report.arms import by_unit, make_arms
+from lossbench.report.comparable import comparable_sets, require_comparable
 from lossbench.report.records import find_runs, read_record
 from lossbench.report.records_csv import run_rows, write_csv
 from lossbench.rundir.identity import RESULT_VERSION
 
 RESULT_COLUMNS = (
-    "study", "data", "model", "loss", "hash", "seed", "steps", "epochs", "seconds",
+    "study", "data", "model", "loss", "hash", "replicate", "seed", "steps", "epochs", "seconds",
     "peak_memory_mb", "engine", "device",
 )  # fmt: skip
 
@@ -139,6 +139,22 @@ def test_runs_measured_otherwise_are_not_compared(tmp_path: Path, changed: dict[
     with pytest.raises(UserError) as caught:
         require_comparable(read(tmp_path))
     assert str(caught.value) == "these runs cannot be compared, " + mention.format(same[0], other)
+
+
+def test_replicates_are_compared_with_replicates_whatever_their_fold(tmp_path: Path) -> None:
+    for number, n in ((2, 359), (0, 360)):
+        make_run(tmp_path / "a", "power", number, kind="replicate", result={"n": {"val": 359, "test": n}})
+    require_comparable(read(tmp_path / "a"))
+    ((arm,),) = (make_arms(read(tmp_path / "a")),)
+    assert (arm.kind, [*arm.runs]) == ("replicate", [0, 2])
+    assert arm.runs[0].done_result.design == "folds"
+    limited = make_run(tmp_path / "b", "power", 1, kind="replicate", result={"n": {"val": 359, "test": 64}})
+    with pytest.raises(UserError, match=r"their numbers of examples differ: val 359, test 359 in .*, test 64 in"):
+        require_comparable(read(tmp_path / "a", limited))
+    seed = make_run(tmp_path / "c", "power", 1)
+    with pytest.raises(UserError, match=r"their numbers that tell them apart differ: replicates in .*, seeds in"):
+        require_comparable(read(tmp_path / "a", seed))
+    assert len(comparable_sets(read(tmp_path / "a", seed))) == 2
 
 
 def test_settings_device_and_seed_may_differ(tmp_path: Path) -> None:

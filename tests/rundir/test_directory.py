@@ -125,6 +125,37 @@ def test_an_edited_configuration_is_refused(tmp_path: Path, changes: dict[str, A
         plan(CONFIG, tmp_path)
 
 
+REPLICATES = [
+    config_with(("seed", r), ("replicate", r), ("data.replicate", r), ("fingerprint", "fedcba9876543210"))
+    for r in (0, 7)
+]
+
+
+def test_replicates_are_siblings_and_not_those_of_seeds(tmp_path: Path) -> None:
+    first, seventh = (plan(config, tmp_path) for config in REPLICATES)
+    assert (first.path.name, seventh.path.name) == ("replicate0", "replicate7")
+    assert first.path.parent == seventh.path.parent != plan(CONFIG, tmp_path).path.parent
+    first.verify()
+    seventh.verify()
+    assert seventh.config.unit == REPLICATES[1].unit == 7
+    assert plan(REPLICATES[1], tmp_path).path == seventh.path
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"replicate": 6}, r"it describes \w{8}/replicate6, the directory says \w{8}/replicate7"),
+        ({"replicate": None}, r"it describes \w{8}/seed7, the directory says \w{8}/replicate7"),
+        ({"seed": 6}, r"is damaged: seed=6, but replicate=7, which decides the seed"),
+        ({"data": {**RECORD["data"], "replicate": 6}}, r"is damaged: data\.replicate=6, but replicate=7: they are one"),
+    ],
+)
+def test_an_edited_replicate_is_refused(tmp_path: Path, changes: dict[str, Any], line: str) -> None:
+    run = edit(plan(REPLICATES[1], tmp_path), **changes)
+    with pytest.raises(UserError, match=line):
+        (run.verify(), run.config)
+
+
 def test_an_edit_that_changes_no_number_is_accepted(tmp_path: Path) -> None:
     run = edit(plan(CONFIG, tmp_path), logger={"csv": CSV}, progress_bar=True)
     run.verify()

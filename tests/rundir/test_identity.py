@@ -53,9 +53,18 @@ def test_the_scheme_is_the_one_that_named_the_runs_there_are() -> None:
     assert identity_hash(CONFIG) == "f2d6af7a0e4f85bbe5b85f427a661f66a0bb10a978505128f3aef6889111a8f1"
 
 
+def test_all_replicates_are_one_experiment_and_none_of_seeds() -> None:
+    replicates = [{**changed("data.replicate", r), "replicate": r, "seed": r} for r in (0, 7)]
+    assert {identity_hash(each) for each in replicates} == {
+        "ef3d2705d41ed2af12ac9453f3009bda0fb7786b82ed579c53fc3a11ecf94886"
+    }
+    assert differences(identity(replicates[0]), identity(CONFIG)) == ["replicates: None -> True"]
+
+
 @pytest.mark.parametrize(
     ("path", "value"),
     [
+        ("replicate", None),
         ("seed", 1),
         ("logger", {"csv": {"_target_": "x"}}),
         ("runs_dir", "/elsewhere"),

@@ -9,7 +9,7 @@ from lossbench.report.records import Record
 from lossbench.rundir.files import write_text
 
 FACTS = (
-    "study", "data", "model", "loss", "hash", "seed", "status", "reason", "steps", "epochs", "seconds",
+    "study", "data", "model", "loss", "hash", "replicate", "seed", "status", "reason", "steps", "epochs", "seconds",
     "peak_memory_mb", "engine", "device",
 )  # fmt: skip
 
