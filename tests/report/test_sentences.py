@@ -9,8 +9,9 @@ import pytest
 from made_runs import compare_runs, make_arm, make_run
 
 from lossbench.metrics.units import unit_of
-from lossbench.report.formatting import format_difference, format_p, format_score
+from lossbench.report.formatting import format_advice, format_difference, format_p, format_score
 from lossbench.report.sentences import headline, sentences
+from lossbench.report.stats.advice import Advice
 
 BASE = [0.80, 0.82, 0.84, 0.86, 0.88, 0.90, 0.81, 0.83]
 
@@ -72,7 +73,7 @@ def test_a_better_loss_is_what_to_train_with(tmp_path: Path) -> None:
         "power is better than cross_entropy",
         "cosine is worse than cross_entropy",
     ]
-    assert sentences(found)[0].endswith("corrected p = 0.016.")
+    assert sentences(found)[0].endswith("corrected p = 0.008.")
 
 
 def test_of_several_better_losses_the_best_is_named_and_the_others_too(tmp_path: Path) -> None:
@@ -98,20 +99,35 @@ def test_what_is_open_is_said_to_be_open(tmp_path: Path) -> None:
         headline(found)
         == "Nothing is shown to be better than cross_entropy: stay with it, or decide what is open (1 of 2)."
     )
-    more = found.paired["power"].more_seeds
+    more = found.paired["power"].more
     assert more is not None
-    assert sentences(found)[0].endswith(f"; about {more} more seeds would decide.")
+    assert sentences(found)[0].endswith(f"; {format_advice(more)}.")
 
 
 def test_a_difference_below_the_margin_is_told_as_such(tmp_path: Path) -> None:
-    found = compare_runs(study(tmp_path, power=shifted(0.004, 0.001)))
+    found = compare_runs(study(tmp_path, power=shifted(0.0095, 0.001)))
     assert headline(found).startswith(
-        "Train with power: it is better than cross_entropy here, by less than the margin of 1.00 points, +0.40 points "
+        "Train with power: it is better than cross_entropy here, by less than the margin of 1.00 points, +0.95 points "
         "(95 %"
     )
     assert sentences(found)[0].startswith(
-        "power is better than cross_entropy, by less than the margin of 1.00 points: +0.40 points"
+        "power is better than cross_entropy, by less than the margin of 1.00 points: +0.95 points"
     )
+
+
+@pytest.mark.parametrize(
+    ("advice", "words"),
+    [
+        (Advice(12, 12, "units"), "about 12 more seeds would decide"),
+        (Advice(1, 1, "units"), "about 1 more seed would decide"),
+        (Advice(8, 30, "units"), "about 8 to 30 more seeds would decide"),
+        (Advice(8, None, "units"), "about 8 to more than 1,000 more seeds would decide"),
+        (Advice(900, 900, "examples"), "no number of seeds will decide it; about 900 test examples would"),
+        (Advice(None, None, "nothing"), "no number of seeds or test examples will decide it"),
+    ],
+)
+def test_what_would_decide_is_worded(advice: Advice, words: str) -> None:
+    assert format_advice(advice) == words
 
 
 @pytest.mark.parametrize(
@@ -123,7 +139,7 @@ def test_a_difference_below_the_margin_is_told_as_such(tmp_path: Path) -> None:
             "power is undecided against cross_entropy: +10.00 points (n = 1 seed); "
             "one seed tells nothing about others.",
         ),
-        (BASE, {"metric": "test/brier"}, "more than 1,000 further seeds would be needed to decide."),
+        (BASE, {"metric": "test/brier"}, "no number of seeds or test examples will decide it."),
     ],
 )
 def test_what_no_number_of_seeds_helps(tmp_path: Path, scores: list[float], spec: dict[str, Any], mention: str) -> None:

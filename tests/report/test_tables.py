@@ -58,7 +58,7 @@ def test_a_person_reads_rounded_numbers_with_units(study: Path) -> None:
         "difference (points)": f"{mean:+.2f}",
         "its 95 % interval": f"{mean - half:+.2f} to {mean + half:+.2f}",
         "p different": "0.016",
-        "uncorrected p": "0.016",
+        "uncorrected p": "< 0.001",
         "mean ± sd (%)": f"{100 * np.mean(GOOD):.2f} ± {100 * np.std(GOOD, ddof=1):.2f}",
         "n seeds": "7",
         "median": "87.00",
@@ -138,23 +138,16 @@ def test_numbers_in_files_are_not_rounded(study: Path, tmp_path: Path) -> None:
     rows = read_back(tmp_path, tables(study)[0])
     row, differences = rows["power"], np.array(GOOD) - np.array(BASE)
     summary, paired = asdict(summarise(np.array(GOOD))), asdict(summarise(differences))
-    numbers = summary | {f"difference_{name}": paired[name] for name in ("n", "mean", "sd", "low", "high")}
+    numbers = summary | {f"difference_{name}": paired[name] for name in ("n", "mean", "sd")}
     numbers["difference_effect_size"] = effect_size(differences)
     numbers |= zip(("better_in", "better_in_low", "better_in_high"), probability_better(differences), strict=True)
     numbers["run_half_width_95"] = 0.02
     assert {name: float(row[name]) for name in numbers} == numbers
-    texts = {"verdict": "better", "look": "1", "more_seeds": "", "bca_low": ""}
+    texts = {"verdict": "better", "look": "1"}
     assert {name: row[f"difference_{name}"] for name in texts} == texts
     assert (row["baseline"], rows["cross_entropy"]["baseline"]) == ("False", "True")
     assert rows["cross_entropy"]["difference_mean"] == ""
     assert float(row["difference_half_width_95"]) > 0
-
-
-def test_bca_intervals_are_in_the_file_from_20_seeds_on(tmp_path: Path) -> None:
-    for loss in ("cross_entropy", "power"):
-        make_arm(tmp_path / "study", loss, np.random.default_rng(len(loss)).random(20).tolist())
-    row = read_back(tmp_path, tables(tmp_path / "study")[0])["power"]
-    assert float(row["difference_bca_low"]) < float(row["difference_mean"]) < float(row["difference_bca_high"])
 
 
 def test_calibration_convergence_and_cost(study: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from lossbench.report.outcomes import has_diverged
 from lossbench.report.records import Record
 from lossbench.report.spec import ComparisonSpec
 from lossbench.report.stats.summary import Summary, summarise
-from lossbench.report.stats.verdict import PairedComparison
+from lossbench.report.stats.verdict import Differences, PairedComparison
 from lossbench.report.verdicts import judge
 
 Design = Literal["folds", "published", "split"]
@@ -157,7 +157,12 @@ def _with_verdicts(comparison: Comparison, baseline: Arm, failed: Mapping[str, s
     # A failed run belongs to the look that it was meant for: doing it again is no further look.
     planned = {arm.label: {*arm.runs, *failed[arm.label]} for arm in comparison.arms}
     verdicts = judge(
-        {arm.label: sign * paired_differences(arm, baseline, metric, common[arm.label]) for arm in compared},
+        {
+            arm.label: Differences(
+                np.array(common[arm.label]), sign * paired_differences(arm, baseline, metric, common[arm.label])
+            )
+            for arm in compared
+        },
         Looks(next(iter(baseline.runs.values())).study),
         {arm.label: name_of(metric, baseline.digest, arm.digest) for arm in compared},
         {arm.label: sorted(planned[arm.label] & planned[baseline.label]) for arm in compared},
@@ -182,7 +187,7 @@ def paired_differences(arm: Arm, baseline: Arm, metric: str, seeds: Sequence[int
 
 
 def _common_seeds(arm: Arm, baseline: Arm) -> list[int]:
-    return [seed for seed in arm.runs if seed in baseline.runs]
+    return sorted(seed for seed in arm.runs if seed in baseline.runs)
 
 
 def _margin(spec: ComparisonSpec, metric: str) -> float | None:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from lossbench.metrics.units import Unit
+from lossbench.report.stats.advice import Advice
 from lossbench.report.stats.summary import Summary
 
 MARKS = {"better": "▲", "worse": "▼", "equivalent": "■", "undecided": "○"}
@@ -48,3 +49,15 @@ def listed(numbers: Sequence[int]) -> str:
     """Write whole numbers in a row, the first eight of them."""
     shown = ", ".join(map(str, numbers[:MOST_LISTED]))
     return f"{shown}, ..." if len(numbers) > MOST_LISTED else shown
+
+
+def format_advice(advice: Advice, unit: str = "seed") -> str:
+    """Write what would decide a comparison: "about 12 to 40 more seeds would decide"."""
+    if advice.kind == "nothing":
+        return f"no number of {unit}s or test examples will decide it"
+    if advice.kind == "examples":
+        return f"no number of {unit}s will decide it; about {advice.low} test examples would"
+    if advice.high == advice.low:
+        return f"about {counted(advice.low or 0, f'more {unit}')} would decide"
+    most = "more than 1,000" if advice.high is None else str(advice.high)
+    return f"about {advice.low} to {most} more {unit}s would decide"

@@ -47,13 +47,13 @@ class Looks:
         self.decided = {name: Decision(*decision) for name, decision in decided.items()}
         self._saved = self._as_text()
 
-    def count(self, name: str, seeds: Sequence[int], comparisons: int) -> int:
-        """Number this look, 1 the first, and add it if so many seeds can decide anything among so many comparisons."""
+    def count(self, name: str, seeds: Sequence[int]) -> int:
+        """Number this look, 1 the first, and add it if so many seeds can decide anything."""
         look, earlier = sorted(seeds), self.seen.get(name, [])
         if look in earlier:
             return earlier.index(look) + 1
         number = len(earlier) + 1
-        if reachable(len(look), comparisons, number):
+        if reachable(len(look), number):
             self.seen[name] = [*earlier, look]
         return number
 

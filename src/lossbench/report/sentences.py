@@ -5,7 +5,7 @@ import math
 from lossbench.metrics.units import Unit
 from lossbench.report.arms import Arm
 from lossbench.report.comparison import Comparison
-from lossbench.report.formatting import counted, format_difference, format_mean, format_p
+from lossbench.report.formatting import counted, format_advice, format_difference, format_mean, format_p
 from lossbench.report.stats.verdict import PairedComparison
 
 
@@ -92,9 +92,7 @@ def _within_margin(pair: PairedComparison, comparison: Comparison) -> str:
 def _seeds_needed(pair: PairedComparison) -> str:
     if pair.n == 1:
         return "one seed tells nothing about others"
-    if pair.more_seeds is None:
-        return "more than 1,000 further seeds would be needed to decide"
-    return f"about {counted(pair.more_seeds, 'more seed')} would decide"
+    return "one test example tells nothing about others" if pair.more is None else format_advice(pair.more)
 
 
 def _difference(pair: PairedComparison, unit: Unit) -> str:

@@ -6,14 +6,14 @@ from typing import Any
 from lossbench.report.arms import Arm
 from lossbench.report.comparison import Comparison
 from lossbench.report.findings import Findings
-from lossbench.report.formatting import MARKS, counted, format_difference, format_p
+from lossbench.report.formatting import MARKS, format_advice, format_difference, format_p
 from lossbench.report.stats.verdict import PairedComparison
 from lossbench.report.tables import EMPTY, Table, in_unit, interval_cell, number_cell, value_cell
 
 COMPARED_CELLS, MORE_CELLS = 5, 4  # before and after the scores, of an arm compared with the baseline
 SUMMARY_FIELDS = ("n", "mean", "sd", "low", "high", "median", "iqm")
 PAIRED_FIELDS = (
-    "n", "mean", "sd", "low", "high", "p", "p_adjusted", "p_equivalent", "effect_size", "look", "verdict", "more_seeds",
+    "n", "mean", "sd", "low", "high", "p", "p_adjusted", "p_equivalent", "effect_size", "look", "verdict",
 )  # fmt: skip
 
 
@@ -73,7 +73,11 @@ def _compared(pair: PairedComparison, arm: Arm, comparison: Comparison) -> list[
 def _verdict(pair: PairedComparison, comparison: Comparison) -> str:
     if comparison.provisional:
         return "not judged yet"
-    more = "" if pair.more_seeds is None else f" (about {counted(pair.more_seeds, 'more seed')})"
+    more = (
+        f" ({format_advice(pair.more).removesuffix(' would decide')})"
+        if pair.more is not None and pair.more.kind == "units"
+        else ""
+    )
     return f"{MARKS[pair.verdict]} {pair.verdict}{more}"
 
 
@@ -103,7 +107,7 @@ def _numbers(arm: Arm, findings: Findings) -> dict[str, Any]:
 
 def _paired_numbers(pair: PairedComparison) -> dict[str, Any]:
     numbers = {f"difference_{name}": getattr(pair, name) for name in PAIRED_FIELDS}
-    bca_low, bca_high = pair.bca or (None, None)
     better_in, low, high = pair.better_in
-    numbers |= {"difference_bca_low": bca_low, "difference_bca_high": bca_high}
+    if pair.more is not None:
+        numbers |= {"more": pair.more.kind, "more_low": pair.more.low, "more_high": pair.more.high}
     return numbers | {"better_in": better_in, "better_in_low": low, "better_in_high": high}

@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
 from lossbench.report.journal import Decision, Looks
-from lossbench.report.stats.verdict import PairedComparison, compare
+from lossbench.report.stats.verdict import Differences, PairedComparison
+from lossbench.report.stats.verdict import judge as judge_family
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class Verdicts:
 
 
 def judge(
-    differences: Mapping[str, np.ndarray],
+    differences: Mapping[str, Differences],
     looks: Looks,
     names: Mapping[str, str],
     seeds: Mapping[str, Sequence[int]],
@@ -37,7 +36,7 @@ def judge(
     """Judge all arms, and record this look.
 
     Args:
-        differences: label -> (n,) paired differences, positive is better.
+        differences: label -> paired differences, positive is better.
         looks: those recorded before.
         names: label -> name of the comparison among the looks.
         seeds: label -> the seeds of this look.
@@ -47,17 +46,17 @@ def judge(
     Returns:
         The verdicts, in the order of the differences.
     """
-    counts = {label: looks.count(names[label], seeds[label], len(differences)) for label in differences}
-    paired = compare(differences, margin, counts)
+    counts = {label: looks.count(names[label], seeds[label]) for label in differences}
+    paired = judge_family(differences, margin, design="split", look=counts)
     if is_provisional:
-        return Verdicts({label: replace(pair, verdict="undecided", more_seeds=None) for label, pair in paired.items()})
+        return Verdicts({label: replace(pair, verdict="undecided", more=None) for label, pair in paired.items()})
     standing: dict[str, tuple[int, int]] = {}
     for label, pair in paired.items():
         looks.decide(names[label], pair.verdict, pair.n, pair.look)
         decision = looks.decided.get(names[label])
         if decision is not None and _stands(decision, pair):
             standing[label] = (decision.n, decision.look)
-            paired[label] = replace(pair, verdict=decision.verdict, more_seeds=None)
+            paired[label] = replace(pair, verdict=decision.verdict, more=None)
     return Verdicts(paired, standing, looks.save())
 
 

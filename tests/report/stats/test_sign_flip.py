@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lossbench.report.stats.paired import sign_flip_p, sign_flip_ps
-from lossbench.report.stats.sign_flip import EXACT, PATTERNS, smallest_p
+from lossbench.report.stats.sign_flip import EXACT, PATTERNS, sign_flip_p, sign_flip_ps, smallest_p
 
 
 def drawn(n: int, seed: int = 0, mean: float = 0.5) -> np.ndarray:

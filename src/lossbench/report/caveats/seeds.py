@@ -6,7 +6,7 @@ from lossbench.report.arms import Arm
 from lossbench.report.comparison import Comparison
 from lossbench.report.findings import Findings
 from lossbench.report.formatting import counted, listed
-from lossbench.report.stats.sequential import least_seeds, reachable
+from lossbench.report.stats.sequential import least_units
 
 FROZEN = (
     "Every seed gave the same run: nothing here depends on the seed, so one of them is shown and nothing can be tested."
@@ -73,16 +73,10 @@ def _too_few(comparison: Comparison) -> Iterator[str]:
     short = sorted({pair.n for pair in comparison.paired.values() if not pair.reachable})
     if not short or comparison.frozen:
         return
-    family, look = len(comparison.paired), max(pair.look for pair in comparison.paired.values())
-    least = least_seeds(family, look)
-    advice = "no number of seeds is enough: compare fewer arms."
-    if reachable(least, family, look):
-        advice = f"{least} seeds are the least."
-    seeds = f"{listed(short)} {'seed' if short[-1] == 1 else 'seeds'}"
-    yield (
-        f"Too few seeds: with {seeds} and {counted(family, 'comparison')} "
-        f"no corrected p can fall below 0.05, whatever the difference; {advice}"
-    )
+    least = least_units(max(pair.look for pair in comparison.paired.values()))
+    advice = "after so many looks no number of seeds is enough" if least is None else f"{least} seeds are the least"
+    seeds = "1 seed decides" if short == [1] else f"{listed(short)} seeds decide"
+    yield f"Too few seeds: {seeds} nothing, whatever the difference; {advice}."
 
 
 def _failed(comparison: Comparison) -> Iterator[str]:
