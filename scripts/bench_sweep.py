@@ -30,6 +30,7 @@ def toy_training(runs: int) -> float:
     import torch
 
     from lossbench.training.assemble import assemble
+    from lossbench.vectorized.shared import Shared
     from lossbench.vectorized.train import StackedRuns
 
     torch.set_num_threads(1)
@@ -38,7 +39,7 @@ def toy_training(runs: int) -> float:
         configs = [
             replace(first, seed=k, loss=Node({**first.loss.record, "alpha": 0.2 + 0.6 * k / runs})) for k in range(runs)
         ]
-        stacked = StackedRuns(configs, assemble(first), torch.device("cpu"))
+        stacked = StackedRuns(configs, Shared(assemble(first)), torch.device("cpu"))
     start = time.perf_counter()
     stacked.train(lambda: None, lambda: None, lambda steps: None)
     return (time.perf_counter() - start) / runs
@@ -68,6 +69,7 @@ def heads(runs: int, steps: int) -> float:
     """Train linear heads on 5,912 x 512 features, 37 classes, batches of 64; give run-steps per second."""
     import torch
 
+    from lossbench.vectorized.shared import Shared
     from lossbench.vectorized.train import StackedRuns
 
     with tempfile.TemporaryDirectory() as folder:
@@ -75,7 +77,7 @@ def heads(runs: int, steps: int) -> float:
     rates = [Optimizer({**config.optimizer.record, "lr": 1e-3 * (1 + k / runs)}) for k in range(runs)]
     configs = [replace(config, seed=k, optimizer=rate) for k, rate in enumerate(rates)]
     torch.set_num_threads(cores())  # as the launcher does where there is much to compute
-    stacked = StackedRuns(configs, parts, torch.device("cpu"))
+    stacked = StackedRuns(configs, Shared(parts), torch.device("cpu"))
     stacked.stack.train_step()
     start = time.perf_counter()
     for _ in range(steps):

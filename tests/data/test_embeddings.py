@@ -22,6 +22,7 @@ from lossbench.losses.outputs import ClassCosines
 from lossbench.models.heads import ClassEmbeddings
 from lossbench.rundir.directory import RunDirectory
 from lossbench.training.assemble import assemble
+from lossbench.vectorized.shared import Shared
 from lossbench.vectorized.train import StackedRuns
 
 Plan = Callable[..., RunDirectory]
@@ -192,7 +193,7 @@ def test_rows_for_other_classes_are_refused(planned: Plan, tmp_path: Path) -> No
 
 def test_a_stack_of_runs_has_the_rows(planned: Plan, file: Path) -> None:
     runs = [planned(*QUICK, "loss=cosine_xent", f"embeddings={file}", f"loss.scale={scale}") for scale in (1.0, 8.0)]
-    stacked = StackedRuns([run.config for run in runs], assemble(runs[0].config), torch.device("cpu"))
+    stacked = StackedRuns([run.config for run in runs], Shared(assemble(runs[0].config)), torch.device("cpu"))
     before = [stacked.stack.weights(k)["1.rows"] for k in range(2)]
     output = stacked.stack.train_step().output
     assert isinstance(output, ClassCosines)

@@ -81,15 +81,22 @@ def test_wrong_input_is_named() -> None:
 
 
 @pytest.mark.parametrize(("n", "count"), [(1, 2), (4, 5), (50, 3), (200, 10)])
-def test_the_metrics_of_many_are_the_metrics_of_each(n: int, count: int) -> None:
+@pytest.mark.parametrize("own", [False, True], ids=["one target", "own targets"])
+def test_the_metrics_of_many_are_the_metrics_of_each(n: int, count: int, own: bool) -> None:
     torch.manual_seed(0)
-    logits, target = 3 * torch.randn(6, n, count), torch.randint(count, (n,))
+    logits, target = 3 * torch.randn(6, n, count), torch.randint(count, (6, n) if own else (n,))
     logits[1] = 0.0
     logits[2, 0, 0] = torch.nan
     logits[3] *= 1e4
-    many = {name: estimate.metrics() for name, estimate in estimates(logits, target, scale=0.5).items()}
+    together = estimates(logits, target, scale=0.5)
+    many = {name: estimate.metrics() for name, estimate in together.items()}
     for k in range(6):
-        each = metrics_of(logits[k], target, scale=0.5)
+        for name, one in estimates(logits[k : k + 1], target[k] if own else target, scale=0.5).items():
+            if one.parts is not None and k != 2:  # of a run that is not finite nothing is known
+                parts = together[name].parts
+                assert parts is not None
+                torch.testing.assert_close(parts()[k], one.parts()[0], rtol=1e-9, atol=1e-11, equal_nan=True)
+        each = metrics_of(logits[k], target[k] if own else target, scale=0.5)
         assert list(many) == list(each)
         for name, metric in each.items():
             assert many[name][k].value == pytest.approx(metric.value, rel=1e-12, abs=0, nan_ok=True), (name, k)

@@ -14,6 +14,7 @@ from lossbench.models.heads import CosineHead
 from lossbench.rundir.directory import RunDirectory
 from lossbench.training.assemble import assemble
 from lossbench.vectorized.eligible import group_of, why_not
+from lossbench.vectorized.shared import Shared
 from lossbench.vectorized.train import StackedRuns
 
 Plan = Callable[..., RunDirectory]
@@ -118,9 +119,9 @@ def test_a_stack_of_runs_counts_and_has_the_head(planned: Plan) -> None:
     runs = [planned("data=digits", "loss=arcface", f"loss.margin={margin}", "seed=1") for margin in (0.1, 0.5)]
     assert [why_not(run.config) for run in runs] == [None, None]
     assert group_of(runs[0].config) == group_of(runs[1].config)
-    stacked = StackedRuns([run.config for run in runs], assemble(runs[0].config), torch.device("cpu"))
+    stacked = StackedRuns([run.config for run in runs], Shared(assemble(runs[0].config)), torch.device("cpu"))
     assert stacked.stack.train_step().output.abs().max() <= 1 + 1e-6
     adjusted = planned("data=digits", "loss=logit_adjusted")
     assert group_of(adjusted.config) != group_of(runs[0].config)
-    members: Any = StackedRuns([adjusted.config], assemble(adjusted.config), torch.device("cpu")).members
+    members: Any = StackedRuns([adjusted.config], Shared(assemble(adjusted.config)), torch.device("cpu")).members
     assert sum(members[0].loss.class_counts) == len(Digits().splits["train"])

@@ -17,11 +17,12 @@ from lossbench.job.signals import StopSignals
 from lossbench.launch.progress import SweepProgress
 from lossbench.rundir.directory import RunDirectory
 from lossbench.training.assemble import assemble
-from lossbench.vectorized import group, launch
+from lossbench.vectorized import assembly, group, launch
 from lossbench.vectorized.checkpoint import key_of, save_stack
 from lossbench.vectorized.engine.stack import Stack
 from lossbench.vectorized.launch import run_stacked
 from lossbench.vectorized.memory import Limits
+from lossbench.vectorized.shared import Shared
 from lossbench.vectorized.train import StackedRuns
 
 CPU = "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate "
@@ -182,7 +183,7 @@ def test_a_stack_with_a_damaged_state_fails_its_runs_with_a_way_out_that_works(t
 def save(runs: Sequence[RunDirectory]) -> None:
     """Save a stack of runs before its first step."""
     configs = [run.config for run in runs]
-    save_stack(runs, StackedRuns(configs, assemble(configs[0]), torch.device("cpu")))
+    save_stack(runs, StackedRuns(configs, Shared(assemble(configs[0])), torch.device("cpu")))
 
 
 def test_a_run_in_two_saved_stacks_is_trained_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -211,7 +212,7 @@ def test_a_group_without_memory_fails_no_run_of_another_process(
     def no_memory(config: RunConfig) -> Any:
         raise MemoryError
 
-    monkeypatch.setattr(group, "assemble", no_memory)
+    monkeypatch.setattr(assembly, "assemble", no_memory)
     runs, locked = planned_runs(tmp_path, 2), list[RunDirectory]()
     progress = SweepProgress(dict.fromkeys(runs, ""), runs, "test/accuracy")
     runs[0].log_path.write_text("step 3\n")

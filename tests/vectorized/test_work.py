@@ -14,6 +14,7 @@ from typed import command, start_command, wait_until
 from lossbench.rundir.directory import RunDirectory
 from lossbench.training.assemble import assemble
 from lossbench.vectorized.checkpoint import save_stack
+from lossbench.vectorized.shared import Shared
 from lossbench.vectorized.train import StackedRuns
 
 LONG = (
@@ -75,8 +76,8 @@ def test_force_does_not_go_on_from_an_interrupted_stack(tmp_path: Path) -> None:
     words = ("data=toy", "seed=0,1", "trainer.max_steps=20", "logger=none", VECTORIZED)
     assert sweep(*words, runs=tmp_path).returncode == 0
     runs = list(directories(tmp_path).values())
-    parts = assemble(runs[0].config)
-    stacked = StackedRuns([run.config for run in runs], parts, torch.device("cpu"))
+    shared = Shared(assemble(runs[0].config))
+    stacked = StackedRuns([run.config for run in runs], shared, torch.device("cpu"))
     stacked.stack.train_step()
     save_stack(runs, stacked)
     again = sweep(*words, "force=true", runs=tmp_path)

@@ -1,7 +1,8 @@
 """What all losses share: the checks and casts of the pure functions, and the module around one."""
 
+import copy
 from abc import ABC
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, ClassVar, Self
 
@@ -240,6 +241,18 @@ class Loss(nn.Module, ABC):
         """Give the hyper-parameters as the pure function takes them: numbers of classes as tensors on the device."""
         kept = {name: self._buffers.get(_buffer_of(name)) for name in self.per_class}
         return self.hyper_parameters() | {name: tensor for name, tensor in kept.items() if tensor is not None}
+
+    def with_numbers(self, numbers: Mapping[str, Tensor]) -> Self:
+        """Give a copy with other numbers, unchecked: those of one of many settings that are computed at once.
+
+        Args:
+            numbers: hyper-parameter -> a number, or (C,) numbers of the classes.
+        """
+        copied = copy.copy(self)
+        vars(copied).update(numbers)
+        by_class = {_buffer_of(name): numbers[name].float() for name in self.per_class if name in numbers}
+        vars(copied)["_buffers"] = {**self._buffers, **by_class}
+        return copied
 
     def per_example(self, output: Any, target: Tensor) -> Tensor:
         """Give one value per example: (batch,)."""

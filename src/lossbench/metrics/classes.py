@@ -25,7 +25,7 @@ class Classes:
 
     Args:
         logits: (K, n, C), n >= 1, C >= 2, any real numbers; a run with a NaN or an infinity has NaN for every metric.
-        target: (n,) int64, 0..C-1.
+        target: (n,) int64, 0..C-1, of all runs, or (K, n), each run's own.
         scale: > 0, one inverse temperature for all runs, from `fit_scale` on another split; None is without `scaled`.
 
     Raises:
@@ -61,7 +61,19 @@ class Classes:
     @cached_property
     def hits(self) -> Tensor:
         """How many examples of each class are right, (K, C) float64."""
-        return self.count(self.target.expand(len(self.logits), -1), self.correct.double())
+        return self.count(self.targets, self.correct.double())
+
+    @cached_property
+    def targets(self) -> Tensor:
+        """The targets of each run, (K, n)."""
+        return self.target.expand(len(self.logits), -1)
+
+    @cached_property
+    def support(self) -> Tensor:
+        """How many examples of each class there are: (K, C), or (1, C) where all runs have the same ones."""
+        if self.target.ndim == 1:
+            return self.target.bincount(minlength=self.classes)[None]
+        return self.count(self.target).long()
 
     @cached_property
     def raw(self) -> Probabilities:
@@ -89,11 +101,12 @@ class Classes:
 
 
 def check(logits: Tensor, target: Tensor) -> None:
-    """Raise ValueError unless (K, n, C) logits and (n,) targets fit together."""
-    shape = tuple(logits.shape[1:])
+    """Raise ValueError unless (K, n, C) logits and targets, (n,) or (K, n), fit together."""
+    runs, *rest = logits.shape
+    shape = tuple(rest)
     if len(shape) != 2 or shape[0] == 0 or shape[1] < 2:
         raise ValueError(f"logits must have shape (n, C) with n >= 1 and C >= 2, got {shape}")
-    if tuple(target.shape) != shape[:1]:
+    if tuple(target.shape) not in (shape[:1], (runs, shape[0])):
         raise ValueError(f"target must have shape ({shape[0]},), got {tuple(target.shape)}")
     low, high = (int(end) for end in target.aminmax())
     if low < 0 or high >= shape[1]:
@@ -108,9 +121,9 @@ def finite(logits: Tensor) -> Tensor:
 
 
 def chunks(logits: Tensor, target: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Neighbouring examples of (K, n, C) logits and (n,) targets, of CHUNK logits each."""
+    """Neighbouring examples of (K, n, C) logits and (n,) or (K, n) targets, of CHUNK logits each."""
     examples = max(1, CHUNK // (len(logits) * logits.shape[2]))
-    return zip(logits.split(examples, dim=1), target.split(examples), strict=True)
+    return zip(logits.split(examples, dim=1), target.split(examples, dim=-1), strict=True)
 
 
 def _index(logits: Tensor, target: Tensor) -> Tensor:
@@ -121,7 +134,7 @@ def _rank(logits: Tensor, target: Tensor) -> Tensor:
     """Count the classes placed before the true one, (K, n); torch.topk would order equal logits as it likes."""
     index = _index(logits, target)
     own = logits.gather(-1, index)
-    lower = torch.arange(logits.shape[-1], device=logits.device) < target[:, None]
+    lower = torch.arange(logits.shape[-1], device=logits.device) < target[..., None]
     return ((logits > own) | ((logits == own) & lower)).count_nonzero(dim=-1)
 
 

@@ -37,24 +37,26 @@ def balanced_accuracy(outputs: "Classes") -> Estimate:
     """
     # Not torchmetrics' macro average: it counts a class that is predicted but absent from target as recall 0, and under
     # torch.use_deterministic_algorithms(True) it allocates n * C^2 integers.
-    support = outputs.target.bincount(minlength=outputs.classes)
+    support = outputs.support
     occurs = support > 0
-    recall = outputs.hits[:, occurs] / support[occurs]
-    mean = recall.mean(1)
+    classes = occurs.sum(1)
+    recall = outputs.hits / support.clamp_min(1)
+    mean = recall.sum(1) / classes
 
     def half_width() -> "Tensor":
-        sizes, classes = support[occurs].double(), recall.shape[1]
+        sizes = support.double()
         # n - 1, because classes are often small and many; a class of one example has no spread and gets the average's.
         own, average = recall * (1 - recall) / (sizes - 1), (mean * (1 - mean))[:, None]
-        variance = own.where(sizes > 1, average).sum(1) / classes**2
-        return wilson(variance, classes**2 / (1 / sizes).sum()) if outputs.n > 1 else mean * float("nan")
+        variance = own.where(sizes > 1, average).where(occurs, 0.0).sum(1) / classes**2
+        effective = classes**2 / (1 / sizes).where(occurs, 0.0).sum(1)
+        return wilson(variance, effective) if outputs.n > 1 else mean * float("nan")
 
     def parts() -> "Tensor":
-        sizes = support[outputs.target]
-        own = outputs.hits[:, outputs.target]
+        sizes = support.expand(len(recall), -1).gather(1, outputs.targets)
+        own = outputs.hits.gather(1, outputs.targets)
         left = (own - outputs.correct.double()) / (sizes - 1).clamp_min(1)  # 0 where the class has no other example
         without = recall.sum(1, keepdim=True) - own / sizes + left
-        return jackknife(mean, without / (recall.shape[1] - (sizes == 1).long()).clamp_min(1))
+        return jackknife(mean, without / (classes[:, None] - (sizes == 1).long()).clamp_min(1))
 
     return Estimate(mean, half_width, parts)
 
@@ -68,20 +70,20 @@ def macro_f1(outputs: "Classes") -> Estimate:
     Reference:
         Takahashi et al. 2022, Confidence interval for micro-averaged F1 and macro-averaged F1 scores, section 3.3.
     """
-    n, target, predicted = outputs.n, outputs.target, outputs.predicted
-    share = (outputs.count(predicted) + target.bincount(minlength=outputs.classes)) / n
+    n, target, predicted = outputs.n, outputs.targets, outputs.predicted
+    share = (outputs.count(predicted) + outputs.support) / n
     f1 = 2 * outputs.hits / n / share.clamp_min(1 / n)
     classes = (share > 0).sum(1)
 
     def half_width() -> "Tensor":
         # How much each example moves the mean of the classes' F1: its influence function.
         slope = f1 / share.clamp_min(1 / n)
-        moved = 2 * outputs.correct / share[:, target] - slope[:, target] - slope.gather(1, predicted)
+        moved = 2 * outputs.correct / share.gather(1, target) - slope.gather(1, target) - slope.gather(1, predicted)
         return wilson(moved.var(1) / classes**2 / n, n) if n > 1 else f1[:, 0] * float("nan")
 
     def parts() -> "Tensor":
         left, gone = _f1_without(outputs, share * n)
-        without = f1.sum(1, keepdim=True) - f1[:, target] - f1.gather(1, predicted) * ~outputs.correct + left
+        without = f1.sum(1, keepdim=True) - f1.gather(1, target) - f1.gather(1, predicted) * ~outputs.correct + left
         return jackknife(f1.sum(1) / classes, without / (classes[:, None] - gone).clamp_min(1))
 
     return Estimate(f1.sum(1) / classes, half_width, parts)
@@ -94,9 +96,9 @@ def _f1_without(outputs: "Classes", sizes: "Tensor") -> "tuple[Tensor, Tensor]":
         outputs: those of a split.
         sizes: (K, C), examples + predictions of each class.
     """
-    right, twice = outputs.correct.double(), 2 * outputs.hits
-    own, other = sizes[:, outputs.target] - 1 - right, sizes.gather(1, outputs.predicted) - 1
-    f1_own = (twice[:, outputs.target] - 2 * right) / own.clamp_min(1)
+    right, twice, target = outputs.correct.double(), 2 * outputs.hits, outputs.targets
+    own, other = sizes.gather(1, target) - 1 - right, sizes.gather(1, outputs.predicted) - 1
+    f1_own = (twice.gather(1, target) - 2 * right) / own.clamp_min(1)
     f1_other = twice.gather(1, outputs.predicted) / other.clamp_min(1) * (1 - right)
     gone = (own == 0).double() + (other == 0).double() * (1 - right)
     return f1_own + f1_other, gone
@@ -109,18 +111,16 @@ def worst_class(outputs: "Classes") -> Estimate:
     The interval is Wilson's for the examples of that class alone, the first of several; it does not cover which class
     is the worst. The minimum is itself biased downwards where classes have few examples.
     """
-    support = outputs.target.bincount(minlength=outputs.classes)
-    occurs = support > 0
-    lowest, at = (outputs.hits[:, occurs] / support[occurs]).min(1)
+    support = outputs.support.expand(len(outputs.hits), -1)
+    lowest, at = (outputs.hits / support).where(support > 0, float("inf")).min(1)
 
     def half_width() -> "Tensor":
-        n = support[occurs][at].double()
+        n = support.gather(1, at[:, None])[:, 0].double()
         return wilson(lowest * (1 - lowest) / n, n) if outputs.n > 1 else lowest * float("nan")
 
     def parts() -> "Tensor":
-        worst = occurs.nonzero()[:, 0][at][:, None]
-        is_worst = outputs.target == worst
-        moved = is_worst * (outputs.correct.double() - lowest[:, None]) * outputs.n / support[worst]
+        is_worst = outputs.targets == at[:, None]
+        moved = is_worst * (outputs.correct.double() - lowest[:, None]) * outputs.n / support.gather(1, at[:, None])
         return lowest[:, None] + moved
 
     return Estimate(lowest, half_width, parts)

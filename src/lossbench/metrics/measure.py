@@ -32,7 +32,7 @@ def estimates(
 
     Args:
         output: (K, n, ...): logits (K, n, C) of classifiers, else what the losses of the task take.
-        target: (n, ...), of all runs.
+        target: (n, ...), of all runs; of classifiers also (K, n), each run's own.
         task: of the data set.
         scale: > 0, an inverse temperature from `fit_scale` on another split; adds the *_scaled metrics of classifiers.
 

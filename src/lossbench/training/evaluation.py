@@ -1,6 +1,7 @@
 """What is measured on a whole split, of one run or of K: loss, terms, yardsticks, and the metrics of the task."""
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -38,13 +39,13 @@ class Losses(Protocol):
         """The loss of each run and the terms that it is the sum of: for each kind its runs, and name -> estimate."""
         ...
 
-    def per_example(self, loss: Loss, output: Tensor, target: Tensor) -> Tensor:
-        """The values of one loss on the outputs of all runs: (K, n)."""
-        ...
-
     def logits(self, output: Any) -> Tensor:
         """What a softmax turns into class probabilities: (K, n, C)."""
         ...
+
+
+Yardstick = Callable[[Tensor, Tensor], Tensor]
+"""Outputs (K, n, C) and targets, (n, ...) or (K, n, ...) -> the values of a loss, (K, n)."""
 
 
 class SingleLoss:
@@ -60,10 +61,6 @@ class SingleLoss:
         terms = {name: mean(term[None]) for name, term in self.loss.terms(output, target).items()}
         return [(slice(0, 1), {"loss": Estimate(self.loss(output, target).detach()[None], interval), **terms})]
 
-    def per_example(self, loss: Loss, output: Tensor, target: Tensor) -> Tensor:
-        """The values of a loss: (1, n)."""
-        return loss.per_example(output[0], target)[None]
-
     def logits(self, output: Any) -> Tensor:
         """The logits of the run: (1, n, C)."""
         return self.loss.logits(first(output))[None]
@@ -71,7 +68,7 @@ class SingleLoss:
 
 def measure_runs(
     losses: Losses,
-    yardsticks: Mapping[str, Loss],
+    yardsticks: Mapping[str, Yardstick],
     output: Output,
     target: Tensor,
     *,
@@ -82,9 +79,9 @@ def measure_runs(
 
     Args:
         losses: with which the runs are trained.
-        yardsticks: name -> loss with which every run is measured, whatever it was trained with.
+        yardsticks: name -> the values of a loss with which every run is measured, whatever it was trained with.
         output: (K, n, ...), or a tuple of such whose last part the yardsticks and metrics see.
-        target: (n, ...).
+        target: (n, ...) of all runs; of classifiers also (K, n), each run's own.
         scale: the factor on the logits fitted on validation data; adds the *_scaled metrics (classification).
         task: of the data set.
 
@@ -92,7 +89,7 @@ def measure_runs(
         For each kind of loss its runs, and name -> estimate.
     """
     outputs = raw(output)
-    shared = {name: mean(losses.per_example(loss, outputs, target)) for name, loss in yardsticks.items()}
+    shared = {name: mean(yardstick(outputs, target)) for name, yardstick in yardsticks.items()}
     judged = losses.logits(output) if task == "classification" else outputs
     shared |= estimates(judged, target, task=task, scale=scale)
     return [(runs, own | of_runs(shared, runs)) for runs, own in losses.estimates(output, target)]
@@ -114,8 +111,14 @@ def measure(
     """Measure one run on a split: `measure_runs` with K = 1."""
     output, target = evaluation
     stacked = output[None] if isinstance(output, Tensor) else type(output)(*(part[None] for part in output))
-    ((_, found),) = measure_runs(SingleLoss(loss), yardsticks, stacked, target, scale=scale, task=task)
+    measured_with = {name: partial(_values, yardstick) for name, yardstick in yardsticks.items()}
+    ((_, found),) = measure_runs(SingleLoss(loss), measured_with, stacked, target, scale=scale, task=task)
     return found
+
+
+def _values(loss: Loss, output: Tensor, target: Tensor) -> Tensor:
+    """The values of a loss on the outputs of one run: (1, n, ...) -> (1, n)."""
+    return loss.per_example(output[0], target)[None]
 
 
 def fitted_scale(loss: Loss, evaluation: Evaluation) -> float:

@@ -17,8 +17,8 @@ from lossbench.rundir.files import synced_together
 from lossbench.rundir.lock import Lock, all_of
 from lossbench.rundir.reading import DamagedError
 from lossbench.rundir.result import Result
-from lossbench.training.assemble import Parts
 from lossbench.vectorized.checkpoint import is_saved
+from lossbench.vectorized.shared import Shared
 from lossbench.vectorized.work import train_and_write
 
 
@@ -36,7 +36,7 @@ class Outcome(NamedTuple):
 
 def run_chunk(
     runs: Sequence[RunDirectory],
-    parts: Parts,
+    shared: Shared,
     device: torch.device,
     progress: SweepProgress,
     stop_signals: StopSignals,
@@ -46,19 +46,19 @@ def run_chunk(
         owned, others = _owned(runs, progress)
     with all_of([lock for _, lock in owned]):
         runs = [run for run, _ in owned]
-        return Outcome(others, _run(runs, parts, device, progress, stop_signals) if runs else [])
+        return Outcome(others, _run(runs, shared, device, progress, stop_signals) if runs else [])
 
 
 def _run(
     runs: Sequence[RunDirectory],
-    parts: Parts,
+    shared: Shared,
     device: torch.device,
     progress: SweepProgress,
     stop_signals: StopSignals,
 ) -> list[RunDirectory]:
     """Train and write; give the runs that are left where memory was too small for all of them."""
     try:
-        train_and_write(runs, parts, device, progress, stop_signals)
+        train_and_write(runs, shared, device, progress, stop_signals)
     except Stopped as stopped:
         status, reason = "cancelled" if stopped.why == "SIGINT" else "preempted", _reason(runs, stopped)
         for run in _unfinished(runs, progress):

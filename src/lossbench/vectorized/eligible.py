@@ -5,11 +5,11 @@ from operator import attrgetter
 from typing import Any
 
 from lossbench.config.facts import build_source
-from lossbench.config.schema import RunConfig
+from lossbench.config.schema import REPLICATE, RunConfig
 from lossbench.data.images.source import ImageSource
 
 # Settings that stacked runs may have of their own; everything else must be the same.
-OWN = ("seed", "loss", "study", "command")
+OWN = ("seed", REPLICATE, "loss", "study", "command")
 OWN_NUMBERS = {
     "torch.optim.SGD": ("lr", "momentum", "weight_decay"),
     "torch.optim.Adam": ("lr", "betas", "eps", "weight_decay"),
@@ -84,8 +84,12 @@ def _why_not_logger(config: RunConfig) -> str | None:
 
 
 def group_of(config: RunConfig) -> str:
-    """All that runs of one stack have in common, as text: everything but seed, loss and the optimiser's numbers."""
+    """All that runs of one group have in common, as text.
+
+    That is everything but the number of the replicate or the seed, the loss and the optimiser's numbers.
+    """
     numbers = OWN_NUMBERS.get(config.optimizer.target, ())
     shared = {key: value for key, value in config.record.items() if key not in OWN}
     shared["optimizer"] = {key: value for key, value in config.optimizer.record.items() if key not in numbers}
-    return json.dumps(shared, sort_keys=True, default=repr)
+    shared["data"] = {key: value for key, value in config.record["data"].items() if key != REPLICATE}
+    return json.dumps([config.kind, shared], sort_keys=True, default=repr)

@@ -65,17 +65,17 @@ def write_run(
     Returns:
         Its result.
     """
-    parts = stacked.parts
-    said = [f"{stacked.stack.step} steps in a stack of {len(stacked.stack)} runs", parts.source.left_out_line()]
+    replicate = stacked.replicates[k]
+    said = [f"{stacked.stack.step} steps in a stack of {len(stacked.stack)} runs", replicate.left_out]
     log = "".join(f"{line}\n" for line in said if line)
-    metrics, scale = _measure(stacked.members[k].loss.cpu(), parts.yardsticks, evaluations)
+    metrics, scale = _measure(stacked.members[k].loss.cpu(), replicate.yardsticks, evaluations)
     tested = {name: metric.value for name, metric in metrics.items() if name.startswith("test/")}
     trained_bytes = _write_history(run, history, stacked, tested)
     _write_checkpoints(run, k, stacked, trained_bytes, seconds)
     write_atomic(run.log_path, lambda file: file.write(log.encode()))
-    saved = save_predictions(run, parts.data, evaluations, run.config.save_predictions)
-    found = measured(metrics, evaluations, scale, saved, parts.source.class_names)
-    return Result.of(run.config, run.status, _training(stacked, seconds), found, parts.source.record(), made_with)
+    saved = save_predictions(run, replicate.data, evaluations, run.config.save_predictions)
+    found = measured(metrics, evaluations, scale, saved, stacked.parts.source.class_names)
+    return Result.of(run.config, run.status, _training(stacked, seconds), found, replicate.record, made_with)
 
 
 def _measure(

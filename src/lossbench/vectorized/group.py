@@ -1,4 +1,4 @@
-"""A group of runs that differ in seed, loss and the optimiser's numbers alone: how many at once, in which stacks."""
+"""A group of runs that differ in replicate or seed, loss and the optimiser's numbers: how many at once."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -7,19 +7,19 @@ from contextlib import contextmanager
 import torch
 
 from lossbench.config.schema import RunConfig
-from lossbench.errors import UserError, one_line
-from lossbench.job.memory import memory_error, memory_failure
+from lossbench.errors import one_line
 from lossbench.job.signals import StopSignals
 from lossbench.launch.progress import SweepProgress, number_of_runs
 from lossbench.rundir.directory import RunDirectory
-from lossbench.training.assemble import Parts, assemble
 from lossbench.training.machine import check_hardware
 from lossbench.training.notices import notices
+from lossbench.vectorized.assembly import assembled, left_out_lines, of_one_size
 from lossbench.vectorized.checkpoint import key_of, saved_stacks
-from lossbench.vectorized.chunk import fail_before_start, run_chunk
+from lossbench.vectorized.chunk import run_chunk
 from lossbench.vectorized.measure import bytes_per_run
 from lossbench.vectorized.members import in_order
 from lossbench.vectorized.memory import Limits, release
+from lossbench.vectorized.shared import Shared
 
 LARGE = 1_000_000  # parameters in a stack that are worth all CPU threads
 
@@ -46,19 +46,21 @@ def run_group(
     config = runs[0].config
     check_hardware(config.trainer)
     with stop_signals.stops_at_once():
-        runs, parts = _assembled(runs, progress, locked)
-    if parts is None:
+        good, shared = assembled(runs, progress, locked)
+    if shared is None or not good:
         return None
-    if line := parts.source.left_out_line():
+    for line in left_out_lines(good, shared):
         progress.say(line)
-    for line in notices(config, parts):
+    for line in notices(config, shared.parts):
         progress.say(f"notice: {line}")
-    return _run_assembled(runs, parts, progress, limits, locked, stop_signals)
+    alike, others = of_one_size(good, shared)
+    reason = _run_assembled(alike, shared, progress, limits, locked, stop_signals)
+    return reason or (run_group(others, progress, limits, locked, stop_signals) if others else None)
 
 
 def _run_assembled(
     runs: Sequence[RunDirectory],
-    parts: Parts,
+    shared: Shared,
     progress: SweepProgress,
     limits: Limits,
     locked: list[RunDirectory],
@@ -68,20 +70,20 @@ def _run_assembled(
     runs = [runs[k] for k in in_order([run.config for run in runs])]
     config = runs[0].config
     device = torch.device("cuda" if config.trainer.accelerator != "cpu" and torch.cuda.is_available() else "cpu")
-    with _threads(config, parts, len(runs)):
+    with _threads(config, shared, len(runs)):
         try:
             with stop_signals.stops_at_once():
-                size = bytes_per_run([run.config for run in runs], parts, device)
+                size = bytes_per_run([run.config for run in runs], shared, device)
         except RuntimeError as error:  # torch.func raises it for an operation that it cannot map
             return f"model={config.model.name} cannot be mapped over runs ({one_line(error).split('. ')[0][:120]})"
         most = 1 if size is None else limits.runs_at_once(size, len(runs), device)
-        locked += _run_stacks(_chunks(runs, most, progress), parts, device, progress, stop_signals)
+        locked += _run_stacks(_chunks(runs, most, progress), shared, device, progress, stop_signals)
     return None
 
 
 def _run_stacks(
     chunks: Sequence[list[RunDirectory]],
-    parts: Parts,
+    shared: Shared,
     device: torch.device,
     progress: SweepProgress,
     stop_signals: StopSignals,
@@ -93,9 +95,9 @@ def _run_stacks(
         chunk, number = waiting.popleft(), number + 1
         of = f" ({number} of {number + len(waiting)})" if number + len(waiting) > 1 else ""
         config = chunk[0].config
-        what = f"{config.model.name} on {config.data.name}, {parts.total_steps:,} steps, {device}"
+        what = f"{config.model.name} on {config.data.name}, {shared.parts.total_steps:,} steps, {device}"
         progress.say(f"stack{of}: {number_of_runs(len(chunk))} of {what}")
-        outcome = run_chunk(chunk, parts, device, progress, stop_signals)
+        outcome = run_chunk(chunk, shared, device, progress, stop_signals)
         locked += outcome.locked
         if outcome.too_many:
             release()
@@ -103,30 +105,6 @@ def _run_stacks(
             progress.say(f"out of memory with {len(outcome.too_many)} runs: going on with at most {most} at once")
             waiting = deque(part for each in (outcome.too_many, *waiting) for part in _pieces(each, most))
     return locked
-
-
-def _assembled(
-    runs: Sequence[RunDirectory], progress: SweepProgress, locked: list[RunDirectory]
-) -> tuple[list[RunDirectory], Parts | None]:
-    """Assemble one run of each loss; where its parts do not fit together, all runs of that loss are failed."""
-    kinds: dict[str, list[RunDirectory]] = {}
-    for run in runs:
-        kinds.setdefault(run.config.loss.target, []).append(run)
-    good: list[RunDirectory] = []
-    parts: Parts | None = None
-    for members in kinds.values():
-        try:
-            found = assemble(members[0].config)
-        except (UserError, RuntimeError, MemoryError) as error:
-            no_memory = memory_failure(error)
-            if no_memory is None and not isinstance(error, UserError):
-                raise
-            known = error if no_memory is None else memory_error(no_memory, members[0].config)
-            locked += fail_before_start(members, known, progress)
-        else:
-            parts = parts or found
-            good += members
-    return good, parts
 
 
 def _chunks(runs: Sequence[RunDirectory], most: int, progress: SweepProgress) -> list[list[RunDirectory]]:
@@ -143,10 +121,10 @@ def _pieces(chunk: Sequence[RunDirectory], most: int) -> list[list[RunDirectory]
 
 
 @contextmanager
-def _threads(config: RunConfig, parts: Parts, runs: int) -> Iterator[None]:
+def _threads(config: RunConfig, shared: Shared, runs: int) -> Iterator[None]:
     before, wanted = torch.get_num_threads(), config.trainer.threads
     if wanted == "auto":
-        wanted = before if runs * sum(p.numel() for p in parts.model.parameters()) > LARGE else 1
+        wanted = before if runs * sum(p.numel() for p in shared.parts.model.parameters()) > LARGE else 1
     torch.set_num_threads(wanted)
     try:
         yield

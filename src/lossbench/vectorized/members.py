@@ -7,10 +7,10 @@ from torch import nn
 
 from lossbench.config.facts import build_source
 from lossbench.config.schema import RunConfig
-from lossbench.training.assemble import Parts
 from lossbench.training.modules import build_loss, build_model, seeded
 from lossbench.training.update import own_parameters
 from lossbench.vectorized.engine.stack import Member
+from lossbench.vectorized.shared import Shared
 
 
 def in_order(configs: Sequence[RunConfig]) -> list[int]:
@@ -18,7 +18,7 @@ def in_order(configs: Sequence[RunConfig]) -> list[int]:
 
     def kind(k: int) -> str:
         settings = configs[k].loss.record.items()
-        return repr(sorted((name, value) for name, value in settings if isinstance(value, str | bool)))
+        return repr(sorted((name, value) for name, value in settings if value is None or isinstance(value, str | bool)))
 
     return sorted(range(len(configs)), key=kind)
 
@@ -38,9 +38,11 @@ def why_not_loss(config: RunConfig) -> str | None:
     return f"loss={config.loss.name}: its own parameters are trained one run at a time"
 
 
-def build_members(configs: Sequence[RunConfig], parts: Parts, device: torch.device, dtype: torch.dtype) -> list[Member]:
+def build_members(
+    configs: Sequence[RunConfig], shared: Shared, device: torch.device, dtype: torch.dtype
+) -> list[Member]:
     """Build each run's loss, and one model for each seed: the same seed gives the same weights."""
-    source = parts.data.source
+    source = shared.parts.data.source
     models: dict[int, nn.Module] = {}
     members: list[Member] = []
     for config in configs:
@@ -48,6 +50,6 @@ def build_members(configs: Sequence[RunConfig], parts: Parts, device: torch.devi
         if seed not in models:
             weight = source.initial_weight(seed)
             models[seed] = build_model(config, source.input_shape, source.num_classes, weight).to(device, dtype)
-        loss = build_loss(seed, config.loss, parts.data).to(device)
+        loss = build_loss(seed, config.loss, shared.replicate(config).data).to(device)
         members.append(Member(models[seed], loss, seed, config.optimizer.settings))
     return members

@@ -1,6 +1,7 @@
 """Train the runs of one stack and measure them as a single run is measured."""
 
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import torch
@@ -9,19 +10,20 @@ from torch import Tensor
 from lossbench.config.build import build
 from lossbench.config.schema import RunConfig
 from lossbench.data.order import TrainBatches
-from lossbench.training.assemble import Parts
-from lossbench.training.evaluation import Evaluation, measure_runs, not_the_learning_rate, raw
+from lossbench.data.source import SPLITS
+from lossbench.training.evaluation import Evaluation, Yardstick, measure_runs, not_the_learning_rate, raw
 from lossbench.training.rows import RunClock, StepClock, epoch_row, split_row, step_row
 from lossbench.vectorized.best import BestWeights
 from lossbench.vectorized.engine.batches import Batches
+from lossbench.vectorized.engine.losses import StackedLosses
+from lossbench.vectorized.engine.outputs import each_part, outputs_of
 from lossbench.vectorized.engine.program import Stepped
 from lossbench.vectorized.engine.stack import Stack
 from lossbench.vectorized.members import build_members
 from lossbench.vectorized.rows import StackedRows
+from lossbench.vectorized.shared import Shared
 
-EVALUATED_AT_ONCE = 256  # examples, as a single run evaluates them
 REPORTED_EVERY = 50  # steps between two calls of after_steps
-SPLITS = ("train", "val", "test")
 
 
 class StackedRuns:
@@ -29,23 +31,24 @@ class StackedRuns:
 
     Args:
         configs: of the runs, all of one group, those of one kind of loss side by side (`in_order`).
-        parts: what they share, assembled from one of them: data, yardsticks, steps.
+        shared: what they share: data, yardsticks, steps.
         device: where they are trained.
         dtype: of the parameters; runs are float32.
     """
 
     def __init__(
-        self, configs: Sequence[RunConfig], parts: Parts, device: torch.device, dtype: torch.dtype = torch.float32
+        self, configs: Sequence[RunConfig], shared: Shared, device: torch.device, dtype: torch.dtype = torch.float32
     ) -> None:
-        self.configs, self.parts, self.device = configs, parts, device
-        first, splits = configs[0], {stage: parts.data.split(stage) for stage in SPLITS}
-        self.inputs = {stage: torch.from_numpy(split.inputs).to(device, dtype) for stage, split in splits.items()}
-        self.targets = {stage: torch.from_numpy(split.targets).to(device) for stage, split in splits.items()}
-        self.members = build_members(configs, parts, device, dtype)
+        self.configs, self.parts, self.device = configs, shared.parts, device
+        first = configs[0]
+        self.replicates = [shared.replicate(config) for config in configs]
+        self.examples = {stage: shared.examples(stage, configs, device, dtype) for stage in SPLITS}
+        self.members = build_members(configs, shared, device, dtype)
+        self.yardsticks = self._yardsticks()
         self._rates = torch.tensor([member.optimizer["lr"] for member in self.members], dtype=torch.float64)
         self.schedule = build(first.scheduler, "scheduler")
-        batches = Batches(self.inputs["train"], self.targets["train"], self._orders())
-        length = (parts.total_steps, parts.steps_per_epoch)
+        batches = Batches(self.examples["train"], self._orders())
+        length = (self.parts.total_steps, self.parts.steps_per_epoch)
         self.stack = Stack(self.members, first.optimizer.target, batches, self.schedule, *length)
         self.rows, self.every = StackedRows(), first.log_every_n_steps
         self.best = BestWeights(first.monitor, self.stack.state)
@@ -54,11 +57,19 @@ class StackedRuns:
         self._clock, self.resumed_at, self.clock = StepClock(), 0, RunClock()
 
     def _orders(self) -> list[TrainBatches]:
-        data, n = self.parts.data, len(self.targets["train"])
+        data, n = self.parts.data, len(self.examples["train"])
         return [
             TrainBatches(n, data.batch_size, config.seed, steps_per_epoch=data.steps_per_epoch)
             for config in self.configs
         ]
+
+    def _yardsticks(self) -> dict[str, Yardstick]:
+        """The values of each yardstick on the outputs of all runs, with the numbers of each run's replicate."""
+        stacked: dict[str, Yardstick] = {}
+        for name in self.parts.yardsticks:
+            losses = [replicate.yardsticks[name] for replicate in self.replicates]
+            stacked[name] = StackedLosses(losses, self.device).per_example
+        return stacked
 
     @property
     def epoch(self) -> int:
@@ -116,8 +127,9 @@ class StackedRuns:
     def _end_epoch(self) -> None:
         step, epoch = self.stack.step, self.epoch - 1
         self._note_divergence(step)
-        outputs, target = self.outputs("val"), self.targets["val"]
-        for runs, found in measure_runs(self.stack.losses, self.parts.yardsticks, outputs, target):
+        examples = self.examples["val"]
+        outputs = outputs_of(self.stack, examples)
+        for runs, found in measure_runs(self.stack.losses, self.yardsticks, outputs, examples.targets):
             row = split_row("val", {name: estimate.value for name, estimate in found.items()})
             self.rows.add(step, epoch, row, runs.start, runs.stop)
             self.best.compare(runs, row, step)
@@ -127,20 +139,14 @@ class StackedRuns:
         self.rows.add(step, epoch, epoch_row(loss, accuracy), 0, len(self.stack))
         self._totals.zero_()
 
-    def outputs(self, stage: str, weights: Mapping[str, Tensor] | None = None) -> Any:
-        """The outputs of all models on a split: (K, n, C), or a tuple of such."""
-        parts = [self.stack.evaluate(block, weights) for block in self.inputs[stage].split(EVALUATED_AT_ONCE)]
-        if isinstance(parts[0], Tensor):
-            return torch.cat(parts, dim=1)
-        return type(parts[0])(*(torch.cat(column, dim=1) for column in zip(*parts, strict=True)))
-
     def evaluations(self, stage: str, weights: Mapping[str, Tensor] | None = None) -> list[Evaluation]:
         """The outputs of each run on a split, on the CPU."""
-        outputs, target = self.outputs(stage, weights), self.targets[stage].cpu()
-        if isinstance(outputs, Tensor):
-            return [Evaluation(output, target) for output in outputs.float().cpu()]
-        columns = [column.float().cpu() for column in outputs]
-        return [Evaluation(type(outputs)(*(column[k] for column in columns)), target) for k in range(len(self.stack))]
+        examples = self.examples[stage]
+        outputs = each_part(lambda part: part.float().cpu(), outputs_of(self.stack, examples, weights))
+        found: list[Evaluation] = []
+        for k, target in enumerate(examples.each_target()):
+            found.append(Evaluation(each_part(itemgetter((k, slice(len(target)))), outputs), target))
+        return found
 
     def finite(self) -> list[bool]:
         """Whether each run, its losses and all its weights, stayed finite."""

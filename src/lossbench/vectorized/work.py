@@ -15,11 +15,11 @@ from lossbench.rundir.progress_file import ProgressFile, removed_after, stack_pr
 from lossbench.rundir.provenance import code_state
 from lossbench.rundir.result import Result
 from lossbench.rundir.status import DIVERGED
-from lossbench.training.assemble import Parts
 from lossbench.training.evaluation import Evaluation
 from lossbench.training.rows import RunClock
 from lossbench.vectorized.checkpoint import resume, save_stack, tidy
 from lossbench.vectorized.files import histories, write_run
+from lossbench.vectorized.shared import Shared
 from lossbench.vectorized.train import StackedRuns
 
 SAVED_EVERY = 20.0  # seconds between two savings of a stack
@@ -27,7 +27,7 @@ SAVED_EVERY = 20.0  # seconds between two savings of a stack
 
 def train_and_write(
     runs: Sequence[RunDirectory],
-    parts: Parts,
+    shared: Shared,
     device: torch.device,
     progress: SweepProgress,
     stop_signals: StopSignals,
@@ -38,10 +38,10 @@ def train_and_write(
         Stopped: a signal came; the stack is saved.
     """
     began = time.perf_counter()
-    stacked = StackedRuns([run.config for run in runs], parts, device)
+    stacked = StackedRuns([run.config for run in runs], shared, device)
     stacked.clock = RunClock(began, resume(stacked, runs, progress.say))
-    left = (parts.total_steps - stacked.stack.step) * len(runs)
-    shown = stack_progress([run.path for run in runs], parts.total_steps, parts.steps_per_epoch)
+    left = (shared.parts.total_steps - stacked.stack.step) * len(runs)
+    shown = stack_progress([run.path for run in runs], shared.parts.total_steps, shared.parts.steps_per_epoch)
     saving = _Saving(runs, stacked, stop_signals, shown)
     with stop_signals.stops_if_urgent(), removed_after(*shown.files):
         with _bar(left, progress) as bar:

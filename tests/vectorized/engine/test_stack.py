@@ -10,13 +10,15 @@ from torch import Tensor, nn
 
 from lossbench.data.digits import Digits
 from lossbench.data.order import TrainBatches
-from lossbench.data.source import Source
+from lossbench.data.source import Source, Split
 from lossbench.data.toy import Toy
-from lossbench.losses import CosineProb, CosineXent, CosineXentHead, CrossEntropy, Power
+from lossbench.losses import CosineProb, CosineXent, CosineXentHead, CrossEntropy, LogitAdjusted, Power
 from lossbench.models.heads import CosineHead
 from lossbench.models.heads import CosineXentHead as Head
 from lossbench.training.schedules import Constant, Cosine, OneCycle
 from lossbench.vectorized.engine.batches import Batches
+from lossbench.vectorized.engine.examples import Examples
+from lossbench.vectorized.engine.losses import StackedLosses
 from lossbench.vectorized.engine.optimizers import StackedAdam
 from lossbench.vectorized.engine.stack import Member, Stack, side_by_side
 from tests.cases import CASES as LOSS_CASES
@@ -115,23 +117,38 @@ def alone(
     return model.eval(), losses
 
 
-def both(name: str, optimizer: str, schedule: Any, batch_size: int, steps: int, dtype: torch.dtype) -> None:
+def all_of(split: Split, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    return torch.from_numpy(split.inputs).to(dtype), torch.from_numpy(split.targets)
+
+
+def both(
+    name: str,
+    optimizer: str,
+    schedule: Any,
+    batch_size: int,
+    steps: int,
+    dtype: torch.dtype,
+    chosen: Sequence[Tensor] | None = None,
+) -> None:
+    """Compare a stack with its runs; `chosen` positions of the training split are those of the three replicates."""
     source, make = MODELS[name]
     kind, settings = OPTIMIZERS[optimizer]
-    split, held_out = source.splits["train"], source.splits["test"]
-    data = torch.from_numpy(split.inputs).to(dtype), torch.from_numpy(split.targets)
+    inputs, target = all_of(source.splits["train"], dtype)
     members = members_of(make, settings, dtype)
-    orders = [TrainBatches(len(split), batch_size, member.seed) for member in members]
-    stack = Stack(members, optimizer, Batches(*data, orders), schedule, steps, orders[0].steps_per_epoch)
+    which = [0 if chosen is None else k % 3 for k in range(RUNS)]
+    examples = Examples(inputs, target, which, chosen)
+    orders = [TrainBatches(len(examples), batch_size, member.seed) for member in members]
+    stack = Stack(members, optimizer, Batches(examples, orders), schedule, steps, orders[0].steps_per_epoch)
     seen = torch.stack([stack.train_step().losses for _ in range(steps)])
-    inputs = torch.from_numpy(held_out.inputs).to(dtype)
-    outputs = stack.evaluate(inputs)
+    held_out, _ = all_of(source.splits["test"], dtype)
+    outputs = stack.evaluate(held_out)
     close = 1e-6 if dtype == torch.float64 else 1e-4
     for k, (member, order) in enumerate(zip(members, orders, strict=True)):
+        data = (inputs, target) if chosen is None else (inputs[chosen[which[k]]], target[chosen[which[k]]])
         model, losses = alone(member, data, order, kind, schedule, steps)
         torch.testing.assert_close(stack.weights(k), dict(model.state_dict()), rtol=0, atol=close)
         torch.testing.assert_close(seen[:, k], torch.tensor(losses, dtype=seen.dtype), rtol=0, atol=close)
-        torch.testing.assert_close(outputs[k], model(inputs).detach(), rtol=close, atol=close)
+        torch.testing.assert_close(outputs[k], model(held_out).detach(), rtol=close, atol=close)
     assert (seen[-1] < seen[0]).all()
 
 
@@ -164,6 +181,38 @@ def test_every_run_of_a_stack_is_the_run_alone(
     both(name, optimizer, schedule, batch_size, steps, torch.float64)
 
 
+@pytest.mark.parametrize(
+    ("name", "optimizer", "schedule", "batch_size", "steps"), [CASES[4], CASES[6], CASES[9], CASES[10]]
+)
+def test_runs_of_three_replicates_are_the_runs_alone(
+    name: str, optimizer: str, schedule: Any, batch_size: int, steps: int
+) -> None:
+    torch.set_num_threads(1)
+    n = len(MODELS[name][0].splits["train"])
+    chosen = [torch.randperm(n, generator=torch.Generator().manual_seed(r))[: 3 * n // 4] for r in range(3)]
+    both(name, optimizer, schedule, batch_size, min(steps, 100), torch.float64, chosen)
+
+
+def test_runs_whose_replicates_train_on_other_numbers_of_examples_are_refused() -> None:
+    examples = Examples(torch.zeros(4, 1), torch.zeros(4), [0, 1], [torch.arange(3), torch.arange(2)])
+    with pytest.raises(ValueError, match=r"stacked runs need equally many training examples, got \[2, 3\]"):
+        Batches(examples, [TrainBatches(3, 1, 0), TrainBatches(2, 1, 1)])
+
+
+def test_numbers_of_the_classes_are_batched_too() -> None:
+    counts = [(1.0, 2.0, 7.0), (4.0, 4.0, 2.0), (1.0, 1.0, 8.0)]
+    losses = [LogitAdjusted(tau=tau, class_counts=each) for tau, each in zip((1.0, 0.5, 1.0), counts, strict=True)]
+    together = StackedLosses(losses)
+    assert len(together.kinds) == 1
+    logits, target = torch.randn(3, 8, 3, dtype=torch.float64), torch.randint(3, (3, 8))
+    expected = [loss.per_example(z, y) for loss, z, y in zip(losses, logits, target, strict=True)]
+    torch.testing.assert_close(together.per_example(logits, target), torch.stack(expected))
+    torch.testing.assert_close(together(logits, target, False), torch.stack(expected).mean(1))
+    for loss, each in zip(losses, counts, strict=True):
+        assert loss.class_counts == each  # the losses are as they were
+        assert loss.arguments()["class_counts"].tolist() == list(each)
+
+
 @pytest.mark.parametrize("name", ["toy", "digits/linear", "digits/mlp"])
 def test_float32_stays_close_for_a_hundred_steps(name: str) -> None:
     both(name, "torch.optim.Adam", Cosine(), 64, 100, torch.float32)
@@ -182,7 +231,7 @@ def test_a_head_behind_the_model_and_nesterov() -> None:
         for seed in range(3)
     ]
     orders = [TrainBatches(len(split), 64, seed) for seed in range(3)]
-    stack = Stack(members, "torch.optim.SGD", Batches(*data, orders), Constant(), 40, 16)
+    stack = Stack(members, "torch.optim.SGD", Batches(Examples(*data, [0] * len(orders)), orders), Constant(), 40, 16)
     for _ in range(40):
         stack.train_step()
     for k in range(3):
@@ -210,7 +259,7 @@ def test_two_settings_of_a_loss_in_a_stack_are_the_two_alone(case: Case) -> None
         for k, setting in enumerate(settings)
     ]
     orders = [TrainBatches(len(split), 64, member.seed) for member in members]
-    stack = Stack(members, "torch.optim.Adam", Batches(*data, orders), Constant(), 20, 16)
+    stack = Stack(members, "torch.optim.Adam", Batches(Examples(*data, [0] * len(orders)), orders), Constant(), 20, 16)
     assert len(stack.losses.kinds) == 1
     seen = torch.stack([stack.train_step().losses for _ in range(20)])
     for k, (member, order) in enumerate(zip(members, orders, strict=True)):
@@ -239,7 +288,7 @@ def toy_stack(losses: Sequence[nn.Module], lr: Sequence[float], seeds: Sequence[
     return Stack(
         members,
         "torch.optim.SGD",
-        Batches(*data, [TrainBatches(4, 4, member.seed) for member in members]),
+        Batches(Examples(*data, [0] * len(members)), [TrainBatches(4, 4, member.seed) for member in members]),
         Constant(),
         50,
         10,
@@ -277,7 +326,7 @@ def test_a_stack_goes_on_from_its_state_with_some_of_its_runs() -> None:
 def test_what_the_engine_does_not_know_is_refused() -> None:
     member, batches = (
         Member(nn.Linear(1, 1), CrossEntropy(), 0, {"lr": 1}),
-        Batches(torch.zeros(1, 1), torch.zeros(1), [TrainBatches(1, 1, 0)]),
+        Batches(Examples(torch.zeros(1, 1), torch.zeros(1), [0]), [TrainBatches(1, 1, 0)]),
     )
     with pytest.raises(ValueError, match=r"torch\.optim\.Rprop has no stacked form; known: torch\.optim\.SGD"):
         Stack([member], "torch.optim.Rprop", batches, Constant(), 1, 1)

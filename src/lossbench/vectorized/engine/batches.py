@@ -7,38 +7,69 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lossbench.vectorized.engine.examples import Examples, gather
+
 
 class Batches:
     """The same batches as each run alone would see, gathered for all of them.
 
     Args:
-        inputs: (n, ...) training examples.
-        target: (n,) class indices.
+        examples: of the training split; all replicates have equally many.
         orders: one `TrainBatches` for each run.
+
+    Raises:
+        ValueError: a replicate has more training examples than another one.
     """
 
-    def __init__(self, inputs: Tensor, target: Tensor, orders: Sequence[Any]) -> None:
-        self.inputs, self.target = inputs, target
+    def __init__(self, examples: Examples, orders: Sequence[Any]) -> None:
+        if len(set(examples.sizes)) > 1:
+            raise ValueError(f"stacked runs need equally many training examples, got {sorted(set(examples.sizes))}")
+        self.examples = examples
         first = orders[0]
         self.per_pass, self.batch_size = first.per_pass, first.batch_size
-        self.whole = self.batch_size == len(target)
-        distinct = {order.seed: order for order in orders}
-        self.orders = list(distinct.values())
-        where = {seed: k for k, seed in enumerate(distinct)}
-        self.which = torch.tensor([where[order.seed] for order in orders])
+        self.whole = self.batch_size == len(examples)
+        self._distinct(orders)
         self._pass: tuple[int, Tensor] = (-1, torch.zeros(0))
+        self._all: tuple[Tensor, Tensor] | None = None
+
+    def _distinct(self, orders: Sequence[Any]) -> None:
+        """Find the runs that see the same batches: those of one seed and replicate."""
+        keys = [(order.seed, replicate) for order, replicate in zip(orders, self.examples.which.tolist(), strict=True)]
+        distinct = dict(zip(keys, orders, strict=True))
+        self.orders = list(distinct.values())
+        place, device = {key: k for k, key in enumerate(distinct)}, self.examples.inputs.device
+        self.which = torch.tensor([place[key] for key in keys], device=device)
+        self._replicates = torch.tensor([replicate for _, replicate in distinct], device=device)
 
     def at(self, step: int) -> tuple[Tensor, Tensor, bool]:
         """Give inputs and targets of a step, and whether all runs share them (then without their dimension)."""
         if self.whole:
-            return self.inputs, self.target, True
+            return self._whole()
         number, place = divmod(step, self.per_pass)
         if self._pass[0] != number:
-            order = np.stack([each.order_of(number) for each in self.orders])
-            self._pass = (number, torch.from_numpy(order))
+            self._pass = (number, self._positions(number))
         index = self._pass[1][:, place * self.batch_size : (place + 1) * self.batch_size]
+        return self._gathered(index)
+
+    def _positions(self, number: int) -> Tensor:
+        """The positions of all examples in the order of one pass, for each distinct run: (D, n)."""
+        order = torch.from_numpy(np.stack([each.order_of(number) for each in self.orders]))
+        order, index = order.to(self.examples.inputs.device), self.examples.index
+        return order if index is None else index[self._replicates].gather(1, order)
+
+    def _gathered(self, index: Tensor) -> tuple[Tensor, Tensor, bool]:
+        inputs, target = self.examples.inputs, self.examples.target
         if len(self.orders) == 1:
-            return self.inputs[index[0]], self.target[index[0]], True
+            return inputs[index[0]], target[index[0]], True
         index = index[self.which]
-        inputs = self.inputs.index_select(0, index.flatten())  # twice as fast as indexing with two dimensions
-        return inputs.view(*index.shape, *self.inputs.shape[1:]), self.target[index], False
+        return gather(inputs, index), target[index], False
+
+    def _whole(self) -> tuple[Tensor, Tensor, bool]:
+        """All training examples at each step, in the same order in every run; gathered once."""
+        examples = self.examples
+        if examples.index is None:
+            return examples.inputs, examples.target, True
+        if self._all is None:
+            index = examples.index[examples.which]
+            self._all = gather(examples.inputs, index), examples.target[index]
+        return *self._all, False

@@ -1,12 +1,11 @@
 """Losses of many runs at once: each kind of loss works on its slice of one forward pass, its numbers batched."""
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.func import vmap
 
 from lossbench.metrics.estimates import Estimate
@@ -17,13 +16,13 @@ class _Kind(NamedTuple):
 
     first: int
     last: int
-    loss: nn.Module
-    numbers: dict[str, Tensor]  # (last - first,) each
+    loss: Any
+    numbers: dict[str, Tensor]  # (last - first,) each, or (last - first, C) of the classes
 
 
-def kind(loss: nn.Module) -> tuple[Any, ...]:
+def kind(loss: Any) -> tuple[Any, ...]:
     """What two losses must have in common to be computed together: everything but their numbers."""
-    rest = {name: value for name, value in _settings(loss).items() if not _is_number(value)}
+    rest = {name: _count(loss, name, value) or value for name, value in _settings(loss).items()}
     return (type(loss).__module__, type(loss).__qualname__, repr(sorted(rest.items(), key=lambda item: item[0])))
 
 
@@ -32,14 +31,15 @@ class StackedLosses:
 
     Args:
         losses: one for each run, those of one `kind` side by side.
+        device: where they are computed.
     """
 
-    def __init__(self, losses: Sequence[nn.Module]) -> None:
+    def __init__(self, losses: Sequence[Any], device: torch.device | None = None) -> None:
         self.kinds: list[_Kind] = []
         first = 0
         for k in range(1, len(losses) + 1):
-            if k == len(losses) or kind(losses[k]) != kind(losses[first]):
-                self.kinds.append(_Kind(first, k, losses[first], _differing(losses[first:k])))
+            if k == len(losses) or not (losses[k] is losses[first] or kind(losses[k]) == kind(losses[first])):
+                self.kinds.append(_Kind(first, k, losses[first], _differing(losses[first:k], device)))
                 first = k
 
     def __call__(self, output: Any, target: Tensor, shared: bool) -> Tensor:
@@ -63,16 +63,21 @@ class StackedLosses:
         return [((each.first, each.last), self._map(each, means, output, target, shared)) for each in self.kinds]
 
     def estimates(self, output: Any, target: Tensor) -> list[tuple[slice, dict[str, Estimate]]]:
-        """Give the loss and its terms on examples that all runs share: for each kind its runs, and name -> estimate."""
-        losses = self(output, target, True)
+        """Give the loss and its terms on a split: for each kind its runs, and name -> estimate."""
+        shared = target.ndim == 1
+        losses = self(output, target, shared)
         return [
             (slice(*runs), {"loss": Estimate(losses[slice(*runs)]), **{n: Estimate(term) for n, term in terms.items()}})
-            for runs, terms in self.terms(output, target, True)
+            for runs, terms in self.terms(output, target, shared)
         ]
 
-    def per_example(self, loss: Any, output: Tensor, target: Tensor) -> Tensor:
-        """Give the values of one loss on the outputs of all runs: (K, n, C) -> (K, n)."""
-        return vmap(lambda z: loss.per_example(z, target))(output)
+    def per_example(self, output: Any, target: Tensor) -> Tensor:
+        """Give the loss of each run on each example: outputs and target (n,) or (K, n) -> (K, n)."""
+        values = [
+            self._map(each, lambda loss, z, y: loss.per_example(z, y), output, target, target.ndim == 1)
+            for each in self.kinds
+        ]
+        return torch.cat(values)
 
     def logits(self, output: Any) -> Tensor:
         """Give what a softmax turns into class probabilities: (K, batch, C)."""
@@ -88,26 +93,27 @@ class StackedLosses:
         mine = output[part] if isinstance(output, Tensor) else type(output)(*(one[part] for one in output))
 
         def one(z: Any, y: Tensor, numbers: dict[str, Tensor]) -> Any:
-            loss = copy.copy(each.loss)
-            loss.__dict__.update(numbers)
-            return function(loss, z, y)
+            return function(each.loss.with_numbers(numbers), z, y)
 
         return vmap(one, in_dims=(0, None if shared else 0, 0))(mine, target if shared else target[part], each.numbers)
 
 
-def _differing(losses: Sequence[nn.Module]) -> dict[str, Tensor]:
+def _differing(losses: Sequence[Any], device: torch.device | None) -> dict[str, Tensor]:
     """Numbers that are the same in all stay what they are, which is faster and rounds like a single run."""
-    columns = {
-        name: [getattr(loss, name) for loss in losses]
-        for name, value in _settings(losses[0]).items()
-        if _is_number(value)
-    }
-    return {name: torch.tensor(values, dtype=torch.float64) for name, values in columns.items() if len(set(values)) > 1}
+    found: dict[str, Tensor] = {}
+    for name, value in _settings(losses[0]).items():
+        values = [getattr(loss, name) for loss in losses]
+        if _count(losses[0], name, value) and len(set(values)) > 1:
+            found[name] = torch.tensor(values, dtype=torch.float64, device=device)
+    return found
 
 
-def _settings(loss: nn.Module) -> dict[str, Any]:
-    return {field.name: getattr(loss, field.name) for field in fields(loss)}  # pyright: ignore[reportArgumentType] - every loss is a dataclass
+def _settings(loss: Any) -> dict[str, Any]:
+    return {field.name: getattr(loss, field.name) for field in fields(loss)}  # every loss is a dataclass
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _count(loss: Any, name: str, value: object) -> str | None:
+    """How many numbers a setting is: "a number", or "C numbers" of the classes; None where it is something else."""
+    if name in loss.per_class and isinstance(value, tuple):
+        return f"{len(value)} numbers"
+    return "a number" if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -64,7 +64,8 @@ class Stack:
         self.parameters = {name: tensor.detach().requires_grad_() for name, tensor in parameters.items()}
         self.buffers = {name: tensor.clone() for name, tensor in buffers.items()}
         self.skeleton = copy.deepcopy(models[0]).to("meta")
-        self.losses = StackedLosses([member.loss for member in members])
+        device = next(iter(self.parameters.values())).device
+        self.losses = StackedLosses([member.loss for member in members], device)
         self.batches, self.schedule = batches, schedule
         self.total_steps, self.steps_per_epoch = total_steps, steps_per_epoch
         self.step, self._count = 0, len(members)
@@ -92,17 +93,18 @@ class Stack:
         return Stepped(losses, program.output(output), target, shared, gradients)
 
     @torch.no_grad()
-    def evaluate(self, inputs: Tensor, weights: Mapping[str, Tensor] | None = None) -> Any:
-        """Give the outputs of every run on the same examples: (K, n, C), or a tuple of such.
+    def evaluate(self, inputs: Tensor, weights: Mapping[str, Tensor] | None = None, *, shared: bool = True) -> Any:
+        """Give the outputs of every run on some examples: (K, n, C), or a tuple of such.
 
         Args:
-            inputs: (n, ...).
-            weights: parameters and buffers, stacked; None are those of now.
+            inputs: (n, ...), or (K, n, ...), each run's own.
+            weights: parameters and buffers, stacked, of all runs or of some; None are those of now.
+            shared: whether all runs see the same.
         """
         self.skeleton.eval()
         given = self.state if weights is None else weights
         parameters, buffers = ({name: given[name] for name in names} for names in (self.parameters, self.buffers))
-        return self._forward(parameters, buffers, inputs, shared=True)
+        return self._forward(parameters, buffers, inputs, shared)
 
     def weights(self, k: int) -> dict[str, Tensor]:
         """The state of one run's model, a copy."""

@@ -1,0 +1,107 @@
+"""What the runs of a group share, and what those of one replicate share."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lossbench.config.schema import RunConfig
+from lossbench.data.module import DataModule
+from lossbench.data.source import SPLITS, Source, Split, replicated
+from lossbench.errors import UserError, one_line
+from lossbench.training.assemble import Parts, build_data, losses_of
+from lossbench.training.evaluation import Loss
+from lossbench.vectorized.engine.examples import Examples
+
+
+@dataclass(frozen=True)
+class Replicate:
+    """What the runs of one replicate share.
+
+    Args:
+        data: its splits; their inputs are positions in the pool, except where no replicates were asked for.
+        yardsticks: with numbers of the classes that belong to its training examples.
+        record: what result.json holds of its data.
+        left_out: what of its data is not used, in one line; "" where all is.
+    """
+
+    data: DataModule
+    yardsticks: Mapping[str, Loss]
+    record: Mapping[str, Any]
+    left_out: str
+
+
+class Shared:
+    """What the runs of a group share.
+
+    Args:
+        parts: assembled from one of the runs.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        self._replicates: dict[int | None, Replicate] = {}
+        self._pools: dict[tuple[torch.device, torch.dtype], tuple[Tensor, Tensor]] = {}
+
+    def replicate(self, config: RunConfig) -> Replicate:
+        """Give what the runs of a run's replicate share.
+
+        Raises:
+            UserError: its splits cannot be drawn, or a yardstick does not fit them.
+        """
+        if config.replicate not in self._replicates:
+            self._replicates[config.replicate] = _replicate(config, self.parts)
+        return self._replicates[config.replicate]
+
+    def examples(self, stage: str, configs: Sequence[RunConfig], device: torch.device, dtype: torch.dtype) -> Examples:
+        """Give a split as each of some runs sees it.
+
+        Args:
+            stage: train, val or test.
+            configs: of the runs.
+            device: where they are trained.
+            dtype: of the inputs.
+        """
+        numbers = list(dict.fromkeys(config.replicate for config in configs))
+        which = [numbers.index(config.replicate) for config in configs]
+        if numbers == [None]:
+            return Examples(*_tensors(self.parts.data.split(stage), device, dtype), which)
+        inputs, target = self._pool(device, dtype)
+        of = {config.replicate: self.replicate(config).data.split(stage).inputs for config in configs}
+        chosen = [torch.from_numpy(of[number]) for number in numbers]
+        if len(chosen) == 1:
+            positions = chosen[0].to(device)
+            return Examples(inputs[positions], target[positions], which)
+        return Examples(inputs, target, which, chosen)
+
+    def _pool(self, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Inputs and targets of all replicates, moved to the device once."""
+        if (device, dtype) not in self._pools:
+            self._pools[device, dtype] = _tensors(self.parts.data.source.pool(), device, dtype)
+        return self._pools[device, dtype]
+
+
+def _tensors(split: Split, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    return torch.from_numpy(split.inputs).to(device, dtype), torch.from_numpy(split.targets).to(device)
+
+
+def _replicate(config: RunConfig, parts: Parts) -> Replicate:
+    if config.replicate is None:
+        return Replicate(parts.data, parts.yardsticks, parts.source.record(), parts.source.left_out_line())
+    try:
+        source = replicated(parts.source, config.replicate)
+        data = build_data(config, _positions(parts.data.source, config.replicate))
+        _, yardsticks = losses_of(config, data)
+        return Replicate(data, yardsticks, source.record(), source.left_out_line())
+    except ValueError as error:
+        raise UserError(f"replicate={config.replicate}: data.{one_line(error)}") from error
+
+
+def _positions(source: Source, replicate: int) -> Source:
+    """A replicate of a data set with positions in the pool as inputs: the pool is held once for all replicates."""
+    pool, drawn, found = source.pool(), source.draw(replicate), replicated(source, replicate)
+    splits = {name: Split(drawn[name], pool.targets[drawn[name]], pool.ids[drawn[name]]) for name in SPLITS}
+    vars(found)["splits"] = splits  # in place of what the cached property would read
+    return found

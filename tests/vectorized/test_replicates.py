@@ -1,0 +1,192 @@
+"""Runs of different replicates in one stack: each is the run alone, on its own examples."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import plan_run
+from run_files import arrays, assert_same, result_of, steady
+
+from lossbench.errors import Stopped
+from lossbench.job.start import start
+from lossbench.launch.progress import SweepProgress
+from lossbench.rundir.directory import RunDirectory
+from lossbench.training.assemble import assemble
+from lossbench.vectorized.checkpoint import save_stack
+from lossbench.vectorized.engine import outputs
+from lossbench.vectorized.launch import run_stacked
+from lossbench.vectorized.shared import Shared
+from lossbench.vectorized.train import StackedRuns
+
+LOSSES = ("cross_entropy", "logit_adjusted")  # the second one takes the counts of the classes from the training part
+DIGITS = ("data=digits", "model=linear", "trainer=cpu", "trainer.max_steps=12", "figures=false", "log_every_n_steps=4")
+OWN = """
+import numpy as np
+from lossbench.data.source import Source, Split
+
+class Uneven(Source):
+    '''Three classes of which the last is rare, with a test part of its own.'''
+    class_names = ("a", "b", "c")
+    input_shape = (5,)
+
+    def load(self):
+        rng = np.random.default_rng(0)
+        sizes, found = {"train": 90, "val": 30, "test": 41}, {}
+        for name, n in sizes.items():
+            targets = np.where(np.arange(n) % 30 == 0, 2, np.arange(n) % 2)
+            inputs = (rng.standard_normal((n, 5)) + targets[:, None]).astype(np.float32)
+            found[name] = Split(inputs, targets, np.array([f"{name}-{k}" for k in range(n)]))
+        return found
+"""
+
+
+def stacked(root: Path, units: Sequence[str], *words: str) -> list[RunDirectory]:
+    """Plan the runs of both losses and bring them to their results in stacks."""
+    runs = [plan_run(root, *words, f"loss={loss}", unit) for loss in LOSSES for unit in units]
+    progress = SweepProgress({run: run.path.name for run in runs}, runs, "test/accuracy")
+    run_stacked(runs, progress)
+    assert not progress.failed
+    return runs
+
+
+def assert_alone(root: Path, runs: Sequence[RunDirectory], *words: str) -> None:
+    """The same runs one by one have the same examples, and the same numbers but for rounding."""
+    for run in runs:
+        alone = plan_run(root, *words, f"loss={run.config.loss.name}", f"replicate={run.config.replicate}")
+        start(alone)
+        ours, theirs = result_of(run), result_of(alone)
+        assert ours.engine == "vectorized"
+        assert (ours.n, ours.steps, ours.data) == (theirs.n, theirs.steps, theirs.data)
+        assert ours.metrics == pytest.approx(theirs.metrics, abs=2e-4)
+        mine, its = arrays(run), arrays(alone)
+        for split in ("val", "test"):
+            for name in ("ids", "targets"):
+                assert np.array_equal(mine[f"{split}_{name}"], its[f"{split}_{name}"]), (split, name)
+            np.testing.assert_allclose(mine[f"{split}_outputs"], its[f"{split}_outputs"], atol=1e-3)
+        assert [line.split(",")[:3] for line in steady(run)] == [line.split(",")[:3] for line in steady(alone)]
+        assert run.log_path.read_text().count("data:") == alone.log_path.read_text().count("data:")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("data.images_per_class=20", "evaluate=best", "trainer.max_steps=8"),
+        ("data.batch_size=2000",),
+        ("data.overfit_batches=2", "data.limit_eval_batches=1", "data.steps_per_epoch=5"),
+    ],
+    ids=["whole", "few images", "full batches", "some batches"],
+)
+def test_every_replicate_of_a_stack_is_the_run_alone(tmp_path: Path, words: tuple[str, ...]) -> None:
+    words = (*DIGITS, *words)
+    runs = stacked(tmp_path / "stack", ["replicate=0", "replicate=4", "replicate=7"], *words)
+    assert {result_of(run).stacked_runs for run in runs} == {6}
+    if not any("limit" in word for word in words):
+        assert {result_of(run).n["test"] for run in runs} == {359, 360}
+    assert_alone(tmp_path / "alone", runs[1:5:2], *words)
+
+
+def test_a_published_test_part_is_kept_and_a_rare_class_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("uneven.py").write_text(OWN)
+    words = ("data=custom", "data.target=uneven.Uneven", "model=linear", "trainer=cpu", "trainer.max_epochs=3")
+    words = (*words, "data.batch_size=16", "figures=false")
+    runs = stacked(tmp_path / "stack", ["replicate=0", "replicate=1"], *words)
+    assert_alone(tmp_path / "alone", runs, *words)
+    tested = [arrays(run)["test_ids"] for run in runs]
+    assert all(np.array_equal(ids, tested[0]) for ids in tested)
+    assert not np.array_equal(arrays(runs[0])["val_ids"], arrays(runs[1])["val_ids"])
+
+
+def test_replicates_that_share_a_forward_pass_give_the_same_outputs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = (*DIGITS, "trainer.max_steps=3")
+    units = ["replicate=3", "replicate=0", "replicate=11"]
+    gathered = stacked(tmp_path / "gathered", units, *words)
+    monkeypatch.setattr(outputs, "FEW", 0)
+    for ours, theirs in zip(stacked(tmp_path / "shared", units, *words), gathered, strict=True):
+        np.testing.assert_allclose(arrays(ours)["test_outputs"], arrays(theirs)["test_outputs"], atol=1e-5)
+        assert result_of(ours).metrics == pytest.approx(result_of(theirs).metrics, abs=1e-5)
+
+
+def interrupted(runs: Sequence[RunDirectory], step: int) -> None:
+    """Train a stack up to a step and save it."""
+    stack = StackedRuns([run.config for run in runs], Shared(assemble(runs[0].config)), torch.device("cpu"))
+
+    def stop() -> None:
+        if stack.stack.step == step:
+            save_stack(runs, stack)
+            raise Stopped("SIGTERM")
+
+    with pytest.raises(Stopped):
+        stack.train(stop, lambda: None, lambda steps: None)
+
+
+def test_an_interrupted_stack_of_replicates_ends_bit_for_bit_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = (*DIGITS, "trainer.max_steps=40", "evaluate=best")
+    units = ["replicate=2", "replicate=0", "replicate=6"]
+    whole = stacked(tmp_path / "whole", units, *words)
+    begun = [plan_run(tmp_path / "again", *words, f"loss={loss}", unit) for loss in LOSSES for unit in units]
+    interrupted(begun, 23)
+    again = stacked(tmp_path / "again", units, *words)
+    assert "resumed at step 23 of 40" in capsys.readouterr().out
+    for ours, theirs in zip(again, whole, strict=True):
+        assert_same(ours, theirs)
+        assert all(np.array_equal(array, arrays(theirs)[name]) for name, array in arrays(ours).items())
+
+
+def test_seeds_and_replicates_are_stacks_of_their_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = stacked(tmp_path, ["replicate=0", "seed=0", "replicate=1"], *DIGITS)
+    assert sorted(result_of(run).stacked_runs or 0 for run in runs) == [2, 2, 4, 4, 4, 4]
+
+
+MORE = """
+class Growing(Uneven):
+    '''Replicates of an even number train on ten examples more.'''
+    def draw(self, replicate):
+        drawn = dict(super().draw(replicate))
+        if replicate % 2 == 0:
+            drawn["train"], drawn["val"] = np.sort(np.append(drawn["train"], drawn["val"][:10])), drawn["val"][10:]
+        return drawn
+
+class Lacking(Uneven):
+    '''No example of the last class is trained on in replicate 1.'''
+    def draw(self, replicate):
+        drawn = dict(super().draw(replicate))
+        if replicate == 1:
+            drawn["train"] = drawn["train"][self.pool().targets[drawn["train"]] < 2]
+        return drawn
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], tuple[str, ...]]:
+    """A user's own data sets, by their classes."""
+    monkeypatch.chdir(tmp_path)
+    Path("uneven_more.py").write_text(OWN + MORE)
+    words = ("model=linear", "trainer=cpu", "trainer.max_epochs=2", "data.batch_size=16", "figures=false")
+    return lambda name: ("data=custom", f"data.target=uneven_more.{name}", *words)
+
+
+def test_replicates_of_other_sizes_are_stacks_of_their_own(
+    tmp_path: Path, own: Callable[[str], tuple[str, ...]]
+) -> None:
+    runs = stacked(tmp_path / "stack", [f"replicate={r}" for r in range(3)], *own("Growing"))
+    assert [(result_of(run).stacked_runs, result_of(run).n["val"]) for run in runs] == [(4, 20), (2, 30), (4, 20)] * 2
+    assert_alone(tmp_path / "alone", runs[:2], *own("Growing"))
+
+
+def test_a_replicate_that_lacks_a_class_fails_where_the_loss_counts_it(
+    tmp_path: Path, own: Callable[[str], tuple[str, ...]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = [plan_run(tmp_path, *own("Lacking"), f"loss={loss}", f"replicate={r}") for loss in LOSSES for r in range(3)]
+    progress = SweepProgress({run: run.path.name for run in runs}, runs, "test/accuracy")
+    run_stacked(runs, progress)
+    assert list(progress.failed) == [runs[4]]
+    assert "class_counts=null counts the training split, which has no c" in progress.failed[runs[4]]
+    assert "the train split has no example of c (replicates 1)" in capsys.readouterr().out
