@@ -157,7 +157,7 @@ def browse(program: str) -> Iterator[Page]:
 
 
 # JavaScript: the boxes of all figures; the least contrast of any text with the page.
-BOXES = """[...document.querySelectorAll('figure svg')].map(svg => {
+BOXES = """[...document.querySelectorAll('figure > svg')].map(svg => {
   const box = svg.getBoundingClientRect();
   const scale = box.width / svg.viewBox.baseVal.width;
   const sizes = [...svg.querySelectorAll('text')].map(text => parseFloat(getComputedStyle(text).fontSize) * scale);
@@ -165,6 +165,17 @@ BOXES = """[...document.querySelectorAll('figure svg')].map(svg => {
           smallest: Math.min(...sizes),
           marks: svg.querySelectorAll('path, use').length};
 })"""
+
+# What leaves the page or its own box: every part of tables, figures and texts that is shown.
+PARTS = "table, th, td, td div, th div, h1, h2, h3, p, li, dt, dd, pre, figure, img, figcaption, .line, .line span"
+CUT = (
+    f"[...document.querySelectorAll('{PARTS}')]"
+    + """.filter(part => { const box = part.getBoundingClientRect();
+    const hidden = part.closest('thead') && getComputedStyle(part.closest('thead')).position === 'absolute';
+    if (hidden || !box.width) return false;
+    const wider = getComputedStyle(part).display !== 'inline' && part.scrollWidth > part.clientWidth + 1;
+    return box.left < -0.5 || box.right > innerWidth + 0.5 || wider; }).map(part => part.outerHTML.slice(0, 160))"""
+)
 
 CONTRAST = """(() => {
   const linear = v => v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4;
@@ -175,7 +186,7 @@ CONTRAST = """(() => {
     return (Math.max(value, paper) + 0.05) / (Math.min(value, paper) + 0.05); };
   const nodes = [...document.querySelectorAll('p, li, td, th, figcaption, dt, dd, svg text')];
   const shown = nodes.filter(node => node.textContent.trim() &&
-    (!node.closest('svg') || (node.getAttribute('style') + node.getAttribute('fill')).includes('var(')));
+    (!node.closest('figure > svg') || `${node.getAttribute('style')} ${node.getAttribute('fill')}`.includes('var(')));
   const colour = node => node.closest('svg') ? getComputedStyle(node).fill : getComputedStyle(node).color;
   return Math.min(...shown.map(node => ratio(colour(node))));
 })()"""

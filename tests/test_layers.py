@@ -90,6 +90,7 @@ ROOMS = {
         "lossbench.report",
         "lossbench.plots",
         "lossbench.rundir",
+        "lossbench.config.rules",
         "lossbench.metrics.registry",
         "lossbench.metrics.units",
         "lossbench.errors",

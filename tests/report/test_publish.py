@@ -11,13 +11,13 @@ import pytest
 from made_runs import change, compare_runs, make_arm, make_run, read
 
 from lossbench.errors import UserError
-from lossbench.report.page import ranges
+from lossbench.report.page.about_runs import ranges
 from lossbench.report.publish import default_folder, publish, publish_all
 from lossbench.report.spec import ComparisonSpec
 
 BASE = [0.80, 0.82, 0.84, 0.86, 0.88, 0.90]
 SCRIPT = "<script>alert('1 & 2')</script>"
-VOID = {"meta", "br", "img", "link", "hr", "input"}
+VOID = {"meta", "br", "wbr", "img", "link", "hr", "input"}
 
 
 class Page(HTMLParser):
@@ -155,7 +155,15 @@ def test_the_same_runs_give_the_same_report(study: Path, capsys: pytest.CaptureF
     assert publish(read(study), ComparisonSpec()) == page
     assert files(page.parent) == before
     assert capsys.readouterr().out == printed
-    assert set(before) >= {"report.html", "records.csv", "verdict.csv", "verdict.md", "more.csv", "more.md"}
+    assert set(before) >= {
+        "report.html",
+        "records.csv",
+        "verdict.csv",
+        "verdict.md",
+        "details.md",
+        "more.csv",
+        "more.md",
+    }
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -165,7 +173,7 @@ def test_the_order_of_the_runs_changes_no_number(study: Path, tmp_path: Path) ->
         files(publish(order, ComparisonSpec(), tmp_path / name).parent)
         for name, order in (("a", records), ("b", records[::-1]))
     ]
-    for name in ("verdict.csv", "verdict.md", "more.csv", "more.md"):
+    for name in ("verdict.csv", "verdict.md", "details.md", "more.csv", "more.md"):
         assert found[0][name] == found[1][name]
 
 
@@ -177,8 +185,8 @@ def test_the_verdict_is_printed_with_what_to_know_before_believing_it(
     page = publish(read(study), ComparisonSpec(margin=0.01))
     lines = capsys.readouterr().out.strip().split("\n")
     assert lines[0] == "test/accuracy of every loss, and paired by seed against cross_entropy"
-    assert lines[2].split()[:2] == ["loss", "verdict"]
-    assert lines[6].startswith("Train with power: it is better than cross_entropy here, +1.00 points")
+    assert lines[3].split()[:2] == ["loss", "verdict"]
+    assert lines[7].startswith("Train with power: it is better than cross_entropy here, +1.00 points")
     assert "  - 1 more run is failed and not in this report." in lines
     assert lines[-1] == f"report: {page}"
 
@@ -188,7 +196,7 @@ def test_a_report_of_a_sweep_that_is_not_done_judges_nothing(study: Path, capsys
     path = make_run(study, "cosine", state="running")
     page = publish(read(study), ComparisonSpec())
     lines = capsys.readouterr().out.strip().split("\n")
-    assert lines[6] == "Not judged yet: 1 run of this comparison is still to be done."
+    assert lines[7] == "Not judged yet: 1 run of this comparison is still to be done."
     assert "  - 1 more run is running and not in this report." in lines
     assert "not judged yet" in page.read_text()
     assert not (study / "looks.json").exists()

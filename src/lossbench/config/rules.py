@@ -31,6 +31,8 @@ TASKS: dict[str, dict[str, str]] = {
 CLASSIFIERS = ("CrossEntropy", "NLL", "SoftmaxMSE")
 SEVERAL_TERMS = ("SymmetricCrossEntropy", "Squentropy", "CosineXent", "CosineXentHead")
 """The losses whose terms are measured too."""
+NOT_LOGITS = ("Cosine", "CosineXent", "MultiMargin")
+"""The losses whose outputs become probabilities only once a scale has been fitted: cosines of scale 1, and margins."""
 
 
 class RegionError(ValueError):

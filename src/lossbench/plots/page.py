@@ -3,7 +3,7 @@
 from importlib.resources import files
 from typing import Any, NamedTuple
 
-from jinja2 import Environment, StrictUndefined, Template
+from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 from matplotlib.figure import Figure
 
 from lossbench.escaping import for_terminal
@@ -32,11 +32,17 @@ class PageFigure(NamedTuple):
 
 
 def page_template(package: str) -> Template:
-    """Read page.html of a package; what is put into it is escaped."""
+    """Read page.html of a package, which may include other files there; what is put into it is escaped."""
+    folder = files(package)
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_keep_together
+        loader=FunctionLoader(lambda name: folder.joinpath(name).read_text(encoding="utf-8")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_keep_together,
     )
-    return environment.from_string(files(package).joinpath("page.html").read_text(encoding="utf-8"))
+    return environment.get_template("page.html")
 
 
 def style_sheet() -> str:

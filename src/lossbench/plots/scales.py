@@ -79,6 +79,11 @@ def set_scale(
     return max((text_width(text, SMALL) for _, text in ticks), default=0.0)
 
 
+def round_ticks(low: float, high: float, most: int) -> list[Tick]:
+    """At most so many round numbers between two ends, with their texts."""
+    return next(ticks for ticks in _offers(low, high, log=False) if len(ticks) <= most)
+
+
 def _ticks(which: Literal["x", "y"], ends: tuple[float, float], room: float, log: bool) -> list[Tick]:
     """The first offer of at least two ticks that do not touch."""
     for ticks in _offers(*ends, log):

@@ -1,58 +1,81 @@
 """The table of calibration (of classifiers), convergence and cost."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 from lossbench.metrics.units import Unit, unit_of
 from lossbench.report.arms import Arm
 from lossbench.report.findings import Findings
 from lossbench.report.measures import Measures
+from lossbench.report.same_for_all import has_logits, stack_line
 from lossbench.report.stats.summary import Summary
-from lossbench.report.tables import EMPTY, Table, in_unit, number_cell
+from lossbench.report.tables import EMPTY, Table, in_unit, number_cell, words_cell
 from lossbench.report.validation_curves import Convergence
 
 CALIBRATION = ("ECE raw (%)", "ECE scaled (%)", "NLL raw (nats)", "NLL scaled (nats)")
 COST = ("s a run", "peak memory (MB)")
 SUMMARY_FIELDS = ("n", "mean", "sd", "low", "high")
+NO_LOGITS = "Raw calibration is left out where the loss does not train a softmax of its outputs."
 
 
 def cost_table(findings: Findings) -> Table:
-    """Make the table, a row an arm."""
-    unit, arms = findings.comparison.unit, findings.comparison.arms
-    goal = _goal(findings.threshold, unit)
-    is_calibrated = any(found.calibration for found in findings.measures.values())
-    columns = ["loss", *CALIBRATION * is_calibrated, f"mean of curve{in_unit(unit.name)}"]
-    columns += [f"steps to {goal}", f"s to {goal}", "reached it"] if goal else []
+    """Make the table, a row an arm; times are left out where runs were trained together."""
+    arms, together = findings.comparison.arms, stack_line(findings.comparison)
+    goal = _goal(findings.threshold, findings.comparison.unit)
+    calibration = CALIBRATION if any(found.calibration for found in findings.measures.values()) else ()
+    cost = _cost_columns(findings.comparison.unit, goal, is_timed=not together)
     rows: list[list[str]] = []
     for arm in arms:
         found = findings.measures[arm.label]
-        calibration = _calibration_cells(found.calibration) if is_calibrated else []
-        cost = [_with_width(found.seconds, 1, 1), _with_width(found.memory, 1, 0)]
-        rows.append([arm.label, *calibration, *_convergence_cells(found.convergence, unit, bool(goal)), *cost])
-    what = "Calibration, validation" if is_calibrated else "Validation"
-    title = f"{what} curve, convergence and cost: mean ± half-width of the 95 % interval over seeds"
-    numbers = [_numbers(arm, findings.measures[arm.label]) for arm in arms]
-    return Table("more", title, [*columns, *COST], rows, numbers)
+        cells = {**_calibration_cells(found, arm), **_cost_cells(found, findings.comparison.unit, goal)}
+        rows.append([words_cell(arm.label), *(cells[name] for name in (*calibration, *cost))])
+    groups = {"Calibration": len(calibration)} if calibration else {}
+    groups["Convergence" if together else "Convergence and cost"] = len(cost)
+    mean = f"mean ± half-width of the 95 % interval over {findings.comparison.kind}s"
+    return Table(
+        name="more",
+        title=f"{' and '.join(groups)}: {mean}",
+        columns=["loss", *calibration, *cost],
+        rows=rows,
+        numbers=[_numbers(arm, findings.measures[arm.label]) for arm in arms],
+        groups=groups,
+        note=_note(mean, arms if calibration else [], together),
+    )
+
+
+def _note(mean: str, calibrated: Sequence[Arm], together: str) -> str:
+    missing = "" if all(map(has_logits, calibrated)) else NO_LOGITS
+    return " ".join(filter(None, (f"Numbers are {mean}.", missing, together)))
 
 
 def _goal(threshold: float | None, unit: Unit) -> str:
     return "" if threshold is None else f"{unit.factor * threshold:.{unit.digits}f} {unit.name}".rstrip()
 
 
-def _calibration_cells(calibration: Mapping[str, Summary]) -> list[str]:
-    ece = [_with_width(calibration.get(f"test/{name}"), 100, 2) for name in ("ece", "ece_scaled")]
-    units = {name: unit_of(name) for name in ("nll", "nll_scaled")}
-    nll = [_with_width(calibration.get(f"test/{name}"), unit.factor, unit.digits) for name, unit in units.items()]
-    return [*ece, *nll]
+def _cost_columns(unit: Unit, goal: str, *, is_timed: bool) -> list[str]:
+    columns = [f"mean of curve{in_unit(unit.name)}"]
+    if goal:
+        columns += [f"steps to {goal}", *[f"s to {goal}"] * is_timed, "reached it"]
+    return [*columns, *COST * is_timed]
 
 
-def _convergence_cells(found: Convergence | None, unit: Unit, has_goal: bool) -> list[str]:
-    area = _with_width(found.area if found else None, unit.factor, unit.digits)
-    if not has_goal:
-        return [area]
-    if found is None:
-        return [area, EMPTY, EMPTY, EMPTY]
-    return [area, number_cell(found.steps, 0), number_cell(found.seconds, 1), f"{found.reached} of {found.n}"]
+def _calibration_cells(found: Measures, arm: Arm) -> dict[str, str]:
+    nll = unit_of("nll")
+    names = ("ece", "ece_scaled", "nll", "nll_scaled")
+    shown = [found.calibration.get(f"test/{name}") if has_logits(arm) or "_" in name else None for name in names]
+    scales = [(100, 2), (100, 2), (nll.factor, nll.digits), (nll.factor, nll.digits)]
+    cells = (_with_width(summary, *scale) for summary, scale in zip(shown, scales, strict=True))
+    return dict(zip(CALIBRATION, cells, strict=True))
+
+
+def _cost_cells(found: Measures, unit: Unit, goal: str) -> dict[str, str]:
+    curve = found.convergence
+    cells = {f"mean of curve{in_unit(unit.name)}": _with_width(curve and curve.area, unit.factor, unit.digits)}
+    cells |= dict(zip(COST, (_with_width(found.seconds, 1, 1), _with_width(found.memory, 1, 0)), strict=True))
+    if curve is None:
+        return cells | dict.fromkeys((f"steps to {goal}", f"s to {goal}", "reached it"), EMPTY)
+    times = {f"steps to {goal}": number_cell(curve.steps, 0), f"s to {goal}": number_cell(curve.seconds, 1)}
+    return {**cells, **times, "reached it": f"{curve.reached} of {curve.n}"}
 
 
 def _with_width(summary: Summary | None, factor: float, digits: int) -> str:

@@ -14,6 +14,7 @@ from lossbench.report.comparison import Comparison
 from lossbench.report.findings import Findings
 from lossbench.report.formatting import format_mean
 from lossbench.report.grids import Grid, find_grids
+from lossbench.report.same_for_all import has_logits
 from lossbench.report.stats.summary import Summary
 
 MOST_ROWS = 40
@@ -53,6 +54,11 @@ def forest_rows(comparison: Comparison, arms: Sequence[Arm]) -> list[ForestRow]:
     ]
 
 
+def units(findings: Findings) -> str:
+    """What the means are taken over: "seeds" or "replicates"."""
+    return f"{findings.comparison.kind}s"
+
+
 def scaled_scores(arm: Arm, comparison: Comparison) -> dict[int, float]:
     """Seed -> score."""
     return {seed: comparison.unit.factor * score for seed, score in arm.scores(comparison.metric).items()}
@@ -70,8 +76,9 @@ def curves(findings: Findings) -> dict[str, Band]:
 
 
 def calibration(findings: Findings, arms: Sequence[Arm], metric: str) -> dict[str, Interval]:
-    """Label -> calibration error, percentage points."""
-    found = {arm.label: findings.measures[arm.label].calibration.get(metric) for arm in arms}
+    """Label -> calibration error, percentage points; raw only of losses that train a softmax of their outputs."""
+    meant = [arm for arm in arms if metric.endswith("_scaled") or has_logits(arm)]
+    found = {arm.label: findings.measures[arm.label].calibration.get(metric) for arm in meant}
     return {label: interval(summary, 100) for label, summary in found.items() if summary is not None}
 
 

@@ -17,7 +17,9 @@ from lossbench.plots.forest import draw_forest
 from lossbench.plots.heatmap import draw_heatmap
 from lossbench.plots.page import PageFigure
 from lossbench.report import figure_data as data
+from lossbench.report.cost_table import NO_LOGITS
 from lossbench.report.findings import Findings
+from lossbench.report.same_for_all import stack_line
 
 MOST_CURVES = 7
 
@@ -74,7 +76,7 @@ def paired_differences(findings: Findings) -> Iterator[Drawing]:
     margin = None if comparison.margin is None else unit.factor * comparison.margin
     band = "" if margin is None else " The grey band is the margin below which a difference does not matter."
     interval = "its 95 % t interval, not corrected for the number of losses"
-    caption = f"Mean difference from {baseline} over common seeds with {interval}.{band}{shown.cut}"
+    caption = f"Mean difference from {baseline} over common {data.units(findings)} with {interval}.{band}{shown.cut}"
     drawn = draw_forest(rows, margin=margin, unit=unit.difference or comparison.metric, baseline=baseline)
     yield Drawing(f"Paired differences in {comparison.metric}", caption, drawn)
 
@@ -87,7 +89,8 @@ def one_swept_number(findings: Findings) -> Iterator[Drawing]:
         line = data.swept_line(grid, comparison)
         level = data.baseline_level(grid, comparison)
         drawn = draw_lines({grid.loss: line}, xlabel=grid.names[0], ylabel=data.axis_name(comparison), baseline=level)
-        caption = f"Mean over seeds with its 95 % t interval; {data.best_text(grid, comparison)}.{data.CONFIRM}"
+        mean = f"Mean over {data.units(findings)} with its 95 % t interval"
+        caption = f"{mean}; {data.best_text(grid, comparison)}.{data.CONFIRM}"
         yield Drawing(data.grid_title(grid, comparison), caption, drawn, grid.loss)
 
 
@@ -110,7 +113,10 @@ def two_swept_numbers(findings: Findings) -> Iterator[Drawing]:
         )
         cells = f" In {invalid} cells the loss is not defined." if invalid else ""
         yield Drawing(
-            data.grid_title(grid, comparison), f"Mean over seeds; {text}.{data.CONFIRM}{cells}", drawn, grid.loss
+            data.grid_title(grid, comparison),
+            f"Mean over {data.units(findings)}; {text}.{data.CONFIRM}{cells}",
+            drawn,
+            grid.loss,
         )
 
 
@@ -126,9 +132,10 @@ def seed_by_seed(findings: Findings) -> Iterator[Drawing]:
         baseline=baseline.label if baseline is not None and baseline in shown.arms else None,
     )
     caption = (
-        "Each dot is one seed, at the same height within every row; the line is the mean with its 95 % t interval."
+        f"Each dot is one {comparison.kind}, at the same height within every row; "
+        "the line is the mean with its 95 % t interval."
     )
-    yield Drawing("Seed by seed", caption + shown.cut, drawn)
+    yield Drawing(f"{comparison.kind.capitalize()} by {comparison.kind}", caption + shown.cut, drawn)
 
 
 @figure("curves")
@@ -142,7 +149,7 @@ def learning_curves(findings: Findings) -> Iterator[Drawing]:
     best = dict(list(curves.items())[:MOST_CURVES])
     unit = f" ({comparison.unit.name})" if comparison.unit.name else ""
     drawn = draw_bands(best, ylabel=f"{comparison.monitored}{unit}", title="")
-    caption = f"Mean {comparison.monitored} over seeds, bands are 95 % t intervals at each step.{cut}"
+    caption = f"Mean {comparison.monitored} over {data.units(findings)}, bands are 95 % t intervals at each step.{cut}"
     yield Drawing("Learning curves", caption, drawn)
 
 
@@ -151,22 +158,22 @@ def calibration(findings: Findings) -> Iterator[Drawing]:
     """The calibration error before and after temperature scaling; none where no run measured both."""
     shown = data.shown_arms(findings.comparison)
     raw, scaled = (data.calibration(findings, shown.arms, name) for name in ("test/ece", "test/ece_scaled"))
-    both = [label for label in raw if label in scaled]
-    if both:
-        drawn = draw_calibration({label: raw[label] for label in both}, {label: scaled[label] for label in both})
+    if raw and scaled:
+        drawn = draw_calibration(raw, scaled)
+        missing = "" if len(raw) == len(scaled) else f" {NO_LOGITS}"
         caption = (
             "Expected calibration error on the test set (15 bins), raw and after temperature scaling "
-            "fitted on validation data: mean over seeds with its 95 % t interval. "
-            "Outputs of the cosine losses are no logits, so their raw value means nothing."
+            f"fitted on validation data: mean over {data.units(findings)} with its 95 % t interval.{missing}"
         )
         yield Drawing("Calibration", caption + shown.cut, drawn)
 
 
 @figure("cost")
 def cost(findings: Findings) -> Iterator[Drawing]:
-    """The wall-clock time of a run; none where no run's time is known."""
+    """The wall-clock time of a run; none where no run's time is known, or where runs were trained together."""
     shown = data.shown_arms(findings.comparison)
     seconds = data.seconds(findings, shown.arms)
-    if seconds:
-        caption = "Wall-clock time of a run, over all its starts: mean over seeds with its 95 % t interval."
+    if seconds and not stack_line(findings.comparison):
+        over = f"mean over {data.units(findings)} with its 95 % t interval"
+        caption = f"Wall-clock time of a run, over all its starts: {over}."
         yield Drawing("Cost", caption + shown.cut, draw_cost(seconds, unit="s"))

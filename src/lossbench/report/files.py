@@ -18,9 +18,10 @@ LIST = "figures.json"  # the files in figures/ that a report wrote; no other fil
 
 
 def write_table(folder: Path, table: Table) -> None:
-    """Write a table as CSV, for programs, and as Markdown."""
+    """Write a table as Markdown, and as CSV for programs where it has numbers of its own."""
     columns = list(dict.fromkeys(name for row in table.numbers for name in row))
-    write_csv(folder / f"{table.name}.csv", columns, table.numbers)
+    if columns:
+        write_csv(folder / f"{table.name}.csv", columns, table.numbers)
     write_text(folder / f"{table.name}.md", markdown(table))
 
 

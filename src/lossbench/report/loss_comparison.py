@@ -17,8 +17,6 @@ from lossbench.report.spec import ComparisonSpec
 from lossbench.report.tables import Table, aligned
 from lossbench.report.verdict_table import verdict_table
 
-IN_TERMINAL = ("loss", "verdict", "difference", "its 95 %", "p different", "p equivalent", "n seeds", "mean ±", "95 %")
-
 
 @dataclass(frozen=True, repr=False)
 class LossComparison:
@@ -63,7 +61,7 @@ class LossComparison:
         more = f"\n... and {hidden} more in the report" if hidden else ""
         notes = "".join(f"\n  - {caveat}" for caveat in self.caveats)
         before = f"\n\nBefore you believe it:{notes}" if notes else ""
-        table = aligned(shown, IN_TERMINAL)
+        table = aligned(shown)
         return escaping.for_terminal(f"{self.table.title}\n\n{table}{more}\n\n{self.headline}{before}")
 
     def __repr__(self) -> str:

@@ -9,10 +9,11 @@ from lossbench.escaping import file_name
 from lossbench.report.comparable import comparable_sets
 from lossbench.report.comparison import Comparison
 from lossbench.report.cost_table import cost_table
+from lossbench.report.detail_table import detail_table
 from lossbench.report.figures import draw_figures
 from lossbench.report.files import FIGURES, write_figures, write_table
 from lossbench.report.loss_comparison import compare_losses
-from lossbench.report.page import render
+from lossbench.report.page.render import render
 from lossbench.report.records import SHOWN_HASH, Record
 from lossbench.report.records_csv import run_rows, write_csv
 from lossbench.report.spec import ComparisonSpec
@@ -38,7 +39,8 @@ def publish(records: Sequence[Record], spec: ComparisonSpec, folder: Path | None
         UserError: the runs cannot be compared, or the report cannot be written.
     """
     compared = compare_losses(records, spec, about)
-    findings, tables = compared.findings, (compared.table, cost_table(compared.findings))
+    findings = compared.findings
+    tables = (compared.table, detail_table(findings), cost_table(findings))
     folder = folder or _inside_study(default_folder(findings.comparison, spec), findings.comparison.runs[0].study)
     figures = draw_figures(findings)
     write_figures(folder, figures)

@@ -1,14 +1,18 @@
 """A table of a report: text for people, numbers for programs; as Markdown and for the terminal."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from lossbench.escaping import for_markdown, in_line
 from lossbench.metrics.units import Unit
 
 EMPTY = "–"
-WORDS = ("loss", "verdict")  # columns of words, set to the left
+WORDS = ("loss", "verdict", "diverged", "setting", "metric")  # columns of words, set to the left
+WIDTH = 100  # characters of a terminal's line that a table keeps to where its names allow
+SHORTEST = 8  # characters that a last column is cut to at most
+GAP = "  "
 
 
 class Table(NamedTuple):
@@ -17,30 +21,72 @@ class Table(NamedTuple):
     Args:
         name: of its files.
         title: what it shows, with n where it is the same for all rows.
-        columns: headings with units.
-        rows: one text for each column.
-        numbers: one dictionary a row, unrounded, in stored units.
+        columns: headings with units; a line break parts what stands on two lines.
+        rows: one text for each column; a line break parts the number from what belongs to it, such as its interval.
+        numbers: one dictionary a row, unrounded, in stored units; empty where another table's file has them.
+        groups: title -> how many columns after the first; a page shows each as a table of its own, below each other.
+        note: what a reader has to know of the columns.
     """
 
     name: str
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
-    numbers: Sequence[Mapping[str, Any]]
+    numbers: Sequence[Mapping[str, Any]] = ()
+    groups: Mapping[str, int] = {}
+    note: str = ""
+
+
+def stacked(table: Table) -> Iterator[Table]:
+    """Part a table into its groups of columns, each with the first column, without rows and columns that are empty."""
+    if not table.groups:
+        yield table
+        return
+    start = 1
+    for title, count in table.groups.items():
+        chosen = [k for k in range(start, start + count) if {row[k] for row in table.rows} != {EMPTY}]
+        rows = [[row[k] for k in (0, *chosen)] for row in table.rows]
+        columns = [table.columns[k] for k in (0, *chosen)]
+        yield table._replace(title=title, columns=columns, rows=[row for row in rows if {*row[1:]} - {EMPTY}])
+        start += count
 
 
 def markdown(table: Table) -> str:
     """Write the table in Markdown."""
-    head, *rows = ([for_markdown(cell) for cell in line] for line in (table.columns, *table.rows))
+    head, *rows = ([for_markdown(in_one_line(cell)) for cell in line] for line in (table.columns, *table.rows))
     lines = [head, ["---"] * len(head), *rows]
     return f"{for_markdown(table.title)}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
-def aligned(table: Table, wanted: Sequence[str]) -> str:
-    """Write the columns whose headings start with one of the words wanted, aligned."""
-    chosen = [k for k, name in enumerate(table.columns) if name.startswith(tuple(wanted))]
-    columns = [_aligned(table.columns[k], [in_line(row[k]) for row in table.rows]) for k in chosen]
-    return "\n".join("  ".join(line).rstrip() for line in zip(*columns, strict=True))
+def aligned(table: Table, most: int = WIDTH) -> str:
+    """Write the table for a terminal: columns in line, the last one cut where the lines would be longer than `most`."""
+    headings = [name.split("\n") for name in table.columns]
+    cells = [[in_line(in_one_line(row[k])) for row in table.rows] for k in range(len(headings))]
+    widths = [max(map(len, (*heading, *column))) for heading, column in zip(headings, cells, strict=True)]
+    widths[-1] = max(min(widths[-1], most - sum(widths[:-1]) - len(GAP) * (len(widths) - 1)), SHORTEST)
+    height = max(map(len, headings))
+    lines: list[list[str]] = []
+    for heading, column, width in zip(headings, cells, widths, strict=True):
+        put = str.ljust if heading[0] in WORDS else str.rjust
+        above = [""] * (height - len(heading))
+        lines.append([put(cut(cell, width), width) for cell in (*above, *heading, *column)])
+    return "\n".join(GAP.join(line).rstrip() for line in zip_longest(*lines))
+
+
+def in_one_line(cell: str) -> str:
+    """A cell of two lines in one, the second one in brackets."""
+    first, _, second = cell.partition("\n")
+    return f"{first} ({second})" if second else first
+
+
+def cut(text: str, most: int) -> str:
+    """A text of at most so many characters."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def words_cell(text: str) -> str:
+    """A text that others have chosen, in one line."""
+    return " ".join(text.split()) or EMPTY
 
 
 def in_unit(unit: str) -> str:
@@ -64,9 +110,3 @@ def interval_cell(low: float, high: float, unit: Unit, *, signed: bool = False) 
 def number_cell(value: float | None, digits: int) -> str:
     """A number as it is stored."""
     return EMPTY if value is None or math.isnan(value) else f"{value:.{digits}f}"
-
-
-def _aligned(heading: str, cells: Sequence[str]) -> list[str]:
-    width = max(map(len, (heading, *cells)))
-    put = str.ljust if heading in WORDS else str.rjust
-    return [put(cell, width) for cell in (heading, *cells)]

@@ -212,7 +212,7 @@ def test_what_is_left_out_is_one_line_and_in_the_record(source: Callable[..., Mi
     found = source(on_bad_image="skip")
     clause = "1 images cannot be read (data.on_bad_image=skip)"
     assert found.left_out_line() == f"data: {clause}"
-    counts = {"examples": 7, "smallest_class": 3, "largest_class": 4}
+    counts = {"examples": 4, "smallest_class": 2, "largest_class": 2}
     assert found.record() == {**found.facts(), "train_counts": counts, "left_out": [clause]}
     (root / "a" / "3.jpg").write_bytes(b"")  # the other one of the test split
     missing = "the test split has no example of a"

@@ -1,0 +1,1 @@
+"""report.html: everything in one file, nothing fetched, nothing executed."""

@@ -1,0 +1,69 @@
+"""Fill the template of the page."""
+
+from collections.abc import Sequence
+
+from lossbench.plots.page import PageFigure, page_template, style_sheet
+from lossbench.report.comparison import Comparison
+from lossbench.report.findings import Findings
+from lossbench.report.page.about_data import about_data
+from lossbench.report.page.about_runs import arm_table, commands, facts, without_result
+from lossbench.report.page.forest import forest_plot
+from lossbench.report.sentences import headline, sentences
+from lossbench.report.tables import Table, stacked
+
+SHOWN_SENTENCES = 12
+DRAWN_BY_PAGE = ("forest",)  # figures that the page draws itself, so that they are readable at any width
+FILES = "Beside this page: the tables as CSV and Markdown, records.csv with one row a run, the pictures as SVG and PDF."
+
+
+def render(
+    findings: Findings,
+    tables: Sequence[Table],
+    figures: Sequence[PageFigure],
+    caveats: Sequence[str],
+    about: str = "",
+) -> str:
+    """Write the report as one HTML page; every text from a run is escaped.
+
+    Args:
+        findings: what the report is made from.
+        tables: the table of verdicts first.
+        figures: in their order on the page.
+        caveats: what limits the comparison.
+        about: what these runs have in common that others reported at the same time have not.
+
+    Returns:
+        The page.
+    """
+    comparison = findings.comparison
+    first, *more = tables
+    return page_template("lossbench.report.page").render(
+        style=style_sheet(),
+        title=title(comparison, about),
+        headline=headline(comparison),
+        about_data=list(about_data(comparison).items()),
+        first=first,
+        forest=forest_plot(comparison),
+        sentences=_first(sentences(comparison)),
+        caveats=caveats,
+        figures=[figure.for_page() for figure in figures if figure.name not in DRAWN_BY_PAGE],
+        details=[(table.note, list(stacked(table))) for table in more],
+        runs=f"{len(comparison.runs)} runs of {len(comparison.arms)} losses or settings, started with:",
+        commands=commands(comparison.runs),
+        facts=list(facts(comparison).items()),
+        arms=arm_table(comparison),
+        missing=without_result(findings.missing),
+        files=FILES,
+    )
+
+
+def title(comparison: Comparison, about: str = "") -> str:
+    """The data, the models, and what these runs have in common that others have not."""
+    models = sorted({run.done_result.model for run in comparison.runs})
+    words = [comparison.runs[0].done_result.data, *(model for model in models if model not in about.split())]
+    return f"Which loss? {', '.join([*words, about] if about else words)}"
+
+
+def _first(found: Sequence[str]) -> list[str]:
+    more = len(found) - SHOWN_SENTENCES
+    return [*found[:SHOWN_SENTENCES], f"... and {more} more in the table."] if more > 1 else list(found)
