@@ -91,6 +91,23 @@ def test_settings_alone_change_those_that_the_run_was_trained_with(trained: RunD
     assert "train split, n = 50;" in printed  # 5 of each class, as it was trained with
 
 
+def test_a_replicate_is_measured_on_its_own_split_unless_another_is_typed(typed: Evaluate, tmp_path: Path) -> None:
+    run = plan_run(tmp_path, "data=digits", "replicate=3", "trainer.max_epochs=1", "keep_checkpoints=last")
+    start(run)
+    done = run.result()
+    assert done is not None
+    assert (done.replicate, done.seed, done.n["test"], done.folds) == (3, 3, 359, 5)
+    own, other = tmp_path / "own.json", tmp_path / "other.json"
+    code, printed, errors = typed(run.path, "--json", own)
+    assert (code, errors, "trained on" in printed) == (0, "", False)
+    assert json.loads(own.read_text())["accuracy"] == pytest.approx(done.metrics["test/accuracy"])
+    code, printed, errors = typed(run.path, "data.batch_size=32")
+    assert (code, errors, "n = 359;" in printed, "trained on" in printed) == (0, "", True, False)
+    code, printed, errors = typed(run.path, "replicate=0", "--json", other)
+    assert (code, errors, "n = 360;" in printed) == (0, "", True)
+    assert re.search(r"trained on 2\d\d of these 360 examples", printed)
+
+
 def test_data_of_another_shape_are_one_line(trained: RunDirectory, typed: Evaluate) -> None:
     code, printed, errors = typed(trained.path, "data=toy")
     assert (code, printed) == (1, "")

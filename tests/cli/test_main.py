@@ -118,7 +118,7 @@ def test_own_yaml_files_are_options_like_ours(own: Path, tmp_path: Path) -> None
     assert (shown.returncode, shown.stderr) == (0, "")
     assert "name: soft_power" in shown.stdout
     assert "images_per_class: 5" in shown.stdout
-    assert shown.stdout.startswith("seed: 7\n")
+    assert shown.stdout.startswith("replicate: null\nseed: 7\n")
     search = f"hydra.searchpath=[file://{own}]"
     again = command("-m", "lossbench", *small, search, "--cfg", "job", runs=tmp_path, cwd=tmp_path)
     assert (again.returncode, again.stdout) == (0, shown.stdout)

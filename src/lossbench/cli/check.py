@@ -1,4 +1,4 @@
-"""Check every image of a data set: lossbench check data=pets data.root=PATH [--classes] [--csv FILE].
+"""Check every image of a data set: lossbench check data=pets data.root=PATH [replicate=3] [--classes] [--csv FILE].
 
 Counts the images of every class in each split, names what is left out and what is odd, and lists what cannot be read,
 with the reason, and what is unusual but read right; the exit code is 1 when an image cannot be read.

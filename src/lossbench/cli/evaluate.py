@@ -1,6 +1,8 @@
 """Evaluate a run's checkpoint again, on the same or on other data.
 
-lossbench evaluate RUN_DIR [--checkpoint best] [--split test] [--json FILE] [data=digits data.split_seed=1 ...]
+lossbench evaluate RUN_DIR [--checkpoint best] [--split test] [--json FILE] [data=NAME data.KEY=VALUE replicate=3 ...]
+
+A replicate's run is measured on the split of its replicate, unless replicate= or data= says another.
 """
 
 import json
@@ -48,7 +50,7 @@ def main(words: Sequence[str] | None = None) -> None:
 def _parser() -> Parser:
     parser = Parser("evaluate", __doc__)
     parser.add_argument("run_dir", type=as_path, metavar="RUN_DIR")
-    parser.add_argument("overrides", nargs="*", help="other data, e.g. data=digits data.split_seed=1")
+    parser.add_argument("overrides", nargs="*", help="other data, e.g. data=digits data.split_seed=1 replicate=3")
     parser.add_argument("--checkpoint", choices=("last", "best"), help="default: the weights that the run tested")
     parser.add_argument("--split", choices=("train", "val", "test"), default="test")
     parser.add_argument("--json", type=as_path, help="also write the metrics to this file")
@@ -78,13 +80,15 @@ def _other_data(overrides: Sequence[str], own: Mapping[str, Any], config_dir: Pa
 
 
 def _own_data(own: Mapping[str, Any]) -> list[str]:
-    """What one would type for the data that a run was trained on."""
+    """What one would type for the data that a run was trained on, of the same replicate."""
     from lossbench.config.composition import written
     from lossbench.config.custom import SOURCE, is_custom
+    from lossbench.config.schema import REPLICATE
 
     chosen = ["data=custom", f"data.target={own['_target_']}"] if is_custom(own) else [f"data={own['name']}"]
-    settings = {key: value for key, value in own.items() if key not in ("_target_", "name", SOURCE)}
-    return [*chosen, *(f"++data.{key}={written(value)}" for key, value in settings.items())]
+    settings = {key: value for key, value in own.items() if key not in ("_target_", "name", SOURCE, REPLICATE)}
+    replicate = f"replicate={written(own.get(REPLICATE))}"
+    return [*chosen, *(f"++data.{key}={written(value)}" for key, value in settings.items()), replicate]
 
 
 def _data_module(data: "Data") -> "DataModule":

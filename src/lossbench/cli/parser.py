@@ -35,14 +35,16 @@ class Parser(argparse.ArgumentParser):
 
 
 def require_data(overrides: Sequence[str], command: str) -> None:
-    """Refuse overrides of anything but the data set: a command that builds data alone would ignore them.
+    """Refuse overrides of anything but the data set and its replicate: a command that builds data would ignore them.
 
     Raises:
         UserError: names the first one.
     """
     for word in overrides:
-        if not re.match(r"[+~]{0,2}data(\.|=)", word):
-            raise UserError(f"{command} takes data=NAME and data.KEY=VALUE alone, got {word!r}; leave it out")
+        if not re.match(r"[+~]{0,2}data(\.|=)|replicate=", word):
+            raise UserError(
+                f"{command} takes data=NAME, data.KEY=VALUE and replicate=NUMBER alone, got {word!r}; leave it out"
+            )
 
 
 def as_path(typed: str) -> Path:

@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from lossbench.config import custom
 from lossbench.config.overrides import readable
 from lossbench.config.plain import is_mapping, is_sequence
+from lossbench.config.replicate import with_replicate
 from lossbench.config.schema import Data
 from lossbench.config.values import path_text
 from lossbench.errors import UserError, one_line, suggest
@@ -86,7 +87,7 @@ def composed_data(overrides: Sequence[str], config_dir: str | PathLike[str] | No
     """Compose a data set alone, as a run has it; outside of `hydra_started`.
 
     Args:
-        overrides: data=OPTION and its settings, as they are typed.
+        overrides: data=OPTION, its settings and replicate=NUMBER, as they are typed.
         config_dir: a folder of the user's own YAML files.
 
     Raises:
@@ -95,7 +96,7 @@ def composed_data(overrides: Sequence[str], config_dir: str | PathLike[str] | No
     """
     words = readable(overrides, groups(), own_files=config_dir is not None)
     with hydra_started(config_dir):
-        record = plain(composed(words))["data"]
+        record = with_replicate(plain(composed(words)))["data"]
     return Data.read("data", custom.complete(record, "data"))
 
 

@@ -46,6 +46,7 @@ def readable(
     quoted = [_readable(word, multirun) for word in words]
     for word in quoted:
         _check_group(word, groups)
+        _check_replicate(word)
     if not own_files and not any(word.lstrip("+").startswith("hydra.searchpath=") or "${" in word for word in words):
         for word in words:  # but for 'model.hidden=[${width}]' with +width=128
             _check_added(word, groups)
@@ -140,6 +141,12 @@ def _check_added(word: str, groups: Sequence[str]) -> None:
             f"{word}: no run reads {found[1]}; leave it out, or write the key with its part, such as "
             "trainer.max_epochs=3; --help lists them"
         )
+
+
+def _check_replicate(word: str) -> None:
+    """Refuse a replicate of the data alone: it decides the seed too."""
+    if found := re.match(r"[+]{0,2}data[.]replicate=(.*)", word):
+        raise UserError(f"{word}: a replicate decides the split and the seed; type replicate={found[1]}")
 
 
 def _check_group(word: str, groups: Sequence[str]) -> None:

@@ -35,6 +35,7 @@ def with_replicate(composed: Mapping[str, Any]) -> dict[str, Any]:
         return {**composed, "seed": seed or 0}
     if seed is not None:
         raise UserError(
-            f"seed={seed} and {REPLICATE}={replicate}: a replicate decides the split and the seed; leave one out"
+            f"seed={seed} and {REPLICATE}={replicate}: a replicate decides the split and the seed; "
+            "leave one out (seed=null)"
         )
     return {**composed, "seed": replicate, "data": {**data, REPLICATE: replicate} if is_mapping(data) else data}
