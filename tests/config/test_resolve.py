@@ -12,6 +12,7 @@ from conftest import plan_run
 from lossbench.config.facts import build_source
 from lossbench.config.resolve import prepare, resolve
 from lossbench.config.verify import verify
+from lossbench.data.digits import Digits
 from lossbench.data.toy import Toy
 from lossbench.errors import UserError
 from lossbench.rundir.directory import RunDirectory
@@ -215,3 +216,48 @@ def test_what_does_not_make_one_replicate_is_refused(planned: Planned, changes: 
 def test_no_seed_is_seed_0(planned: Planned) -> None:
     assert resolve(typed(planned(), seed=None), loss_of).seed == 0
     assert planned("seed=null").path == planned().path == planned("seed=0").path
+
+
+def test_a_pool_that_has_changed_is_refused_for_every_replicate(
+    planned: Planned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = planned("data=digits", "replicate=3")
+    images = Digits().images
+    changed = images.take(np.arange(len(images)))
+    changed.inputs[1796, 0, 0, 0] += 0.5
+    monkeypatch.setattr(Digits, "images", changed)
+    with pytest.raises(UserError, match=r"^the data of .*replicate3 have changed since it was planned \(fingerprint"):
+        verify(run)
+
+
+def test_a_replicate_of_ones_own_data_set(planned: Planned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "own_points.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    runs = [planned("data=custom", "data.target=own_points.Points", f"replicate={r}") for r in (0, 5)]
+    assert runs[0].path.parent == runs[1].path.parent
+    drawn = [build_source(run.config.data.source).splits for run in runs]
+    assert drawn[0]["test"].ids.tolist() == drawn[1]["test"].ids.tolist()
+    assert drawn[0]["val"].ids.tolist() != drawn[1]["val"].ids.tolist()
+    verify(runs[1])
+
+
+OWN = """
+from dataclasses import dataclass
+from typing import ClassVar
+import numpy as np
+from lossbench.data.source import Source, Split
+
+@dataclass(frozen=True)
+class Points(Source):
+    class_names: ClassVar = ("left", "right")
+    input_shape: ClassVar = (2,)
+
+    def load(self):
+        rng = np.random.default_rng(0)
+        sizes = {"train": 40, "val": 20, "test": 20}
+        return {name: self.part(name, rng.normal(size=(n, 2))) for name, n in sizes.items()}
+
+    def part(self, name, points):
+        ids = np.array([f"{name}-{k}" for k in range(len(points))])
+        return Split(points.astype(np.float32), (points[:, 0] > 0).astype(np.int64), ids)
+"""

@@ -36,6 +36,7 @@ def alone(loader: ConfigLoader, master: DictConfig, overrides: list[str]) -> Any
 
 SWEEPS = {
     "seeds and losses": ["loss=cross_entropy,cosine_prob,power", "seed=range(3)"],
+    "replicates and data sets": ["data=toy,digits", "replicate=range(3)"],
     "two numbers": ["loss=cosine_prob", "loss.alpha=range(0.1,2.05,0.5)", "loss.beta=0,1,1.5"],
     "groups that choose others": ["data=toy,digits", "seed=1,2"],
     "lists and words": ["data=digits", "model=mlp", "model.hidden=[8],[8,4]", "study=a,'b c'"],
@@ -87,18 +88,15 @@ def test_hydra_composes_once_for_each_choice_of_groups(
     assert len(composed) == 2
 
 
-def test_seeds_change_slowest_so_that_a_stopped_sweep_holds_whole_comparisons(
-    hydra: tuple[ConfigLoader, DictConfig],
+@pytest.mark.parametrize("unit", ["seed", "replicate"])
+def test_units_change_slowest_so_that_a_stopped_sweep_holds_whole_comparisons(
+    hydra: tuple[ConfigLoader, DictConfig], unit: str
 ) -> None:
-    jobs = expand(["seed=0,1", "loss=power,cosine", "data=digits"], hydra[0])
-    assert [job.label for job in jobs] == [
-        f"seed={seed} loss={loss}" for seed in (0, 1) for loss in ("power", "cosine")
-    ]
+    jobs = expand([f"{unit}=0,1", "loss=power,cosine", "data=digits"], hydra[0])
+    assert [job.label for job in jobs] == [f"{unit}={k} loss={loss}" for k in (0, 1) for loss in ("power", "cosine")]
     assert all(job.overrides[2] == "data=digits" for job in jobs)
-    late = expand(["loss=power,cosine", "seed=0,1"], hydra[0])
-    assert [job.label for job in late] == [
-        f"loss={loss} seed={seed}" for seed in (0, 1) for loss in ("power", "cosine")
-    ]
+    late = expand(["loss=power,cosine", f"{unit}=0,1"], hydra[0])
+    assert [job.label for job in late] == [f"loss={loss} {unit}={k}" for k in (0, 1) for loss in ("power", "cosine")]
 
 
 def test_the_last_of_two_values_counts(hydra: tuple[ConfigLoader, DictConfig]) -> None:
