@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import ndtri  # pyright: ignore[reportMissingTypeStubs]
 
 from lossbench.report.stats.differences import Spread
-from lossbench.report.stats.power import POWER, Levels, chance
+from lossbench.report.stats.power import POWER, Levels, chance_different, chance_equivalent
 from lossbench.report.stats.sequential import least_units
 
 MOST_UNITS = 1000  # more than that is no advice
@@ -64,8 +64,9 @@ def _units(mean: float, spread: Spread, margin: float | None, levels: Levels, lo
     least = least_units(look)
     if least is None:
         return None
-    total = np.arange(max(spread.R + 1, least), spread.R + MOST_UNITS + 1)
-    enough = chance(mean, margin, spread, levels, total) >= POWER
+    few, many = max(spread.R + 1, least), spread.R + MOST_UNITS
+    total = np.unique(np.r_[few : few + 20, np.geomspace(few, many, 80).astype(int)])
+    enough = _chance(mean, margin, spread, levels, total) >= POWER
     return int(total[np.argmax(enough)]) - spread.R if enough.any() else None
 
 
@@ -75,6 +76,11 @@ def _examples(mean: float, spread: Spread, margin: float | None, levels: Levels)
         return Advice(None, None, "nothing")
     for factor in np.geomspace(1.1, MOST_EXAMPLES, 60).tolist():
         larger = replace(spread, N=math.ceil(factor * spread.N), s2_inside=spread.s2_inside / factor)
-        if chance(mean, margin, larger, levels, np.array([4 * spread.R]))[0] >= POWER:
+        if _chance(mean, margin, larger, levels, np.array([4 * spread.R]))[0] >= POWER:
             return Advice(larger.N, larger.N, "examples")
     return Advice(None, None, "nothing")
+
+
+def _chance(mean: float, margin: float | None, spread: Spread, levels: Levels, total: np.ndarray) -> np.ndarray:
+    different = chance_different(mean, spread, levels, total)
+    return np.maximum(different, chance_equivalent(mean, margin, spread, levels, total))

@@ -1,7 +1,7 @@
 """Paired differences of one arm from the baseline, and the variance of their mean over units and over test examples."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -62,6 +62,10 @@ class Spread:
     s2_inside: float
     s2_examples: float
     overlap: float = 0.0
+
+    def with_units(self, R: int) -> "Spread":
+        """The spread that R units would have."""
+        return replace(self, R=R)
 
     @property
     def var_examples(self) -> float:

@@ -1,17 +1,18 @@
 """Several comparisons with one baseline, judged together: step-down max-T with their estimated correlation."""
 
 import math
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from scipy.special import chdtri, ndtr, stdtr  # pyright: ignore[reportMissingTypeStubs]
 
 from lossbench.seeds import generator
 
-DRAWS = 20_000
+DRAWS = 50_000
 MOST_DF = 1000.0  # beyond it t is taken for t with so many degrees
-_GRID = np.linspace(-5.5, 5.5, 1101)  # of standard normal values
-_FAR = np.concatenate([np.linspace(0, 10, 2001), np.geomspace(10.01, 1e6, 2000)])  # of |t|
+_STEP = 0.04  # degrees of freedom of the reference distribution are on a grid of such ratios, so that tables are reused
+_BINS = 16_384
+_WIDEST = 5.5  # of the standard normal values that are looked up
 
 
 class MaxT:
@@ -35,56 +36,87 @@ class MaxT:
         self.absent = absent
         self.m = m
         normal, other = _normals(m)
-        t = normal @ _factor(correlation).T
-        spread = other @ _factor(correlation**2).T
+        t = _factor(correlation) @ normal
+        spread = _factor(correlation**2) @ other
         self.side = t > 0
         self.log_p = np.empty_like(t)  # two-sided
-        for i, degrees in enumerate(np.minimum(df, MOST_DF).tolist()):
-            ratio, tail = _tables(round(degrees, 2))
-            self.log_p[:, i] = np.interp(np.abs(t[:, i]) / np.interp(spread[:, i], _GRID, ratio), _FAR, tail)
+        for i, step in enumerate(np.rint(np.log(np.minimum(df, MOST_DF)) / _STEP).astype(int).tolist()):
+            ratio, tail = _tables(step)
+            size = np.abs(t[i]) / ratio[_place(spread[i] / (2 * _WIDEST) + 0.5)]
+            self.log_p[i] = tail[_place(size / (1 + size))]
 
-    def adjust(self, p: np.ndarray, order: np.ndarray, signs: np.ndarray | None = None) -> np.ndarray:
+    def two_sided(self) -> "Tests":
+        """The tests that reject on either side."""
+        return Tests(self.log_p, self.absent)
+
+    def one_sided(self, signs: np.ndarray) -> "Tests":
+        """The tests that reject on one side each: (m,) 1 upwards, -1 downwards.
+
+        Each draw counts with its mirror image, so that both sides are treated alike.
+        """
+        half, nothing = self.log_p - np.float32(math.log(2)), np.float32(0)
+        agrees = self.side == (signs > 0)[:, None]
+        return Tests(
+            np.concatenate([np.where(agrees, half, nothing), np.where(agrees, nothing, half)], axis=1), self.absent
+        )
+
+
+class Tests:
+    """The p-values of a family in many draws without any difference.
+
+    Args:
+        log_p: (m, draws).
+        absent: further tests, independent of these.
+    """
+
+    def __init__(self, log_p: np.ndarray, absent: int) -> None:
+        self.log_p, self.absent = log_p, absent
+        self._levels: dict[float, float] = {}
+
+    def adjust(self, p: np.ndarray, order: np.ndarray) -> np.ndarray:
         """Adjust p-values by step-down max-T.
 
         In the given order: adjusted_k = max over j <= k of P(min over i >= j of P_i <= p_j), within p_j and p_j times
         the number of those i.
 
         Args:
-            p: (m,) raw, 0..1; two-sided, or one-sided with signs.
+            p: (m,) raw, 0..1.
             order: (m,) places from the smallest to the largest p.
-            signs: (m,) the side on which each one-sided test rejects: 1 upwards, -1 downwards.
 
         Returns:
             (m,) adjusted p, 0..1.
         """
-        smallest = np.minimum.accumulate(self._log_p(signs)[:, order[::-1]], axis=1)[:, ::-1]
-        sizes = np.arange(self.m, 0, -1)
-        adjusted = np.empty(self.m)
-        adjusted[order] = np.maximum.accumulate(self._chance(smallest, p[order], sizes))
+        smallest = np.minimum.accumulate(self.log_p[order[::-1]])[::-1]
+        sizes, given = np.arange(len(p), 0, -1), p[order]
+        with np.errstate(divide="ignore"):
+            share = (smallest <= np.log(given)[:, None]).mean(1)
+        adjusted = np.empty(len(p))
+        adjusted[order] = np.maximum.accumulate(self._any(share, given, sizes))
         return adjusted
 
-    def level(self, alpha: float, signs: np.ndarray | None = None) -> float:
+    @cached_property
+    def smallest(self) -> np.ndarray:
+        """(draws,) the smallest log p of each draw, rising."""
+        return np.sort(self.log_p.min(0))
+
+    def level(self, alpha: float) -> float:
         """Level of a single test at which any of the family rejects with chance alpha (single step)."""
-        smallest = np.sort(self._log_p(signs).min(1))
-        low, high = alpha / (self.m + self.absent), alpha
-        for _ in range(60):
-            middle = math.sqrt(low * high)
-            share = int(np.searchsorted(smallest, math.log(middle), side="right")) / len(smallest)
-            chance = 1 - (1 - min(max(share, middle), self.m * middle, 1)) * (1 - middle) ** self.absent
-            low, high = (middle, high) if chance < alpha else (low, middle)
-        return low
+        if alpha not in self._levels:
+            self._levels[alpha] = self._find_level(alpha)
+        return self._levels[alpha]
 
-    def _log_p(self, signs: np.ndarray | None) -> np.ndarray:
-        """Two-sided as drawn; one-sided of each draw and of its mirror image, so that both sides are treated alike."""
-        if signs is None:
-            return self.log_p
-        half = self.log_p - np.float32(math.log(2))
-        agrees = self.side == (signs > 0)
-        return np.concatenate([np.where(agrees, half, np.float32(0)), np.where(agrees, np.float32(0), half)])
+    def _find_level(self, alpha: float) -> float:
+        m = np.array([len(self.log_p)])
+        low, high = alpha / (m[0] + self.absent), alpha
+        for _ in range(30):
+            middle = np.sqrt(low * high)
+            share = np.searchsorted(self.smallest, np.log([middle]), side="right") / len(self.smallest)
+            rejects = self._any(share, np.array([middle]), m)[0] >= alpha
+            low, high = (low, middle) if rejects else (middle, high)
+        return float(low)
 
-    def _chance(self, smallest: np.ndarray, p: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-        with np.errstate(divide="ignore"):
-            share = (smallest <= np.log(p)).mean(0)
+    def _any(self, share: np.ndarray, p: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+        """Chance that any of the tests has p or less, from the share of draws in which one of those present has."""
         share = np.clip(share, p, np.minimum(1, sizes * p))
         return share + (1 - share) * (1 - (1 - p) ** self.absent)
 
@@ -94,10 +126,15 @@ def two_sided(t: np.ndarray, df: np.ndarray | float) -> np.ndarray:
     return 2 * stdtr(np.minimum(df, MOST_DF), -np.abs(t))
 
 
-@lru_cache(maxsize=8)
+def _place(share: np.ndarray) -> np.ndarray:
+    """Bins of shares, 0..1."""
+    return np.clip(share * _BINS, 0, _BINS - 1).astype(np.int32)
+
+
+@lru_cache(maxsize=4)
 def _normals(m: int) -> tuple[np.ndarray, np.ndarray]:
     stream = generator(0, "max-T", m)
-    return tuple(stream.standard_normal((2, DRAWS, m), dtype=np.float32))
+    return tuple(stream.standard_normal((2, m, DRAWS), dtype=np.float32))
 
 
 def _factor(correlation: np.ndarray) -> np.ndarray:
@@ -107,8 +144,10 @@ def _factor(correlation: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=256)
-def _tables(df: float) -> tuple[np.ndarray, np.ndarray]:
-    """Values of sqrt(chi2 / df) at the normal quantiles of the grid, and log two-sided p of t on its grid."""
-    ratio = np.sqrt(chdtri(df, ndtr(-_GRID)) / df)
+def _tables(step: int) -> tuple[np.ndarray, np.ndarray]:
+    """By bin: sqrt(chi2 / df) at normal values of -5.5..5.5; log two-sided p of t at t / (1 + t) of 0..1."""
+    df, middle = math.exp(_STEP * step), (np.arange(_BINS) + 0.5) / _BINS
+    ratio = np.sqrt(chdtri(df, ndtr(_WIDEST * (1 - 2 * middle))) / df)
     with np.errstate(divide="ignore"):
-        return ratio, np.log(two_sided(_FAR, df))
+        log_p = np.log(two_sided(middle / (1 - middle), df))
+    return ratio.astype(np.float32), log_p.astype(np.float32)
