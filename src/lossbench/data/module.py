@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import torch
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
@@ -11,13 +10,12 @@ from torch.utils.data import DataLoader, Dataset
 from lossbench.data.augment import Augment
 from lossbench.data.batch import ArrayDataset, Batch, as_is
 from lossbench.data.device_transforms import Normalise, soften
-from lossbench.data.images.cache import CachedReader, cached
-from lossbench.data.images.device import DeviceReader, require_room
-from lossbench.data.images.reader import Reader, reader_of
+from lossbench.data.images.reader import Reader
+from lossbench.data.images.readers import Readers
 from lossbench.data.images.source import ImageSource
 from lossbench.data.images.views import ImageDataset, ViewDataset, Views
 from lossbench.data.order import TrainBatches, evaluation_batches
-from lossbench.data.source import SPLITS, Source, Split
+from lossbench.data.source import SPLITS, Source, Split, joined
 from lossbench.hardware import cores
 from lossbench.seeds import generator
 
@@ -89,10 +87,9 @@ class DataModule(LightningDataModule):
         self.normalise: Normalise | None = None
         if isinstance(source, ImageSource):
             self.normalise = Normalise(torch.tensor(source.mean), torch.tensor(source.std), channels_last=channels_last)
+            self._readers = Readers(source, cache, self.split, self._cached_images)
         self.done = 0
         self._loader: ResumableLoader | None = None
-        self._readers: dict[str, Reader] = {}
-        self._on_device: dict[tuple[str, torch.device], DeviceReader] = {}
 
     def split(self, stage: str) -> Split:
         """The examples a stage (train, val or test) really uses."""
@@ -110,30 +107,24 @@ class DataModule(LightningDataModule):
         if not isinstance(source, ImageSource):
             return ArrayDataset(split)
         reader = self.reader(stage)
-        views = Views(
-            reader.sizes, source.image_size, source.shorter_side, self.seed, self.augment if training else None
-        )
+        augment = self.augment if training else None
+        views = Views(reader.sizes, source.image_size, source.shorter_side, self.seed, augment)
         if self.cache == "gpu":
             return ViewDataset(split.targets, views)
-        return ImageDataset(reader, split.targets, views, self._fill())
+        return ImageDataset(reader, split.targets, views, self._readers.fill)
 
     def reader(self, stage: str) -> Reader:
-        """Where the pixels of a stage come from: its files or its cache, which is built at the first call."""
-        if stage not in self._readers:
-            assert isinstance(self.source, ImageSource)
-            split = self.split(stage)
-            reader = reader_of(self.source, split)
-            if self.cache != "none":
-                folder = self.source.cache / "images"
-                reader = cached(reader, self.source.digests(split), self.source.shorter_side, folder, name=stage)
-            self._readers[stage] = reader
-        return self._readers[stage]
+        """Where the pixels of a stage come from: its files or the cache, which is built at the first call."""
+        return self._readers(stage)
 
     def prepare(self) -> None:
-        """Build the caches on disk, so that a full disk is an error before anything is trained."""
+        """Build the cache on disk, so that a full disk is an error before anything is trained."""
         if self.cache != "none" and isinstance(self.source, ImageSource):
-            for stage in SPLITS:
-                self.reader(stage)
+            self.reader("train")
+
+    def _cached_images(self) -> Split:
+        """The images that the cache holds: those of all splits."""
+        return joined([self.split(stage) for stage in SPLITS])
 
     def batches(self, rank: int = 0, world: int = 1) -> TrainBatches:
         """The order of training."""
@@ -187,7 +178,8 @@ class DataModule(LightningDataModule):
             step: of training, and the part of its batch; None mixes nothing.
         """
         if self.normalise is not None:
-            images = self._cropped(batch, stage) if self.cache == "gpu" else batch.inputs
+            on_device = self.cache == "gpu"
+            images = self._readers.cropped(batch.position, batch.inputs, stage) if on_device else batch.inputs
             batch = batch._replace(inputs=self.normalise(images))
         return (
             batch
@@ -202,26 +194,6 @@ class DataModule(LightningDataModule):
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
         """Continue after `done` batches."""
         self.done = state_dict["done"]
-
-    def _cropped(self, batch: Batch, stage: str) -> torch.Tensor:
-        device, source = batch.inputs.device, self.source
-        if not self._on_device:
-            require_room(
-                device,
-                sum(reader.bytes for name in SPLITS if isinstance(reader := self.reader(name), CachedReader)),
-            )
-        if (stage, device) not in self._on_device:
-            reader = self.reader(stage)
-            assert isinstance(reader, CachedReader)
-            assert isinstance(source, ImageSource)
-            self._on_device[stage, device] = DeviceReader(
-                reader, source.image_size, torch.from_numpy(self._fill()), device
-            )
-        return self._on_device[stage, device](batch.position, batch.inputs)
-
-    def _fill(self) -> np.ndarray:
-        assert isinstance(self.source, ImageSource)
-        return np.rint(np.array(self.source.mean) * 255).astype(np.uint8)
 
     def _place(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)

@@ -43,6 +43,12 @@ class Split:
         return Split(self.inputs[index], self.targets[index], self.ids[index])
 
 
+def joined(splits: Sequence[Split]) -> Split:
+    """Give the examples of some splits, one after another."""
+    columns = zip(*((split.inputs, split.targets, split.ids) for split in splits), strict=True)
+    return Split(*map(np.concatenate, columns))
+
+
 class Source(ABC):
     """A data set's description; subclasses are frozen dataclasses whose fields are its settings, checked when built."""
 

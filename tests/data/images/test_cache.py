@@ -21,8 +21,9 @@ from PIL import Image
 
 from lossbench.data.augment import Augment
 from lossbench.data.batch import Batch
-from lossbench.data.images import cache
-from lossbench.data.images.cache import CachedReader, cached, offsets_of
+from lossbench.data.images import build_lock, cache_build, cache_files
+from lossbench.data.images.cache import CachedReader, cached
+from lossbench.data.images.cache_files import ImageCache, is_whole, offsets_of
 from lossbench.data.images.fake import FakeImages
 from lossbench.data.images.folder import ImageFolder
 from lossbench.data.images.reader import GeneratedReader, resize, shrunk
@@ -42,7 +43,7 @@ def paint(position: int) -> np.ndarray:
 
 
 def build(folder: Path, make: Callable[[int], np.ndarray] = paint, digests: np.ndarray = DIGESTS) -> CachedReader:
-    return cached(GeneratedReader(make, SIZES), digests, SHORTER, folder, name="train")
+    return CachedReader(cached(GeneratedReader(make, SIZES), digests, SHORTER, folder), digests)
 
 
 def never(position: int) -> NoReturn:
@@ -63,9 +64,9 @@ def is_right(pictures: CachedReader) -> bool:
 def test_images_are_kept_decoded_and_resized(tmp_path: Path) -> None:
     pictures = build(tmp_path / "a" / "b")
     assert is_right(pictures)
-    assert sorted(path.name for path in pictures.path.iterdir()) == ["index.npz", "manifest.json", "pixels.bin"]
-    assert list(pictures.path.parent.iterdir()) == [pictures.path]
-    assert json.loads((pictures.path / "manifest.json").read_text())["images"] == len(SIZES)
+    assert sorted(path.name for path in pictures.cache.path.iterdir()) == ["index.npz", "manifest.json", "pixels.bin"]
+    assert list(pictures.cache.path.parent.iterdir()) == [pictures.cache.path]
+    assert json.loads((pictures.cache.path / "manifest.json").read_text())["images"] == len(SIZES)
 
 
 @pytest.fixture
@@ -108,39 +109,38 @@ def test_evaluation_sees_the_same_bits_with_and_without_the_cache(
     )
     kept.prepare()
     assert all(isinstance(kept.reader(stage), CachedReader) for stage in ("train", "val", "test"))
+    assert len([*(tmp_path / "cache" / "images").iterdir()]) == 1
     for stage in ("val", "test"):
         for a, b in zip(decoded.evaluation_loader(stage), kept.evaluation_loader(stage), strict=True):
             assert all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
 
 
 def test_another_content_is_another_cache(photos: ImageFolder, tmp_path: Path) -> None:
-    def paths() -> dict[str, Path]:
-        data = DataModule(folder_of(tmp_path), 0, 4, cache="disk")
-        found = {stage: data.reader(stage) for stage in ("train", "val", "test")}
-        return {stage: pictures.path for stage, pictures in found.items() if isinstance(pictures, CachedReader)}
+    def path() -> Path:
+        pictures = DataModule(folder_of(tmp_path), 0, 4, cache="disk").reader("val")
+        assert isinstance(pictures, CachedReader)
+        return pictures.cache.path
 
-    before = paths()
-    assert len(set(before.values())) == 3
-    name = str(photos.splits["val"].inputs[0])
-    path = tmp_path / "images" / name
-    Image.fromarray(255 - np.asarray(Image.open(path))).save(path)
-    os.utime(path, ns=(1, 1))
-    after = paths()
-    assert after["val"] != before["val"]
-    assert (after["train"], after["test"]) == (before["train"], before["test"])
+    before = path()
+    image = tmp_path / "images" / str(photos.splits["val"].inputs[0])
+    Image.fromarray(255 - np.asarray(Image.open(image))).save(image)
+    os.utime(image, ns=(1, 1))
+    assert path() != before
     (batch,) = DataModule(folder_of(tmp_path), 0, 4, cache="disk").val_dataloader()
     (fresh,) = DataModule(folder_of(tmp_path), 0, 4).val_dataloader()
     assert torch.equal(batch.inputs, fresh.inputs)
 
 
-def test_order_and_size_are_part_of_the_name(tmp_path: Path) -> None:
-    pictures = GeneratedReader(paint, SIZES)
-    paths = {
-        cached(pictures, DIGESTS, 8, tmp_path, name="").path,
-        cached(pictures, DIGESTS, 9, tmp_path, name="").path,
-        cached(pictures, DIGESTS[::-1], 8, tmp_path, name="").path,
-    }
-    assert len(paths) == 3
+def test_the_name_is_that_of_a_set_and_of_the_size(tmp_path: Path) -> None:
+    """However a data set is ordered and split, its images are decoded once, equal ones too."""
+    images, twice = GeneratedReader(paint, SIZES), np.r_[np.arange(7), 0, 3]
+    first = cached(images, DIGESTS, 8, tmp_path)
+    repeated = GeneratedReader(never, SIZES[twice])
+    assert cached(repeated, DIGESTS[twice], 8, tmp_path).path == first.path
+    assert cached(GeneratedReader(never, SIZES[::-1]), DIGESTS[::-1], 8, tmp_path).path == first.path
+    assert cached(images, DIGESTS, 9, tmp_path).path != first.path
+    for position, row in enumerate(twice):
+        assert torch.equal(CachedReader(first, DIGESTS[twice]).read(position), first.read(int(row)))
 
 
 def test_training_on_the_cache_never_changes_it(tmp_path: Path) -> None:
@@ -172,9 +172,9 @@ def test_a_pickle_carries_no_pixels(tmp_path: Path) -> None:
 
 def test_a_second_run_reads_no_image_again(tmp_path: Path) -> None:
     first = build(tmp_path)
-    before = {path.name: path.stat() for path in first.path.iterdir()}
+    before = {path.name: path.stat() for path in first.cache.path.iterdir()}
     assert is_right(build(tmp_path, never))
-    after = {path.name: path.stat() for path in first.path.iterdir()}
+    after = {path.name: path.stat() for path in first.cache.path.iterdir()}
     assert {name: (stat.st_mtime_ns, stat.st_ino) for name, stat in after.items()} == {
         name: (stat.st_mtime_ns, stat.st_ino) for name, stat in before.items()
     }
@@ -192,7 +192,7 @@ def test_a_touched_but_undamaged_cache_is_kept(
     writable: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It is summed up once, or each time where that cannot be written down."""
-    pixels = build(tmp_path).path / "pixels.bin"
+    pixels = build(tmp_path).cache.path / "pixels.bin"
     os.utime(pixels, ns=(1, 1))
     summed = []
     crc32 = zlib.crc32
@@ -202,7 +202,7 @@ def test_a_touched_but_undamaged_cache_is_kept(
         raise UserError("read-only")
 
     if not writable:
-        monkeypatch.setattr(cache, "write_json", refuse)
+        monkeypatch.setattr(cache_files, "write_json", refuse)
     assert is_right(build(tmp_path, never))
     assert is_right(build(tmp_path, never))
     assert len(summed) == len(SIZES) * (1 if writable else 2)
@@ -212,7 +212,7 @@ def test_a_touched_but_undamaged_cache_is_kept(
 
 def test_a_copy_of_a_cache_is_used(tmp_path: Path) -> None:
     """Moved to another disk it has other times and numbers."""
-    key = build(tmp_path / "a").path.name
+    key = build(tmp_path / "a").cache.path.name
     shutil.copytree(tmp_path / "a" / key, tmp_path / "b" / key)
     assert is_right(build(tmp_path / "b", never))
 
@@ -247,7 +247,7 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     ),
     "index of something else": lambda path: np.savez(path / "index.npz", a=np.zeros(3)),
     "index of two arrays that do not fit": lambda path: np.savez(
-        path / "index.npz", sizes=shrunk(SIZES, SHORTER), sums=np.zeros(2)
+        path / "index.npz", sizes=shrunk(SIZES, SHORTER), digests=DIGESTS, sums=np.zeros(2)
     ),
     "an empty folder": lambda path: [file.unlink() for file in path.iterdir()],
 }
@@ -257,22 +257,27 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
 def test_a_damaged_cache_is_built_again(
     damage: Callable[[Path], object], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    path = build(tmp_path).path
+    path = build(tmp_path).cache.path
     damage(path)
     caplog.set_level(logging.WARNING)
     pictures = build(tmp_path)
-    assert (pictures.path, is_right(pictures)) == (path, True)
-    assert [record.name for record in caplog.records][:1] == ["lossbench.data.images.cache"]
+    assert (pictures.cache.path, is_right(pictures)) == (path, True)
+    assert [record.name for record in caplog.records][:1] == ["lossbench.data.images.cache_files"]
     assert f"{path} is damaged" in caplog.messages[0]
     assert "is built again" in caplog.messages[0]
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
     assert is_right(build(tmp_path, never))
 
 
+def _is_sound(path: Path) -> bool:
+    found = ImageCache(path)
+    return np.array_equal(found.sizes, shrunk(SIZES, SHORTER)) and np.array_equal(found.digests, DIGESTS)
+
+
 def test_no_damage_of_the_index_ends_in_a_traceback_or_wrong_sizes(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    path = build(tmp_path).path
+    path = build(tmp_path).cache.path
     caplog.set_level(logging.CRITICAL)
     index = path / "index.npz"
     whole = index.read_bytes()
@@ -280,9 +285,9 @@ def test_no_damage_of_the_index_ends_in_a_traceback_or_wrong_sizes(
     for at in range(len(whole)):
         index.write_bytes(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
         os.utime(path / "pixels.bin", ns=(at, at))  # so that the sums are used
-        whole_again = cache.is_whole(path)
+        whole_again = is_whole(path)
         refused += not whole_again
-        assert not whole_again or np.array_equal(CachedReader(path).sizes, shrunk(SIZES, SHORTER))
+        assert not whole_again or _is_sound(path)
     assert refused > len(whole) / 2
 
 
@@ -340,7 +345,7 @@ def test_a_killed_builders_place_is_taken(tmp_path: Path, monkeypatch: pytest.Mo
     )
     pictures = build(folder)
     assert is_right(pictures)
-    assert list(folder.iterdir()) == [pictures.path]
+    assert list(folder.iterdir()) == [pictures.cache.path]
 
 
 def test_who_waited_in_vain_for_a_builder_that_failed_builds_itself(
@@ -365,7 +370,7 @@ def test_who_waited_in_vain_for_a_builder_that_failed_builds_itself(
     process.join(10)
     assert process.exitcode == 0
     assert is_right(pictures)
-    assert list((tmp_path / "images").iterdir()) == [pictures.path]
+    assert list((tmp_path / "images").iterdir()) == [pictures.cache.path]
     assert "waiting for another process" in capfd.readouterr().err
 
 
@@ -373,14 +378,14 @@ def test_a_builder_that_finishes_just_now_is_no_error(tmp_path: Path, monkeypatc
     """Its claim is gone by the time one asks who it was."""
     tries: list[int] = []
 
-    class Busy(cache.Lock):
+    class Busy(build_lock.Lock):
         def __enter__(self) -> Any:
             tries.append(1)
             if len(tries) == 1:
                 raise UserError("is being run by process 1")
             return super().__enter__()
 
-    monkeypatch.setattr(cache, "Lock", Busy)
+    monkeypatch.setattr(build_lock, "Lock", Busy)
     assert is_right(build(tmp_path))
     assert len(tries) == 2
 
@@ -396,7 +401,7 @@ def empty(folder: Path) -> bool:
 def test_too_little_space_is_said_before_anything_is_decoded(
     missing: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    free = int(offsets_of(shrunk(SIZES, SHORTER))[-1]) + cache.SPARE - missing
+    free = int(offsets_of(shrunk(SIZES, SHORTER))[-1]) + cache_build.SPARE - missing
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
     if not missing:
         assert is_right(build(tmp_path))
@@ -501,18 +506,18 @@ def test_workers_read_a_large_cache_without_memory_of_their_own(
 ) -> None:
     """50,000 images of 256 x 256 (9.8 GB, holes on disk), 5,120 random crops."""
     n, side, workers, steps, batch_size = 50_000, 256, 2, 40, 128
-    sizes = np.full((n, 2), side)
+    sizes, digests = np.full((n, 2), side), np.array([f"{i:032x}" for i in range(n)])
     path = tmp_path / "cache"
     path.mkdir()
     with open(path / "pixels.bin", "wb") as file:
         file.truncate(int(offsets_of(sizes)[-1]))
-    np.savez(path / "index.npz", sizes=sizes, sums=np.zeros(n, dtype=np.uint32))
+    np.savez(path / "index.npz", sizes=sizes, sums=np.zeros(n, dtype=np.uint32), digests=digests)
     stat = (path / "pixels.bin").stat()
     (path / "manifest.json").write_text(
         json.dumps({"version": 1, "images": n, "seen": [stat.st_mtime_ns, stat.st_ino]})
     )
-    assert cache.is_whole(path)
-    pictures = CachedReader(path)
+    assert is_whole(path)
+    pictures = CachedReader(ImageCache(path), digests)
     views = Views(pictures.sizes, 224, side, 0, Augment(scale=(0.08, 1.0), flip=0.5, erasing=0.25))
     data = Measured(pictures, np.zeros(n, dtype=np.int64), views, np.full(3, 100, dtype=np.uint8))
     data.log = tmp_path / "log"

@@ -13,7 +13,8 @@ from torch.nn import functional as F
 from lossbench.data.augment import Augment
 from lossbench.data.images import device
 from lossbench.data.images.cache import CachedReader, cached
-from lossbench.data.images.device import DeviceReader
+from lossbench.data.images.cache_files import ImageCache
+from lossbench.data.images.device import DevicePixels, DeviceReader
 from lossbench.data.images.fake import FakeImages
 from lossbench.data.images.reader import GeneratedReader
 from lossbench.data.images.views import Views
@@ -33,12 +34,19 @@ def paint(position: int) -> np.ndarray:
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> CachedReader:
     """Small noise images of many shapes."""
     digests = np.array([str(i) for i in range(N)])
-    return cached(GeneratedReader(paint, SIZES), digests, SHORTER, tmp_path_factory.mktemp("cache"), name="train")
+    return CachedReader(
+        cached(GeneratedReader(paint, SIZES), digests, SHORTER, tmp_path_factory.mktemp("cache")), digests
+    )
 
 
 @pytest.fixture
 def crop(pictures: CachedReader) -> DeviceReader:
-    return DeviceReader(pictures, SIDE, FILL, torch.device("cpu"))
+    return on_device(pictures.cache)
+
+
+def on_device(decoded: ImageCache) -> DeviceReader:
+    rows = np.arange(len(decoded.sizes))
+    return DeviceReader(DevicePixels(decoded, rows, torch.device("cpu")), rows, SIDE, FILL)
 
 
 def view(*box: int, flip: int = 0, erase: tuple[int, int, int, int] = (0, 0, 0, 0)) -> list[int]:
@@ -91,7 +99,7 @@ def test_evaluation_is_that_of_the_disk_cache_bit_for_bit(stage: str, tmp_path: 
         DataModule(source, 0, 4, cache=name, augment=Augment(scale=(0.5, 1.0), flip=1.0)) for name in ("disk", "gpu")
     )
     for a, b in zip(disk.evaluation_loader(stage), gpu.evaluation_loader(stage), strict=True):
-        images = gpu._cropped(b, stage)
+        images = gpu._readers.cropped(b.position, b.inputs, stage)
         assert images.dtype == torch.float32
         assert torch.equal(images, a.inputs.float())
         assert torch.equal(gpu.device_transforms(b, stage).inputs, disk.device_transforms(a, stage).inputs)
@@ -137,12 +145,7 @@ def test_no_pixel_outside_the_crop_is_seen(tmp_path: Path) -> None:
             image[2:6, 2:6] = 100
         return image
 
-    crop = DeviceReader(
-        cached(GeneratedReader(one, sizes), np.array(["a", "b", "c"]), 8, tmp_path, name=""),
-        SIDE,
-        FILL,
-        torch.device("cpu"),
-    )
+    crop = on_device(cached(GeneratedReader(one, sizes), np.array(["a", "b", "c"]), 8, tmp_path))
     for box, value in (((2, 2, 4, 4), {100.0}), ((2, 2, 1, 1), {100.0}), ((0, 0, 8, 2), {0.0})):
         assert set(crop(torch.tensor([1]), torch.tensor([view(*box)])).unique().tolist()) == value
     assert crop(torch.tensor([1]), torch.tensor([view(0, 0, 8, 8)])).max() <= 100
@@ -191,18 +194,29 @@ def test_every_image_has_its_own_view(pictures: CachedReader, crop: DeviceReader
 
 def test_pixels_are_copied_in_pieces(pictures: CachedReader, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "CHUNK", 1000)
-    assert 2000 < pictures.bytes < 3000
-    crop = DeviceReader(pictures, SIDE, FILL, torch.device("cpu"))
-    assert crop.pixels.numpy().tobytes() == (pictures.path / "pixels.bin").read_bytes()
+    assert 2000 < pictures.cache.bytes_of(pictures.rows) < 3000
+    crop = on_device(pictures.cache)
+    assert crop.pixels.numpy().tobytes() == (pictures.cache.path / "pixels.bin").read_bytes()
+
+
+def test_splits_share_the_images_that_they_have_alone(pictures: CachedReader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "CHUNK", 100)
+    held = DevicePixels(pictures.cache, np.array([1, 2, 5]), torch.device("cpu"))
+    assert held.pixels.numel() == pictures.cache.bytes_of(np.array([1, 2, 5]))
+    for rows in (np.array([5, 1]), np.array([2])):
+        crop = DeviceReader(held, rows, SIDE, FILL)
+        views = torch.tensor([view(0, 0, SIDE, SIDE) for _ in rows])
+        for image, row in zip(crop(torch.arange(len(rows)), views), rows, strict=True):
+            assert torch.equal(image, pictures.read(int(row))[:, :SIDE, :SIDE].permute(1, 2, 0).float())
 
 
 def test_offsets_go_beyond_2_to_the_31() -> None:
     """Without the memory: the place of a byte is computed in 64 bits."""
-    sizes = np.full((12_000, 2), 256)
-    pictures = CachedReader.__new__(CachedReader)
-    pictures.sizes, pictures.offsets = sizes, np.arange(12_001) * 256 * 256 * 3
-    pictures.chunks = lambda size: iter(())  # pyright: ignore[reportAttributeAccessIssue]
-    crop = DeviceReader(pictures, 4, FILL, torch.device("cpu"))
+    rows = np.arange(12_000)
+    held = DevicePixels.__new__(DevicePixels)
+    held.rows, held.device, held.sizes = rows, torch.device("cpu"), np.full((12_000, 2), 256)
+    held.first, held.pixels = rows * 256 * 256, torch.zeros(0)
+    crop = DeviceReader(held, rows, 4, FILL)
     asked: list[Tensor] = []
 
     class Pixels:

@@ -1,35 +1,57 @@
 """Images that live in device memory and are cropped there, each by its own view, a whole batch at once."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from lossbench.data.images.cache import CachedReader
+from lossbench.data.images.cache_files import ImageCache, offsets_of
 from lossbench.errors import UserError
 
 CHUNK = 256 * 2**20
 """Bytes copied to the device at a time."""
 
 
-class DeviceReader:
-    """The pixels of a split's cache on a device.
+class DevicePixels:
+    """Rows of a cache on a device, which all splits share.
 
     Args:
-        reader: the cache.
-        side: of the square that the model sees, pixels.
-        fill: the colour that replaces what is erased, (3,), 0..255.
+        cache: the decoded images.
+        rows: of it, rising, each once.
         device: where the pixels go.
+
+    Raises:
+        UserError: the device has no memory for them.
     """
 
-    def __init__(self, reader: CachedReader, side: int, fill: Tensor, device: torch.device) -> None:
-        self.side = side
-        pixels = torch.empty(reader.bytes, dtype=torch.uint8, device=device)
-        for start, part in reader.chunks(CHUNK):
+    def __init__(self, cache: ImageCache, rows: np.ndarray, device: torch.device) -> None:
+        require_room(device, cache.bytes_of(rows))
+        self.rows, self.device = rows, device
+        pixels, start = torch.empty(cache.bytes_of(rows), dtype=torch.uint8, device=device), 0
+        for part in cache.chunks(rows, CHUNK):
             pixels[start : start + len(part)] = torch.from_numpy(part).to(device)
+            start += len(part)
         self.pixels = pixels.view(-1, 3)
-        self.first = torch.from_numpy(reader.offsets[:-1] // 3).to(device)
-        self.sizes = torch.from_numpy(reader.sizes).to(device)
-        self.fill = fill.to(device, torch.float32)
-        self.grid = torch.arange(side, device=device)
+        self.first = offsets_of(cache.sizes[rows])[:-1] // 3
+        self.sizes = cache.sizes[rows]
+
+
+class DeviceReader:
+    """The images of a split, on a device.
+
+    Args:
+        held: the pixels.
+        rows: of the cache, for each position of the split, (n,).
+        side: of the square that the model sees, pixels.
+        fill: the colour that replaces what is erased, (3,), 0..255.
+    """
+
+    def __init__(self, held: DevicePixels, rows: np.ndarray, side: int, fill: Tensor) -> None:
+        self.side, self.pixels = side, held.pixels
+        place = np.searchsorted(held.rows, rows)
+        self.first = torch.from_numpy(held.first[place]).to(held.device)
+        self.sizes = torch.from_numpy(held.sizes[place]).to(held.device)
+        self.fill = fill.to(held.device, torch.float32)
+        self.grid = torch.arange(side, device=held.device)
 
     def __call__(self, position: Tensor, views: Tensor) -> Tensor:
         """Crop, mirror and erase: bilinear between the four nearest pixels.
