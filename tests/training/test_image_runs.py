@@ -260,7 +260,7 @@ def test_features_are_computed_once_for_every_loss_and_seed(plan: Plan, monkeypa
 def test_kept_features_that_are_damaged_are_computed_again(plan: Plan, tmp_path: Path) -> None:
     run = plan(*PROBE)
     before = assemble(run.config).data.split("train").inputs
-    for path in (tmp_path / "cache" / "features").iterdir():
+    for path in (tmp_path / "cache" / "features").rglob("*.npz"):
         path.write_bytes(path.read_bytes()[:100])
     np.testing.assert_array_equal(assemble(run.config).data.split("train").inputs, before)
 

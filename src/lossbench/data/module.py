@@ -1,6 +1,6 @@
 """The one data module: turns a source's splits into loaders that resume exactly."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -19,6 +19,8 @@ from lossbench.data.source import SPLITS, Source, Split, joined
 from lossbench.hardware import cores
 from lossbench.seeds import generator
 
+POOL = "pool"
+"""In place of a stage: all images that replicates are drawn from."""
 EVALUATED_AT_ONCE = 256
 """Examples in an evaluation batch, at least."""
 
@@ -92,7 +94,9 @@ class DataModule(LightningDataModule):
         self._loader: ResumableLoader | None = None
 
     def split(self, stage: str) -> Split:
-        """The examples a stage (train, val or test) really uses."""
+        """The examples a stage (train, val or test) really uses, or all that replicates are drawn from ("pool")."""
+        if stage == POOL:
+            return self.source.pool()
         overfit = self.overfit_batches if stage != "test" else 0
         limit = overfit if overfit or stage == "train" else self.limit_eval_batches
         split = self.source.splits["train" if overfit else stage]
@@ -123,7 +127,9 @@ class DataModule(LightningDataModule):
             self.reader("train")
 
     def _cached_images(self) -> Split:
-        """The images that the cache holds: those of all splits."""
+        """The images that the cache holds: those of all splits, or of all replicates."""
+        if self.source.replicate is not None and not (self.overfit_batches or self.limit_eval_batches):
+            return self.source.pool()
         return joined([self.split(stage) for stage in SPLITS])
 
     def batches(self, rank: int = 0, world: int = 1) -> TrainBatches:
@@ -155,10 +161,12 @@ class DataModule(LightningDataModule):
         """The test split, in order."""
         return self.evaluation_loader("test")
 
-    def evaluation_loader(self, stage: str) -> DataLoader[Batch]:
-        """A stage's examples, each once, in order, shared out between the processes."""
+    def evaluation_loader(self, stage: str, positions: Sequence[int] | None = None) -> DataLoader[Batch]:
+        """A stage's examples, or some of them, each once, in order, shared out between the processes."""
         size = max(self.batch_size // self.accumulate, EVALUATED_AT_ONCE)
-        batches = evaluation_batches(len(self.split(stage)), size, *self._place())
+        chosen = range(len(self.split(stage))) if positions is None else positions
+        places = evaluation_batches(len(chosen), size, *self._place())
+        batches = [[chosen[place] for place in batch] for batch in places]
         return DataLoader(self.dataset(stage), batch_sampler=batches, collate_fn=as_is, **self._options())
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:

@@ -1,21 +1,23 @@
-"""Features of a frozen backbone: computed once, kept by content, shared by every loss, seed and sweep."""
+"""Features of a frozen backbone: computed once for an image, shared by every loss, seed, split and sweep."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
+from lossbench.data.images.build_lock import build_lock
+from lossbench.data.images.inspection import cannot_cache
 from lossbench.data.images.source import ImageSource
-from lossbench.data.module import DataModule
-from lossbench.data.source import SPLITS, Source, Split
+from lossbench.data.module import POOL, DataModule
+from lossbench.data.source import SPLITS, Source, Split, replicated
 from lossbench.errors import UserError
-from lossbench.rundir.files import write_atomic
+from lossbench.meter import Meter
+from lossbench.training.feature_store import BlockWriter, FeatureStore
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -23,25 +25,40 @@ class FeatureSource(Source):
     """A data set of features in place of images.
 
     Args:
-        given: split -> features, float32 (n, D), with the images' targets and ids.
+        given: split -> features, float32 (n, D), with the images' targets and ids; of replicates "pool" alone.
         class_names: the images' classes.
+        images: what replicates are drawn by; None where there are none.
     """
 
     given: Mapping[str, Split]
     class_names: tuple[str, ...]  # pyright: ignore[reportIncompatibleVariableOverride] - the images' own
+    images: ImageSource | None = None
 
     @property
     def input_shape(self) -> tuple[int, ...]:  # pyright: ignore[reportIncompatibleVariableOverride] - the backbone decides it
         """(D,)."""
-        return self.given["train"].inputs.shape[1:]
+        return next(iter(self.given.values())).inputs.shape[1:]
+
+    @property
+    def folds(self) -> int | None:
+        """Those of the images."""
+        return None if self.images is None else self.images.folds
 
     def load(self) -> Mapping[str, Split]:
         """Give the features."""
         return self.given
 
+    def pool(self) -> Split:
+        """The features of all images that replicates are drawn from."""
+        return self.given[POOL] if POOL in self.given else super().pool()
+
+    def draw(self, replicate: int) -> Mapping[str, np.ndarray]:
+        """Draw the splits of a replicate, as those of the images."""
+        return super().draw(replicate) if self.images is None else self.images.draw(replicate)
+
 
 def features_of(backbone: nn.Module, data: DataModule, accelerator: str) -> FeatureSource:
-    """Compute, or read, the features of every image of a data set as evaluation sees it.
+    """Compute, or read, the features of every image of a data set, or of all its replicates, as evaluation sees it.
 
     Args:
         backbone: has `features`, inputs (b, 3, H, W) to (b, D); in evaluation mode.
@@ -49,7 +66,7 @@ def features_of(backbone: nn.Module, data: DataModule, accelerator: str) -> Feat
         accelerator: "cpu" computes there, anything else on a GPU where there is one.
 
     Returns:
-        The data set of features.
+        The data set of features, of the same replicate.
 
     Raises:
         UserError: the data set has no images, or the features cannot be kept.
@@ -58,19 +75,18 @@ def features_of(backbone: nn.Module, data: DataModule, accelerator: str) -> Feat
     if not isinstance(source, ImageSource):
         raise UserError("model.backbone makes features of images; this data set has none: use model=linear")
     device = torch.device("cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu")
-    weights = digest_of(backbone)
-    given = {}
-    for name in SPLITS:
-        split = source.splits[name]
-        seen = (VERSION, weights, source.image_size, source.shorter_side, list(source.mean), list(source.std))
-        key = sha256("\n".join((str(seen), *source.digests(split).tolist())).encode()).hexdigest()[:24]
-        path = source.cache / "features" / f"{key}.npy"
-        features = _read(path, len(split))
-        if features is None:
-            features = _compute(backbone.to(device), data, name, device)
-            _write(path, features)
-        given[name] = Split(features, split.targets, split.ids)
-    return FeatureSource(given, tuple(source.class_names))
+    seen = (VERSION, digest_of(backbone), source.image_size, source.shorter_side, list(source.mean), list(source.std))
+    store = FeatureStore(source.cache / "features" / sha256(str(seen).encode()).hexdigest()[:24])
+    whole = DataModule(source, data.seed, data.batch_size, data.num_workers, cache=data.cache)
+    given: dict[str, Split] = {}
+    for stage in SPLITS if source.replicate is None else (POOL,):
+        split = whole.split(stage)
+        features, missing = store.read(source.digests(split))
+        if len(missing):
+            features = _computed(backbone, whole, stage, store, device)
+        given[stage] = Split(features, split.targets, split.ids)
+    features = FeatureSource(given, tuple(source.class_names), source)
+    return features if source.replicate is None else replicated(features, source.replicate)
 
 
 def digest_of(module: nn.Module) -> str:
@@ -85,33 +101,44 @@ def digest_of(module: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _compute(backbone: nn.Module, data: DataModule, stage: str, device: torch.device) -> np.ndarray:
-    from tqdm import tqdm
-
-    whole = DataModule(data.source, data.seed, data.batch_size, data.num_workers, cache=data.cache)
-    parts = []
-    with torch.inference_mode():
-        for batch in tqdm(whole.evaluation_loader(stage), f"features of {stage} images", disable=None, unit="batch"):
-            batch = whole.device_transforms(type(batch)(*(part.to(device) for part in batch)), stage)
-            parts.append(backbone.features(batch.inputs).float().cpu())  # pyright: ignore[reportCallIssue] - asked for when it was built
-    backbone.cpu()
-    return torch.cat(parts).numpy()
-
-
-def _read(path: Path, n: int) -> np.ndarray | None:
-    """Read kept features; None where there are none, or damaged ones, which are computed again."""
-    try:
-        features = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        return None
-    return features if features.ndim == 2 and len(features) == n else None
-
-
-def _write(path: Path, features: np.ndarray) -> None:
+def _computed(
+    backbone: nn.Module, data: DataModule, stage: str, store: FeatureStore, device: torch.device
+) -> np.ndarray:
+    """Compute what a store lacks, while other processes that lack it too wait; then read all of a stage's features."""
+    assert isinstance(data.source, ImageSource)
+    digests, path = data.source.digests(data.split(stage)), store.folder
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        with build_lock(path.with_name(f"{path.name}.lock"), path):
+            missing = store.read(digests)[1]
+            _compute(backbone.to(device), data, stage, missing, store, device)
+            backbone.cpu()
     except OSError as error:
+        raise cannot_cache(path, error) from error
+    features, missing = store.read(digests)
+    if len(missing):
         raise UserError(
-            f"cannot write {path} ({error.strerror}); choose another place with data.cache_dir or LOSSBENCH_CACHE"
-        ) from error
-    write_atomic(path, lambda file: np.save(file, features, allow_pickle=False))
+            f"{path} lacks features of {len(missing):,} images that were just written; "
+            "choose another place with data.cache_dir=PATH or LOSSBENCH_CACHE"
+        )
+    return features
+
+
+def _compute(
+    backbone: nn.Module,
+    data: DataModule,
+    stage: str,
+    missing: np.ndarray,
+    store: FeatureStore,
+    device: torch.device,
+) -> None:
+    """Put images through a backbone, each as evaluation sees it, and add their features to a store."""
+    assert isinstance(data.source, ImageSource)
+    digests = data.source.digests(data.split(stage))
+    with torch.inference_mode(), Meter("computing features", len(missing)) as meter, BlockWriter(store) as writer:
+        for batch in data.evaluation_loader(stage, missing.tolist()):
+            index = batch.position.numpy()
+            batch = data.device_transforms(type(batch)(*(part.to(device) for part in batch)), stage)
+            features = backbone.features(batch.inputs)  # pyright: ignore[reportCallIssue] - asked for when it was built
+            writer.add(digests[index], features.float().cpu().numpy())
+            meter.add(len(index))

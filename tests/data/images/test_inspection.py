@@ -213,10 +213,10 @@ def test_the_check_shows_how_far_it_is(root: Path, tmp_path: Path, capsys: pytes
     names = [f"cat/{i}.jpg" for i in range(meter.SHOWN_FROM + 1)]
     for name in names:
         os.link(root / NAMES[0], root / name)
-    inspect(root, names, tmp_path / "cache", progress="checking train images")
+    inspect(root, names, tmp_path / "cache")
     out, err = capsys.readouterr()
     assert out == ""
     assert [line.split(" after")[0] for line in err.splitlines()] == [
-        "checking train images: 201 images",
-        "checking train images: finished",
+        "checking images: 201 images",
+        "checking images: finished",
     ]

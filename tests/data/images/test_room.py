@@ -107,7 +107,7 @@ def test_the_peak_of_eight_threads_is_that_of_one_image(mode: str, read: str, tm
 def test_a_check_and_both_readers_hold_room(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from odd_files import photos
 
-    from lossbench.data.images import cache, decode, views
+    from lossbench.data.images import cache_build, decode, views
     from lossbench.data.images.folder import ImageFolder
     from lossbench.data.module import DataModule
 
@@ -116,7 +116,7 @@ def test_a_check_and_both_readers_hold_room(monkeypatch: pytest.MonkeyPatch, tmp
     def noted(where: str) -> Callable[[int], object]:
         return lambda pixels: held.append((where, pixels)) or room_for(pixels)
 
-    for module in (decode, views, cache):
+    for module in (decode, views, cache_build):
         monkeypatch.setattr(module, "room_for", noted(module.__name__.rpartition(".")[2]))
     photos(tmp_path / "images", [f"{label}/{i}.jpg" for label in "ab" for i in range(10)], size=(30, 20))
     source = ImageFolder(root=str(tmp_path / "images"), cache_dir=str(tmp_path / "cache"), image_size=8)
@@ -124,8 +124,8 @@ def test_a_check_and_both_readers_hold_room(monkeypatch: pytest.MonkeyPatch, tmp
         data = DataModule(source, seed=0, batch_size=4, cache=mode)
         data.prepare()
         assert sum(len(batch.target) for batch in data.evaluation_loader("train")) == 12
-    assert {where for where, _ in held} == {"decode", "views", "cache"}
-    assert ("cache", 600) in held
+    assert {where for where, _ in held} == {"decode", "views", "cache_build"}
+    assert ("cache_build", 600) in held
     assert ("views", 600) in held
 
 

@@ -120,8 +120,8 @@ def _repeated(source: FileSource) -> Iterator[str]:
 def _by_content(source: FileSource) -> dict[str, list[tuple[int, str]]]:
     """Hash of the content -> class index and name of each file."""
     files: dict[str, list[tuple[int, str]]] = defaultdict(list)
-    for split in SPLITS:
-        columns = (source.inspections[split].digest.tolist(), source.listed.targets[split], source.listed.files[split])
+    for part, names in source.listed.files.items():
+        columns = (source.inspections[part].digest.tolist(), source.listed.targets[part], names)
         for digest, target, name in zip(*columns, strict=True):
             if digest:
                 files[digest].append((target, name))

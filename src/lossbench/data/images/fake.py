@@ -8,6 +8,7 @@ from hashlib import sha256
 import numpy as np
 
 from lossbench.config.values import integer
+from lossbench.data.folds import fold_count, repeated_folds
 from lossbench.data.images.source import LARGEST_SIDE, TOO_LARGE, ImageSource
 from lossbench.data.source import Split
 from lossbench.seeds import generator
@@ -62,6 +63,17 @@ class FakeImages(ImageSource):
             splits[name] = Split(index, (index - first) % self.classes, index.astype(str))
             first += n
         return splits
+
+    @property
+    def folds(self) -> int:
+        """All images by those for testing."""
+        n = self.n_train + self.n_val + self.n_test
+        return fold_count(f"n_test / {n} (all images)", self.n_test / n)
+
+    def draw(self, replicate: int) -> Mapping[str, np.ndarray]:
+        """Draw a replicate's splits by repeated stratified folds."""
+        targets, folds = self.pool().targets, self.folds
+        return repeated_folds(targets, replicate, folds=folds, val=self.n_val / len(targets), seed=self.split_seed)
 
     def make(self, index: int, target: int) -> np.ndarray:
         """Draw one image: uint8, (height, width, 3)."""

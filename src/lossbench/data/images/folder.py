@@ -1,11 +1,17 @@
 """Any folder of class folders."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from lossbench.config.values import number
-from lossbench.data.images.files import class_folders
+from lossbench.data.folds import fold_count
+from lossbench.data.images.files import ClassFolders, class_folders
+from lossbench.data.images.listing import Listing, check_classes, label
 from lossbench.data.images.random_split import RandomSplitSource
-from lossbench.data.images.source import Listing, check_classes, label
+from lossbench.data.images.resplit import resplit
+from lossbench.data.images.source import POOL
 from lossbench.data.images.subset import class_of, first_of_each, hold_out, ranked
 
 LISTS = ("train_list", "val_list", "test_list")
@@ -15,12 +21,14 @@ LISTS = ("train_list", "val_list", "test_list")
 class ImageFolder(RandomSplitSource):
     """Your own images: <root>/<class>/**, split class by class with a seed, or by lists.
 
+    Replicates test on folds of all images; lists keep their test images, and those of train and val are drawn anew.
+
     Args:
         images_per_class: images of each class to learn and choose from (train and val together), nested; None takes
             all.
         split_seed: draws the splits, >= 0.
         val_fraction: share of each class's images, those for testing left out, held out for validation, in (0, 1).
-        test_fraction: share of each class's images held out for testing, in (0, 1).
+        test_fraction: share of each class's images held out for testing, in (0, 1); 1 / k for replicates.
         train_list: a text file of lines `class/file` or `class/file label` below the root; then val_list and
             test_list are needed too.
         val_list: the same for validation.
@@ -51,14 +59,54 @@ class ImageFolder(RandomSplitSource):
         """Draw or read the splits."""
         return self._listed_splits() if self.train_list else self._drawn_splits()
 
-    def _drawn_splits(self) -> Listing:
+    @property
+    def folds(self) -> int | None:
+        """1 / test_fraction: the test parts of so many replicates cover the folder; None where lists say all."""
+        return None if self.train_list else fold_count("test_fraction", self.test_fraction)
+
+    def pool_listing(self) -> Listing:
+        """All images of the folder, or of the lists."""
+        if self.train_list:
+            return super().pool_listing()
+        found = self._found()
+        files, classes = {POOL: sorted(found.names)}, tuple(found.images)
+        check_classes(self.root, {"train": files[POOL], "val": (), "test": ()}, 0)
+        return Listing(classes, files, label(files, classes, 0), {}, found.left_out)
+
+    def draw(self, replicate: int) -> Mapping[str, np.ndarray]:
+        """Draw a replicate's splits: by folds, or train and val of the lists anew."""
+        if (folds := self.folds) is None:
+            return super().draw(replicate)
+        return resplit(
+            self._whole._readable_pool.targets,
+            replicate,
+            folds=folds,
+            val_fraction=self.val_fraction,
+            seed=self.split_seed,
+            classes=self._whole._files_of_pool.listing.classes,
+            per_class=self.images_per_class,
+        )
+
+    def left_out(self) -> list[str]:
+        """Beside what is not used of any data set of files: what `images_per_class` leaves out of a replicate."""
+        if self.replicate is None or self.images_per_class is None:
+            return super().left_out()
+        sizes = {name: len(split) for name, split in self.readable_splits().items()}
+        there = len(self._whole._readable_pool) - sizes["test"]
+        return [*self.fewer(sizes["train"] + sizes["val"], there), *super().left_out()]
+
+    def _found(self) -> ClassFolders:
+        """The class folders."""
         if (self.folder / "train").is_dir():
             raise ValueError(
                 f"root={self.root} has a folder train: use data=imagenet_subset for train/ and val/ folders, or name "
                 "one of them"
             )
+        return class_folders(self.folder, "")
+
+    def _drawn_splits(self) -> Listing:
         files: dict[str, list[str]] = {"train": [], "val": [], "test": []}
-        found = class_folders(self.folder, "")
+        found = self._found()
         groups = {name: ranked(members, self.split_seed) for name, members in found.images.items()}
         learn = {}
         for name, members in groups.items():

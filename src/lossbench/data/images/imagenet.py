@@ -6,9 +6,9 @@ from itertools import chain
 from pathlib import Path
 
 from lossbench.data.images.files import class_folders, folders_beside
+from lossbench.data.images.listing import Listing, check_classes, label
 from lossbench.data.images.lists import FileList
 from lossbench.data.images.random_split import RandomSplitSource
-from lossbench.data.images.source import Listing, check_classes, label
 from lossbench.data.images.subset import by_class, class_of, first_of_each, hold_out_of_each, ranked
 from lossbench.data.source import SPLITS
 
@@ -23,7 +23,8 @@ class ImageNetSubset(RandomSplitSource):
     """Few images of each class: train/<class>/* to learn and to choose from, val/<class>/* to test on.
 
     The folder val/ (for ImageNet the ILSVRC validation images) is the test split and nothing else; the validation
-    split is held out of what is to learn from, or is a list of its own.
+    split is held out of what is to learn from, or is a list of its own. Replicates keep the test split; they draw train
+    and val anew from the subset, or from the lists of train and val together.
 
     Args:
         images_per_class: labelled images of each class of train/, the held-out ones included; 10 are within 20 within

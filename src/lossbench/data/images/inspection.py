@@ -49,15 +49,18 @@ class Inspection:
     def __len__(self) -> int:
         return len(self.digest)
 
+    def rows(self, which: slice) -> "Inspection":
+        """Pick the rows of some files."""
+        return Inspection(*(column[which] for column in vars(self).values()))
 
-def inspect(root: Path, names: Sequence[str], cache_dir: Path, *, progress: str = "checking images") -> Inspection:
+
+def inspect(root: Path, names: Sequence[str], cache_dir: Path) -> Inspection:
     """Read files once: hash the content, decode all of it, and remember both until the file's size or time changes.
 
     Args:
         root: the folder the names start from.
         names: files below it, e.g. `n01440764/n01440764_18.JPEG`.
         cache_dir: where what was read is remembered, below `inspected`.
-        progress: what is done, as its progress is titled.
 
     Returns:
         A row for every name; a file that cannot be read has a reason.
@@ -76,7 +79,7 @@ def inspect(root: Path, names: Sequence[str], cache_dir: Path, *, progress: str 
         else:
             todo[name] = found
     if todo:
-        rows.update(_read_and_remember(root, todo, memo, progress))
+        rows.update(_read_and_remember(root, todo, memo))
     return _columns([rows[name] for name in names])
 
 
@@ -107,24 +110,24 @@ def _columns(rows: list[Row]) -> Inspection:
     return Inspection(np.array(digest, dtype="<U32"), np.array(height, np.int32), np.array(width, np.int32), *texts)
 
 
-def _read_and_remember(root: Path, todo: Mapping[str, tuple[int, int]], memo: Path, progress: str) -> dict[str, Row]:
+def _read_and_remember(root: Path, todo: Mapping[str, tuple[int, int]], memo: Path) -> dict[str, Row]:
     """Read files; what was read before an interruption is remembered too."""
     _check_writable(memo.parent)
     rows: dict[str, Row] = {}
     try:
-        with closing(_read_all(root, todo, progress)) as reading:
+        with closing(_read_all(root, todo)) as reading:
             rows.update(reading)
     finally:
         _remember(memo, {name: row for name, row in rows.items() if row[2]})
     return rows
 
 
-def _read_all(root: Path, todo: Mapping[str, tuple[int, int]], progress: str) -> Generator[tuple[str, Row], None, None]:
+def _read_all(root: Path, todo: Mapping[str, tuple[int, int]]) -> Generator[tuple[str, Row], None, None]:
     """Read in threads: PIL and hashlib let others run while they work."""
     items = list(todo.items())
     chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
     pool = ThreadPoolExecutor(cores())
-    with Meter(progress, len(items)) as meter:
+    with Meter("checking images", len(items)) as meter:
         try:
             for chunk in pool.map(partial(_read_chunk, root), chunks):
                 yield from chunk
@@ -180,7 +183,7 @@ def _remember(memo: Path, rows: Mapping[str, Row]) -> None:
     try:
         write_atomic(memo, lambda file: np.savez(file, **arrays))  # pyright: ignore[reportArgumentType] - its allow_pickle is not given
     except UserError as error:
-        raise _cannot_remember(memo, error.__cause__ or error) from error
+        raise cannot_cache(memo, error.__cause__ or error) from error
 
 
 def _pack(texts: Iterable[str]) -> np.ndarray:
@@ -197,11 +200,12 @@ def _check_writable(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _cannot_remember(folder, error) from error
+        raise cannot_cache(folder, error) from error
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise _cannot_remember(folder, PermissionError(13, "Permission denied"))
+        raise cannot_cache(folder, PermissionError(13, "Permission denied"))
 
 
-def _cannot_remember(path: Path, error: BaseException) -> UserError:
+def cannot_cache(path: Path, error: BaseException) -> UserError:
+    """Say why a file of a cache cannot be written and what to do about it."""
     why = getattr(error, "strerror", None) or error
     return UserError(f"cannot write {path}: {why}; choose another place with data.cache_dir=PATH or LOSSBENCH_CACHE")

@@ -6,12 +6,18 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+import numpy as np
+
 from lossbench.config.values import choice, integer, number
 from lossbench.data.images.files import find_images
-from lossbench.data.images.source import FileSource, Listing
+from lossbench.data.images.listing import Listing
+from lossbench.data.images.resplit import resplit
+from lossbench.data.images.source import FileSource
 from lossbench.data.images.subset import hold_out, hold_out_of_each, ranked
 
 FOLDER = "oxford-iiit-pet"
+HELD_OUT = 0.2
+"""Of all images, for testing, where the split is random."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +26,7 @@ class Pets(FileSource):
 
     Args:
         split: "official" is trainval.txt and test.txt (3,680 and 3,669 images); "random" splits every file of images/
-            (7,390) 80 to 20.
+            (7,390) 80 to 20, for replicates in five folds.
         split_seed: draws the random split and the validation part, >= 0.
         val_fraction: share of each breed's training images held out for validation, in (0, 1).
         download: fetch the data set through torchvision when it is not there.
@@ -69,6 +75,19 @@ class Pets(FileSource):
         titles = tuple(breed.replace("_", " ").title() for breed in breeds)
         return Listing(titles, files, targets, {"split": self.split}, _unlisted(there, files))
 
+    @property
+    def folds(self) -> int | None:
+        """Five where the split is random; the official one has test images of its own."""
+        return None if self.split == "official" else round(1 / HELD_OUT)
+
+    def draw(self, replicate: int) -> Mapping[str, np.ndarray]:
+        """Draw a replicate's splits: by folds of all images, or train and val of the official list anew."""
+        if (folds := self.folds) is None:
+            return super().draw(replicate)
+        targets, classes = self._whole._readable_pool.targets, self._whole._files_of_pool.listing.classes
+        settings = {"folds": folds, "val_fraction": self.val_fraction, "seed": self.split_seed, "classes": classes}
+        return resplit(targets, replicate, **settings)
+
     def _there(self) -> list[str]:
         return [f"images/{name}" for name in find_images(self.folder / "images").images if name.endswith(".jpg")]
 
@@ -84,7 +103,7 @@ class Pets(FileSource):
         return groups[0], groups[1]
 
     def _random(self, there: Iterable[str]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-        learn, test = hold_out(ranked(there, self.split_seed), 0.2)
+        learn, test = hold_out(ranked(there, self.split_seed), HELD_OUT)
         return _by_breed(learn), _by_breed(test)
 
     def _fetch(self) -> None:

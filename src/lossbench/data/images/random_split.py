@@ -43,7 +43,10 @@ class RandomSplitSource(FileSource):
 
     def not_drawn(self, taken: Mapping[str, Sequence[str]], there: Mapping[str, Sequence[str]]) -> list[str]:
         """Say how many images `images_per_class` leaves out of those to learn and choose from, class by class."""
-        n, total = (sum(map(len, groups.values())) for groups in (taken, there))
+        return self.fewer(*(sum(map(len, groups.values())) for groups in (taken, there)))
+
+    def fewer(self, n: int, total: int) -> list[str]:
+        """Say how many images are used to learn and choose from, where that is not all."""
         what = f"using {n:,} of {total:,} training images (data.images_per_class={self.images_per_class})"
         return [what] if n < total else []
 

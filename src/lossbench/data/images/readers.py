@@ -30,7 +30,7 @@ class Readers:
     ) -> None:
         self.source, self.mode, self.split_of, self.whole = source, mode, split_of, whole
         self._readers: dict[str, Reader] = {}
-        self._pixels: dict[torch.device, DevicePixels] = {}
+        self._pixels: dict[tuple[tuple[str, ...], torch.device], DevicePixels] = {}
         self._on_device: dict[tuple[str, torch.device], DeviceReader] = {}
 
     @property
@@ -66,8 +66,8 @@ class Readers:
 
     def _held_on(self, device: torch.device, stage: str) -> DevicePixels:
         """The images of all splits, or of a stage that is none of them, on a device: each once."""
-        if device not in self._pixels:
-            stages = SPLITS if stage in SPLITS else (stage,)
+        stages = SPLITS if stage in SPLITS else (stage,)
+        if (stages, device) not in self._pixels:
             rows = [self._cached(self.split_of(name)).rows for name in stages]
-            self._pixels[device] = DevicePixels(self.decoded, np.unique(np.concatenate(rows)), device)
-        return self._pixels[device]
+            self._pixels[stages, device] = DevicePixels(self.decoded, np.unique(np.concatenate(rows)), device)
+        return self._pixels[stages, device]

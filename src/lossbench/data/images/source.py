@@ -12,15 +12,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lossbench.config.values import choice, integer, number, path_text
-from lossbench.data.images.inspection import Inspection, inspect
+from lossbench.data.folds import draw_parts
+from lossbench.data.images.inspection import Inspection
+from lossbench.data.images.listing import Listing, OpenedFiles
 from lossbench.data.images.lists import unsafe
-from lossbench.data.images.subset import class_of
-from lossbench.data.source import SPLITS, Source, Split, lacking_classes
+from lossbench.data.source import SPLITS, Source, Split, joined, lacking_classes
 from lossbench.errors import UserError, some
+from lossbench.seeds import generator
 
 if TYPE_CHECKING:
     from hashlib import _Hash
 
+POOL, LEARN = "pool", "learn"
+"""What replicates are drawn from: everything, or what a published test part leaves."""
 LARGEST_SIDE, TOO_LARGE = 4096, "one image of that side takes 200 MB of memory"
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -84,25 +88,6 @@ class ImageSource(Source):
             digest.update(f"{name}\0{row[0]}\0{row[1]}\0{row[2]}\n".encode("utf-8", "surrogateescape"))
 
 
-@dataclass(frozen=True)
-class Listing:
-    """What a data set consists of before any image is opened.
-
-    Args:
-        classes: names in the order of the class indices.
-        files: split -> file names below the root, with forward slashes.
-        targets: split -> their class indices.
-        facts: what else belongs into a result, such as the hashes of split lists.
-        left_out: what in the folder is not used, a clause each, such as "test/ is not used".
-    """
-
-    classes: tuple[str, ...]
-    files: Mapping[str, Sequence[str]]
-    targets: Mapping[str, Sequence[int]]
-    facts: Mapping[str, Any]
-    left_out: Sequence[str] = ()
-
-
 @dataclass(frozen=True, kw_only=True)
 class FileSource(ImageSource):
     """Images in files below one folder.
@@ -133,44 +118,54 @@ class FileSource(ImageSource):
             ValueError: a folder or list is missing or wrong.
         """
 
+    def pool_listing(self) -> Listing:
+        """Say which files replicates are drawn from: by default those of all splits, the published test part apart."""
+        parts = {POOL: SPLITS} if self.folds else {LEARN: ("train", "val"), "test": ("test",)}
+        return self._whole._files_of_splits.listing.pooled(parts)
+
     @cached_property
-    def listed(self) -> Listing:
-        """The listing, made once; no image is in two splits, no name leaves the folder."""
-        listing = self.listing()
-        for split, names in listing.files.items():
+    def _files_of_splits(self) -> OpenedFiles:
+        return self._opened(self.listing())
+
+    @cached_property
+    def _files_of_pool(self) -> OpenedFiles:
+        return self._opened(self.pool_listing())
+
+    def _opened(self, listing: Listing) -> OpenedFiles:
+        """Check that no image is in two parts and no name leaves the folder."""
+        for part, names in listing.files.items():
             for name in names:
                 if reason := unsafe(name):
                     raise ValueError(
-                        f"root={self.root}: {name!r} of the {split} split {reason}; names must stay in the folder"
+                        f"root={self.root}: {name!r} of the {part} split {reason}; names must stay in the folder"
                     )
-        for first, second in combinations(SPLITS, 2):
+        for first, second in combinations(listing.files, 2):
             if both := {*listing.files[first]} & {*listing.files[second]}:
                 raise ValueError(
                     f"root={self.root}: the {first} and {second} splits share {len(both)} images, for instance "
                     f"{min(both)}"
                 )
-        return listing
+        return OpenedFiles(listing, self.folder, self.cache)
 
-    @cached_property
+    @property
+    def opened(self) -> OpenedFiles:
+        """The files of the splits, or of a replicate those that all replicates are drawn from."""
+        return self._whole._files_of_splits if self.replicate is None else self._whole._files_of_pool
+
+    @property
+    def listed(self) -> Listing:
+        """Which files there are, read once."""
+        return self.opened.listing
+
+    @property
+    def inspections(self) -> Mapping[str, Inspection]:
+        """What is in the listed files: part -> a row for each."""
+        return self.opened.inspections
+
+    @property
     def class_names(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride] - the folder decides it here
         """The classes, in the order of their indices."""
         return self.listed.classes
-
-    @cached_property
-    def inspections(self) -> dict[str, Inspection]:
-        """Every listed file of each split, opened once (and never again while it does not change)."""
-        return {
-            name: inspect(self.folder, self.listed.files[name], self.cache, progress=f"checking {name} images")
-            for name in SPLITS
-        }
-
-    def bad(self) -> list[tuple[str, str, str]]:
-        """The images that cannot be read: split, path and reason."""
-        return [
-            (name, str(self.folder / self.listed.files[name][i]), str(inspection.reason[i]))
-            for name, inspection in self.inspections.items()
-            for i in np.flatnonzero(inspection.reason != "").tolist()
-        ]
 
     def load(self) -> Mapping[str, Split]:
         """List the readable images.
@@ -179,45 +174,70 @@ class FileSource(ImageSource):
             UserError: an image cannot be read and on_bad_image is error.
             ValueError: a split has no image that can be read.
         """
-        bad = self.bad()
-        if bad and self.on_bad_image == "error":
-            total = sum(map(len, self.listed.files.values()))
+        files = self._files_of_splits
+        self._refuse_bad(files)
+        splits = {name: files.readable(name) for name in SPLITS}
+        for name, split in splits.items():
+            if not len(split):
+                raise ValueError(f"root={self.root} has no readable {name} image")
+        self._require_learnt(splits["train"], files.listing)
+        return splits
+
+    def pool(self) -> Split:
+        """The readable images that replicates are drawn from.
+
+        Raises:
+            UserError: an image cannot be read and on_bad_image is error.
+        """
+        self._refuse_bad(self._whole._files_of_pool)
+        return self._whole._readable_pool
+
+    @cached_property
+    def _readable_pool(self) -> Split:
+        files = self._files_of_pool
+        return joined([files.readable(part) for part in files.listing.files])
+
+    def draw(self, replicate: int) -> Mapping[str, np.ndarray]:
+        """Draw the splits of a replicate: test is kept, train and val are drawn anew, as large as before.
+
+        Raises:
+            ValueError: a class has no image to learn from.
+        """
+        pool, val = self._whole._readable_pool, len(self._whole._files_of_splits.readable("val"))
+        learn = len(self._whole._files_of_pool.readable(LEARN))
+        rng = generator(getattr(self, "split_seed", 0), "replicate", replicate)
+        validation, learnt = draw_parts(pool.targets[:learn], (val,), rng)
+        self._require_learnt(pool.take(learnt), self._whole._files_of_pool.listing)
+        return {"train": np.sort(learnt), "val": np.sort(validation), "test": np.arange(learn, len(pool))}
+
+    def bad(self) -> list[tuple[str, str, str]]:
+        """The images that cannot be read: part, path and reason."""
+        return self.opened.bad()
+
+    def _refuse_bad(self, files: OpenedFiles) -> None:
+        bad = files.bad() if self.on_bad_image == "error" else []
+        if bad:
+            total = sum(map(len, files.listing.files.values()))
             raise UserError(
                 f"{len(bad)} of {total} images cannot be read, the first is {bad[0][1]} ({bad[0][2]}); list them all "
                 "with lossbench check, then repair or delete them, or leave them out with data.on_bad_image=skip"
             )
-        splits = {}
-        for name in SPLITS:
-            if not (self.inspections[name].reason == "").any():
-                raise ValueError(f"root={self.root} has no readable {name} image")
-            names, targets = (
-                np.array(self.listed.files[name], dtype=np.str_),
-                np.array(self.listed.targets[name], dtype=np.int64),
-            )
-            splits[name] = Split(names, targets, names).take(np.flatnonzero(self.inspections[name].reason == ""))
-        if lost := {*chain.from_iterable(self.listed.targets.values())} - {*splits["train"].targets.tolist()}:
+
+    def _require_learnt(self, train: Split, listing: Listing) -> None:
+        """Require an image to learn from of every class that the data set has."""
+        if lost := {*chain.from_iterable(listing.targets.values())} - {*train.targets.tolist()}:
             raise ValueError(
-                f"root={self.root}: no training image of {some(self.class_names[i] for i in sorted(lost))} can be "
+                f"root={self.root}: no training image of {some(listing.classes[i] for i in sorted(lost))} can be "
                 "read; repair one, or remove the class"
             )
-        return splits
-
-    @cached_property
-    def _row(self) -> dict[str, tuple[int, int, str]]:
-        rows = {}
-        for name in SPLITS:
-            found = self.inspections[name]
-            columns = (found.height.tolist(), found.width.tolist(), found.digest.tolist())
-            rows.update(zip(self.listed.files[name], zip(*columns, strict=True), strict=True))
-        return rows
 
     def sizes(self, split: Split) -> np.ndarray:
         """Heights and widths of a split's images, upright, pixels: (n, 2)."""
-        return np.array([self._row[name][:2] for name in split.inputs.tolist()], dtype=np.int64)
+        return np.array([self.opened.row[name][:2] for name in split.inputs.tolist()], dtype=np.int64)
 
     def digests(self, split: Split) -> np.ndarray:
         """A hash of the content of each of a split's images: (n,) text."""
-        return np.array([self._row[name][2] for name in split.inputs.tolist()])
+        return np.array([self.opened.row[name][2] for name in split.inputs.tolist()])
 
     def facts(self) -> dict[str, Any]:
         """Lists with their hashes; how many images are unreadable, and how many of val and test are in train."""
@@ -225,53 +245,35 @@ class FileSource(ImageSource):
         return {**self.listed.facts, "skipped_images": skipped, "learnt_images": self.learnt()}
 
     def left_out(self) -> list[str]:
-        """What in the folder is not used, what cannot be read, and which classes a split lacks."""
+        """What in the folder is not used, what cannot be read, and which classes a split, or a replicate, lacks."""
         skipped = sum(int((found.reason != "").sum()) for found in self.inspections.values())
         skips = skipped and self.on_bad_image == "skip"
         unread = [f"{skipped:,} images cannot be read (data.on_bad_image=skip)"] if skips else []
-        return [*self.listed.left_out, *unread, *lacking_classes(self.class_names, self.readable_targets())]
+        lacking = lacking_classes(self.class_names, self.readable_targets())
+        return [*self.listed.left_out, *unread, *lacking, *self._rare()]
+
+    def _rare(self) -> list[str]:
+        """Name the classes that some replicates do not test."""
+        if self.replicate is None or self.folds is None:
+            return []
+        counts = np.bincount(self._whole._readable_pool.targets, minlength=self.num_classes)
+        rare = [f"{self.class_names[i]} ({counts[i]})" for i in np.flatnonzero(counts < self.folds).tolist()]
+        what = f"classes with fewer images than the {self.folds} folds, which some replicates do not test"
+        return [f"{what}: {some(rare)}"] if rare else []
+
+    def readable_splits(self) -> Mapping[str, Split]:
+        """The images of each split that can be read, whether or not the others are an error."""
+        if self.replicate is None:
+            return {name: self.opened.readable(name) for name in SPLITS}
+        pool = self._whole._readable_pool
+        return {name: pool.take(positions) for name, positions in self.draw(self.replicate).items()}
 
     def readable_targets(self) -> dict[str, np.ndarray]:
         """The class indices of the images that can be read: split -> (n,)."""
-        return {
-            name: np.array(self.listed.targets[name], dtype=np.int64)[found.reason == ""]
-            for name, found in self.inspections.items()
-        }
+        return {name: split.targets for name, split in self.readable_splits().items()}
 
     def learnt(self) -> dict[str, int]:
         """Count the readable images of val and test whose content is that of a training image, under whatever name."""
-        readable = {name: found.digest[found.reason == ""].tolist() for name, found in self.inspections.items()}
-        seen = set(readable["train"])
-        return {name: sum(digest in seen for digest in readable[name]) for name in ("val", "test")}
-
-
-def check_classes(root: str, files: Mapping[str, Sequence[str]], depth: int) -> None:
-    """Require two classes or more to learn from, and none that is only to validate or test on.
-
-    Args:
-        root: the data set's folder, as the user has given it.
-        files: split -> names.
-        depth: folders above the class folders in a name.
-
-    Raises:
-        ValueError: there is one class, or another split has a class of its own.
-    """
-    learnt = {class_of(name, depth) for name in files["train"]}
-    for split in ("val", "test"):
-        if strange := {class_of(name, depth) for name in files[split]} - learnt:
-            raise ValueError(
-                f"root: the {split} split has {len(strange)} classes that the training split lacks, for instance "
-                f"{min(strange)}"
-            )
-    if len(learnt) == 1:
-        inner = {name.split("/")[depth + 1] for name in files["train"] if name.count("/") > depth + 1}
-        hint = f"; it holds the folders {some(sorted(inner))}: are these the classes?" if len(inner) > 1 else ""
-        raise ValueError(
-            f"root={root} has one class, {min(learnt)}; two folders or more, one a class, are needed{hint}"
-        )
-
-
-def label(files: Mapping[str, Sequence[str]], classes: Sequence[str], depth: int) -> dict[str, list[int]]:
-    """Give each file the index of its class folder, below `depth` other folders, among the classes."""
-    index = {name: i for i, name in enumerate(classes)}
-    return {split: [index[class_of(name, depth)] for name in names] for split, names in files.items()}
+        digests = {name: self.digests(split).tolist() for name, split in self.readable_splits().items()}
+        seen = {*digests["train"]}
+        return {name: sum(digest in seen for digest in digests[name]) for name in ("val", "test")}

@@ -3,6 +3,9 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
+from typing import TypeVar
+
+T = TypeVar("T")
 
 SUFFIXES = (
     ".jpg",
@@ -33,11 +36,11 @@ def ranked(names: Iterable[str], seed: int) -> list[str]:
     return sorted(names, key=lambda name: sha256(f"{seed}/{name}".encode("utf-8", "surrogateescape")).digest())
 
 
-def hold_out(names: Sequence[str], fraction: float) -> tuple[list[str], list[str]]:
+def hold_out(names: Sequence[T], fraction: float) -> tuple[list[T], list[T]]:
     """Take an even share out of a ranked list; the share of its first k names is part of that of its first k + 1.
 
     Args:
-        names: ranked.
+        names: ranked names, or positions.
         fraction: the share to take out, in [0, 1).
 
     Returns:

@@ -1,0 +1,123 @@
+"""Which files a data set of images consists of, and what is in them. Torch-free."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import accumulate, chain, pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lossbench.data.images.inspection import Inspection, inspect
+from lossbench.data.images.subset import class_of
+from lossbench.data.source import Split
+from lossbench.errors import some
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a data set consists of before any image is opened.
+
+    Args:
+        classes: names in the order of the class indices.
+        files: part -> file names below the root, with forward slashes; the parts are train, val and test, or those of
+            what replicates are drawn from (see `pooled`).
+        targets: part -> their class indices.
+        facts: what else belongs into a result, such as the hashes of split lists.
+        left_out: what in the folder is not used, a clause each, such as "test/ is not used".
+    """
+
+    classes: tuple[str, ...]
+    files: Mapping[str, Sequence[str]]
+    targets: Mapping[str, Sequence[int]]
+    facts: Mapping[str, Any]
+    left_out: Sequence[str] = ()
+
+    def pooled(self, parts: Mapping[str, Sequence[str]]) -> "Listing":
+        """Give what replicates are drawn from: the files of some splits together, sorted by name.
+
+        Args:
+            parts: name -> the splits that it is made of.
+        """
+        files, targets = dict[str, list[str]](), dict[str, list[int]]()
+        for part, splits in parts.items():
+            pairs = chain.from_iterable(zip(self.files[name], self.targets[name], strict=True) for name in splits)
+            files[part], targets[part] = map(list, zip(*sorted(pairs), strict=True))
+        return replace(self, files=files, targets=targets)
+
+
+class OpenedFiles:
+    """The files of a listing, each opened once (and never again while it does not change).
+
+    Args:
+        listing: which they are.
+        folder: the names are below it.
+        cache: what is in them is remembered there.
+    """
+
+    def __init__(self, listing: Listing, folder: Path, cache: Path) -> None:
+        self.listing, self.folder, self.cache = listing, folder, cache
+
+    @cached_property
+    def inspections(self) -> dict[str, Inspection]:
+        """What is in the files: part -> a row for each."""
+        files = self.listing.files
+        found = inspect(self.folder, [*chain.from_iterable(files.values())], self.cache)
+        ends = pairwise(accumulate(map(len, files.values()), initial=0))
+        return {part: found.rows(slice(*each)) for part, each in zip(files, ends, strict=True)}
+
+    @cached_property
+    def row(self) -> dict[str, tuple[int, int, str]]:
+        """Height, width and the hash of the content of each file."""
+        rows = {}
+        for part, found in self.inspections.items():
+            columns = (found.height.tolist(), found.width.tolist(), found.digest.tolist())
+            rows.update(zip(self.listing.files[part], zip(*columns, strict=True), strict=True))
+        return rows
+
+    def bad(self) -> list[tuple[str, str, str]]:
+        """The images that cannot be read: part, path and reason."""
+        return [
+            (part, str(self.folder / self.listing.files[part][i]), str(found.reason[i]))
+            for part, found in self.inspections.items()
+            for i in np.flatnonzero(found.reason != "").tolist()
+        ]
+
+    def readable(self, part: str) -> Split:
+        """The images of a part that can be read."""
+        names = np.array(self.listing.files[part], dtype=np.str_)
+        targets = np.array(self.listing.targets[part], dtype=np.int64)
+        return Split(names, targets, names).take(np.flatnonzero(self.inspections[part].reason == ""))
+
+
+def check_classes(root: str, files: Mapping[str, Sequence[str]], depth: int) -> None:
+    """Require two classes or more to learn from, and none that is only to validate or test on.
+
+    Args:
+        root: the data set's folder, as the user has given it.
+        files: split -> names.
+        depth: folders above the class folders in a name.
+
+    Raises:
+        ValueError: there is one class, or another split has a class of its own.
+    """
+    learnt = {class_of(name, depth) for name in files["train"]}
+    for split in ("val", "test"):
+        if strange := {class_of(name, depth) for name in files[split]} - learnt:
+            raise ValueError(
+                f"root: the {split} split has {len(strange)} classes that the training split lacks, for instance "
+                f"{min(strange)}"
+            )
+    if len(learnt) == 1:
+        inner = {name.split("/")[depth + 1] for name in files["train"] if name.count("/") > depth + 1}
+        hint = f"; it holds the folders {some(sorted(inner))}: are these the classes?" if len(inner) > 1 else ""
+        raise ValueError(
+            f"root={root} has one class, {min(learnt)}; two folders or more, one a class, are needed{hint}"
+        )
+
+
+def label(files: Mapping[str, Sequence[str]], classes: Sequence[str], depth: int) -> dict[str, list[int]]:
+    """Give each file the index of its class folder, below `depth` other folders, among the classes."""
+    index = {name: i for i, name in enumerate(classes)}
+    return {split: [index[class_of(name, depth)] for name in names] for split, names in files.items()}
