@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from lossbench.report.comparison import Comparison, compare_arms
+from lossbench.report.compare import compare_arms
+from lossbench.report.comparison import Comparison
 from lossbench.report.findings import Findings, find
 from lossbench.report.records import Record, find_runs, read_record, split_done
 from lossbench.report.spec import ComparisonSpec
@@ -159,6 +160,11 @@ def result_of(params: Mapping[str, Any], measured: Mapping[str, float | None]) -
         "classes": [str(digit) for digit in range(10)],
         "weights_sha256": None,
     }
+
+
+def right_of(accuracy: float, n: int = 100) -> list[bool]:
+    """Which of n test examples a run of this accuracy has right: the first ones."""
+    return [k < round(n * accuracy) for k in range(n)]
 
 
 def usual_rise(accuracy: float) -> list[tuple[float, float]]:

@@ -38,9 +38,9 @@ def test_a_report_says_which_loss_is_better(study: Path, tmp_path: Path) -> None
     make_run(study, "inverse", state="failed", status={"reason": "the loss became nan"})
     done = typed("report", study, "--margin", "0.005", "--out", tmp_path / "out")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "Train with power: it is better than cross_entropy here, +2.00 points" in done.stdout
+    assert "Train with power: it is better than cross_entropy on this split, +2.00 points" in done.stdout
     assert "power does not share seed 7 with cross_entropy; they are paired on the 7 that they share." in done.stdout
-    assert "Too few seeds: with 1 seed and 2 comparisons" in done.stdout
+    assert "Too few seeds: 1 seed decides nothing" in done.stdout
     assert "1 more run is failed and not in this report." in done.stdout
     assert re.search(r"cosine +○ undecided +[+-][\d.]+ \(n = 1\)|cosine +○ undecided", done.stdout)
     assert done.stdout.endswith(f"report: {tmp_path / 'out' / 'report.html'}\n")

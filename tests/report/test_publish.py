@@ -186,7 +186,7 @@ def test_the_verdict_is_printed_with_what_to_know_before_believing_it(
     lines = capsys.readouterr().out.strip().split("\n")
     assert lines[0] == "test/accuracy of every loss, and paired by seed against cross_entropy"
     assert lines[3].split()[:2] == ["loss", "verdict"]
-    assert lines[7].startswith("Train with power: it is better than cross_entropy here, +1.00 points")
+    assert lines[7].startswith("Train with power: it is better than cross_entropy on this split, +1.00 points")
     assert "  - 1 more run is failed and not in this report." in lines
     assert lines[-1] == f"report: {page}"
 
@@ -199,11 +199,11 @@ def test_a_report_of_a_sweep_that_is_not_done_judges_nothing(study: Path, capsys
     assert lines[7] == "Not judged yet: 1 run of this comparison is still to be done."
     assert "  - 1 more run is running and not in this report." in lines
     assert "not judged yet" in page.read_text()
-    assert not (study / "looks.json").exists()
+    assert not (study / "journal.jsonl").exists()
     change(path / "status.json", status="failed")
     publish(read(study), ComparisonSpec())
     assert "Train with power" in capsys.readouterr().out
-    assert (study / "looks.json").exists()
+    assert (study / "journal.jsonl").exists()
 
 
 @pytest.mark.usefixtures("undrawn")

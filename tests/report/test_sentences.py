@@ -6,13 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_runs import compare_runs, make_arm, make_run
+from made_runs import change, compare_runs, make_arm, make_run
 
 from lossbench.metrics.units import unit_of
 from lossbench.report.formatting import format_advice, format_difference, format_p, format_score
 from lossbench.report.sentences import headline, sentences
 from lossbench.report.stats.advice import Advice
 
+SEEDS = (
+    "Seeds do not vary the split, so this is about this one split alone: "
+    "replicate='range(8)' in place of seed= asks about new data of this kind."
+)
 BASE = [0.80, 0.82, 0.84, 0.86, 0.88, 0.90, 0.81, 0.83]
 
 
@@ -66,7 +70,7 @@ def test_p_is_worded(p: float, text: str) -> None:
 def test_a_better_loss_is_what_to_train_with(tmp_path: Path) -> None:
     found = compare_runs(study(tmp_path, power=shifted(0.03), cosine=shifted(-0.05)))
     assert headline(found).startswith(
-        "Train with power: it is better than cross_entropy here, +3.00 points "
+        "Train with power: it is better than cross_entropy on this split, +3.00 points "
         "(95 % interval +2.82 to +3.18, n = 8 seeds)."
     )
     assert [said.split(":")[0] for said in sentences(found)] == [
@@ -80,39 +84,76 @@ def test_of_several_better_losses_the_best_is_named_and_the_others_too(tmp_path:
     found = compare_runs(study(tmp_path, power=shifted(0.03), cosine=shifted(0.05), inverse=shifted(0.04)))
     said = headline(found)
     assert said.startswith("Train with cosine: ")
-    assert said.endswith("So inverse, power are better too; they are compared with cross_entropy, not with each other.")
+    assert "So inverse, power are better too; they are compared with cross_entropy, not with each other." in said
 
 
 def test_where_all_is_decided_the_baseline_stays(tmp_path: Path) -> None:
     found = compare_runs(study(tmp_path, power=shifted(0, 0.001), cosine=shifted(-0.05)))
-    assert headline(found) == "Stay with cross_entropy: no loss is better here, and every comparison is decided."
+    stay = "Stay with cross_entropy: no loss is better on this split, and every comparison is decided."
+    assert headline(found) == f"{stay} {SEEDS}"
     said = sentences(found)[0].replace("+0.00", "-0.00", 1)  # the mean is 0 but for rounding
     assert said.startswith(
         "power is equivalent to cross_entropy, within ±1.00 points (corrected p < 0.001): -0.00 points "
         "(95 % interval -0.09"
     )
+    assert said.endswith("; 0 of 8 runs collapsed, up to 31 % may.")
 
 
 def test_what_is_open_is_said_to_be_open(tmp_path: Path) -> None:
     found = compare_runs(study(tmp_path, power=shifted(0.005, 0.03), cosine=shifted(-0.05)))
-    assert (
-        headline(found)
-        == "Nothing is shown to be better than cross_entropy: stay with it, or decide what is open (1 of 2)."
-    )
+    nothing = "Nothing is shown to be better than cross_entropy on this split"
+    assert headline(found) == f"{nothing}: stay with it, or decide what is open (1 of 2). {SEEDS}"
     more = found.paired["power"].more
     assert more is not None
     assert sentences(found)[0].endswith(f"; {format_advice(more)}.")
 
 
-def test_a_difference_below_the_margin_is_told_as_such(tmp_path: Path) -> None:
-    found = compare_runs(study(tmp_path, power=shifted(0.0095, 0.001)))
-    assert headline(found).startswith(
-        "Train with power: it is better than cross_entropy here, by less than the margin of 1.00 points, +0.95 points "
-        "(95 %"
-    )
-    assert sentences(found)[0].startswith(
-        "power is better than cross_entropy, by less than the margin of 1.00 points: +0.95 points"
-    )
+@pytest.mark.parametrize(
+    ("shift", "noise", "finding", "imperative"),
+    [
+        (0.006, 0.001, "power is equivalent to cross_entropy, slightly better, within ±1.00 points", "Stay with"),
+        (0.0095, 0.004, "power is slightly better than cross_entropy: +0.95 points", "Stay with"),
+        (0.012, 0.001, "power is better than cross_entropy: +1.20 points", "Train with power: it is better"),
+    ],
+)
+def test_only_better_by_more_than_the_margin_is_what_to_train_with(
+    tmp_path: Path, shift: float, noise: float, finding: str, imperative: str
+) -> None:
+    found = compare_runs(study(tmp_path, power=shifted(shift, noise)))
+    assert sentences(found)[0].startswith(finding)
+    said = headline(found)
+    assert said.startswith(imperative)
+    slightly = "power is slightly better than cross_entropy, by less than the margin of 1.00 points."
+    assert (slightly in said) == (imperative == "Stay with")
+
+
+@pytest.mark.parametrize("loss", ["power", "cross_entropy"])
+def test_runs_that_diverged_are_in_the_headline(tmp_path: Path, loss: str) -> None:
+    folder = study(tmp_path, power=shifted(0.03))
+    other = "cross_entropy" if loss == "power" else "power"
+    for seed in range(8, 12):
+        make_run(folder, loss, seed, state="failed", status={"cause": "diverged"})
+        make_run(folder, other, seed, accuracy=0.9)
+    found = compare_runs(folder)
+    assert f"{loss} diverged in 4 of 12 runs." in headline(found)
+    assert sentences(found)[0].endswith("; it diverged in 4 of 12 runs.") == (loss == "power")
+    if loss == "power":
+        assert found.paired["power"].verdict != "better"
+        assert found.paired["power"].better_in[0] == pytest.approx(8 / 12)
+
+
+def test_a_study_of_replicates_says_what_it_holds_for(tmp_path: Path) -> None:
+    for loss, scores in (("cross_entropy", BASE), ("power", shifted(0.03))):
+        make_arm(tmp_path / "study", loss, scores, kind="replicate", result={"train_counts": {"examples": 1079}})
+    found = compare_runs(tmp_path)
+    assert (found.kind, found.design) == ("replicate", "folds")
+    said = headline(found)
+    assert said.startswith("Train with power: it is better than cross_entropy on new data of this kind, +3.00 points")
+    assert said.endswith("n = 8 replicates).")
+    for path in (tmp_path / "study").rglob("result.json"):
+        change(path, folds=None)
+    (tmp_path / "study" / "journal.jsonl").unlink()
+    assert "better than cross_entropy on this test set," in headline(compare_runs(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -166,7 +207,7 @@ def test_where_all_other_runs_are_to_be_done_nothing_else_is_advised(tmp_path: P
 def test_better_is_better_where_lower_is_better(tmp_path: Path) -> None:
     found = compare_runs(study(tmp_path, power=shifted(0.03)), metric="test/nll")
     assert headline(found).startswith(
-        "Train with power: it is better than cross_entropy here, +0.0600 nats (95 % interval +0.0"
+        "Train with power: it is better than cross_entropy on this split, +0.0600 nats (95 % interval +0.0"
     )
 
 

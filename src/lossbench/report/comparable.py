@@ -6,11 +6,8 @@ from typing import Any
 
 from lossbench.errors import UserError
 from lossbench.report.records import DAMAGED, Record, find_runs, read_records, split_done
-from lossbench.report.settings import describe_settings, differing_settings
+from lossbench.report.settings import COMPARED, describe_settings, differing_settings
 from lossbench.rundir.result import Result
-
-# What may differ between the arms of one comparison.
-COMPARED = ("loss", "head", "optimizer", "scheduler", "yardsticks")
 
 
 def measured_on(record: Record) -> dict[str, str]:

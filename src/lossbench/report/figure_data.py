@@ -61,7 +61,7 @@ def units(findings: Findings) -> str:
 
 def scaled_scores(arm: Arm, comparison: Comparison) -> dict[int, float]:
     """Seed -> score."""
-    return {seed: comparison.unit.factor * score for seed, score in arm.scores(comparison.metric).items()}
+    return {seed: comparison.unit.factor * score for seed, score in comparison.scores[arm.label].items()}
 
 
 def curves(findings: Findings) -> dict[str, Band]:

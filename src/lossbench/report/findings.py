@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lossbench.report.comparison import Comparison, compare_arms
+from lossbench.report.compare import compare_arms
+from lossbench.report.comparison import Comparison
 from lossbench.report.measures import Measures, measure_arms
 from lossbench.report.records import Record, split_done
 from lossbench.report.spec import ComparisonSpec
@@ -41,4 +42,4 @@ def find(records: Sequence[Record], spec: ComparisonSpec) -> Findings:
     done, missing = split_done(records)
     comparison = compare_arms(done, spec, missing)
     measured = measure_arms(comparison)
-    return Findings(comparison, measured.of_arm, measured.threshold, missing, measured.damaged)
+    return Findings(comparison, measured.of_arm, measured.threshold, missing, [*comparison.damaged, *measured.damaged])

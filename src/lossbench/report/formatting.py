@@ -24,13 +24,13 @@ def format_score(value: float, unit: Unit) -> str:
     return "n/a" if math.isnan(value) else f"{unit.factor * value:.{unit.digits}f} {unit.name}".rstrip()
 
 
-def format_mean(summary: Summary, unit: Unit) -> str:
-    """Write a mean score with its interval and n."""
+def format_mean(summary: Summary, unit: Unit, kind: str = "seed") -> str:
+    """Write a mean score with its interval and the number of seeds or replicates."""
     mean = format_score(summary.mean, unit)
     if math.isnan(summary.low):
-        return f"{mean} (n = 1 seed)"
+        return f"{mean} (n = 1 {kind})"
     low, high = format_score(summary.low, unit), format_score(summary.high, unit)
-    return f"{mean} (95 % interval {low} to {high}, n = {summary.n} seeds)"
+    return f"{mean} (95 % interval {low} to {high}, n = {summary.n} {kind}s)"
 
 
 def format_p(p: float) -> str:

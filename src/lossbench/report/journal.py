@@ -1,120 +1,151 @@
-"""The journal of looks at comparisons.
+"""journal.jsonl of a study: what was planned, and every look at its runs, one line each, never changed afterwards.
 
-Testing again after adding seeds inflates false positives, so every look is recorded.
+Each line holds the hash of the line before, so that a line that was edited or taken out is noticed. A report keeps the
+hash of the last line that it saw, so that a journal that was deleted or cut is noticed too.
 """
 
+import fcntl
 import json
-from collections.abc import Callable, Sequence
+import os
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, BinaryIO, cast
 
 from lossbench.errors import UserError
-from lossbench.report.stats.sequential import reachable
-from lossbench.rundir.files import write_json
-from lossbench.rundir.reading import read_json
+from lossbench.rundir.files import cannot_write, write_json
+from lossbench.rundir.reading import DamagedError, check_plain, read_bytes, read_json, why
 
-ADVICE = "move it away, and every comparison counts as new"
-
-
-class Decision(NamedTuple):
-    """The first look that found a comparison better or worse, with so many seeds."""
-
-    verdict: Literal["better", "worse"]
-    n: int
-    look: int
+NAME = "journal.jsonl"
+HEAD = "journal.json"  # in the folder of a report: the last line that it saw
+START = ""  # the hash before the first line
+WAY_OUT = "move it away, and every comparison counts as new"
 
 
-class Looks:
-    """The looks at the comparisons of one study, in <study>/looks.json.
-
-    A look is a set of seeds for which a comparison was reported; the same set again is the same look. Sets too small to
-    decide anything are not counted. What a look has found better or worse stays found: its share of the 6 % is spent.
+@dataclass(frozen=True)
+class Journal:
+    """What a journal says.
 
     Args:
-        folder: the study's folder.
-
-    Raises:
-        UserError: looks.json is damaged.
+        path: journal.jsonl.
+        entries: its lines, the first one first; what is no line of a journal is left out.
+        head: the hash of the last line.
+        doubts: why it may not be all that was written, a clause each.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "looks.json"
-        content = self._read() if self.path.exists() else {}
-        seen, decided = content.pop("looks", {}), content.pop("decided", {})
-        if content or not (_are_all(seen, _is_list_of_looks) and _are_all(decided, _is_decision)):
-            raise UserError(f"{self.path} is damaged: expected looks, lists of seeds, and what was decided; {ADVICE}")
-        self.seen: dict[str, list[list[int]]] = seen
-        self.decided = {name: Decision(*decision) for name, decision in decided.items()}
-        self._saved = self._as_text()
+    path: Path
+    entries: Sequence[Mapping[str, Any]]
+    head: str
+    doubts: Sequence[str]
 
-    def count(self, name: str, seeds: Sequence[int]) -> int:
-        """Number this look, 1 the first, and add it if so many seeds can decide anything."""
-        look, earlier = sorted(seeds), self.seen.get(name, [])
-        if look in earlier:
-            return earlier.index(look) + 1
-        number = len(earlier) + 1
-        if reachable(len(look), number):
-            self.seen[name] = [*earlier, look]
-        return number
 
-    def decide(self, name: str, verdict: str, n: int, look: int) -> None:
-        """Keep the first look that found a comparison better or worse; the same look again replaces what it found."""
-        earlier = self.decided.get(name)
-        if earlier is not None and earlier.look != look:
-            return
-        self.decided.pop(name, None)
-        if verdict == "better" or verdict == "worse":
-            self.decided[name] = Decision(verdict, n, look)
+def read_journal(study: Path) -> Journal:
+    """Read the journal of a study; one that is not there yet is empty.
 
-    def save(self) -> str | None:
-        """Write looks.json if anything is new.
+    Raises:
+        UserError: it cannot be read.
+    """
+    path = study / NAME
+    lines = _lines(_content(path))
+    hashes = [START, *map(_hash, lines)]
+    entries = [_entry(line) for line in lines]
+    doubts = [*_broken(path, entries, hashes), *_unknown_heads(study, path, set(hashes))]
+    return Journal(path, [entry for entry in entries if entry is not None], hashes[-1], doubts)
 
-        Returns:
-            Why that failed, if so: later looks are then not corrected for this one.
-        """
-        if self._as_text() == self._saved:
-            return None
-        looks = {"looks": dict(sorted(self.seen.items())), "decided": dict(sorted(self.decided.items()))}
-        try:
-            write_json(self.path, looks)
-        except UserError as error:
-            return str(error)
+
+def append(study: Path, entry: Mapping[str, Any]) -> str:
+    """Add a line to the journal of a study; of two processes one waits for the other.
+
+    Args:
+        study: its folder, which exists.
+        entry: plain values.
+
+    Returns:
+        The hash of the new line.
+
+    Raises:
+        UserError: the journal cannot be written.
+    """
+    path = study / NAME
+    try:
+        with _opened(path) as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # until it is closed
+            file.seek(0)
+            content = file.read()
+            lines = _lines(content)
+            whole = {
+                **entry,
+                "time": datetime.now(UTC).isoformat(timespec="seconds"),
+                "previous": _hash(lines[-1]) if lines else START,
+            }
+            line = json.dumps(whole, sort_keys=True, separators=(",", ":")).encode()
+            file.write(b"\n" * (content[-1:] not in (b"", b"\n")) + line + b"\n")  # behind a line cut short
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    return _hash(line)
+
+
+def write_head(folder: Path, head: str) -> None:
+    """Keep in a report's folder the last line of the journal that it was made from."""
+    write_json(folder / HEAD, {"journal": head})
+
+
+def _content(path: Path) -> bytes:
+    if not os.path.lexists(path):
+        return b""
+    try:
+        return read_bytes(path)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({why(error)}); {WAY_OUT}") from error
+
+
+def _opened(path: Path) -> BinaryIO:
+    """Open the journal for reading and appending; a link or a pipe in its place is refused."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    handle = os.open(path, flags, 0o666)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(f"{path} is not a file")
+    return cast(BinaryIO, os.fdopen(handle, "r+b"))
+
+
+def _lines(content: bytes) -> list[bytes]:
+    return [line for line in content.split(b"\n") if line]
+
+
+def _hash(line: bytes) -> str:
+    return sha256(line).hexdigest()
+
+
+def _entry(line: bytes) -> dict[str, Any] | None:
+    """A line's object; None where it is none."""
+    try:
+        value = json.loads(line)
+        check_plain(value)
+    except (ValueError, RecursionError):
         return None
+    return cast(dict[str, Any], value) if isinstance(value, dict) else None
 
-    def _read(self) -> dict[str, Any]:
+
+def _broken(path: Path, entries: Sequence[Mapping[str, Any] | None], hashes: Sequence[str]) -> Iterator[str]:
+    for number, entry in enumerate(entries, 1):
+        if entry is None:
+            yield f"line {number} of {path} is damaged"
+        elif entry.get("previous") != hashes[number - 1]:
+            yield f"line {number} of {path} does not follow from the line before, which was edited or taken out"
+
+
+def _unknown_heads(study: Path, path: Path, hashes: set[str]) -> Iterator[str]:
+    for place in sorted(study.glob(f"reports/**/{HEAD}")):
         try:
-            return read_json(self.path)
-        except UserError as error:
-            reason = error.__cause__ or "expected a JSON object"
-            raise UserError(f"{self.path} is damaged ({reason}); {ADVICE}") from error
-
-    def _as_text(self) -> str:
-        return json.dumps([self.seen, self.decided], sort_keys=True)
-
-
-def name_of(metric: str, baseline: str, arm: str) -> str:
-    """The key of a comparison in looks.json: the metric, and the hashes of both identities."""
-    return f"{metric} {baseline[:16]} {arm[:16]}"
-
-
-def _are_all(values: Any, is_right: Callable[[Any], bool]) -> bool:
-    return isinstance(values, dict) and all(map(is_right, cast(dict[str, Any], values).values()))
-
-
-def _is_list_of_looks(value: Any) -> bool:
-    return isinstance(value, list) and all(map(_is_look, cast(list[Any], value)))
-
-
-def _is_look(value: Any) -> bool:
-    return isinstance(value, list) and _are_whole(cast(list[Any], value))
-
-
-def _is_decision(value: Any) -> bool:
-    if not isinstance(value, list):
-        return False
-    decision = cast(list[Any], value)
-    return len(decision) == 3 and decision[0] in ("better", "worse") and _are_whole(decision[1:])
-
-
-def _are_whole(numbers: Sequence[Any]) -> bool:
-    return all(type(number) is int for number in numbers)
+            head = read_json(place).get("journal")
+        except DamagedError as error:
+            yield str(error)
+            continue
+        if head not in hashes:
+            yield f"{path} lacks a line that {place.parent} was made from: it was deleted, cut or edited"

@@ -104,12 +104,16 @@ def _threshold(curves: Sequence[ValidationCurve], higher_is_better: bool) -> flo
     return first - FRACTION * (first - last)
 
 
+def _done_units(arm: Arm, baseline: Arm) -> list[int]:
+    return [unit for unit in arm.runs if unit in baseline.runs]
+
+
 def _difference_half_width(arm: Arm, comparison: Comparison, damaged: list[str]) -> float | None:
     baseline = comparison.baseline
-    if baseline is None or comparison.metric not in PAIRED_BY_EXAMPLE:
+    if baseline is None or arm is baseline or comparison.metric not in PAIRED_BY_EXAMPLE:
         return None
     try:
-        return difference_half_width(arm, baseline, comparison.common.get(arm.label, ()))
+        return difference_half_width(arm, baseline, _done_units(arm, baseline))
     except DamagedError as error:
         damaged.append(str(error))
         return None

@@ -1,8 +1,19 @@
-"""Diverged runs: an outcome of their settings, as much as a score is."""
+"""What every run of some arms scored, the diverged ones included, and the differences of two arms."""
 
 import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 
+import numpy as np
+
+from lossbench.metrics.registry import METRICS
+from lossbench.report import chance
+from lossbench.report.arms import Arm
+from lossbench.report.examples import Outputs, Parts, read_outputs, read_parts
 from lossbench.report.records import Record
+from lossbench.report.stats.differences import Design, Differences
+from lossbench.rundir.reading import DamagedError
 from lossbench.rundir.status import DIVERGED
 
 # Reasons of runs from before status.json had the cause.
@@ -14,3 +25,149 @@ def has_diverged(record: Record) -> bool:
     if record.state != "failed":
         return False
     return record.status.get("cause") == DIVERGED or bool(REASON.search(str(record.status.get("reason"))))
+
+
+def is_spoilt(record: Record) -> bool:
+    """Whether a run that is done gave outputs that are NaN or infinite: no metric of its task has a value."""
+    values = [value for name, value in record.metrics.items() if name.startswith("test/") and name[5:] in METRICS]
+    return bool(values) and all(value is None for value in values)
+
+
+@dataclass
+class Outcomes:
+    """The outcomes of some arms: by hash of the arm, then by unit.
+
+    A diverged run scores what guessing scores; where guessing has no score, the worst finite score of these arms.
+
+    Args:
+        scores: of every run.
+        parts: what each example contributes to it; of no run where one has none.
+        without_parts: why there are none, if so.
+        damaged: predictions that could not be read, with the reason.
+    """
+
+    scores: dict[str, dict[int, float]]
+    parts: dict[str, dict[int, Parts]] = field(default_factory=dict[str, dict[int, Parts]])
+    without_parts: str | None = None
+    damaged: list[str] = field(default_factory=list[str])
+
+    def units(self, arm: Arm, baseline: Arm) -> list[int]:
+        """The units in which both arms have an outcome, rising."""
+        return sorted(self.scores[arm.digest].keys() & self.scores[baseline.digest].keys())
+
+    def differences(self, arm: Arm, baseline: Arm, sign: int) -> Differences:
+        """Arm minus baseline, times the sign, in the units that both have, at least one."""
+        units = self.units(arm, baseline)
+        ours, theirs = self.scores[arm.digest], self.scores[baseline.digest]
+        means = sign * np.array([ours[unit] - theirs[unit] for unit in units])
+        return Differences(np.array(units), means, self._by_example(arm, baseline, units, sign))
+
+    def _by_example(self, arm: Arm, baseline: Arm, units: Sequence[int], sign: int) -> np.ndarray | None:
+        ours, theirs = self.parts.get(arm.digest, {}), self.parts.get(baseline.digest, {})
+        if not all(unit in ours and unit in theirs for unit in units):
+            return None
+        columns = self._columns
+        found = np.full((len(units), len(columns)), np.nan, dtype=np.float32)
+        for row, unit in zip(found, units, strict=True):
+            a, b = _sorted(ours[unit]), _sorted(theirs[unit])
+            if not np.array_equal(a.ids, b.ids):
+                return None
+            row[np.searchsorted(columns, a.ids)] = sign * (a.values - b.values)
+        return found
+
+    @cached_property
+    def _columns(self) -> np.ndarray:
+        """All examples that any run was tested on, sorted by name."""
+        every = [parts.ids for runs in self.parts.values() for parts in runs.values()]
+        return np.unique(np.concatenate(every))
+
+
+def find_outcomes(arms: Sequence[Arm], metric: str, design: Design, *, higher_is_better: bool) -> Outcomes:
+    """Score all runs of some arms.
+
+    Args:
+        arms: with the runs that are done, each of which has the metric, and those that diverged.
+        metric: such as test/accuracy.
+        design: how the units share test examples.
+        higher_is_better: its direction.
+    """
+    outcomes = Outcomes({arm.digest: arm.scores(metric) for arm in arms})
+    _find_parts(arms, metric, outcomes)
+    if any(arm.diverged for arm in arms):
+        guess = _Guess(arms, metric, design)
+        lowest = chance.worst(
+            [score for scores in outcomes.scores.values() for score in scores.values()],
+            higher_is_better=higher_is_better,
+        )
+        for arm in arms:
+            for unit in arm.diverged:
+                _score_diverged(arm.digest, unit, guess, lowest, outcomes)
+    return outcomes
+
+
+def _find_parts(arms: Sequence[Arm], metric: str, outcomes: Outcomes) -> None:
+    """Find the parts of every run that is done, up to the first that has none."""
+    for arm in arms:
+        for unit, run in arm.runs.items():
+            try:
+                found = read_parts(run, metric)
+            except DamagedError as error:
+                outcomes.damaged.append(str(error))
+                found = f"{error.path} is damaged"
+            if isinstance(found, str):
+                outcomes.parts, outcomes.without_parts = {}, found
+                return
+            outcomes.parts.setdefault(arm.digest, {})[unit] = found
+
+
+class _Guess:
+    """The scores of guessing, by unit; of one test part for all units they are those of any run."""
+
+    def __init__(self, arms: Sequence[Arm], metric: str, design: Design) -> None:
+        self.metric, self.is_shared = metric, design != "folds"
+        self.runs: dict[int, list[Record]] = {}
+        for arm in arms:
+            for unit, run in arm.runs.items():
+                self.runs.setdefault(unit, []).append(run)
+        every = [run for runs in self.runs.values() for run in runs]
+        self.classes = max((len(run.done_result.classes) for run in every), default=0)
+        self.every = every
+
+    def outputs(self, unit: int) -> Outputs | None:
+        """The outputs of a run on the same examples, None where there are none."""
+        split = self.metric.partition("/")[0]
+        for run in (*self.runs.get(unit, ()), *(self.every if self.is_shared else ())):
+            try:
+                found = read_outputs(run, split)
+            except DamagedError:  # said where the parts of that run are read
+                continue
+            if found is not None:
+                return found
+        return None
+
+
+def _score_diverged(digest: str, unit: int, guess: _Guess, lowest: float, outcomes: Outcomes) -> None:
+    """Score one diverged run, and split its score up by example where the examples are known."""
+    outputs = guess.outputs(unit)
+    if not chance.is_guessable(guess.metric):
+        score, parts = lowest, None if outputs is None else Parts(outputs.ids, np.full(len(outputs.ids), lowest))
+    else:
+        parts = None if outputs is None else chance.guessed(guess.metric, outputs)
+        known = chance.without_outputs(guess.metric, guess.classes)
+        score = float(np.nanmean(parts.values)) if parts else lowest if known is None else known
+    outcomes.scores[digest][unit] = score
+    outcomes.scores[digest] = dict(sorted(outcomes.scores[digest].items()))
+    if parts is not None and outcomes.parts:
+        outcomes.parts.setdefault(digest, {})[unit] = parts
+
+
+def _sorted(parts: Parts) -> Parts:
+    order = np.argsort(parts.ids, kind="stable")
+    return Parts(parts.ids[order], parts.values[order])
+
+
+def failed_units(arm: Arm, missing: Iterable[Record]) -> list[int]:
+    """Units of an arm whose run failed for another reason than divergence, and has not been done elsewhere."""
+    names = [record.name for record in missing if record.state == "failed" and not has_diverged(record)]
+    failed = {name.unit for name in names if name.digest and arm.digest.startswith(name.digest)}
+    return sorted(unit for unit in failed if unit is not None and unit not in {*arm.runs, *arm.diverged})

@@ -12,6 +12,7 @@ from lossbench.report.cost_table import cost_table
 from lossbench.report.detail_table import detail_table
 from lossbench.report.figures import draw_figures
 from lossbench.report.files import FIGURES, write_figures, write_table
+from lossbench.report.journal import write_head
 from lossbench.report.loss_comparison import compare_losses
 from lossbench.report.page.render import render
 from lossbench.report.records import SHOWN_HASH, Record
@@ -47,6 +48,8 @@ def publish(records: Sequence[Record], spec: ComparisonSpec, folder: Path | None
     for table in tables:
         write_table(folder, table)
     write_csv(folder / "records.csv", *run_rows(records))
+    if findings.comparison.head:
+        write_head(folder, findings.comparison.head)
     page = folder / "report.html"
     write_text(page, render(findings, tables, figures, compared.caveats, about))
     print(f"\n{compared.text(PRINTED)}\n\nreport: {page}", flush=True)

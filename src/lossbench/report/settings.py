@@ -6,6 +6,8 @@ from typing import Any
 
 from lossbench.rundir.identity import DECIDES, WHEREABOUTS, class_name
 
+# What may differ between the arms of one comparison.
+COMPARED = ("loss", "head", "optimizer", "scheduler", "yardsticks")
 HIDDEN = tuple(f"{group}.{name}" for group, names in WHEREABOUTS.items() for name in names)
 CHOICE = ("name", "_target_")  # the keys of a group's choice
 NO_CHOICE = ("loss.name", "loss._target_")  # stands in front of the settings
@@ -41,6 +43,13 @@ def describe_settings(settings: Mapping[str, Any]) -> str:
         if key not in NO_CHOICE:
             words += _empty_group(key) if _group(key) in empty else [_describe(key, value, shared[_last(key)] > 1)]
     return " ".join(words)
+
+
+def comparability(params: Mapping[str, Any]) -> str:
+    """Say what must be the same in all runs of a comparison: the settings beyond COMPARED and the data, in a line."""
+    keys = (key for key in params if key == "fingerprint" or (_decides(key) and not key.startswith(COMPARED)))
+    values = {key: _comparable(key, params) for key in sorted(keys)}
+    return repr({key: value for key, value in values.items() if value != repr(None)})
 
 
 def is_number(value: object) -> bool:

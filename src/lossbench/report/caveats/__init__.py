@@ -1,6 +1,7 @@
 """What limits a comparison: only the caveats that apply to it."""
 
 from lossbench.report.caveats.examples import about_metric, about_scale, about_test_set
+from lossbench.report.caveats.looks import about_looks
 from lossbench.report.caveats.runs import (
     about_baseline_settings,
     about_damage,
@@ -8,7 +9,7 @@ from lossbench.report.caveats.runs import (
     about_origin,
     about_runs_without_result,
 )
-from lossbench.report.caveats.seeds import about_looks, about_seeds
+from lossbench.report.caveats.seeds import about_seeds
 from lossbench.report.findings import Findings
 
 

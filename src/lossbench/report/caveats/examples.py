@@ -45,10 +45,9 @@ def about_scale(findings: Findings) -> Iterator[str]:
 
 
 def about_test_set(findings: Findings) -> Iterator[str]:
-    """Data left out, a small test set, verdicts that other examples could turn, test images that were trained on."""
+    """Data left out, intervals that do not cover other examples, test images that were trained on."""
     yield from _left_out(findings)
-    yield from _small(findings)
-    yield from _unsure(findings)
+    yield from _without_examples(findings)
     repeated = max(run.done_result.facts.get("learnt_images", {}).get("test", 0) for run in findings.comparison.runs)
     if repeated:
         yield f"{repeated} test images have the content of a training image."
@@ -61,27 +60,18 @@ def _left_out(findings: Findings) -> Iterator[str]:
         yield f"Data: {'; '.join(clauses)}."
 
 
-def _small(findings: Findings) -> Iterator[str]:
+def _without_examples(findings: Findings) -> Iterator[str]:
+    """Why the intervals are about these examples alone, and by how much others would move a score."""
     comparison, split = findings.comparison, findings.comparison.split
+    if comparison.without_examples is None or not comparison.paired:
+        return
+    if comparison.design == "folds":
+        what = f"Intervals are those of Nadeau and Bengio, wider than need be: {comparison.without_examples}."
+    else:
+        what = f"Intervals do not cover other {split} examples: {comparison.without_examples}."
     widths = [width for found in findings.measures.values() if (width := found.run_half_width) is not None]
-    if widths and (comparison.margin is None or max(widths) > comparison.margin):
+    moved = ""
+    if widths and comparison.design != "folds":
         n, width = comparison.runs[0].done_result.n[split], format_difference(max(widths), comparison.unit)
-        yield (
-            f"The {split} set is small (n = {n:,}): other {split} examples would move a score by about ±{width}. "
-            f"More seeds do not change that; the verdict is about this {split} set, "
-            "and the paired difference moves by less (see the table)."
-        )
-
-
-def _unsure(findings: Findings) -> Iterator[str]:
-    """Arms whose difference is smaller than its half-width from the test examples."""
-    paired, split = findings.comparison.paired, findings.comparison.split
-    decided = [label for label, pair in paired.items() if pair.verdict in ("better", "worse")]
-    unsure = [
-        label for label in decided if (findings.measures[label].difference_half_width or 0) > abs(paired[label].mean)
-    ]
-    if unsure:
-        one = len(unsure) == 1
-        what = f"The {'difference' if one else 'differences'} of {', '.join(unsure)}"
-        smaller = "it is smaller than its" if one else "they are smaller than their"
-        yield f"{what} could turn round with other {split} examples: {smaller} ± from the {split} set."
+        moved = f" With n = {n:,} of them, others would move a score by about ±{width}, a difference by less."
+    yield f"{what}{moved}"

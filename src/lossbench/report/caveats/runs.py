@@ -46,7 +46,7 @@ def about_baseline_settings(findings: Findings) -> Iterator[str]:
 
 def about_runs_without_result(findings: Findings) -> Iterator[str]:
     """Settings of which all runs failed, and counts of runs without a result."""
-    missing = findings.missing
+    missing = _not_shown(findings)
     if failed := _settings_without_row(findings):
         yield f"All runs of some settings failed, which therefore have no row here: {', '.join(failed)}."
     for state in WITHOUT_RESULT:
@@ -55,6 +55,13 @@ def about_runs_without_result(findings: Findings) -> Iterator[str]:
     # A cell has a run for each seed.
     if cells := len({record.path.resolve().parent for record in missing if record.state == "invalid"}):
         yield f"{counted(cells, 'cell is', 'cells are')} invalid: the loss is not defined there."
+
+
+def _not_shown(findings: Findings) -> list[Record]:
+    """The runs without a result but those that diverged, which are outcomes."""
+    diverged = [run for arm in findings.comparison.arms for run in arm.diverged.values()]
+    shown = {run.path for run in diverged}
+    return [record for record in findings.missing if record.path not in shown]
 
 
 def about_damage(findings: Findings) -> Iterator[str]:
@@ -93,7 +100,7 @@ def _baseline_settings(comparison: Comparison) -> Iterator[str]:
 
 
 def _settings_without_row(findings: Findings) -> list[str]:
-    done = {run.name.digest for run in findings.comparison.runs}
+    done = {run.name.digest for arm in findings.comparison.arms for run in (*arm.runs.values(), *arm.diverged.values())}
     failed = [record.name for record in findings.missing if record.state == "failed"]
     return list(dict.fromkeys(name.setting for name in failed if name.digest not in done))
 

@@ -1,11 +1,12 @@
-"""Caveats about seeds that arms do not share, are too few or failed, and about earlier looks."""
+"""Caveats about replicates or seeds: those that arms do not share, that are too few, and runs that failed."""
 
 from collections.abc import Iterator, Sequence
 
 from lossbench.report.arms import Arm
+from lossbench.report.chance import is_guessable
 from lossbench.report.comparison import Comparison
 from lossbench.report.findings import Findings
-from lossbench.report.formatting import counted, listed
+from lossbench.report.formatting import counted, format_score, listed
 from lossbench.report.stats.sequential import least_units
 
 FROZEN = (
@@ -18,7 +19,7 @@ NO_BASELINE = (
 
 
 def about_seeds(findings: Findings) -> Iterator[str]:
-    """Seeds that decide nothing, that are not shared, too few seeds, failed seeds and copies of runs."""
+    """Seeds that decide nothing, that are not shared, too few seeds, failed runs and copies of runs."""
     comparison = findings.comparison
     if comparison.frozen:
         yield FROZEN
@@ -27,35 +28,23 @@ def about_seeds(findings: Findings) -> Iterator[str]:
         return
     yield from _not_shared(comparison, comparison.baseline)
     yield from _too_few(comparison)
-    yield from _failed(comparison)
+    yield from _diverged(comparison)
+    yield from _collapsed(comparison)
+    yield from _unfinished(comparison)
     if comparison.copies:
         copies = counted(comparison.copies, "run is", "runs are")
-        yield f"{copies} here twice (the same settings and seed); one of them counts."
-
-
-def about_looks(findings: Findings) -> Iterator[str]:
-    """Corrections for earlier looks, and a look that could not be recorded."""
-    comparison = findings.comparison
-    look = max((pair.look for pair in comparison.paired.values()), default=1)
-    if look > 1:
-        yield (
-            f"This is look {look} at some of these comparisons: "
-            "testing again after adding seeds finds differences by chance, so p-values of later looks are multiplied "
-            "(the first by 1, the second by 10, then twice as much each time)."
-        )
-    if comparison.unrecorded:
-        yield f"This look could not be recorded, so later ones will not be corrected for it: {comparison.unrecorded}"
+        yield f"{copies} here twice (the same settings and {comparison.kind}); one of them counts."
 
 
 def _not_shared(comparison: Comparison, baseline: Arm) -> Iterator[str]:
     """One caveat for all arms that lack the same seeds; an arm without any common seed has a sentence of its own."""
     arms_lacking: dict[tuple[int, ...], list[Arm]] = {}
     for arm in comparison.others:
-        seeds = tuple(sorted({*arm.runs} ^ {*baseline.runs}))
+        seeds = tuple(sorted({*comparison.scores[arm.label]} ^ {*comparison.scores[baseline.label]}))
         if seeds and comparison.common[arm.label]:
             arms_lacking.setdefault(seeds, []).append(arm)
     for seeds, arms in arms_lacking.items():
-        which = f"{'seed' if len(seeds) == 1 else 'seeds'} {listed(seeds)}"
+        which = named(seeds, comparison.kind)
         shared = listed(sorted({len(comparison.common[arm.label]) for arm in arms}))
         yield (
             f"{arms[0].label}{_and_others(arms)} not share {which} with {baseline.label}; "
@@ -74,17 +63,46 @@ def _too_few(comparison: Comparison) -> Iterator[str]:
     if not short or comparison.frozen:
         return
     least = least_units(max(pair.look for pair in comparison.paired.values()))
-    advice = "after so many looks no number of seeds is enough" if least is None else f"{least} seeds are the least"
-    seeds = "1 seed decides" if short == [1] else f"{listed(short)} seeds decide"
-    yield f"Too few seeds: {seeds} nothing, whatever the difference; {advice}."
+    kind = comparison.kind
+    advice = f"{least} {kind}s are the least" if least else f"after so many looks no number of {kind}s is enough"
+    seeds = f"1 {kind} decides" if short == [1] else f"{listed(short)} {kind}s decide"
+    yield f"Too few {kind}s: {seeds} nothing, whatever the difference; {advice}."
 
 
-def _failed(comparison: Comparison) -> Iterator[str]:
-    done = {arm.label: len(arm.runs) for arm in comparison.arms}
-    for label in done:
-        count = len(comparison.diverged.get(label, ())) + len(comparison.unfinished.get(label, ()))
-        if count:
-            yield (
-                f"{count} of {count + done[label]} runs of {label} failed: "
-                "it is judged by those that did not, which flatters it."
-            )
+def _diverged(comparison: Comparison) -> Iterator[str]:
+    """What the runs count that became NaN or infinite."""
+    for label, units in comparison.diverged.items():
+        scores = [comparison.scores[label][unit] for unit in units]
+        count = format_score(sum(scores) / len(scores), comparison.unit)
+        yield (
+            f"{len(units)} of {counted(len(comparison.scores[label]), 'run')} of {label} diverged "
+            f"({named(units, comparison.kind)}): each counts as {count}, {_guess(comparison)}, and as the worst rank."
+        )
+
+
+def _guess(comparison: Comparison) -> str:
+    guessed = is_guessable(comparison.metric)
+    return "what guessing the classes by their frequency gives" if guessed else "the worst score of the study"
+
+
+def _collapsed(comparison: Comparison) -> Iterator[str]:
+    for label, units in comparison.collapsed.items():
+        runs = counted(len(comparison.scores[label]), "run")
+        yield (
+            f"{len(units)} of {runs} of {label} collapsed, far below its others ({named(units, comparison.kind)}): "
+            "a mean over so few runs says little of how often that happens."
+        )
+
+
+def _unfinished(comparison: Comparison) -> Iterator[str]:
+    for label, units in comparison.unfinished.items():
+        runs = len(comparison.scores[label]) + len(units)
+        yield (
+            f"{len(units)} of {counted(runs, 'run')} of {label} failed for another reason than divergence "
+            f"({named(units, comparison.kind)}): it is judged by the others; the same command runs what is missing."
+        )
+
+
+def named(units: Sequence[int], kind: str) -> str:
+    """Name some units: "seed 3", "replicates 1, 4"."""
+    return f"{kind if len(units) == 1 else f'{kind}s'} {listed(units)}"

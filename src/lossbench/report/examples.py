@@ -1,0 +1,110 @@
+"""What each example contributes to a run's score, from its predictions.npz."""
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lossbench.errors import UserError
+from lossbench.metrics.registry import METRICS
+from lossbench.report.records import Record
+from lossbench.rundir.arrays import open_arrays, require_stages
+from lossbench.rundir.directory import RunDirectory
+
+WITHOUT = "its comparisons do not cover other examples"
+OWN_LOSSES = "lossbench.losses."
+ROUNDING = {"float16": 5e-3}  # relative; of saved outputs
+AT_MOST = 1e-4
+
+
+Logits = Callable[[Any], Any]
+"""What turns outputs into logits: tensors to tensors."""
+
+
+class Outputs(NamedTuple):
+    """The saved outputs of a run on a split: (n, ...), (n, ...), and (n,) names of the examples."""
+
+    outputs: np.ndarray
+    targets: np.ndarray
+    ids: np.ndarray
+
+
+class Parts(NamedTuple):
+    """What each example contributes to a score: (n,) names of the examples, (n,) numbers whose mean is the score."""
+
+    ids: np.ndarray
+    values: np.ndarray
+
+
+def read_outputs(run: Record, split: str) -> Outputs | None:
+    """Read the outputs of a run on a split; None where they were not saved.
+
+    Raises:
+        DamagedError: predictions.npz is damaged.
+    """
+    path = run.path / "predictions.npz"
+    if not os.path.lexists(path):
+        return None
+    with open_arrays(path, WITHOUT) as arrays:
+        require_stages(arrays, split)
+        return Outputs(*(arrays[f"{split}_{what}"] for what in ("outputs", "targets", "ids")))
+
+
+def read_parts(run: Record, metric: str) -> Parts | str:
+    """Compute what each example contributes to a metric of a run that is done.
+
+    Args:
+        run: done.
+        metric: such as test/accuracy.
+
+    Returns:
+        The parts, whose mean is the metric as result.json has it; else why there are none.
+
+    Raises:
+        DamagedError: predictions.npz is damaged.
+    """
+    split, _, name = metric.partition("/")
+    if name not in METRICS:
+        return f"{metric} is not split up by example"
+    found = read_outputs(run, split)
+    if found is None:
+        return f"{run.path} has no predictions.npz"
+    score = run.metrics[metric]
+    assert score is not None  # as of every metric that is compared
+    tolerance = ROUNDING.get(run.done_result.predictions, AT_MOST) * max(1.0, abs(score))
+    for values in _candidates(run, name, found):
+        if values is not None and abs(np.nanmean(values) - score) <= tolerance:
+            return Parts(found.ids, values)
+    return f"the outputs in {run.path} do not give its {metric} again"
+
+
+def _candidates(run: Record, name: str, found: Outputs) -> Iterator[np.ndarray | None]:
+    """The parts, were the outputs those of each task that has the metric; then those of what its loss makes of them."""
+    for task in METRICS[name].tasks:
+        yield _parts(run, name, found, task, None)
+    if METRICS[name].tasks == ("classification",) and (logits := _logits_of_loss(run)) is not None:
+        yield _parts(run, name, found, "classification", logits)
+
+
+def _parts(run: Record, name: str, found: Outputs, task: str, logits: Logits | None) -> np.ndarray | None:
+    from lossbench.metrics.examples import example_parts
+
+    scale = run.done_result.scale if task == "classification" else None
+    try:
+        return example_parts(name, found.outputs, found.targets, task=task, scale=scale, logits=logits)
+    except ValueError:  # outputs of another task
+        return None
+
+
+def _logits_of_loss(run: Record) -> Logits | None:
+    """What a loss of lossbench turns outputs into; a user's own file is not executed for a report."""
+    from lossbench.config.build import build
+
+    try:
+        node: Any = RunDirectory(run.path).record.get("loss")
+        if not str(node["_target_"]).startswith(OWN_LOSSES):
+            return None
+        return build(node, "loss", offer={"num_classes": len(run.done_result.classes)}).logits
+    except (UserError, TypeError, KeyError):  # no such record, or a loss that needs the data
+        return None

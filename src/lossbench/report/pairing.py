@@ -1,0 +1,131 @@
+"""The verdicts on the arms of a comparison: paired with the baseline, in their family, as a look of their study."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from lossbench.errors import UserError
+from lossbench.report.arms import Arm
+from lossbench.report.comparison import Comparison
+from lossbench.report.family import other_arms, padding
+from lossbench.report.journal import append
+from lossbench.report.looks import SHOWN, History, Question, read_history
+from lossbench.report.outcomes import Outcomes, find_outcomes
+from lossbench.report.records import Record
+from lossbench.report.stats.verdict import PairedComparison
+from lossbench.report.verdicts import Compared, Verdicts, judge
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What was found of the arms of a comparison; see `Comparison` for the fields."""
+
+    paired: Mapping[str, PairedComparison] = field(default_factory=dict[str, PairedComparison])
+    standing: Mapping[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
+    family: int = 0
+    questions: int = 1
+    unrecorded: str | None = None
+    doubts: Sequence[str] = ()
+    head: str = ""
+    without_examples: str | None = None
+
+
+def judge_arms(comparison: Comparison, baseline: Arm, outcomes: Outcomes) -> Judged:
+    """Judge the arms that share a unit with the baseline, and record the look unless runs are still to be done.
+
+    Args:
+        comparison: with the baseline and the units that the arms share with it.
+        baseline: with at least one run.
+        outcomes: of the arms of the comparison.
+
+    Raises:
+        UserError: the journal of the study cannot be read.
+    """
+    study = _any_run(baseline).study
+    history = read_history(study)
+    extras = other_arms(baseline, comparison.arms) if baseline.runs else []
+    if extras:
+        outcomes = find_outcomes(
+            [*comparison.arms, *extras],
+            comparison.metric,
+            comparison.design,
+            higher_is_better=comparison.unit.higher_is_better,
+        )
+    compared = _compared(comparison, baseline, extras, outcomes)
+    question = Question(comparison.metric, baseline.digest[:SHOWN], comparison.margin)
+    absent = padding(history.family(question.baseline), [*comparison.arms, *extras])
+    reported = [each for each in compared.values() if each.label]
+    if not reported:
+        return Judged(doubts=history.doubts, head=history.head, without_examples=outcomes.without_parts)
+    verdicts = judge(
+        compared,
+        history,
+        question,
+        design=comparison.design,
+        absent=absent,
+        test_per_train=_test_per_train(_any_run(baseline)),
+    )
+    found = Judged(
+        {arm.label: verdicts.paired[arm.label] for arm in comparison.others if arm.label in verdicts.paired},
+        verdicts.standing,
+        family=len(compared) + absent,
+        doubts=history.doubts,
+        head=history.head,
+        without_examples=outcomes.without_parts,
+    )
+    if comparison.provisional:
+        return replace(found, paired=_not_judged(found.paired), standing={})
+    return _recorded(found, verdicts, history, study=study, arms=compared)
+
+
+def _compared(comparison: Comparison, baseline: Arm, extras: Sequence[Arm], outcomes: Outcomes) -> dict[str, Compared]:
+    labels = {arm.digest: arm.label for arm in comparison.others}
+    collapsed = {arm.label: len(comparison.collapsed.get(arm.label, ())) for arm in comparison.others}
+    found: dict[str, Compared] = {}
+    for arm in (*comparison.others, *extras):
+        units = outcomes.units(arm, baseline)
+        if units:
+            label = labels.get(arm.digest, "")
+            scores = {unit: (_score(arm, unit, outcomes), _score(baseline, unit, outcomes)) for unit in units}
+            lost = sum(unit in arm.diverged for unit in units)
+            differences = outcomes.differences(arm, baseline, comparison.sign)
+            found[arm.digest[:SHOWN]] = Compared(label, differences, scores, lost + collapsed.get(label, 0))
+    return found
+
+
+def _score(arm: Arm, unit: int, outcomes: Outcomes) -> float:
+    return math.nan if unit in arm.diverged else outcomes.scores[arm.digest][unit]
+
+
+def _any_run(arm: Arm) -> Record:
+    return next(iter({**arm.diverged, **arm.runs}.values())) if not arm.runs else next(iter(arm.runs.values()))
+
+
+def _test_per_train(run: Record) -> float | None:
+    """Test examples for each training example; None where that is not recorded."""
+    if run.result is None:
+        return None
+    trained = run.result.facts.get("train_counts", {}).get("examples")
+    return run.result.n["test"] / trained if trained else None
+
+
+def _not_judged(paired: Mapping[str, PairedComparison]) -> dict[str, PairedComparison]:
+    return {label: replace(pair, verdict="undecided", qualifier=None, more=None) for label, pair in paired.items()}
+
+
+def _recorded(
+    found: Judged, verdicts: Verdicts, history: History, *, study: Path, arms: Mapping[str, Compared]
+) -> Judged:
+    """Write the look into the journal; what is in it already is not written again."""
+
+    reported = [arm for arm, each in arms.items() if each.label]
+    if verdicts.entry is None:
+        return replace(found, questions=max(1, history.questions(reported)))
+    history.add(verdicts.entry)
+    questions = max(1, history.questions(reported))
+    try:
+        head = append(study, verdicts.entry)
+    except UserError as error:
+        return replace(found, questions=questions, unrecorded=str(error))
+    return replace(found, questions=questions, head=head)
