@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -255,6 +255,26 @@ def test_features_are_computed_once_for_every_loss_and_seed(plan: Plan, monkeypa
     start(plan(*PROBE, "seed=1", "optimizer.lr=0.1"))
     with pytest.raises(pytest.fail.Exception, match="computed again"):
         assemble(plan(*PROBE, "data.image_size=20").config)
+
+
+@pytest.mark.parametrize("words", [PROBE, ("data.cache=disk", "loss=cross_entropy")], ids=["probe", "images"])
+def test_replicates_share_what_is_computed_and_are_tested_again_on_their_own_images(
+    words: tuple[str, ...], plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [plan(*words, f"replicate={r}") for r in range(3)]
+    results = [start(runs[0])]
+    monkeypatch.setattr(lossbench.training.features, "_compute", lambda *given: pytest.fail("computed again"))
+    monkeypatch.setattr("lossbench.data.images.cache.build_cache", lambda *given: pytest.fail("decoded again"))
+    results += [start(run) for run in runs[1:]]
+    assert len({run.path.parent for run in runs}) == 1
+    assert [(result.replicate, result.folds, result.n) for result in results] == [
+        (r, 5, {"val": 13, "test": 16 if r == 0 else 15}) for r in range(3)
+    ]
+    seen = [{*np.load(run.predictions_path, allow_pickle=False)["test_ids"].tolist()} for run in runs]
+    assert [len(first & second) for first, second in combinations(seen, 2)] == [0, 0, 0]
+    for run, result in zip(runs, results, strict=True):
+        accuracy = lossbench.load(run.path).evaluate("test")["accuracy"].value
+        assert accuracy == pytest.approx(result.metrics["test/accuracy"], abs=1e-6)
 
 
 def test_kept_features_that_are_damaged_are_computed_again(plan: Plan, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ class Finding(NamedTuple):
     """An image that cannot be read, or is unusual.
 
     Args:
-        split: train, val or test.
+        split: train, val or test; of a replicate pool, or learn or test.
         path: of the file.
         kind: unreadable or unusual.
         reason: why.
@@ -41,9 +41,10 @@ def main(words: Sequence[str] | None = None) -> None:
     source = build(given.overrides, given.config_dir)
     try:
         findings = list(findings_of(source))
+        lines = [*describe(source), *_classes(source, whole=given.classes)]
     except ValueError as error:
         raise UserError(f"data.{error}") from error
-    for line in [*describe(source), *_classes(source, whole=given.classes)]:
+    for line in lines:
         print(in_line(line))
     for kind in ("unusual", "unreadable"):
         _print_findings([finding for finding in findings if finding.kind == kind], kind)

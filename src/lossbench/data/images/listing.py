@@ -84,6 +84,10 @@ class OpenedFiles:
             for i in np.flatnonzero(found.reason != "").tolist()
         ]
 
+    def count(self, part: str) -> int:
+        """Count the images of a part that can be read."""
+        return int((self.inspections[part].reason == "").sum())
+
     def readable(self, part: str) -> Split:
         """The images of a part that can be read."""
         names = np.array(self.listing.files[part], dtype=np.str_)

@@ -203,8 +203,8 @@ class FileSource(ImageSource):
         Raises:
             ValueError: a class has no image to learn from.
         """
-        pool, val = self._whole._readable_pool, len(self._whole._files_of_splits.readable("val"))
-        learn = len(self._whole._files_of_pool.readable(LEARN))
+        pool, val = self._whole._readable_pool, self._whole._files_of_splits.count("val")
+        learn = self._whole._files_of_pool.count(LEARN)
         rng = generator(getattr(self, "split_seed", 0), "replicate", replicate)
         validation, learnt = draw_parts(pool.targets[:learn], (val,), rng)
         self._require_learnt(pool.take(learnt), self._whole._files_of_pool.listing)
