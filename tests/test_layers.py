@@ -19,7 +19,7 @@ LIGHT = [
     "errors", "seeds", "streams", "hardware", "meter", "metrics", "metrics.units",
     "training.schedules", "training.predictions", "data.embeddings",
     "data.source", "data.toy", "data.toys", "data.digits", "data.order", "data.augment",
-    "vectorized.eligible", "vectorized.limits",
+    "vectorized.eligible", "vectorized.limits", "vectorized.outlook",
     *(f"data.images.{name}" for name in ("source", "random_split", "imagenet", "pets", "folder", "fake")),
     *(f"data.images.{name}" for name in ("subset", "lists", "inspection", "decode")),
     *(
@@ -84,6 +84,9 @@ ROOMS = {
     "launch": {
         *{"lossbench.launch", "lossbench.job", "lossbench.config", "lossbench.rundir", "lossbench.report"},
         *{"lossbench.errors", "lossbench.hardware", "lossbench.meter", "lossbench.streams", "lossbench.training.trial"},
+        *{"lossbench.training.timing", "lossbench.training.predictions"},
+        *{"lossbench.data.order", "lossbench.data.source"},
+        "lossbench.metrics.units",
     },
     "vectorized.engine": {"torch", "lossbench.vectorized.engine", "lossbench.metrics"},
     "report": {

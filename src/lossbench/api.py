@@ -125,7 +125,10 @@ def _plan(words: list[str], config_dir: str | PathLike[str] | None) -> "RunDirec
     try:
         with hydra_started(config_dir):
             read = readable(words, groups(), own_files=config_dir is not None)
-            return plan_composed(composed(read), ["lossbench", *given, *words])
+            config = composed(read)
+            if config["plan"] is not False:
+                raise UserError("plan=true is for the command lossbench: it trains nothing, and here a run is trained")
+            return plan_composed(config, ["lossbench", *given, *words])
     except UserError:
         raise
     except Exception as error:

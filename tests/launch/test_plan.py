@@ -6,7 +6,7 @@ from pathlib import Path
 from lossbench.config.composition import composed, hydra_started, plain
 from lossbench.config.resolve import accept
 from lossbench.launch.expand import Job, Part
-from lossbench.launch.plan import Planned, plan_jobs
+from lossbench.launch.plan import Planned, check_jobs, plan_checked
 from lossbench.rundir.directory import RunDirectory
 
 
@@ -14,9 +14,10 @@ def planned(runs_dir: Path, *sweep: tuple[str, ...]) -> Planned:
     """Plan a sweep; each job is its overrides."""
     jobs = [Job(tuple(Part(text, None, None, swept=True) for text in words)) for words in sweep]
     with hydra_started():
-        return plan_jobs(
-            jobs, lambda job: plain(composed(["logger=none", f"runs_dir={runs_dir}", *job.overrides])), ["test"], accept
+        checked = check_jobs(
+            jobs, lambda job: plain(composed(["logger=none", f"runs_dir={runs_dir}", *job.overrides])), accept
         )
+        return plan_checked(checked, ["test"])
 
 
 def test_the_run_that_is_damaged_is_named_however_deep_the_damage_lies(tmp_path: Path) -> None:

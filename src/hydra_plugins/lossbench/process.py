@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
@@ -13,6 +13,9 @@ from lossbench.errors import UserError
 from lossbench.hardware import require_machine
 from lossbench.launch.progress import SweepProgress
 from lossbench.rundir.directory import RunDirectory
+
+if TYPE_CHECKING:
+    from lossbench.launch.outlook.way import Way
 
 
 class ProcessLauncher(Launcher):
@@ -46,6 +49,14 @@ class ProcessLauncher(Launcher):
                 f"trainer.num_nodes={config.trainer.num_nodes}: hydra/launcher=process is one machine; "
                 "use hydra/launcher=slurm"
             )
+
+    def way(self) -> "Way":
+        """How runs go on: several at a time, each in a process that imports torch first."""
+        from lossbench.launch.outlook.way import PROCESS_SECONDS, Way
+        from lossbench.launch.pool import most_at_a_time
+
+        n_jobs = self.n_jobs or most_at_a_time()
+        return Way(f"{n_jobs} at a time", n_jobs, PROCESS_SECONDS)
 
     def run_directories(self, runs: Sequence[RunDirectory], progress: SweepProgress) -> None:
         """Bring planned directories to their results."""

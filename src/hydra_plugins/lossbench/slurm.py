@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
@@ -12,6 +12,9 @@ from lossbench.config.schema import RunConfig
 from lossbench.errors import UserError
 from lossbench.launch.progress import SweepProgress
 from lossbench.rundir.directory import RunDirectory
+
+if TYPE_CHECKING:
+    from lossbench.launch.outlook.way import Way
 
 
 class SlurmLauncher(Launcher):
@@ -41,6 +44,12 @@ class SlurmLauncher(Launcher):
 
     def check_supported(self, config: RunConfig) -> None:
         """Nothing to refuse here: each job checks what its node has."""
+
+    def way(self) -> "Way":
+        """How runs go on: as jobs, of which the cluster decides how many run at a time."""
+        from lossbench.launch.outlook.way import PROCESS_SECONDS, Way
+
+        return Way("if run here one after another; the cluster decides how many run at a time", None, PROCESS_SECONDS)
 
     def run_directories(self, runs: Sequence[RunDirectory], progress: SweepProgress) -> None:
         """Bring planned directories to their results."""

@@ -53,6 +53,7 @@ class CompareSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> None:
         """Expand, compose, plan, run what is missing, report."""
         from lossbench.launch.local import check_one_process, run_here
+        from lossbench.launch.outlook.way import Way
         from lossbench.launch.sweep import sweep
 
         # Hydra's own launcher composes every job anew and stops at the first that fails; run_here takes its place.
@@ -67,4 +68,5 @@ class CompareSweeper(Sweeper):
             check_settings(Path(str(self.master["runs_dir"])).expanduser())
         given = [f"{key}={value}" for key, value in self.params.items()] + arguments
         check_supported = getattr(self.launcher, "check_supported", check_one_process)
-        sweep(given, self.context.config_loader, self.master, launch, self.spec, sys.argv, check_supported)
+        way = getattr(self.launcher, "way", Way)()
+        sweep(given, self.context.config_loader, self.master, launch, self.spec, sys.argv, check_supported, way)

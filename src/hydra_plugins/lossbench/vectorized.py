@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
@@ -11,6 +11,9 @@ from omegaconf import DictConfig
 from lossbench.errors import UserError
 from lossbench.launch.progress import SweepProgress
 from lossbench.rundir.directory import RunDirectory
+
+if TYPE_CHECKING:
+    from lossbench.launch.outlook.way import Way
 
 
 class VectorizedLauncher(Launcher):
@@ -36,6 +39,13 @@ class VectorizedLauncher(Launcher):
         from lossbench.vectorized.limits import check_limits
 
         check_limits(self.memory_gb, self.max_runs)
+
+    def way(self) -> "Way":
+        """How runs go on: in stacks, the others one after another."""
+        from lossbench.launch.outlook.way import Way
+        from lossbench.vectorized.outlook import stack_of, time_stack
+
+        return Way(group=stack_of, time_stack=time_stack)
 
     def run_directories(self, runs: Sequence[RunDirectory], progress: SweepProgress) -> None:
         """Bring planned directories to their results."""

@@ -11,7 +11,7 @@ from lossbench.config.composition import HYDRA_VERSION, conf_folder, groups
 from lossbench.config.overrides import readable
 from lossbench.errors import UserError, fail, one_line
 from lossbench.job.start import start
-from lossbench.launch.single import plan_composed, run_planned
+from lossbench.launch.single import only_planned, plan_composed, run_planned
 
 
 def main() -> None:
@@ -36,9 +36,12 @@ def run_composed(config: DictConfig) -> float:
         config: composed by Hydra.
 
     Returns:
-        The monitored validation metric, which is what Hydra's sweepers optimise.
+        The monitored validation metric, which is what Hydra's sweepers optimise; nan where the run is only planned.
     """
     try:
+        if (lines := only_planned(config)) is not None:
+            print("\n".join(lines), flush=True)
+            return float("nan")
         run = plan_composed(config, sys.argv)
         result = run_planned(run, start)
     except UserError as error:  # not through Hydra, which would add a line of its own

@@ -136,7 +136,7 @@ def _unreadable(word: str, reason: str) -> UserError:
 def _check_added(word: str, groups: Sequence[str]) -> None:
     """Refuse a new key beside the groups: no run reads it."""
     found = re.match(r"[+]{1,2}(\w+)=", word)
-    if found and found[1] not in (*groups, *TYPED, "runs_dir", "force"):
+    if found and found[1] not in (*groups, *TYPED, "runs_dir", "force", "plan"):
         raise UserError(
             f"{word}: no run reads {found[1]}; leave it out, or write the key with its part, such as "
             "trainer.max_epochs=3; --help lists them"

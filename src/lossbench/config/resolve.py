@@ -25,7 +25,7 @@ from lossbench.rundir.directory import RunDirectory, is_planned, plan
 from lossbench.rundir.flatten import flatten
 
 # Of this command, not of the run: they are not written to config.yaml.
-COMMAND_ONLY = ("runs_dir", "force")
+COMMAND_ONLY = ("runs_dir", "force", "plan")
 # Read from files, after everything that is typed has been checked.
 FROM_FILES: Mapping[str, Any] = {"weights": None, "embeddings": None, "fingerprint": ""}
 
@@ -157,6 +157,17 @@ def prepare(
     if force or not is_planned(config, runs_dir):
         try_out(config)
     return plan(config, runs_dir, force=force, command=command)
+
+
+def wants_plan(composed: Mapping[str, Any]) -> bool:
+    """Whether a composed configuration is to be planned only.
+
+    Raises:
+        UserError: plan is neither true nor false.
+    """
+    if not isinstance(plan_only := composed["plan"], bool):
+        raise UserError(f"plan must be true or false, got {plan_only!r}")
+    return plan_only
 
 
 def place(composed: Mapping[str, Any]) -> tuple[Path, bool]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from lossbench.config.composition import load_yardstick
 from lossbench.config.facts import Cache
-from lossbench.config.resolve import Check, place, resolve
+from lossbench.config.resolve import Check, place, resolve, wants_plan
 from lossbench.config.schema import RunConfig
 from lossbench.errors import UserError, one_line
 from lossbench.launch.check_spec import check_spec
@@ -45,7 +45,7 @@ class Planned:
 
 
 @dataclass(frozen=True)
-class _Cell:
+class Cell:
     """A job with its configuration: as composed, and resolved."""
 
     job: Job
@@ -53,29 +53,40 @@ class _Cell:
     config: RunConfig
 
 
-def plan_jobs(
-    jobs: Sequence[Job],
-    compose: Composer,
-    command: list[str],
-    check_supported: Check,
-    spec: ComparisonSpec | None = None,
-) -> Planned:
-    """Compose, check and plan all jobs before any runs.
+@dataclass(frozen=True)
+class Checked:
+    """The jobs of a sweep, composed and checked; nothing is written.
+
+    Args:
+        cells: each run once, in the order in which they run; invalid ones too.
+        repeated: jobs that are the same run as an earlier one.
+        cache: what was read of the data sets.
+    """
+
+    cells: Sequence[Cell]
+    repeated: int
+    cache: Cache
+
+
+def check_jobs(
+    jobs: Sequence[Job], compose: Composer, check_supported: Check, spec: ComparisonSpec | None = None
+) -> Checked:
+    """Compose and check all jobs before any is planned.
 
     Args:
         jobs: what to run.
         compose: gives their configurations.
-        command: what the user typed, for the record.
         check_supported: raises UserError for a configuration that the launcher cannot run.
         spec: what the report compares, checked too.
 
     Raises:
-        UserError: a mistake in any of them, or no job is valid; nothing has been written then.
+        UserError: a mistake in any of them, or no job is valid.
     """
-    cache, cells = Cache(), list[_Cell]()
+    cache, cells = Cache(), list[Cell]()
     for job in jobs:
         cells.append(_resolved(job, compose(job), cache, check_supported))
         place(cells[-1].composed)
+        wants_plan(cells[-1].composed)
     valid = [cell for cell in cells if cell.config.invalid is None]
     if not valid:
         raise UserError(f"no run of this sweep is valid, for example {cells[0].job.label}: {cells[0].config.invalid}")
@@ -83,18 +94,28 @@ def plan_jobs(
         check_spec(spec, {cell.config.loss.name for cell in valid})
     _try_out(valid)
     unique = _without_repeats(cells)
-    planned = _planned(unique, command)
-    planned.repeated = len(cells) - len(unique)
+    return Checked(unique, len(cells) - len(unique), cache)
+
+
+def plan_checked(checked: Checked, command: list[str]) -> Planned:
+    """Write the directories of runs that have been checked.
+
+    Args:
+        checked: the runs.
+        command: what the user typed, for the record.
+    """
+    planned = _planned(checked.cells, command)
+    planned.repeated = checked.repeated
     return planned
 
 
-def _resolved(job: Job, composed: dict[str, Any], cache: Cache, check_supported: Check) -> _Cell:
+def _resolved(job: Job, composed: dict[str, Any], cache: Cache, check_supported: Check) -> Cell:
     if composed.get("progress_bar") == "auto":
         composed["progress_bar"] = False  # the sweep has one for all runs
-    return _Cell(job, composed, resolve(composed, load_yardstick, cache, check_supported))
+    return Cell(job, composed, resolve(composed, load_yardstick, cache, check_supported))
 
 
-def _try_out(cells: Sequence[_Cell]) -> None:
+def _try_out(cells: Sequence[Cell]) -> None:
     """Try every run that has no directory yet, or whose directory is made anew.
 
     Raises:
@@ -110,16 +131,16 @@ def _try_out(cells: Sequence[_Cell]) -> None:
                 raise UserError(f"{error} (of this sweep: {cell.job.label})") from error
 
 
-def _without_repeats(cells: Sequence[_Cell]) -> list[_Cell]:
+def _without_repeats(cells: Sequence[Cell]) -> list[Cell]:
     """Drop jobs that are the same run as an earlier one: with force=true it would be archived twice."""
-    runs: dict[tuple[str, str, int], _Cell] = {}
+    runs: dict[tuple[str, str, int], Cell] = {}
     for cell in cells:
         key = (cell.config.study, identity_hash(cell.config.record), cell.config.unit)
         runs.setdefault(key, cell)
     return list(runs.values())
 
 
-def _planned(cells: Sequence[_Cell], command: list[str]) -> Planned:
+def _planned(cells: Sequence[Cell], command: list[str]) -> Planned:
     """Write the run directories; one that is damaged stops no other."""
     planned = Planned(monitor=cells[0].config.monitor)
     with synced_together():
@@ -131,7 +152,7 @@ def _planned(cells: Sequence[_Cell], command: list[str]) -> Planned:
     return planned
 
 
-def _plan(cell: _Cell, planned: Planned, command: list[str]) -> None:
+def _plan(cell: Cell, planned: Planned, command: list[str]) -> None:
     runs_dir, force = place(cell.composed)
     run = plan(cell.config, runs_dir, force=force, command=command)
     run.result()  # a damaged one is found now, not when the run's turn comes
@@ -147,6 +168,6 @@ def _directory_of(path: Path, runs_dir: Path) -> RunDirectory:
     return RunDirectory(runs_dir.joinpath(*path.relative_to(runs_dir).parts[:RUN_LEVELS]))
 
 
-def _record_invalid(run: RunDirectory, cell: _Cell) -> None:
+def _record_invalid(run: RunDirectory, cell: Cell) -> None:
     if (run.status.get("status"), run.status.get("reason")) != ("invalid", cell.config.invalid):
         run.set_status("invalid", reason=cell.config.invalid, params=flatten(cell.config.record))

@@ -119,8 +119,13 @@ class Pool:
 
 def default_n_jobs(runs: Sequence[RunDirectory]) -> int:
     """One run for each GPU; without GPUs, or for runs on the CPU, one for each core that memory allows."""
+    return most_at_a_time(on_cpu=all(_on_cpu(run) for run in runs))
+
+
+def most_at_a_time(*, on_cpu: bool = False) -> int:
+    """One run for each GPU; without GPUs, or on the CPU, one for each core that memory allows."""
     gpus = len(visible_gpus())
-    if gpus and not all(_on_cpu(run) for run in runs):
+    if gpus and not on_cpu:
         return gpus
     return max(1, min(cores(most=4096), int(psutil.virtual_memory().available / MEMORY_OF_A_RUN)))
 

@@ -1,18 +1,23 @@
 """One composed configuration: check it, plan its run directory, bring that to its result."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from lossbench.config.composition import load_yardstick, plain
+from lossbench.config.facts import Cache
 from lossbench.config.hydra_errors import explain
-from lossbench.config.resolve import prepare
+from lossbench.config.resolve import place, prepare, resolve, wants_plan
 from lossbench.errors import Stopped, UserError, one_line
 from lossbench.hardware import require_machine
 from lossbench.job.start import hand_over
+from lossbench.launch.outlook.outlook import outlook
+from lossbench.launch.outlook.runs import look_up
+from lossbench.launch.outlook.way import Way
 from lossbench.launch.trials import Trials
-from lossbench.rundir.directory import RunDirectory, processes
+from lossbench.rundir.directory import RunDirectory, is_planned, processes
 from lossbench.rundir.result import Result
 
 STOPPED_CODES = {130: "SIGINT", 143: "SIGTERM"}
@@ -28,17 +33,39 @@ def plan_composed(config: DictConfig, command: Sequence[str]) -> RunDirectory:
     Raises:
         UserError: a mistake in the configuration, or this machine lacks the GPU that it asks for.
     """
-    try:
-        resolved = plain(config)
-    except OmegaConfBaseException as error:  # not through Hydra, which would add a line of its own
-        raise UserError(explain(error) or one_line(error)) from error
     return prepare(
-        resolved,
+        _resolved(config),
         load_yardstick,
         list(command),
         check_supported=lambda config: require_machine(config.trainer),
         try_out=lambda config: Trials()(config),
     )
+
+
+def only_planned(config: DictConfig) -> list[str] | None:
+    """With plan=true, check a composed configuration and say what its run would take; None without it.
+
+    Raises:
+        UserError: a mistake in the configuration, or this machine lacks the GPU that it asks for.
+    """
+    composed = _resolved(config)
+    if not wants_plan(composed):
+        return None
+    cache = Cache()
+    checked = resolve(composed, load_yardstick, cache, lambda config: require_machine(config.trainer))
+    if checked.invalid is not None:
+        raise UserError(checked.invalid)
+    runs_dir, force = place(composed)
+    if force or not is_planned(checked, runs_dir):
+        Trials()(checked)
+    return outlook([look_up(checked, runs_dir, force=force)], Way("here"), None, cache, forced=force)
+
+
+def _resolved(config: DictConfig) -> dict[str, Any]:
+    try:
+        return plain(config)
+    except OmegaConfBaseException as error:  # not through Hydra, which would add a line of its own
+        raise UserError(explain(error) or one_line(error)) from error
 
 
 def run_planned(run: RunDirectory, start: Callable[[RunDirectory], Result]) -> Result:

@@ -7,11 +7,15 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from lossbench.config.hydra_errors import explain
+from lossbench.config.resolve import place, wants_plan
 from lossbench.config.schema import RunConfig
 from lossbench.errors import Stopped, UserError, one_line
 from lossbench.launch.compose import Composer
-from lossbench.launch.expand import expand
-from lossbench.launch.plan import Planned, plan_jobs
+from lossbench.launch.expand import Job, expand
+from lossbench.launch.outlook.outlook import outlook, warnings_of
+from lossbench.launch.outlook.runs import Run, look_up
+from lossbench.launch.outlook.way import Way
+from lossbench.launch.plan import Checked, Planned, check_jobs, plan_checked
 from lossbench.launch.progress import SweepProgress, number_of_runs
 from lossbench.report.spec import ComparisonSpec
 from lossbench.rundir.directory import RunDirectory
@@ -28,6 +32,7 @@ def sweep(
     spec: ComparisonSpec | None,
     command: list[str],
     check_supported: Callable[[RunConfig], None],
+    way: Way | None = None,
 ) -> None:
     """Run a multirun: what is done is skipped, what fails stops nothing else, then the report.
 
@@ -39,30 +44,73 @@ def sweep(
         spec: what the report compares; None writes no report.
         command: what the user typed, for the record.
         check_supported: raises UserError for a configuration that `launch` cannot run.
+        way: how `launch` runs them, for plan=true; None is one after another.
 
     Raises:
         UserError: a mistake in the configuration, before anything runs; or failed runs, after everything else ran.
     """
     jobs = expand(arguments, loader)
-    try:
-        planned = plan_jobs(jobs, Composer(loader, master), command, check_supported, spec)
-    except OmegaConfBaseException as error:  # Hydra would add a line of its own
-        raise UserError(explain(error) or one_line(error)) from error
+    _require_one_plan(jobs)
+    checked = _checked(jobs, Composer(loader, master), check_supported, spec)
+    runs = _looked_up(checked)
+    if wants_plan(checked.cells[0].composed):
+        repeated, forced = checked.repeated, master["force"]
+        lines = outlook(runs, way or Way(), spec, checked.cache, repeated=repeated, forced=forced)
+        print("\n".join(lines), flush=True)
+        return
+    planned = plan_checked(checked, command)
     todo = [run for run in planned.labels if run.result() is None]
     print(_summary(planned, todo), flush=True)
+    if spec is not None and todo:
+        print("".join(f"{line}\n" for line in warnings_of(runs, spec, checked.cache)), end="", flush=True)
     progress = SweepProgress(planned.labels, todo, _shown_metric(planned))
+    _launch(launch, todo, progress, planned, forced=master["force"])
+    complete = progress.done + len(progress.failed) == len(todo)  # with wait=false runs may still go on
+    _conclude(planned, progress, spec if complete else None)
+
+
+def _checked(
+    jobs: Sequence[Job], compose: Composer, check_supported: Callable[[RunConfig], None], spec: ComparisonSpec | None
+) -> Checked:
+    try:
+        return check_jobs(jobs, compose, check_supported, spec)
+    except OmegaConfBaseException as error:  # Hydra would add a line of its own
+        raise UserError(explain(error) or one_line(error)) from error
+
+
+def _launch(
+    launch: Callable[[Sequence[RunDirectory], SweepProgress], None],
+    todo: Sequence[RunDirectory],
+    progress: SweepProgress,
+    planned: Planned,
+    *,
+    forced: bool,
+) -> None:
+    """Run what is missing; where a signal stops the sweep, say how much is left."""
     try:
         with progress.line_each_minute():
             launch(todo, progress)
     except (KeyboardInterrupt, SystemExit) as error:
         progress.close()
-        print(_stopped(planned, progress, forced=master["force"]), flush=True)
+        print(_stopped(planned, progress, forced=forced), flush=True)
         if isinstance(error, Stopped):
             error.line = ""  # of one run; that of the sweep is printed
         raise
     progress.close()
-    complete = progress.done + len(progress.failed) == len(todo)  # with wait=false runs may still go on
-    _conclude(planned, progress, spec if complete else None)
+
+
+def _require_one_plan(jobs: Sequence[Job]) -> None:
+    if any(part.swept and part.text.startswith("plan=") for part in jobs[0].parts):
+        raise UserError("plan is of the whole command and cannot be swept; write plan=true once")
+
+
+def _looked_up(checked: Checked) -> list[Run]:
+    """Where the runs stand before anything is written."""
+    found: list[Run] = []
+    for cell in checked.cells:
+        runs_dir, force = place(cell.composed)
+        found.append(look_up(cell.config, runs_dir, force=force))
+    return found
 
 
 def _summary(planned: Planned, todo: Sequence[RunDirectory]) -> str:

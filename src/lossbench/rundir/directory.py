@@ -185,6 +185,16 @@ def is_planned(config: RunConfig, runs_dir: Path) -> bool:
     return os.path.lexists(_directory(config, runs_dir, SHOWN_DIGITS).path / "config.yaml")
 
 
+def find(config: RunConfig, runs_dir: Path) -> RunDirectory:
+    """Give the directory that a configuration has or would get; nothing is written.
+
+    Raises:
+        DamagedError: it is damaged.
+        UserError: another experiment has its place.
+    """
+    return _place(config, runs_dir, force=False)
+
+
 def plan(config: RunConfig, runs_dir: Path, *, force: bool = False, command: list[str] | None = None) -> RunDirectory:
     """Find or create the directory of a configuration; the same identity gives the same directory.
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from torch import nn
 
 from lossbench.config.schema import RunConfig, Trainer
 from lossbench.errors import UserError
@@ -34,18 +35,19 @@ def check_hardware(trainer: Trainer) -> None:
 def threads(config: RunConfig, parts: Parts) -> Iterator[None]:
     """Choose torch's thread count from parameters x batch size: two threads are slower below 2e7."""
     before = torch.get_num_threads()
-    torch.set_num_threads(_thread_count(config, parts, before))
+    torch.set_num_threads(thread_count(config, parts.model, before))
     try:
         yield
     finally:
         torch.set_num_threads(before)
 
 
-def _thread_count(config: RunConfig, parts: Parts, most: int) -> int:
+def thread_count(config: RunConfig, model: nn.Module, most: int) -> int:
+    """How many CPU threads a run takes, at most so many."""
     trainer = config.trainer
     if trainer.threads != "auto":
         return trainer.threads
-    if sum(p.numel() for p in parts.model.parameters()) * config.data.batch_size < SMALL_WORK:
+    if sum(p.numel() for p in model.parameters()) * config.data.batch_size < SMALL_WORK:
         return 1
     return max(1, most // (trainer.devices if trainer.accelerator == "cpu" else 1))
 

@@ -1,0 +1,133 @@
+"""About how long runs take: from earlier runs of the same settings on this machine, else from one timed update."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+from lossbench.config.schema import RunConfig
+from lossbench.launch.outlook.earlier import alike_here, key_of
+from lossbench.launch.outlook.runs import SizeOf, Sizes
+from lossbench.launch.outlook.way import Way
+from lossbench.meter import duration
+from lossbench.report.formatting import counted
+from lossbench.report.records import Record
+
+if TYPE_CHECKING:
+    from lossbench.training.timing import Timed
+
+ALIKE = 3  # stacks whose numbers of runs differ by less than this factor take as long for each run
+RUN_SECONDS = 0.5  # to build a run and to write its files
+
+
+@dataclass
+class Runtime:
+    """What runs take, and where that is known from.
+
+    Args:
+        seconds: in all, s.
+        stacks: the number of runs in each stack.
+        earlier: directories of the runs that it is known from.
+        timed: settings of which an update was timed, and what was found.
+        untimed: runs of stacks that could not be timed: as long as if each were trained by itself.
+    """
+
+    seconds: float = 0.0
+    stacks: list[int] = field(default_factory=list[int])
+    earlier: set[Path] = field(default_factory=set[Path])
+    timed: dict[frozenset[tuple[str, str]], "Timed"] = field(default_factory=dict[frozenset[tuple[str, str]], "Timed"])
+    untimed: int = 0
+
+
+def runtime_of(configs: Sequence[RunConfig], sizes: SizeOf, earlier: Sequence[Record], way: Way) -> Runtime:
+    """Estimate what runs take.
+
+    Args:
+        configs: of the runs that are to be done, at least one.
+        sizes: counts their examples and updates.
+        earlier: done runs of the same data and models.
+        way: how the launcher runs them.
+    """
+    runtime, groups = Runtime(), dict[str | None, list[RunConfig]]()
+    for config in configs:
+        groups.setdefault(way.group(config), []).append(config)
+    single = groups.pop(None, [])
+    for members in groups.values():
+        runtime.seconds += _stack(members, sizes(members[0]), earlier, way, runtime)
+    work = sum(_alone(config, sizes(config), earlier, runtime) + way.starts for config in single)
+    runtime.seconds += work / min(way.at_a_time or 1, max(len(single), 1))
+    return runtime
+
+
+def words_of(runtime: Runtime, runs: int, way: Way) -> str:
+    """Word it, with how sure it is."""
+    each = f", {duration(runtime.seconds / runs)} each" if way.at_a_time is None else ""
+    total = f"about {duration(runtime.seconds)}{each}, {_how(runtime, runs, way)}"
+    return f"{total}; {_why(runtime)}"
+
+
+def _how(runtime: Runtime, runs: int, way: Way) -> str:
+    stacked = sum(runtime.stacks)
+    if not stacked:
+        return way.words
+    stacks = f"{stacked} stacked in {counted(len(runtime.stacks), 'stack')}"
+    return stacks if stacked == runs else f"{stacks}, {runs - stacked} one after another"
+
+
+def _why(runtime: Runtime) -> str:
+    parts = (
+        [f"from {counted(len(runtime.earlier), 'earlier run')} of these settings on this machine"]
+        if runtime.earlier
+        else []
+    )
+    if runtime.timed:
+        many = f" of each of {len(runtime.timed)} settings" if len(runtime.timed) > 1 else ""
+        parts.append(f"from one timed update{many}, a rough figure: within a factor of 2 or 3")
+    if runtime.untimed:
+        parts.append(f"{runtime.untimed} runs of stacks counted as if each were trained by itself, so at most")
+    return "; ".join(parts)
+
+
+def _stack(configs: Sequence[RunConfig], sizes: Sizes, earlier: Sequence[Record], way: Way, runtime: Runtime) -> float:
+    runs = len(configs)
+    runtime.stacks.append(runs)
+    alike = [record for record in alike_here(configs[0], earlier) if _stacks_like(record, runs)]
+    if alike:
+        runtime.earlier |= {record.path for record in alike}
+        return runs * sizes.steps * _pace(alike)
+    if (seconds := way.time_stack(configs)) is not None:
+        runtime.timed |= {key_of(configs[0]): timed_update(configs[0], runtime)}
+        return seconds
+    runtime.untimed += runs
+    return runs * _alone(configs[0], sizes, earlier, runtime)
+
+
+def _stacks_like(record: Record, runs: int) -> bool:
+    stacked = record.done_result.stacked_runs
+    return stacked is not None and runs / ALIKE <= stacked <= runs * ALIKE
+
+
+def _alone(config: RunConfig, sizes: Sizes, earlier: Sequence[Record], runtime: Runtime) -> float:
+    alike = [record for record in alike_here(config, earlier) if record.done_result.stacked_runs is None]
+    if alike:
+        runtime.earlier |= {record.path for record in alike}
+        return sizes.steps * _pace(alike)
+    timed = timed_update(config, runtime)
+    evaluated = (sizes.epochs + 1) * sizes.examples["val"] + sizes.examples["test"]
+    return sizes.steps * timed.update + evaluated * timed.example + RUN_SECONDS
+
+
+def _pace(records: Sequence[Record]) -> float:
+    """Seconds for each update, evaluations included."""
+    return median(record.done_result.seconds / max(record.done_result.steps, 1) for record in records)
+
+
+def timed_update(config: RunConfig, runtime: Runtime) -> "Timed":
+    """Time an update, once for all runs that cost the same."""
+    key = key_of(config)
+    if key not in runtime.timed:
+        from lossbench.training.timing import time_run  # imports torch
+
+        runtime.timed[key] = time_run(config)
+    return runtime.timed[key]

@@ -1,0 +1,39 @@
+"""How a launcher brings runs to their results, as far as it decides how long that takes."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from lossbench.config.schema import RunConfig
+
+
+def alone(config: RunConfig) -> str | None:
+    """The group of a run that is trained by itself."""
+    return None
+
+
+def cannot_time(configs: Sequence[RunConfig]) -> float | None:
+    """The time of a stack where there are no stacks."""
+    return None
+
+
+@dataclass(frozen=True)
+class Way:
+    """How runs are brought to their results.
+
+    Args:
+        words: such as "one after another".
+        at_a_time: runs at a time; None where a cluster decides it.
+        starts: seconds that each run takes beside its own work, for a process of its own.
+        group: gives what the runs of a stack have in common; None for a run that is trained by itself.
+        time_stack: times a stack of some runs, s; None where that cannot be done without running them.
+    """
+
+    words: str = "one after another"
+    at_a_time: int | None = 1
+    starts: float = 0.0
+    group: Callable[[RunConfig], str | None] = alone
+    time_stack: Callable[[Sequence[RunConfig]], float | None] = cannot_time
+
+
+PROCESS_SECONDS = 6.0
+"""What a process takes to import torch and Lightning."""

@@ -1,0 +1,217 @@
+"""What plan=true says of a command, and what a sweep that decides nothing says at its start."""
+
+import os
+import re
+import socket
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT, plan_run
+from made_runs import make_arm, make_run
+from typed import command
+
+from lossbench.config.facts import Cache
+from lossbench.config.schema import RunConfig
+from lossbench.launch.outlook.comparisons import PlannedComparison, planned_comparisons
+from lossbench.launch.outlook.decide import outlook_of, warning_of, words_of
+from lossbench.launch.outlook.disk import disk_of, in_bytes
+from lossbench.launch.outlook.earlier import earlier_runs
+from lossbench.launch.outlook.runs import SizeOf
+from lossbench.launch.outlook.runtime import runtime_of
+from lossbench.launch.outlook.runtime import words_of as time_words
+from lossbench.launch.outlook.way import Way
+from lossbench.report.records import Record, read_record
+from lossbench.report.spec import ComparisonSpec
+from lossbench.rundir.flatten import flatten
+from lossbench.training.timing import Timed
+
+TRAIN = str(ROOT / "train.py")
+DIGITS = ("data=digits", "trainer=cpu", "logger=none")
+
+
+def configs(folder: Path, losses: tuple[str, ...], units: int, *words: str, key: str = "seed") -> list[RunConfig]:
+    return [
+        plan_run(folder, *DIGITS, f"loss={loss}", f"{key}={k}", *words).config for loss in losses for k in range(units)
+    ]
+
+
+def comparison(folder: Path, units: int, margin: float | None = None, key: str = "seed") -> PlannedComparison:
+    """Two losses against cross_entropy."""
+    runs = configs(folder, ("power", "cross_entropy", "cosine_xent"), units, key=key)
+    (found,) = planned_comparisons(runs, SizeOf(Cache()), ComparisonSpec(margin=margin))
+    return found
+
+
+def records_like(config: RunConfig, study: Path, *, stacked: int | None = None, seconds: float = 48.0) -> list[Record]:
+    """Three earlier runs of a configuration on this machine, of 480 steps."""
+    params = {key: value for key, value in flatten(config.record).items() if key not in ("seed", "study")}
+    facts = {"seconds": seconds, "steps": 480, **({"stacked_runs": stacked} if stacked else {})}
+    status = {"host": socket.gethostname()}
+    made = [make_run(study, config.loss.name, k, settings=params, result=facts, status=status) for k in range(3)]
+    return [read_record(path) for path in made]
+
+
+def test_plan_counts_runs_and_says_the_question_and_writes_nothing(tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    words = ("-m", *DIGITS, "loss=cosine_prob", "loss.alpha=0.5,3", "seed=0,1", "plan=true")
+    done = command(TRAIN, *words, runs=runs)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = dict(line.split(": ", 1) for line in done.stdout.splitlines() if ": " in line)
+    assert lines["4 runs"] == "0 done already, 2 to do, 2 invalid"
+    assert lines["comparison"].startswith("none; the runs have no cross_entropy")
+    assert "from one timed update" in lines["time"]
+    assert re.match(r"about \S+ .B \(predictions \S+ .B, checkpoints \S+ .B, records \S+ .B a run\)", lines["disk"])
+    assert not runs.exists()
+    alone = command(TRAIN, *DIGITS, "plan=true", runs=runs)
+    assert alone.stdout.startswith("1 run: 0 done already, 1 to do\ntime: about ")
+    assert alone.stdout.endswith("the same command without plan=true does it\n")
+    assert (alone.returncode, runs.exists()) == (0, False)
+
+
+def test_plan_submits_nothing_to_a_cluster_and_a_done_run_is_counted(tmp_path: Path) -> None:
+    tools, calls = tmp_path / "tools", tmp_path / "calls"
+    tools.mkdir()
+    for name in ("sbatch", "squeue", "scontrol", "scancel"):
+        (tools / name).write_text(f"#!/bin/sh\necho {name} >> {calls}\n")
+        (tools / name).chmod(0o755)
+    env = {"PATH": f"{tools}:{os.environ['PATH']}"}
+    made = command(TRAIN, *DIGITS, "loss=cross_entropy", "trainer.max_steps=4", runs=tmp_path / "runs")
+    assert made.returncode == 0
+    before = sorted((tmp_path / "runs").rglob("*"))
+    words = ("-m", *DIGITS, "loss=cross_entropy,power", "trainer.max_steps=4", "seed=0,1", "plan=true")
+    done = command(TRAIN, *words, "hydra/launcher=slurm", runs=tmp_path / "runs", env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("4 runs: 1 done already, 3 to do\n")
+    assert "the cluster decides how many run at a time; from 1 earlier run of" in done.stdout
+    assert "question: test/accuracy against cross_entropy, margin 1.00 points, 2 seeds\n" in done.stdout
+    assert "family: 1 comparison: power\n" in done.stdout
+    assert not calls.exists()
+    assert sorted((tmp_path / "runs").rglob("*")) == before
+    forced = command(TRAIN, *words, "force=true", runs=tmp_path / "runs")
+    assert "4 runs: 0 done already, 4 to do\nforce=true: what is done already would be archived" in forced.stdout
+
+
+def test_a_sweep_that_can_decide_nothing_says_so_at_its_start(tmp_path: Path) -> None:
+    words = ("-m", "data=toy", "trainer=cpu", "loss=cross_entropy,power", "trainer.max_steps=2", "logger=none")
+    done = command(TRAIN, *words, "seed=0,1", runs=tmp_path)
+    first, second = done.stdout.splitlines()[:2]
+    assert first == "4 runs: 0 done already, 4 to run"
+    assert second == "this sweep can decide nothing: it compares 2 seeds, and 6 seeds are the least"
+
+
+def test_earlier_runs_on_this_machine_say_how_long_and_a_timed_update_where_there_are_none(tmp_path: Path) -> None:
+    runs, sizes = configs(tmp_path / "planned", ("cross_entropy", "power"), 2, "trainer.max_epochs=60"), SizeOf(Cache())
+    assert sizes(runs[0]).steps == 960
+    earlier = records_like(runs[0], tmp_path / "study")
+    two = Way("2 at a time", 2, starts=6.0)
+    # 0.1 s for each of 960 updates
+    assert runtime_of(runs, sizes, earlier, two).seconds == pytest.approx(4 * (96 + 6) / 2)
+    stack = Way(group=lambda config: "all", time_stack=lambda configs: 7.0 * len(configs))
+    stacked = records_like(runs[0], tmp_path / "stacked", stacked=4, seconds=0.48)
+    found = runtime_of(runs, sizes, [*earlier, *stacked], stack)
+    assert found.seconds == pytest.approx(4 * 960 * 0.001)
+    assert time_words(found, 4, stack) == (
+        "about 4 s, 4 stacked in 1 stack; from 3 earlier runs of these settings on this machine"
+    )
+    assert runtime_of(runs, sizes, earlier, stack).seconds == 28.0
+    elsewhere = [Record(each.path, {"host": "far"}, each.result) for each in earlier]
+    timed = runtime_of(runs, sizes, elsewhere, Way())
+    assert len(timed.timed) == 1
+    assert "from one timed update, a rough figure" in time_words(timed, 4, Way())
+    other = configs(tmp_path / "planned", ("power",), 1, "model.hidden=[8]", "trainer.max_steps=4")
+    assert runtime_of(other, sizes, earlier, Way()).timed
+
+
+def test_the_timed_update_and_the_estimated_files_are_near_to_what_a_run_takes(
+    tmp_path: Path,
+) -> None:
+    from lossbench.job.start import bring_to_result
+    from lossbench.training.timing import time_run
+
+    run = plan_run(tmp_path, *DIGITS[:2], "logger=tensorboard", "loss=cross_entropy", "trainer.max_epochs=4")
+    timed = time_run(run.config)
+    assert timed.parameters == 64 * 128 + 128 + 128 * 10 + 10
+    assert (timed.slots, timed.outputs) == (2, 10)
+    assert 0 < timed.example < timed.update < 1
+    guess = disk_of(run.config, SizeOf(Cache())(run.config), [], lambda: timed)
+    bring_to_result(run)
+    found = disk_of(run.config, SizeOf(Cache())(run.config), [read_record(run.path)], lambda: timed)
+    for name, size in found.items():
+        assert 0.4 < guess[name] / size < 2.5, (name, guess, found)
+    assert found["predictions"] == run.predictions_path.stat().st_size
+    assert in_bytes(found["checkpoints"]).endswith(" kB")
+
+
+def test_too_few_units_decide_nothing_and_more_decide_more(tmp_path: Path) -> None:
+    few = comparison(tmp_path, 2)
+    assert (few.units, few.others, few.question()) == (
+        2, ["power", "cosine_xent"], "test/accuracy against cross_entropy, margin 1.00 points, 2 seeds",
+    )  # fmt: skip
+    assert words_of(few, outlook_of(few, [])) == "nothing: 2 seeds can decide nothing, 6 are the least"
+    outlooks = [outlook_of(comparison(tmp_path, 7, margin), []) for margin in (0.005, 0.02, 0.04)]
+    assert [each.equivalent for each in outlooks] == sorted(each.equivalent or 0 for each in outlooks)
+    assert outlooks[-1].needed == 7
+    assert outlooks[0].needed is None
+    assert "assumed: losses differ on 3 % of 359 test examples" in words_of(comparison(tmp_path, 7), outlooks[0])
+    whole = comparison(tmp_path, 7, key="replicate")
+    assert whole.counted_units() == "7 replicates"
+    assert whole.sizes.tested(7) == 1797
+
+
+def test_the_spread_of_earlier_comparisons_on_the_same_data_counts(tmp_path: Path) -> None:
+    plan = comparison(tmp_path, 8)
+    rng = np.random.default_rng(0)
+    fingerprint = plan.config.fingerprint
+
+    def earlier(name: str, noise: float, fingerprint: str = fingerprint) -> list[Record]:
+        study, level = tmp_path / name / "study", 0.9 + 0.001 * np.arange(8)
+        facts = {"fingerprint": fingerprint}
+        paths = make_arm(study, "cross_entropy", level.tolist(), result=facts)
+        paths += make_arm(study, "power", (level + noise * rng.standard_normal(8)).tolist(), result=facts)
+        return [read_record(path) for path in paths]
+
+    sure, unsure = outlook_of(plan, earlier("quiet", 0.002)), outlook_of(plan, earlier("loud", 0.05))
+    assert sure.basis == "from the spread of 1 earlier comparison on these data"
+    assert sure.found > 0.99
+    assert warning_of(plan, sure) is None
+    line = warning_of(plan, unsure)
+    assert line is not None
+    assert line.startswith("this sweep will hardly decide anything: a difference of 1.00 points is found in ")
+    assert outlook_of(plan, earlier("other", 0.05, "0" * 16)).basis.startswith("assumed")
+
+
+def test_sweeps_over_models_are_several_comparisons_and_a_loss_alone_is_none(tmp_path: Path) -> None:
+    losses = ("cross_entropy", "power")
+    both = [run for width in (8, 16) for run in configs(tmp_path, losses, 1, f"model.hidden=[{width}]")]
+    rates = configs(tmp_path, losses, 1, "optimizer.lr=0.01")
+    found = planned_comparisons([*both, *rates], SizeOf(Cache()), ComparisonSpec())
+    assert [each.others for each in found] == [["power"]] * 3
+    assert not planned_comparisons(both[1:2], SizeOf(Cache()), ComparisonSpec())
+    swept = planned_comparisons([*both[:2], *configs(tmp_path, losses, 1, "model.hidden=[8]", "optimizer.lr=0.01")],
+                                SizeOf(Cache()), ComparisonSpec())  # fmt: skip
+    assert [(each.baseline, each.others) for each in swept] == [
+        ("cross_entropy lr=0.003", ["power lr=0.003", "cross_entropy lr=0.01", "power lr=0.01"])
+    ]
+
+
+def test_earlier_runs_are_found_in_all_studies(tmp_path: Path) -> None:
+    config = plan_run(tmp_path / "runs", *DIGITS).config
+    for study in ("one", "two"):
+        make_run(tmp_path / "runs" / study, "power")
+    make_run(tmp_path / "runs" / "three", "power", settings={"model.name": "linear"})
+    assert len(earlier_runs(config, tmp_path / "runs")) == 2
+    assert not earlier_runs(config, tmp_path / "nowhere")
+
+
+def test_disk_is_counted_by_what_is_kept(tmp_path: Path) -> None:
+    timed = Timed(update=0.1, example=0.1, once=0.0, parameters=1_000_000, slots=1, outputs=10)
+
+    def estimated(*words: str) -> dict[str, float]:
+        (config,) = configs(tmp_path / str(len(words)), ("power",), 1, *words)
+        return disk_of(config, SizeOf(Cache())(config), [], lambda: timed)
+
+    assert estimated("keep_checkpoints=last")["checkpoints"] == pytest.approx(8e6, rel=0.01)
+    assert estimated("keep_checkpoints=none", "save_predictions=false") | {"records": 0} == {
+        "checkpoints": 0, "predictions": 0, "records": 0,
+    }  # fmt: skip
