@@ -89,3 +89,12 @@ def test_replicates_test_on_disjoint_fifths_and_share_a_fingerprint(digits: Digi
     small = replicated(Digits(images_per_class=10), 3)
     assert ids(small, "test") == ids(replicates[3], "test")
     assert small.record()["left_out"] == ["using 100 of 1,079 training images (data.images_per_class=10)"]
+
+
+def test_pictures_are_the_images_in_grey(digits: Digits) -> None:
+    first, last = digits.pictures(["0", "1796"])
+    images = np.concatenate([digits.pool().inputs[digits.pool().ids == name] for name in ("0", "1796")])
+    assert (first.shape, first.dtype) == ((8, 8, 1), np.uint8)
+    assert np.abs(np.stack([first, last])[..., 0] / 255 - images[:, 0]).max() <= 0.5 / 255
+    with pytest.raises(ValueError, match="the data set has no example 1797"):
+        digits.pictures(["3", "1797"])

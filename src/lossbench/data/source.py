@@ -199,12 +199,34 @@ class Source(ABC):
         classes = np.bincount(targets, minlength=self.num_classes)
         return {"examples": len(targets), "smallest_class": int(classes.min()), "largest_class": int(classes.max())}
 
+    def pictures(self, ids: Sequence[str]) -> list[np.ndarray]:
+        """What examples look like.
+
+        Args:
+            ids: names of examples of the pool.
+
+        Returns:
+            uint8 (height, width, 1) or (height, width, 3) of each; [] of data that are no pictures.
+
+        Raises:
+            ValueError: the data set has no such example, or its picture cannot be read.
+        """
+        if self.members > 1 or len(self.input_shape) != 3 or self.input_shape[0] not in (1, 3):
+            return []
+        pool = self.pool()
+        place = {name: k for k, name in enumerate(pool.ids.tolist())}
+        if unknown := [name for name in ids if name not in place]:
+            raise ValueError(f"the data set has no example {unknown[0]}")
+        low, high = float(pool.inputs.min()), float(pool.inputs.max())
+        shown = np.rint((pool.inputs[[place[name] for name in ids]] - low) * (255 / ((high - low) or 1)))
+        return list(shown.astype(np.uint8).transpose(0, 2, 3, 1))
+
     def initial_weight(self, seed: int) -> np.ndarray | None:
         """Initial weights (C, D) that belong to the data set, or None."""
         return None
 
 
-RESERVED = ("replicate", "folds", "published_test", "pool", "draw", "strata")
+RESERVED = ("replicate", "folds", "published_test", "pool", "draw", "strata", "pictures")
 """Names of `Source` that no setting of a data set may have."""
 AnySource = TypeVar("AnySource", bound=Source)
 

@@ -44,11 +44,15 @@ def stacked(table: Table) -> Iterator[Table]:
         return
     start = 1
     for title, count in table.groups.items():
-        chosen = [k for k in range(start, start + count) if {row[k] for row in table.rows} != {EMPTY}]
-        rows = [[row[k] for k in (0, *chosen)] for row in table.rows]
-        columns = [table.columns[k] for k in (0, *chosen)]
-        yield table._replace(title=title, columns=columns, rows=[row for row in rows if {*row[1:]} - {EMPTY}])
+        yield _columns_of(table, range(start, start + count), title)
         start += count
+
+
+def _columns_of(table: Table, columns: range, title: str) -> Table:
+    filled = [k for k in columns if {row[k] for row in table.rows} != {EMPTY}]
+    rows = [[row[0], *(row[k] for k in filled)] for row in table.rows]
+    headings = [table.columns[0], *(table.columns[k] for k in filled)]
+    return table._replace(title=title, columns=headings, rows=[row for row in rows if {*row[1:]} - {EMPTY}])
 
 
 def markdown(table: Table) -> str:

@@ -217,3 +217,16 @@ def test_what_is_left_out_is_one_line_and_in_the_record(source: Callable[..., Mi
     (root / "a" / "3.jpg").write_bytes(b"")  # the other one of the test split
     missing = "the test split has no example of a"
     assert source(on_bad_image="skip").left_out() == ["2 images cannot be read (data.on_bad_image=skip)", missing]
+
+
+def test_pictures_are_read_by_name_and_stay_in_the_folder(source: Callable[..., Mixed], root: Path) -> None:
+    photos(root, [f"{label}/{i}.jpg" for label in "ab" for i in range(3)])
+    (picture,) = source().pictures(["a/1.jpg"])
+    assert np.array_equal(picture, np.asarray(Image.open(root / "a" / "1.jpg").convert("RGB")))
+    for name, reason in (("../other.jpg", "has a .. part"), ("a/9.jpg", "cannot be read: No such file")):
+        with pytest.raises(ValueError, match=reason):
+            source().pictures([name])
+    fake = FakeImages(image_size=8, n_train=3, n_val=2, n_test=2)
+    assert np.array_equal(fake.pictures(["5"])[0], fake.make(5, 0))
+    with pytest.raises(ValueError, match="has no example 7"):
+        fake.pictures(["7"])

@@ -1,6 +1,6 @@
 """Images made up on the spot, for dry runs of any shape."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -83,6 +83,14 @@ class FakeImages(ImageSource):
         rows, columns = np.arange(self.height) * GRID // self.height, np.arange(self.width) * GRID // self.width
         grain = rng.integers(-20, 21, (self.height, self.width, 1))
         return np.clip(coarse[rows][:, columns] + grain, 0, 255).astype(np.uint8)
+
+    def pictures(self, ids: Sequence[str]) -> list[np.ndarray]:
+        """Draw images by their numbers: uint8 (height, width, 3)."""
+        pool = self.pool()
+        targets = dict(zip(pool.ids.tolist(), pool.targets.tolist(), strict=True))
+        if unknown := [name for name in ids if name not in targets]:
+            raise ValueError(f"the data set has no example {unknown[0]}")
+        return [self.make(int(name), targets[name]) for name in ids]
 
     def sizes(self, split: Split) -> np.ndarray:
         """Heights and widths, pixels: (n, 2)."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from lossbench.config.values import choice, integer, number, path_text
 from lossbench.data.folds import draw_parts
+from lossbench.data.images.decode import read_rgb
 from lossbench.data.images.inspection import Inspection
 from lossbench.data.images.listing import Listing, OpenedFiles
 from lossbench.data.images.lists import unsafe
@@ -238,6 +239,18 @@ class FileSource(ImageSource):
     def digests(self, split: Split) -> np.ndarray:
         """A hash of the content of each of a split's images: (n,) text."""
         return np.array([self.opened.row[name][2] for name in split.inputs.tolist()])
+
+    def pictures(self, ids: Sequence[str]) -> list[np.ndarray]:
+        """Read images by their names below the folder: uint8 (height, width, 3), upright."""
+        return [self._picture(name) for name in ids]
+
+    def _picture(self, name: str) -> np.ndarray:
+        if reason := unsafe(name):
+            raise ValueError(f"{name!r} {reason}")
+        try:
+            return read_rgb((self.folder / name).read_bytes())
+        except OSError as error:
+            raise ValueError(f"{name} cannot be read: {error.strerror}") from error
 
     def facts(self) -> dict[str, Any]:
         """Lists with their hashes; how many images are unreadable, and how many of val and test are in train."""

@@ -17,10 +17,10 @@ def find_caveats(findings: Findings) -> list[str]:
     """List what limits a comparison, one sentence each, in the order of the report."""
     return [
         *about_metric(findings),
-        *about_scale(findings),
         *about_seeds(findings),
         *about_looks(findings),
         *about_test_set(findings),
+        *about_scale(findings),
         *about_optimiser(findings),
         *about_baseline_settings(findings),
         *about_runs_without_result(findings),

@@ -7,6 +7,7 @@ from lossbench.report.comparison import Comparison
 from lossbench.report.findings import Findings
 from lossbench.report.page.about_data import about_data
 from lossbench.report.page.about_runs import arm_table, commands, facts, without_result
+from lossbench.report.page.flips_shown import flips_shown
 from lossbench.report.page.forest import forest_plot
 from lossbench.report.sentences import headline, sentences
 from lossbench.report.tables import Table, stacked
@@ -46,6 +47,7 @@ def render(
         forest=forest_plot(comparison),
         sentences=_first(sentences(comparison)),
         caveats=caveats,
+        flips=flips_shown(comparison),
         figures=[figure.for_page() for figure in figures if figure.name not in DRAWN_BY_PAGE],
         details=[(table.note, list(stacked(table))) for table in more],
         runs=f"{len(comparison.runs)} runs of {len(comparison.arms)} losses or settings, started with:",
