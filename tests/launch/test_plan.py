@@ -1,5 +1,6 @@
 """A sweep is planned as a whole: a run directory that cannot be used is named, the others are planned."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -7,7 +8,11 @@ from lossbench.config.composition import composed, hydra_started, plain
 from lossbench.config.resolve import accept
 from lossbench.launch.expand import Job, Part
 from lossbench.launch.plan import Planned, check_jobs, plan_checked
+from lossbench.report.looks import read_history
+from lossbench.report.plans import record_plans
+from lossbench.report.spec import ComparisonSpec
 from lossbench.rundir.directory import RunDirectory
+from lossbench.rundir.identity import identity_hash
 
 
 def planned(runs_dir: Path, *sweep: tuple[str, ...]) -> Planned:
@@ -32,3 +37,19 @@ def test_the_run_that_is_damaged_is_named_however_deep_the_damage_lies(tmp_path:
     assert [*again.labels] == [good]
     assert [*again.damaged] == [deep, RunDirectory(obstructed.path)]
     assert again.damaged[deep].startswith(f"{link} is a link that leads out of its run directory")
+
+
+def test_what_a_sweep_plans_is_written_before_it_runs(tmp_path: Path) -> None:
+    sweep = [(f"loss={loss}", f"seed={seed}") for loss in ("cross_entropy", "power") for seed in (1, 0)]
+    sweep += [("loss=power", "seed=0", "model=linear")]
+    runs = planned(tmp_path, *sweep).labels
+    for _ in range(2):  # the same again is the same plan
+        record_plans(runs, ComparisonSpec(margin=0.02))
+    lines = [json.loads(line) for line in (tmp_path / "default" / "journal.jsonl").read_text().splitlines()]
+    assert [(line["what"], line["margin"], line["baseline"]) for line in lines] == [("plan", 0.02, "cross_entropy")] * 2
+    found = [sorted((arm["loss"], tuple(arm["units"])) for arm in line["arms"].values()) for line in lines]
+    assert found == [[("cross_entropy", (0, 1)), ("power", (0, 1))], [("power", (0,))]]
+    digest = identity_hash(next(iter(runs)).record)[:16]
+    assert len(read_history(tmp_path / "default").family(digest)) == 1
+    record_plans([*runs][:2], None)
+    assert len((tmp_path / "default" / "journal.jsonl").read_text().splitlines()) == 3

@@ -17,6 +17,7 @@ from lossbench.launch.outlook.runs import Run, look_up
 from lossbench.launch.outlook.way import Way
 from lossbench.launch.plan import Checked, Planned, check_jobs, plan_checked
 from lossbench.launch.progress import SweepProgress, number_of_runs
+from lossbench.report.plans import record_plans
 from lossbench.report.spec import ComparisonSpec
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.reading import DamagedError
@@ -63,6 +64,7 @@ def sweep(
     print(_summary(planned, todo), flush=True)
     if spec is not None and todo:
         print("".join(f"{line}\n" for line in warnings_of(runs, spec, checked.cache)), end="", flush=True)
+    record_plans(planned.labels, spec)
     progress = SweepProgress(planned.labels, todo, _shown_metric(planned))
     _launch(launch, todo, progress, planned, forced=master["force"])
     complete = progress.done + len(progress.failed) == len(todo)  # with wait=false runs may still go on

@@ -1,0 +1,57 @@
+"""Plans in the journal: what a sweep is going to compare, written before its first run. Torch-free."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from lossbench.report.journal import append, read_journal
+from lossbench.report.records import Record
+from lossbench.report.settings import comparability
+from lossbench.report.spec import ComparisonSpec
+from lossbench.rundir.directory import RunDirectory
+from lossbench.rundir.flatten import flatten
+from lossbench.rundir.identity import identity_hash
+
+SHOWN = 16  # digits of an identity's hash
+Arms = dict[str, dict[str, Any]]
+
+
+def record_plans(runs: Iterable[RunDirectory], spec: ComparisonSpec | None) -> None:
+    """Write what a sweep plans into the journals of its studies: one line for runs that can be compared with each other.
+
+    The family of every later report is at least these arms. A plan that a journal holds already is not written again.
+
+    Args:
+        runs: planned directories.
+        spec: what the report compares; None where there is none.
+
+    Raises:
+        UserError: a journal cannot be read or written.
+    """
+    for (study, _), arms in _by_study(runs).items():
+        entry: dict[str, Any] = {"what": "plan", "arms": arms}
+        if spec is not None:
+            entry |= {"baseline": spec.baseline, "metric": spec.metric, "margin": spec.margin}
+        if not any(_says(entry, line) for line in read_journal(study).entries):
+            append(study, entry)
+
+
+def _by_study(runs: Iterable[RunDirectory]) -> dict[tuple[Path, str], Arms]:
+    """The arms of each study that can be compared with each other: hash -> loss and units."""
+    found: dict[tuple[Path, str], Arms] = {}
+    arm_of: dict[Path, dict[str, Any]] = {}
+    for run in runs:
+        folder = run.path.parent
+        if folder not in arm_of:
+            settings = flatten(run.record)
+            arm_of[folder] = {"loss": settings.get("loss.name"), "units": []}
+            arms = found.setdefault((folder.parent, comparability(settings)), {})
+            arms[identity_hash(run.record)[:SHOWN]] = arm_of[folder]
+        arm_of[folder]["units"].append(Record(run.path, {}, None).name.unit)
+    for arm in arm_of.values():
+        arm["units"].sort()
+    return found
+
+
+def _says(entry: Mapping[str, Any], line: Mapping[str, Any]) -> bool:
+    return all(line.get(key) == value for key, value in entry.items())
