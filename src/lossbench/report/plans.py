@@ -17,7 +17,7 @@ Arms = dict[str, dict[str, Any]]
 
 
 def record_plans(runs: Iterable[RunDirectory], spec: ComparisonSpec | None) -> None:
-    """Write what a sweep plans into the journals of its studies: one line for runs that can be compared with each other.
+    """Write what a sweep plans into the journals of its studies, a line for runs that can be compared with each other.
 
     The family of every later report is at least these arms. A plan that a journal holds already is not written again.
 
