@@ -85,7 +85,7 @@ def test_the_commands_for_a_file_of_ones_own_work(page: str, tmp_path: Path) -> 
         done = command(str(ROOT / script), *words, runs=tmp_path / "runs", cwd=tmp_path)
         assert (done.returncode, done.stderr) == (0, ""), line
     engines = [json.loads(path.read_text())["engine"] for path in (tmp_path / "runs").rglob("result.json")]
-    assert sorted(engines) == ["lightning"] * 2 + ["vectorized"] * 8
+    assert sorted(engines) == ["lightning"] * 2 + ["vectorized"] * 10
 
 
 def test_links_lead_to_files() -> None:

@@ -33,6 +33,7 @@ def typed(run: RunDirectory, **changes: object) -> dict[str, Any]:
         **run.record,
         "runs_dir": str(run.path.parents[2]),
         "force": False,
+        "plan": False,
         "yardsticks": ["cross_entropy"],
         **changes,
     }
@@ -239,6 +240,11 @@ def test_a_replicate_of_ones_own_data_set(planned: Planned, tmp_path: Path, monk
     assert drawn[0]["test"].ids.tolist() == drawn[1]["test"].ids.tolist()
     assert drawn[0]["val"].ids.tolist() != drawn[1]["val"].ids.tolist()
     verify(runs[1])
+    (tmp_path / "own_points.py").write_text(f"{OWN}\nclass Folded(Points):\n    folds = 4\n")
+    runs = [planned("data=custom", "data.target=own_points.Folded", f"replicate={r}") for r in range(4)]
+    drawn = [build_source(run.config.data.source).splits for run in runs]
+    assert len({name for splits in drawn for name in splits["test"].ids.tolist()}) == 80
+    assert [[len(splits[name]) for name in ("train", "val", "test")] for splits in drawn] == [[40, 20, 20]] * 4
 
 
 OWN = """

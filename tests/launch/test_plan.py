@@ -53,3 +53,11 @@ def test_what_a_sweep_plans_is_written_before_it_runs(tmp_path: Path) -> None:
     assert len(read_history(tmp_path / "default").family(digest)) == 1
     record_plans([*runs][:2], None)
     assert len((tmp_path / "default" / "journal.jsonl").read_text().splitlines()) == 3
+
+
+def test_a_repeated_replicate_is_planned_once_and_is_no_repeat_of_a_seed(tmp_path: Path) -> None:
+    sweep = ("replicate=1", "replicate=1", "seed=1", "replicate=0", "seed=0")
+    found = planned(tmp_path, *(("data=digits", word) for word in sweep))
+    assert [run.path.name for run in found.labels] == ["replicate1", "seed1", "replicate0", "seed0"]
+    assert found.repeated == 1
+    assert len({run.path.parent for run in found.labels}) == 2

@@ -1,4 +1,4 @@
-"""A replicate is the same draw whatever the loss and the launcher, and the examples of a sweep are planned once."""
+"""A replicate is the same draw whatever the loss and the launcher; a typed seed takes its place."""
 
 import json
 from pathlib import Path
@@ -8,10 +8,7 @@ import pytest
 from conftest import ROOT
 from typed import command
 
-from lossbench.config.composition import composed, hydra_started, plain
-from lossbench.config.resolve import accept
-from lossbench.launch.expand import Job, Part
-from lossbench.launch.plan import plan_jobs
+from lossbench.launch.expand import with_params
 
 DIGITS = ("data=digits", "loss=cross_entropy,power", "replicate=0,4", "trainer.max_epochs=1", "logger=none")
 QUIET = "hydra.sweeper.report=false"
@@ -44,13 +41,14 @@ def test_the_same_replicate_is_the_same_split_whatever_the_loss_and_the_launcher
     }
 
 
-def test_a_repeated_replicate_is_planned_once_and_is_no_repeat_of_a_seed(tmp_path: Path) -> None:
-    sweep = ("replicate=1", "replicate=1", "seed=1", "replicate=0", "seed=0")
-    jobs = [Job((Part(text, None, None, swept=True),)) for text in sweep]
-    with hydra_started():
-        planned = plan_jobs(
-            jobs, lambda job: plain(composed(["data=digits", f"runs_dir={tmp_path}", *job.overrides])), ["test"], accept
-        )
-    assert [run.path.name for run in planned.labels] == ["replicate1", "seed1", "replicate0", "seed0"]
-    assert planned.repeated == 1
-    assert len({run.path.parent for run in planned.labels}) == 2
+@pytest.mark.parametrize(
+    ("typed", "given"),
+    [
+        ([], ["loss=a,b", "replicate=range(10)"]),
+        (["seed=0,1"], ["loss=a,b", "seed=0,1"]),
+        (["replicate=range(3)"], ["loss=a,b", "replicate=range(10)", "replicate=range(3)"]),
+        (["replicate=3", "seed=1"], ["loss=a,b", "replicate=3", "seed=1"]),
+    ],
+)
+def test_a_typed_seed_takes_the_place_of_an_experiments_replicates(typed: list[str], given: list[str]) -> None:
+    assert with_params({"loss": "a,b", "replicate": "range(10)"}, typed) == given

@@ -21,7 +21,7 @@ class CompareSweeper(Sweeper):
     """Run every combination of a multirun once, then say which loss is better.
 
     Args:
-        params: what to sweep where the command line does not say it, e.g. {seed: range(5)}.
+        params: what to sweep where the command line does not say it, e.g. {replicate: range(10)}.
         report: whether to write the report and print the verdict at the end.
         baseline: the loss that the others are compared with; mse where no run has the default.
         metric: what is compared, e.g. test/accuracy; None is the test value of what the runs monitor.
@@ -52,6 +52,7 @@ class CompareSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         """Expand, compose, plan, run what is missing, report."""
+        from lossbench.launch.expand import with_params
         from lossbench.launch.local import check_one_process, run_here
         from lossbench.launch.outlook.way import Way
         from lossbench.launch.sweep import sweep
@@ -66,7 +67,7 @@ class CompareSweeper(Sweeper):
             )
         if check_settings := getattr(self.launcher, "check_settings", None):
             check_settings(Path(str(self.master["runs_dir"])).expanduser())
-        given = [f"{key}={value}" for key, value in self.params.items()] + arguments
+        given = with_params(self.params, arguments)
         check_supported = getattr(self.launcher, "check_supported", check_one_process)
         way = getattr(self.launcher, "way", Way)()
         sweep(given, self.context.config_loader, self.master, launch, self.spec, sys.argv, check_supported, way)

@@ -36,6 +36,6 @@ def with_replicate(composed: Mapping[str, Any]) -> dict[str, Any]:
     if seed is not None:
         raise UserError(
             f"seed={seed} and {REPLICATE}={replicate}: a replicate decides the split and the seed; "
-            "leave one out (seed=null)"
+            "leave one out, or set it to null"
         )
     return {**composed, "seed": replicate, "data": {**data, REPLICATE: replicate} if is_mapping(data) else data}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import numpy as np
 
-from lossbench.data.folds import draw_parts
+from lossbench.data.folds import draw_parts, repeated_folds
 from lossbench.errors import some
 from lossbench.escaping import in_line
 from lossbench.seeds import generator
@@ -97,7 +97,10 @@ class Source(ABC):
 
     @property
     def folds(self) -> int | None:
-        """How many replicates test on disjoint parts that cover the pool; None where all test on one published part."""
+        """How many replicates test on disjoint parts that cover the pool; None where all test on one published part.
+
+        A data set that splits its own examples says so in one line: `folds = 5`.
+        """
         return None
 
     @property
@@ -110,7 +113,7 @@ class Source(ABC):
         return self._whole._loaded_pool
 
     def draw(self, replicate: int) -> Mapping[str, np.ndarray]:
-        """Draw the splits of a replicate; by default test is kept, train and val are drawn anew, as large as before.
+        """Draw the splits of a replicate: by `folds`, or train and val anew and test kept, all as large as in load().
 
         Args:
             replicate: r >= 0.
@@ -119,6 +122,9 @@ class Source(ABC):
             train, val and test -> positions in the pool, sorted.
         """
         train, val, test = (len(self._whole._loaded[name]) for name in SPLITS)
+        if self.folds is not None:
+            share = val / (train + val + test)
+            return repeated_folds(self.strata(self.pool()), replicate, folds=self.folds, val=share, seed=0)
         learn = train + val
         rng = generator(0, "replicate", replicate)
         validation, learnt = draw_parts(self.strata(self.pool())[:learn], (val,), rng)

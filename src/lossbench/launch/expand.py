@@ -15,6 +15,8 @@ from lossbench.errors import UserError
 
 MOST_RUNS = 20_000
 TOO_MANY = f"at most {MOST_RUNS:,} are planned together, which takes minutes and GBs; sweep a part of them at a time"
+UNITS = ("replicate", "seed")
+"""The keys that tell runs of one setting apart; a run has one of them."""
 SCALAR = (type(None), bool, int, float, str, QuotedString)
 
 
@@ -56,6 +58,18 @@ class Job:
         return " ".join(part.text for part in self.parts if part.swept) or "the only run"
 
 
+def with_params(params: Mapping[str, Any], arguments: Sequence[str]) -> list[str]:
+    """Put what a configuration sweeps before what is typed; a typed seed takes the place of replicates, and vice versa.
+
+    Args:
+        params: setting -> values, such as {"replicate": "range(10)"}.
+        arguments: overrides as typed.
+    """
+    typed = {argument.partition("=")[0] for argument in arguments}
+    replaced = {other for unit, other in (UNITS, UNITS[::-1]) if unit in typed}
+    return [*(f"{key}={value}" for key, value in params.items() if key not in replaced), *arguments]
+
+
 def expand(arguments: Sequence[str], loader: ConfigLoader) -> list[Job]:
     """List the combinations of all swept values.
 
@@ -75,7 +89,7 @@ def expand(arguments: Sequence[str], loader: ConfigLoader) -> list[Job]:
     for override in OverridesParser.create(config_loader=loader).parse_overrides(list(arguments)):
         columns[override.get_key_element()] = _column(override, loader)
     _require_countable(columns)
-    order = sorted(columns, key=lambda name: name not in ("replicate", "seed"))
+    order = sorted(columns, key=lambda name: name not in UNITS)
     jobs = []
     for combination in product(*(columns[name] for name in order)):
         chosen = dict(zip(order, combination, strict=True))
