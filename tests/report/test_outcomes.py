@@ -1,12 +1,16 @@
 """Diverged runs are outcomes: recognised by their mark, older ones by their reason."""
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
-from made_runs import make_run
+from made_runs import change, compare_runs, make_arm, make_run, params_of, right_of
 
 from lossbench.report.outcomes import has_diverged
 from lossbench.report.records import read_record
+from lossbench.report.sentences import headline
+from lossbench.rundir.files import write_yaml
 
 
 @pytest.mark.parametrize(
@@ -26,3 +30,97 @@ def test_what_became_nan_has_diverged_and_nothing_else(
 ) -> None:
     assert has_diverged(read_record(make_run(tmp_path, state="failed", status=status))) is expected
     assert not has_diverged(read_record(make_run(tmp_path, seed=1, state="cancelled", status=status)))
+
+
+BASE = [0.80, 0.82, 0.84, 0.86, 0.88, 0.90, 0.81, 0.83, 0.80, 0.82, 0.84, 0.86]
+
+
+def diverging(study: Path, lost: int, *, gain: float = 0.05, predicted: bool = True) -> Path:
+    """12 seeds of a loss that is better in all runs but the last ones, which diverge."""
+    for seed, score in enumerate(BASE):
+        right = right_of(score) if predicted else None
+        make_run(study, "cross_entropy", seed, accuracy=score, right=right)
+        if seed < 12 - lost:
+            right = right_of(score + gain) if predicted else None
+            make_run(study, "power", seed, accuracy=score + gain, right=right)
+        else:
+            make_run(study, "power", seed, state="failed", status={"cause": "diverged"})
+    return study
+
+
+@pytest.mark.parametrize("predicted", [True, False])
+def test_four_of_twelve_runs_that_became_nan_are_never_better(tmp_path: Path, predicted: bool) -> None:
+    found = compare_runs(diverging(tmp_path / "study", 4, predicted=predicted))
+    pair = found.paired["power"]
+    assert (pair.verdict, pair.n, pair.collapsed) == ("undecided", 12, 4)
+    assert found.diverged == {"power": [8, 9, 10, 11]}
+    assert found.scores["power"][8] == (0.5 if predicted else 0.1)  # the larger of two classes; 1 of 10 classes
+    assert pair.better_in[0] == pytest.approx(8 / 12)
+    said = headline(found)
+    assert "Train with" not in said
+    assert "power diverged in 4 of 12 runs." in said
+    assert (found.without_examples is None) == predicted
+
+
+def test_a_metric_without_a_chance_level_counts_as_the_worst_of_the_study(tmp_path: Path) -> None:
+    found = compare_runs(diverging(tmp_path / "study", 1), metric="test/brier")
+    assert found.scores["power"][11] == pytest.approx(max(1 - score for score in BASE))
+
+
+def test_guessing_is_the_share_of_the_largest_class(tmp_path: Path) -> None:
+    study = diverging(tmp_path / "study", 1)
+    for path in study.glob("*/seed11/predictions.npz"):
+        with np.load(path) as arrays:
+            changed = dict(arrays)
+        right = changed["test_outputs"].argmax(1) == changed["test_targets"]
+        changed["test_targets"] = (np.arange(len(right)) >= 70).astype(int)
+        changed["test_outputs"] = np.eye(2)[np.where(right, changed["test_targets"], 1 - changed["test_targets"])]
+        np.savez(path, **changed)
+    found = compare_runs(study)
+    assert found.scores["power"][11] == pytest.approx(0.7)
+    assert found.without_examples is None
+
+
+def test_a_done_run_of_outputs_that_are_not_finite_has_diverged(tmp_path: Path) -> None:
+    study = diverging(tmp_path / "study", 0)
+    path = next(study.glob("*-power-*/seed3")) / "result.json"
+    change(path, metrics=dict.fromkeys(("test/accuracy", "test/nll", "test/loss"), None))
+    found = compare_runs(study)
+    assert found.diverged == {"power": [3]}
+    assert found.paired["power"].n == 12
+
+
+def nested(flat: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in flat.items():
+        *groups, name = key.split(".")
+        place = found
+        for group in groups:
+            place = place.setdefault(group, {}) or place[group]
+        place[name] = value
+    return found
+
+
+@pytest.mark.parametrize("epochs", [30, 7])
+def test_settings_of_which_all_runs_diverged_have_a_row_if_they_can_be_compared(tmp_path: Path, epochs: int) -> None:
+    study = diverging(tmp_path / "study", 0)
+    for seed in range(12):
+        run = make_run(study, "inverse", seed, state="failed", status={"cause": "diverged"})
+        write_yaml(run / "config.yaml", nested(params_of("inverse", seed, "study", {"trainer.max_epochs": epochs})))
+    found = compare_runs(study)
+    if epochs == 7:
+        assert [arm.label for arm in found.others] == ["power"]
+        return
+    assert [arm.label for arm in found.others] == ["power", "inverse"]
+    assert found.paired["inverse"].verdict == "worse"
+    assert (found.summaries["inverse"].mean, len(found.diverged["inverse"])) == (0.5, 12)
+    assert "inverse diverged in 12 of 12 runs." in headline(found)
+
+
+def test_collapsed_runs_are_found_and_count_as_they_are(tmp_path: Path) -> None:
+    make_arm(tmp_path / "study", "cross_entropy", BASE)
+    make_arm(tmp_path / "study", "power", [*BASE[:11], 0.2])
+    found = compare_runs(tmp_path)
+    assert found.collapsed == {"power": [11]}
+    assert found.scores["power"][11] == 0.2
+    assert "power collapsed in 1 of 12 runs." in headline(found)
