@@ -20,7 +20,8 @@ LIGHT = [
     "training.schedules", "training.predictions", "data.embeddings",
     "data.source", "data.toy", "data.toys", "data.digits", "data.order", "data.augment",
     "vectorized.eligible", "vectorized.limits", "vectorized.outlook",
-    *(f"data.images.{name}" for name in ("source", "random_split", "imagenet", "pets", "folder", "fake")),
+    *(f"data.images.{name}" for name in ("source", "image_source", "listing", "resplit", "random_split")),
+    *(f"data.images.{name}" for name in ("imagenet", "pets", "folder", "fake")),
     *(f"data.images.{name}" for name in ("subset", "lists", "inspection", "decode")),
     *(
         name.removeprefix("lossbench.")

@@ -11,7 +11,7 @@ from torchvision.transforms import v2
 from lossbench.data.augment import Augment
 from lossbench.data.batch import Batch
 from lossbench.data.device_transforms import Normalise, soften
-from lossbench.data.images.source import IMAGENET_MEAN, IMAGENET_STD
+from lossbench.data.images.image_source import IMAGENET_MEAN, IMAGENET_STD
 from lossbench.losses import CrossEntropy
 from lossbench.seeds import generator
 

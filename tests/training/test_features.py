@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from lossbench.data.images.fake import FakeImages
 from lossbench.data.images.folder import ImageFolder
-from lossbench.data.images.source import ImageSource
+from lossbench.data.images.image_source import ImageSource
 from lossbench.data.module import DataModule
 from lossbench.data.source import SPLITS, replicated
 from lossbench.training import feature_store

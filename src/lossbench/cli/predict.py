@@ -19,7 +19,7 @@ from lossbench.rundir.result import Result
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from lossbench.data.images.source import ImageSource
+    from lossbench.data.images.image_source import ImageSource
 
 BATCH_SIZE = 32
 
@@ -87,7 +87,7 @@ def _result_of(run: RunDirectory) -> Result:
 def _image_source(run: RunDirectory) -> "ImageSource":
     from lossbench.config.facts import build_source
     from lossbench.config.verify import verify_config
-    from lossbench.data.images.source import ImageSource
+    from lossbench.data.images.image_source import ImageSource
 
     verify_config(run)
     source = build_source(run.config.data.source)

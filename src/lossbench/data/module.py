@@ -10,9 +10,9 @@ from torch.utils.data import DataLoader, Dataset
 from lossbench.data.augment import Augment
 from lossbench.data.batch import ArrayDataset, Batch, as_is
 from lossbench.data.device_transforms import Normalise, soften
+from lossbench.data.images.image_source import ImageSource
 from lossbench.data.images.reader import Reader
 from lossbench.data.images.readers import Readers
-from lossbench.data.images.source import ImageSource
 from lossbench.data.images.views import ImageDataset, ViewDataset, Views
 from lossbench.data.order import TrainBatches, evaluation_batches
 from lossbench.data.source import SPLITS, Source, Split, joined

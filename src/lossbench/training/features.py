@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from lossbench.data.images.build_lock import build_lock
+from lossbench.data.images.image_source import ImageSource
 from lossbench.data.images.inspection import cannot_cache
-from lossbench.data.images.source import ImageSource
 from lossbench.data.module import POOL, DataModule
 from lossbench.data.source import SPLITS, Source, Split, replicated
 from lossbench.errors import UserError

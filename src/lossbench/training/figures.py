@@ -10,7 +10,7 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from torch import Tensor
 
 from lossbench.data.batch import Batch
-from lossbench.data.images.source import ImageSource
+from lossbench.data.images.image_source import ImageSource
 from lossbench.data.module import DataModule
 from lossbench.data.order import Draw
 from lossbench.plots.confusion import draw_confusion

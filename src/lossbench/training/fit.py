@@ -13,7 +13,7 @@ from pytorch_lightning import Trainer
 from torch import Tensor
 
 from lossbench.config.schema import RunConfig
-from lossbench.data.images.source import ImageSource
+from lossbench.data.images.image_source import ImageSource
 from lossbench.data.source import Source
 from lossbench.hardware import forget_peak_memory, keep_freed_memory
 from lossbench.rundir.directory import RunDirectory

@@ -16,7 +16,7 @@ from torch import Tensor
 from lossbench.config.facts import build_source
 from lossbench.config.parse import Node
 from lossbench.config.schema import RunConfig
-from lossbench.data.images.source import ImageSource
+from lossbench.data.images.image_source import ImageSource
 from lossbench.data.module import DataModule
 from lossbench.data.source import Source
 from lossbench.errors import UserError, one_line

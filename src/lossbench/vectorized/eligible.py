@@ -6,7 +6,7 @@ from typing import Any
 
 from lossbench.config.facts import build_source
 from lossbench.config.schema import REPLICATE, RunConfig
-from lossbench.data.images.source import ImageSource
+from lossbench.data.images.image_source import ImageSource
 
 # Settings that stacked runs may have of their own; everything else must be the same.
 OWN = ("seed", REPLICATE, "loss", "study", "command")

@@ -1,7 +1,7 @@
 """Replicates of images: folds that cover a folder, or train and val drawn anew beside a published test part."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +11,11 @@ from photos import make_imagenet, make_pets, save_photo
 from lossbench.data.images import reader
 from lossbench.data.images.fake import FakeImages
 from lossbench.data.images.folder import ImageFolder
+from lossbench.data.images.image_source import ImageSource
 from lossbench.data.images.imagenet import ImageNetSubset
+from lossbench.data.images.listing import Listing
 from lossbench.data.images.pets import Pets
-from lossbench.data.images.source import ImageSource
+from lossbench.data.images.source import FileSource
 from lossbench.data.module import DataModule
 from lossbench.data.source import SPLITS, check_splits, replicated
 from lossbench.errors import UserError
@@ -60,10 +62,29 @@ def fake(tmp_path: Path) -> FakeImages:
     return FakeImages(cache_dir=str(tmp_path / "cache"), image_size=16, height=16, width=20, classes=3, **sizes)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Own(FileSource):
+    """A user's own data set of files, which splits them itself."""
+
+    folds = 5  # pyright: ignore[reportAssignmentType, reportIncompatibleMethodOverride] - as users write it
+
+    def listing(self) -> Listing:
+        names = sorted(str(path.relative_to(self.folder)) for path in self.folder.rglob("*.jpg"))
+        files = {"train": names[::2], "val": names[1::4], "test": names[3::4]}
+        targets = {split: [sorted(SIZES).index(name.split("/")[0]) for name in part] for split, part in files.items()}
+        return Listing(tuple(SIZES), files, targets, {})
+
+
+def own(tmp_path: Path) -> Own:
+    made = folder(tmp_path)
+    return Own(root=made.root, cache_dir=made.cache_dir, image_size=16)
+
+
 FOLDED: dict[str, Callable[[Path], ImageSource]] = {
     "folder": folder,
     "pets": lambda path: pets(path, "random"),
     "fake": fake,
+    "own": own,
 }
 PUBLISHED: dict[str, Callable[[Path], ImageSource]] = {
     "lists": with_lists,

@@ -20,7 +20,7 @@ from lossbench.data.augment import Augment
 from lossbench.data.batch import Batch
 from lossbench.data.images.fake import FakeImages
 from lossbench.data.images.folder import ImageFolder
-from lossbench.data.images.source import ImageSource
+from lossbench.data.images.image_source import ImageSource
 from lossbench.data.images.views import ImageDataset, ViewDataset
 from lossbench.data.module import DataModule
 from lossbench.data.order import Draw

@@ -9,7 +9,7 @@ import numpy as np
 
 from lossbench.config.values import integer
 from lossbench.data.folds import fold_count, repeated_folds
-from lossbench.data.images.source import LARGEST_SIDE, TOO_LARGE, ImageSource
+from lossbench.data.images.image_source import LARGEST_SIDE, TOO_LARGE, ImageSource
 from lossbench.data.source import Split
 from lossbench.seeds import generator
 

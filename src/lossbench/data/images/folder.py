@@ -1,16 +1,12 @@
 """Any folder of class folders."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-
-import numpy as np
 
 from lossbench.config.values import number
 from lossbench.data.folds import fold_count
 from lossbench.data.images.files import ClassFolders, class_folders
 from lossbench.data.images.listing import Listing, check_classes, label
 from lossbench.data.images.random_split import RandomSplitSource
-from lossbench.data.images.resplit import resplit
 from lossbench.data.images.source import POOL
 from lossbench.data.images.subset import class_of, first_of_each, hold_out, ranked
 
@@ -72,20 +68,6 @@ class ImageFolder(RandomSplitSource):
         files, classes = {POOL: sorted(found.names)}, tuple(found.images)
         check_classes(self.root, {"train": files[POOL], "val": (), "test": ()}, 0)
         return Listing(classes, files, label(files, classes, 0), {}, found.left_out)
-
-    def draw(self, replicate: int) -> Mapping[str, np.ndarray]:
-        """Draw a replicate's splits: by folds, or train and val of the lists anew."""
-        if (folds := self.folds) is None:
-            return super().draw(replicate)
-        return resplit(
-            self._whole._readable_pool.targets,
-            replicate,
-            folds=folds,
-            val_fraction=self.val_fraction,
-            seed=self.split_seed,
-            classes=self._whole._files_of_pool.listing.classes,
-            per_class=self.images_per_class,
-        )
 
     def left_out(self) -> list[str]:
         """Beside what is not used of any data set of files: what `images_per_class` leaves out of a replicate."""

@@ -6,12 +6,9 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-import numpy as np
-
 from lossbench.config.values import choice, integer, number
 from lossbench.data.images.files import find_images
 from lossbench.data.images.listing import Listing
-from lossbench.data.images.resplit import resplit
 from lossbench.data.images.source import FileSource
 from lossbench.data.images.subset import hold_out, hold_out_of_each, ranked
 
@@ -79,14 +76,6 @@ class Pets(FileSource):
     def folds(self) -> int | None:
         """Five where the split is random; the official one has test images of its own."""
         return None if self.split == "official" else round(1 / HELD_OUT)
-
-    def draw(self, replicate: int) -> Mapping[str, np.ndarray]:
-        """Draw a replicate's splits: by folds of all images, or train and val of the official list anew."""
-        if (folds := self.folds) is None:
-            return super().draw(replicate)
-        targets, classes = self._whole._readable_pool.targets, self._whole._files_of_pool.listing.classes
-        settings = {"folds": folds, "val_fraction": self.val_fraction, "seed": self.split_seed, "classes": classes}
-        return resplit(targets, replicate, **settings)
 
     def _there(self) -> list[str]:
         return [f"images/{name}" for name in find_images(self.folder / "images").images if name.endswith(".jpg")]

@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lossbench.data.images.decode import read_rgb
-from lossbench.data.images.source import FileSource, ImageSource
+from lossbench.data.images.image_source import ImageSource
+from lossbench.data.images.source import FileSource
 from lossbench.data.source import Split
 from lossbench.errors import one_line
 

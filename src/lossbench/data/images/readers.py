@@ -10,8 +10,8 @@ from torch import Tensor
 from lossbench.data.images.cache import CachedReader, cached
 from lossbench.data.images.cache_files import ImageCache
 from lossbench.data.images.device import DevicePixels, DeviceReader
+from lossbench.data.images.image_source import ImageSource
 from lossbench.data.images.reader import Reader, reader_of
-from lossbench.data.images.source import ImageSource
 from lossbench.data.source import SPLITS, Split
 
 

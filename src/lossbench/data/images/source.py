@@ -1,4 +1,4 @@
-"""Image data sets: crops, normalisation, which files there are and which cannot be read. Torch-free."""
+"""Data sets of image files: which there are, which cannot be read, how replicates are drawn from them. Torch-free."""
 
 import os
 from abc import abstractmethod
@@ -7,86 +7,24 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from lossbench.config.values import choice, integer, number, path_text
+from lossbench.config.values import choice, path_text
 from lossbench.data.folds import draw_parts
 from lossbench.data.images.decode import read_rgb
+from lossbench.data.images.image_source import ImageSource
 from lossbench.data.images.inspection import Inspection
 from lossbench.data.images.listing import Listing, OpenedFiles
 from lossbench.data.images.lists import unsafe
-from lossbench.data.source import SPLITS, Source, Split, joined, lacking_classes
+from lossbench.data.images.resplit import resplit
+from lossbench.data.source import SPLITS, Split, joined, lacking_classes
 from lossbench.errors import UserError, some
 from lossbench.seeds import generator
 
-if TYPE_CHECKING:
-    from hashlib import _Hash
-
 POOL, LEARN = "pool", "learn"
 """What replicates are drawn from: everything, or what a published test part leaves."""
-LARGEST_SIDE, TOO_LARGE = 4096, "one image of that side takes 200 MB of memory"
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImageSource(Source):
-    """Colour images; a split's inputs name them, the data module reads, crops and normalises them.
-
-    Args:
-        image_size: side of the square that the model sees, pixels, >= 8.
-        resize: shorter side before the centre crop of evaluation, pixels, >= image_size; None is 8/7 of image_size,
-            or image_size up to 64.
-        mean: of the three channels, subtracted from values in [0, 1].
-        std: of the three channels, > 0, divides what is left.
-        cache_dir: where file checks, decoded images and features are kept.
-    """
-
-    image_size: int = 224
-    resize: int | None = None
-    mean: Sequence[float] = IMAGENET_MEAN
-    std: Sequence[float] = IMAGENET_STD
-    cache_dir: str = "~/.cache/lossbench"
-
-    def __post_init__(self) -> None:
-        path_text("cache_dir", self.cache_dir, "a folder")
-        integer("image_size", self.image_size, 8, LARGEST_SIDE, TOO_LARGE)
-        if self.resize is not None:
-            integer("resize", self.resize, self.image_size, LARGEST_SIDE, TOO_LARGE)
-        for name, values, above in (("mean", self.mean, False), ("std", self.std, True)):
-            if not isinstance(values, Sequence) or len(values) != 3:
-                raise ValueError(f"{name} must be three numbers such as [0.5,0.5,0.5], got {values!r}")
-            for value in values:
-                number(name, value, 0, above=above)
-
-    @property
-    def input_shape(self) -> tuple[int, ...]:  # pyright: ignore[reportIncompatibleVariableOverride] - a setting decides it here
-        """Channels, height and width of what the model sees."""
-        return (3, self.image_size, self.image_size)
-
-    @property
-    def shorter_side(self) -> int:
-        """Pixels of the shorter side before the centre crop."""
-        return self.resize or (self.image_size if self.image_size <= 64 else round(self.image_size * 8 / 7))
-
-    @property
-    def cache(self) -> Path:
-        """Where file checks, decoded images and features are kept."""
-        return Path(os.path.expanduser(self.cache_dir)).absolute()
-
-    @abstractmethod
-    def sizes(self, split: Split) -> np.ndarray:
-        """Heights and widths of a split's images, upright, pixels: (n, 2)."""
-
-    @abstractmethod
-    def digests(self, split: Split) -> np.ndarray:
-        """A hash of the content of each of a split's images: (n,) text."""
-
-    def add_to(self, digest: "_Hash", name: str, split: Split) -> None:
-        """Add ids, targets and the content of some images to a hash."""
-        for row in zip(split.ids.tolist(), split.targets.tolist(), self.digests(split).tolist(), strict=True):
-            digest.update(f"{name}\0{row[0]}\0{row[1]}\0{row[2]}\n".encode("utf-8", "surrogateescape"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,17 +137,37 @@ class FileSource(ImageSource):
         return joined([files.readable(part) for part in files.listing.files])
 
     def draw(self, replicate: int) -> Mapping[str, np.ndarray]:
-        """Draw the splits of a replicate: test is kept, train and val are drawn anew, as large as before.
+        """Draw the splits of a replicate: by folds, or test is kept, and train and val are drawn anew, as large as before.
+
+        Settings that are called split_seed, val_fraction and images_per_class mean here what they mean for load().
 
         Raises:
-            ValueError: a class has no image to learn from.
+            ValueError: a class has too few images.
         """
+        seed: int = getattr(self, "split_seed", 0)
+        if (folds := self.folds) is None:
+            return self._drawn_anew(generator(seed, "replicate", replicate))
+        return resplit(
+            self._whole._readable_pool.targets,
+            replicate,
+            folds=folds,
+            val_fraction=getattr(self, "val_fraction", None) or self._val_share(),
+            seed=seed,
+            classes=self._whole._files_of_pool.listing.classes,
+            per_class=getattr(self, "images_per_class", None),
+        )
+
+    def _drawn_anew(self, rng: np.random.Generator) -> Mapping[str, np.ndarray]:
         pool, val = self._whole._readable_pool, self._whole._files_of_splits.count("val")
         learn = self._whole._files_of_pool.count(LEARN)
-        rng = generator(getattr(self, "split_seed", 0), "replicate", replicate)
         validation, learnt = draw_parts(pool.targets[:learn], (val,), rng)
         self._require_learnt(pool.take(learnt), self._whole._files_of_pool.listing)
         return {"train": np.sort(learnt), "val": np.sort(validation), "test": np.arange(learn, len(pool))}
+
+    def _val_share(self) -> float:
+        """The validation split's share of what the listing learns from and validates on."""
+        train, val = (len(self._whole._files_of_splits.listing.files[name]) for name in ("train", "val"))
+        return val / (train + val)
 
     def bad(self) -> list[tuple[str, str, str]]:
         """The images that cannot be read: part, path and reason."""
