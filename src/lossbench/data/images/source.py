@@ -137,7 +137,7 @@ class FileSource(ImageSource):
         return joined([files.readable(part) for part in files.listing.files])
 
     def draw(self, replicate: int) -> Mapping[str, np.ndarray]:
-        """Draw the splits of a replicate: by folds, or test is kept, and train and val are drawn anew, as large as before.
+        """Draw the splits of a replicate: by folds, or train and val anew and test kept, as large as in load().
 
         Settings that are called split_seed, val_fraction and images_per_class mean here what they mean for load().
 
