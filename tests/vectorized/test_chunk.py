@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from lossbench.vectorized import assembly, group, launch
 from lossbench.vectorized.checkpoint import key_of, save_stack
 from lossbench.vectorized.engine.stack import Stack
 from lossbench.vectorized.launch import run_stacked
+from lossbench.vectorized.measure import spread
 from lossbench.vectorized.memory import Limits
 from lossbench.vectorized.shared import Shared
 from lossbench.vectorized.train import StackedRuns
@@ -114,6 +116,12 @@ def test_fewer_runs_are_measured_where_eight_do_not_fit(tmp_path: Path, monkeypa
     configs = [run.config for run in planned_runs(tmp_path, 1)] * 20
     assert measure.bytes_per_run(configs, None, torch.device("cpu")) == 5.0  # pyright: ignore[reportArgumentType]
     assert tried == [8, 4, 2, 1]
+
+
+def test_memory_is_measured_on_runs_that_see_other_batches(tmp_path: Path) -> None:
+    config = planned_runs(tmp_path, 1)[0].config
+    configs = [replace(config, seed=seed) for _ in range(8) for seed in range(10)]  # eight losses, ten seeds
+    assert len({each.seed for each in spread(configs, 8)}) == 8
 
 
 LIMITED = """

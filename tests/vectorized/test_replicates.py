@@ -112,6 +112,15 @@ def test_replicates_that_share_a_forward_pass_give_the_same_outputs(
         assert result_of(ours).metrics == pytest.approx(result_of(theirs).metrics, abs=1e-5)
 
 
+def test_replicates_of_features_are_one_stack(tmp_path: Path) -> None:
+    words = ("data=fake_images", "data.classes=3", "data.n_train=37", "data.n_val=12", "data.n_test=12")
+    words = (*words, "data.image_size=32", "data.batch_size=10", f"data.cache_dir={tmp_path / 'cache'}")
+    words = (*words, "model=linear_probe", "model.backbone.pretrained=false", "trainer=cpu", "trainer.max_epochs=2")
+    runs = stacked(tmp_path / "stack", ["replicate=0", "replicate=3"], *words, "figures=false")
+    assert {result_of(run).stacked_runs for run in runs} == {4}
+    assert_alone(tmp_path / "alone", runs[1:3], *words, "figures=false")
+
+
 def interrupted(runs: Sequence[RunDirectory], step: int) -> None:
     """Train a stack up to a step and save it."""
     stack = StackedRuns([run.config for run in runs], Shared(assemble(runs[0].config)), torch.device("cpu"))
