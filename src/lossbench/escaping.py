@@ -15,12 +15,34 @@ BREAKS = re.compile("[\t\n]")
 BAR = re.compile("(?:\n|\x1b\\[A)+")  # how a progress bar moves to its line; it starts a line with \r
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 MARKDOWN = re.compile(r"[\\`*\[\]|~!#$@]|(?<=\b[Hh][Tt][Tt][Pp])(?=s?:)|(?<=:)(?=//)|(?<=\bwww)(?=\.)")
+LATEX = {
+    "\\": r"\textbackslash{}",
+    "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}",
+    "`": r"\textasciigrave{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': "''",
+    "[": "{[}",  # behind a line's end it would be an argument
+    "]": "{]}",
+    **{sign: f"\\{sign}" for sign in "{}$&#%_"},
+}
 LONGEST_NAME = 100
 
 
 def for_terminal(text: str) -> str:
     """Write control characters as escapes such as \\x1b: a terminal would obey them."""
     return CONTROLS.sub(_escaped, text)
+
+
+def for_latex(text: str) -> str:
+    """Write a text in LaTeX, in one line; what is beyond Latin-1, which needs a font of its own, as its code point."""
+    return "".join(LATEX.get(sign) or _in_latin(sign) for sign in in_line(text.replace("\n", " ")))
+
+
+def _in_latin(sign: str) -> str:
+    return sign if ord(sign) < 0x100 else f"U+{ord(sign):04X}"
 
 
 def in_line(text: object) -> str:

@@ -15,6 +15,8 @@ from lossbench.report.files import FIGURES, write_figures, write_table
 from lossbench.report.journal import write_head
 from lossbench.report.loss_comparison import compare_losses
 from lossbench.report.page.render import render
+from lossbench.report.papers.latex import latex_table
+from lossbench.report.papers.methods import methods
 from lossbench.report.records import SHOWN_HASH, Record
 from lossbench.report.records_csv import run_rows, write_csv
 from lossbench.report.spec import ComparisonSpec
@@ -48,6 +50,8 @@ def publish(records: Sequence[Record], spec: ComparisonSpec, folder: Path | None
     for table in tables:
         write_table(folder, table)
     write_csv(folder / "records.csv", *run_rows(records))
+    write_text(folder / "verdict.tex", latex_table(findings.comparison))
+    write_text(folder / "methods.txt", f"{methods(findings.comparison)}\n")
     if findings.comparison.head:
         write_head(folder, findings.comparison.head)
     page = folder / "report.html"

@@ -9,12 +9,16 @@ from lossbench.report.page.about_data import about_data
 from lossbench.report.page.about_runs import arm_table, commands, facts, without_result
 from lossbench.report.page.flips_shown import flips_shown
 from lossbench.report.page.forest import forest_plot
+from lossbench.report.papers.methods import methods
 from lossbench.report.sentences import headline, sentences
 from lossbench.report.tables import Table, stacked
 
 SHOWN_SENTENCES = 12
 DRAWN_BY_PAGE = ("forest",)  # figures that the page draws itself, so that they are readable at any width
-FILES = "Beside this page: the tables as CSV and Markdown, records.csv with one row a run, the pictures as SVG and PDF."
+FILES = (
+    "Beside this page: the tables as CSV and Markdown, verdict.tex and methods.txt for a paper, records.csv with one "
+    "row a run, the pictures as SVG and PDF."
+)
 
 
 def render(
@@ -55,6 +59,7 @@ def render(
         facts=list(facts(comparison).items()),
         arms=arm_table(comparison),
         missing=without_result(findings.missing),
+        methods=methods(comparison),
         files=FILES,
     )
 

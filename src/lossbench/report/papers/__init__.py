@@ -1,0 +1,1 @@
+"""What a paper takes from a comparison: the table in LaTeX, and how it was made in words."""
