@@ -64,7 +64,7 @@ def judge_arms(comparison: Comparison, baseline: Arm, outcomes: Outcomes) -> Jud
         question,
         design=comparison.design,
         absent=absent,
-        test_per_train=_test_per_train(_any_run(baseline)),
+        test_per_train=test_per_train(_any_run(baseline)),
     )
     found = Judged(
         {arm.label: verdicts.paired[arm.label] for arm in comparison.others if arm.label in verdicts.paired},
@@ -102,7 +102,7 @@ def _any_run(arm: Arm) -> Record:
     return next(iter({**arm.diverged, **arm.runs}.values())) if not arm.runs else next(iter(arm.runs.values()))
 
 
-def _test_per_train(run: Record) -> float | None:
+def test_per_train(run: Record) -> float | None:
     """Test examples for each training example; None where that is not recorded."""
     if run.result is None:
         return None

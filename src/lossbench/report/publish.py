@@ -14,6 +14,7 @@ from lossbench.report.figures import draw_figures
 from lossbench.report.files import FIGURES, write_figures, write_table
 from lossbench.report.journal import write_head
 from lossbench.report.loss_comparison import compare_losses
+from lossbench.report.metric_table import metric_table
 from lossbench.report.page.render import render
 from lossbench.report.papers.latex import latex_table
 from lossbench.report.papers.methods import methods
@@ -43,7 +44,8 @@ def publish(records: Sequence[Record], spec: ComparisonSpec, folder: Path | None
     """
     compared = compare_losses(records, spec, about)
     findings = compared.findings
-    tables = (compared.table, detail_table(findings), cost_table(findings))
+    others = metric_table(findings.comparison)
+    tables = [compared.table, *([others] if others else []), detail_table(findings), cost_table(findings)]
     folder = folder or _inside_study(default_folder(findings.comparison, spec), findings.comparison.runs[0].study)
     figures = draw_figures(findings)
     write_figures(folder, figures)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from lossbench.plots.page import PageFigure, page_template, style_sheet
 from lossbench.report.comparison import Comparison
 from lossbench.report.findings import Findings
+from lossbench.report.metric_table import NAME as OTHER_METRICS
 from lossbench.report.page.about_data import about_data
 from lossbench.report.page.about_runs import arm_table, commands, facts, without_result
 from lossbench.report.page.flips_shown import flips_shown
@@ -51,9 +52,10 @@ def render(
         forest=forest_plot(comparison),
         sentences=_first(sentences(comparison)),
         caveats=caveats,
+        others=[table for table in more if table.name == OTHER_METRICS],
         flips=flips_shown(comparison),
         figures=[figure.for_page() for figure in figures if figure.name not in DRAWN_BY_PAGE],
-        details=[(table.note, list(stacked(table))) for table in more],
+        details=[(table.note, list(stacked(table))) for table in more if table.name != OTHER_METRICS],
         runs=f"{len(comparison.runs)} runs of {len(comparison.arms)} losses or settings, started with:",
         commands=commands(comparison.runs),
         facts=list(facts(comparison).items()),
