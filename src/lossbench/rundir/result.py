@@ -1,5 +1,6 @@
 """What a finished run has found: result.json, shared by its writers and readers. Torch-free."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
@@ -128,8 +129,8 @@ class Result:
             model=config.model.name,
             study=config.study,
             hash=identity_hash(config.record),
-            metrics={name: value for name, (value, _) in measured.metrics.items()},
-            half_width_95={name: width for name, (_, width) in measured.metrics.items()},
+            metrics={name: _finite(value) for name, (value, _) in measured.metrics.items()},
+            half_width_95={name: _finite(width) for name, (_, width) in measured.metrics.items()},
             n=measured.n,
             params=flatten(config.record),
             fingerprint=config.fingerprint,
@@ -194,6 +195,11 @@ class Result:
         own = {name: value for name, value in found.items() if name in NAMES}
         facts = {name: value for name, value in found.items() if name not in (*NAMES, *NOT_FACTS)}
         return cls(**own, facts=facts)
+
+
+def _finite(value: float | None) -> float | None:
+    """The number; None where it is NaN or infinite, as of outputs that have overflowed."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 NAMES = tuple(each.name for each in fields(Result) if each.name != "facts")
