@@ -66,6 +66,19 @@ def test_training_gives_the_run_of_the_command(runs: Path, capfd: pytest.Capture
     assert f"everything is in {run.directory.path}\n" in again.stdout
 
 
+def test_a_replicate_is_a_keyword_and_is_measured_on_its_own_split(runs: Path) -> None:
+    quick = ("trainer.max_epochs=1", "logger=none")
+    run = lossbench.train("power", "digits", replicate=3, overrides=quick)
+    assert run.result is not None
+    assert (run.directory.path.name, run.result.replicate, run.result.seed) == ("replicate3", 3, 3)
+    again = lossbench.load(run.directory.path).evaluate("test")["accuracy"].value
+    assert again == pytest.approx(run.result.metrics["test/accuracy"])
+    with pytest.raises(
+        lossbench.UserError, match=r"^seed=1 and replicate=3: a replicate decides the split and the seed"
+    ):
+        lossbench.train("power", "digits", replicate=3, seed=1, overrides=quick)
+
+
 def test_a_done_run_is_loaded_and_a_forced_one_is_trained_anew(runs: Path) -> None:
     first = lossbench.train("power", "digits", overrides=SMALL)
     modified = first.directory.result_path.stat().st_mtime_ns

@@ -46,6 +46,13 @@ def check(root: Path, tmp_path: Path) -> Check:
     return run
 
 
+def test_the_splits_of_a_replicate_are_counted(check: Check) -> None:
+    for replicate, counts in (0, r"6 +2 +3  a\n +7 +1 +2  b"), (3, r"6 +2 +2  a\n +7 +1 +2  b"):
+        code, out, err = check(f"replicate={replicate}")
+        assert (code, err) == (0, "")
+        assert re.search(counts, out)
+
+
 def test_every_bad_file_has_its_reason_and_every_odd_one_its_note(check: Check, root: Path, tmp_path: Path) -> None:
     bad, odd = write_bad(root / "b"), write_odd(root / "a")
     del bad["folder.jpg"]  # a folder: it is searched

@@ -152,9 +152,12 @@ def test_replicates_are_compared_with_replicates_whatever_their_fold(tmp_path: P
     with pytest.raises(UserError, match=r"their numbers of examples differ: val 359, test 359 in .*, test 64 in"):
         require_comparable(read(tmp_path / "a", limited))
     seed = make_run(tmp_path / "c", "power", 1)
-    with pytest.raises(UserError, match=r"their numbers that tell them apart differ: replicates in .*, seeds in"):
+    with pytest.raises(UserError, match=r"their units \(replicates or seeds\) differ: replicates in .*, seeds in"):
         require_comparable(read(tmp_path / "a", seed))
-    assert len(comparable_sets(read(tmp_path / "a", seed))) == 2
+    assert {about: len(runs) for about, runs in comparable_sets(read(tmp_path / "a", seed)).items()} == {
+        "replicates": 2,
+        "seeds": 1,
+    }
 
 
 def test_settings_device_and_seed_may_differ(tmp_path: Path) -> None:

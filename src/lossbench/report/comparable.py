@@ -15,7 +15,7 @@ def measured_on(record: Record) -> dict[str, str]:
     result = record.done_result
     return {
         "data sets": result.data,
-        "numbers that tell them apart": f"{result.kind}s",
+        "units (replicates or seeds)": f"{result.kind}s",
         "data fingerprints (examples and splits)": result.fingerprint[:16],
         "numbers of examples": f"val {result.n.get('val')}, test {_tested(result)}",
         "tested weights (evaluate)": str(result.params.get("evaluate")),
@@ -87,9 +87,11 @@ def _group(done: Sequence[Record]) -> list[tuple[str, list[Record]]]:
     """Group done runs by what they were measured on, and by their settings beyond COMPARED, given in words."""
     differing = differing_settings({record.done_result.hash: record.params for record in done})
     groups: dict[tuple[str, str], list[Record]] = {}
+    both = len({record.done_result.kind for record in done}) > 1
     for record in done:
         settings = differing[record.done_result.hash]
         about = describe_settings({key: value for key, value in settings.items() if not key.startswith(COMPARED)})
+        about = f"{about} {record.done_result.kind}s".strip() if both else about
         groups.setdefault((str(sorted(measured_on(record).items())), about), []).append(record)
     return [(about, group) for (_, about), group in groups.items()]
 
