@@ -21,7 +21,8 @@ from lossbench.launch.outlook.runs import SizeOf
 from lossbench.launch.outlook.runtime import runtime_of
 from lossbench.launch.outlook.runtime import words_of as time_words
 from lossbench.launch.outlook.way import Way
-from lossbench.report.records import Record, read_record
+from lossbench.report.looks import History, Question, Seen
+from lossbench.report.records import Record, find_runs, read_record
 from lossbench.report.spec import ComparisonSpec
 from lossbench.rundir.flatten import flatten
 from lossbench.training.timing import Timed
@@ -215,3 +216,38 @@ def test_disk_is_counted_by_what_is_kept(tmp_path: Path) -> None:
     assert estimated("keep_checkpoints=none", "save_predictions=false") | {"records": 0} == {
         "checkpoints": 0, "predictions": 0, "records": 0,
     }  # fmt: skip
+
+
+def test_the_journal_of_the_study_widens_the_family_and_numbers_the_look(tmp_path: Path) -> None:
+    plan = comparison(tmp_path, 8, margin=0.02)
+    arms = [digest[:16] for digest in plan.digests]
+    history = History()
+    history.families = [frozenset({arms[0], "f" * 16}), frozenset({arms[0], arms[1]})]
+    history.seen = {arms[1]: [Seen(Question("test/accuracy", arms[0], 0.02), "x")]}
+    later = plan.after(history)
+    assert (later.before, later.corrected_for, later.look) == (1, 3, 2)
+    assert later.question().endswith("margin 2.00 points, 8 seeds, look 2 at these runs")
+    assert later.family() == "2 comparisons: power, cosine_xent; 1 more were planned before, and count too"
+    assert outlook_of(later, []).least == 9  # a second look needs more
+    assert warning_of(later, outlook_of(later, [])) == (
+        "this sweep can decide nothing: it compares 8 seeds, and 9 seeds are the least"
+    )
+
+
+def test_predictions_of_earlier_runs_tell_examples_from_replicates(tmp_path: Path) -> None:
+    plan = comparison(tmp_path, 8, key="replicate")
+    facts = {"fingerprint": plan.config.fingerprint}
+    rng, study = np.random.default_rng(0), tmp_path / "earlier" / "study"
+    base = rng.random(100) < 0.9
+    for unit in range(8):
+        for loss in ("cross_entropy", "power"):
+            right = base ^ (rng.random(100) < 0.02)
+            make_run(study, loss, unit, accuracy=right.mean(), right=right.tolist(), result=facts, kind="replicate")
+    with_examples = outlook_of(plan, [read_record(path) for path in find_runs([study])])
+    for path in study.rglob("predictions.npz"):
+        path.unlink()
+    without = outlook_of(plan, [read_record(path) for path in find_runs([study])])
+    assert with_examples.basis == without.basis == "from the spread of 1 earlier comparison on these data"
+    assert with_examples.smallest is not None
+    assert without.smallest is not None
+    assert with_examples.smallest < without.smallest

@@ -1,21 +1,22 @@
 """The comparisons that a sweep plans: who is compared with whom, by what, over which replicates or seeds."""
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lossbench.config.schema import RunConfig
 from lossbench.launch.outlook.runs import SizeOf, Sizes
 from lossbench.metrics.units import Unit, unit_of
 from lossbench.report.baseline import OTHER_DEFAULT
-from lossbench.report.comparable import COMPARED
 from lossbench.report.formatting import counted, format_difference
-from lossbench.report.settings import describe_settings, differing_settings
+from lossbench.report.looks import History
+from lossbench.report.settings import comparability, describe_settings, differing_settings
 from lossbench.report.spec import DEFAULT_BASELINE, ComparisonSpec
+from lossbench.report.stats.differences import Design
 from lossbench.rundir.flatten import flatten
-from lossbench.rundir.identity import identity, identity_hash
+from lossbench.rundir.identity import identity_hash
 
 SHOWN = 12  # losses that are named
+DIGITS = 16  # of a hash, in a journal
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,9 @@ class PlannedComparison:
         others: labels of the others; several settings of the baseline's loss are among them.
         units: the fewest replicates or seeds that an arm shares with the baseline.
         sizes: of one of the runs.
+        digests: hash of the baseline, then of the others.
+        before: comparisons with this baseline that were planned or reported before, beside these.
+        look: how many times these comparisons will have been judged.
     """
 
     config: RunConfig
@@ -39,6 +43,21 @@ class PlannedComparison:
     others: Sequence[str]
     units: int
     sizes: Sizes
+    digests: Sequence[str] = ()
+    before: int = 0
+    look: int = 1
+
+    @property
+    def design(self) -> Design:
+        """How the units share test examples."""
+        if self.sizes.folds is not None:
+            return "folds"
+        return "split" if self.config.kind == "seed" else "published"
+
+    @property
+    def corrected_for(self) -> int:
+        """Comparisons that p-values are corrected for."""
+        return len(self.others) + self.before
 
     @property
     def unit(self) -> Unit:
@@ -54,12 +73,20 @@ class PlannedComparison:
         margin = "no margin"
         if self.margin is not None:
             margin = f"margin {format_difference(self.margin, self.unit)}"
-        return f"{self.metric} against {self.baseline}, {margin}, {self.counted_units()}"
+        look = "" if self.look == 1 else f", look {self.look} at these runs"
+        return f"{self.metric} against {self.baseline}, {margin}, {self.counted_units()}{look}"
 
     def family(self) -> str:
         """The family that the journal will hold."""
         more = "" if len(self.others) <= SHOWN else f", ... and {len(self.others) - SHOWN} more"
-        return f"{counted(len(self.others), 'comparison')}: {', '.join(self.others[:SHOWN])}{more}"
+        before = f"; {self.before} more were planned before, and count too" if self.before else ""
+        return f"{counted(len(self.others), 'comparison')}: {', '.join(self.others[:SHOWN])}{more}{before}"
+
+    def after(self, history: History) -> "PlannedComparison":
+        """The same after what the journal of its study says: the family is wider, and it may be a later look."""
+        baseline, *others = [digest[:DIGITS] for digest in self.digests]
+        looks = max((len(history.seen.get(arm, ())) for arm in others), default=0)
+        return replace(self, before=len(history.family(baseline) - {*others}), look=1 + looks)
 
 
 def planned_comparisons(configs: Sequence[RunConfig], sizes: SizeOf, spec: ComparisonSpec) -> list[PlannedComparison]:
@@ -70,17 +97,12 @@ def planned_comparisons(configs: Sequence[RunConfig], sizes: SizeOf, spec: Compa
         sizes: counts their examples.
         spec: what the report compares.
     """
-    sets: dict[str, dict[str, list[int]]] = {}
+    sets: dict[tuple[str, str], dict[str, list[int]]] = {}
     for k, config in enumerate(configs):
-        sets.setdefault(_common(config), {}).setdefault(identity_hash(config.record), []).append(k)
+        common = (config.study, comparability(flatten(config.record)))
+        sets.setdefault(common, {}).setdefault(identity_hash(config.record), []).append(k)
     found = [_comparison(configs, sizes, arms, spec) for arms in sets.values()]
     return [each for each in found if each is not None]
-
-
-def _common(config: RunConfig) -> str:
-    """What the runs of one report have in common, as text."""
-    kept = {key: value for key, value in identity(config.record).items() if not key.startswith(COMPARED)}
-    return json.dumps([config.study, kept], sort_keys=True, default=repr)
 
 
 def _comparison(
@@ -102,6 +124,7 @@ def _comparison(
         others=[labels[digest] for digest in others],
         units=min(len(units[digest] & units[baseline]) for digest in others),
         sizes=sizes(config),
+        digests=[baseline, *others],
     )
 
 

@@ -1,20 +1,18 @@
 """Whether so many replicates and comparisons can decide anything, and how many would."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from statistics import median
-
-import numpy as np
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from lossbench.launch.outlook.comparisons import PlannedComparison
-from lossbench.report.arms import by_unit
+from lossbench.report.arms import Arm, make_arms
 from lossbench.report.formatting import counted, format_difference
+from lossbench.report.outcomes import find_outcomes
 from lossbench.report.records import Record
-from lossbench.report.stats.differences import Spread
+from lossbench.report.stats.differences import Differences, Spread, spread
 from lossbench.report.stats.planning import power, smallest_difference, units_needed
 from lossbench.report.stats.sequential import least_units
 
-FEWEST = 4  # units that an earlier pair of arms must share
+FEWEST, MOST = 4, 5  # units that an earlier pair of arms must share, and pairs that are read
 DISAGREE, ADDED = 0.03, 0.5
 """Assumed where there are no earlier runs: the share of test examples that two losses decide differently, and the
 standard deviation of the difference that replicates add, in margins."""
@@ -50,17 +48,17 @@ def outlook_of(comparison: PlannedComparison, earlier: Sequence[Record]) -> Outl
         comparison: the plan.
         earlier: done runs of the same data and model.
     """
-    spread, basis = _spread(comparison, earlier)
-    family, margin = len(comparison.others), comparison.margin
+    expected, basis = _spread(comparison, earlier)
+    family, look, margin = comparison.corrected_for, comparison.look, comparison.margin
     size = margin or 1.0
-    asked = [units_needed(size, spread, family)]
+    asked = [units_needed(size, expected, family, look=look)]
     if margin is not None:
-        asked.append(units_needed(0.0, spread, family, margin))
+        asked.append(units_needed(0.0, expected, family, margin, look))
     return Outlook(
-        least=least_units() or 2,
-        found=power(size, spread, family).different,
-        equivalent=None if margin is None else power(0.0, spread, family, margin).equivalent,
-        smallest=smallest_difference(spread, family),
+        least=least_units(look) or 2,
+        found=power(size, expected, family, look=look).different,
+        equivalent=None if margin is None else power(0.0, expected, family, margin, look).equivalent,
+        smallest=smallest_difference(expected, family, look),
         needed=None if None in asked else max(each for each in asked if each is not None),
         basis=basis,
     )
@@ -99,50 +97,50 @@ def _needed(outlook: Outlook, kind: str) -> str:
 def _spread(comparison: PlannedComparison, earlier: Sequence[Record]) -> tuple[Spread, str]:
     """What differences vary by, and where that is known from."""
     units = max(comparison.units, 2)
-    variances = _variances(comparison, earlier)
-    if variances:
-        known = f"from the spread of {counted(len(variances), 'earlier comparison')} on these data"
-        return Spread(units, None, median(variances), 0.0, 0.0, _overlap(comparison)), known
+    known = _known_spreads(comparison, earlier)
+    if known:
+        middle = sorted(known, key=lambda each: each.se)[len(known) // 2].with_units(units)
+        if middle.N is not None:
+            middle = replace(middle, N=max(middle.N, comparison.sizes.tested(units)))
+        return middle, f"from the spread of {counted(len(known), 'earlier comparison')} on these data"
     if comparison.margin is None:
         return Spread(units, None, 1.0, 0.0, 0.0), "in standard deviations of the paired differences"
     tested, added = comparison.sizes.tested(units), ADDED * comparison.margin
     share = f"{100 * DISAGREE:.0f} % of {tested:,} test examples"
     words = f"assumed: losses differ on {share}, {comparison.config.kind}s add "
-    spread = Spread(units, tested, added**2, 0.0, DISAGREE)
-    return spread, words + format_difference(added, comparison.unit)
+    return Spread(units, tested, added**2, 0.0, DISAGREE), words + format_difference(added, comparison.unit)
 
 
-def _overlap(comparison: PlannedComparison) -> float:
-    """What resplits of one pool share (Nadeau and Bengio)."""
-    examples = comparison.sizes.examples
-    return 0.0 if comparison.sizes.folds is None else examples["test"] / examples["train"]
-
-
-def _variances(comparison: PlannedComparison, earlier: Iterable[Record]) -> list[float]:
-    """The variance of the paired differences of each earlier loss from the baseline's, where they vary."""
+def _known_spreads(comparison: PlannedComparison, earlier: Iterable[Record]) -> list[Spread]:
+    """The spread of the differences of earlier losses from the baseline's, where they vary."""
     data = (comparison.config.kind, comparison.config.fingerprint)
-    arms = list(by_unit(record for record in earlier if _measured_on(record) == data).values())
-    found: list[float] = []
-    for ours in arms:
-        if _loss(ours) == comparison.config.loss.name:
-            found += [_variance(ours, theirs, comparison.metric) for theirs in arms]
-    return [variance for variance in found if variance > 0]
+    arms = make_arms([record for record in earlier if _measured_on(record) == data])
+    baselines = [arm for arm in arms if arm.loss == comparison.config.loss.name]
+    if not baselines:
+        return []
+    baseline = max(baselines, key=lambda arm: len(arm.runs))
+    found = (
+        spread(each, comparison.design, _test_per_train(comparison)) for each in _pairs(comparison, baseline, arms)
+    )
+    return [each for each in found if each.se > 0]
 
 
-def _variance(ours: Mapping[int, Record], theirs: Mapping[int, Record], metric: str) -> float:
-    """The variance of the differences of two arms; 0 where they share too few units."""
-    differences = _differences(ours, theirs, metric)
-    return float(np.var(differences, ddof=1)) if len(differences) >= FEWEST else 0.0
+def _pairs(comparison: PlannedComparison, baseline: Arm, arms: Iterable[Arm]) -> list[Differences]:
+    """The differences of some arms that share enough units with a baseline."""
+    others = [arm for arm in arms if arm is not baseline and _share(arm, baseline, comparison.metric) >= FEWEST][:MOST]
+    better = comparison.unit.higher_is_better
+    outcomes = find_outcomes([baseline, *others], comparison.metric, comparison.design, higher_is_better=better)
+    return [outcomes.differences(arm, baseline, 1) for arm in others]
+
+
+def _share(arm: Arm, baseline: Arm, metric: str) -> int:
+    return len(arm.scores(metric).keys() & baseline.scores(metric).keys())
+
+
+def _test_per_train(comparison: PlannedComparison) -> float:
+    examples = comparison.sizes.examples
+    return examples["test"] / examples["train"]
 
 
 def _measured_on(record: Record) -> tuple[str, str]:
     return record.done_result.kind, record.done_result.fingerprint
-
-
-def _loss(runs: Mapping[int, Record]) -> str:
-    return next(iter(runs.values())).done_result.loss
-
-
-def _differences(ours: Mapping[int, Record], theirs: Mapping[int, Record], metric: str) -> list[float]:
-    pairs = [(ours[unit].metrics.get(metric), theirs[unit].metrics.get(metric)) for unit in ours if unit in theirs]
-    return [one - other for one, other in pairs if one is not None and other is not None]

@@ -13,6 +13,7 @@ from lossbench.launch.outlook.runs import Run, SizeOf, counts
 from lossbench.launch.outlook.runtime import Runtime, runtime_of, timed_update
 from lossbench.launch.outlook.runtime import words_of as runtime_words
 from lossbench.launch.outlook.way import Way
+from lossbench.report.looks import read_history
 from lossbench.report.records import Record
 from lossbench.report.spec import ComparisonSpec
 
@@ -62,10 +63,7 @@ def warnings_of(runs: Sequence[Run], spec: ComparisonSpec, cache: Cache) -> list
 
     valid = [run for run in runs if run.state != "invalid"]
     earlier = _earlier(valid)
-    found = [
-        warning_of(each, outlook_of(each, earlier))
-        for each in planned_comparisons([run.config for run in valid], SizeOf(cache), spec)
-    ]
+    found = [warning_of(each, outlook_of(each, earlier)) for each in _planned(valid, SizeOf(cache), spec)]
     return [line for line in dict.fromkeys(found) if line is not None]
 
 
@@ -107,11 +105,18 @@ def _decisions(
 ) -> Iterator[str]:
     if spec is None:
         return
-    comparisons = planned_comparisons([run.config for run in valid], sizes, spec)
+    comparisons = _planned(valid, sizes, spec)
     if not comparisons:
         yield f"comparison: none; the runs have no {spec.baseline} to compare with, or nothing beside it"
     for each in comparisons:
         yield from _decision(each, earlier)
+
+
+def _planned(valid: Sequence[Run], sizes: SizeOf, spec: ComparisonSpec) -> list[PlannedComparison]:
+    """The comparisons of a sweep, after what the journals of their studies say."""
+    comparisons = planned_comparisons([run.config for run in valid], sizes, spec)
+    runs_dir = valid[0].runs_dir
+    return [each.after(read_history(runs_dir / each.config.study)) for each in comparisons]
 
 
 def _decision(comparison: PlannedComparison, earlier: Sequence[Record]) -> Iterator[str]:
