@@ -139,6 +139,9 @@ def test_the_name_is_that_of_a_set_and_of_the_size(tmp_path: Path) -> None:
     assert cached(repeated, DIGESTS[twice], 8, tmp_path).path == first.path
     assert cached(GeneratedReader(never, SIZES[::-1]), DIGESTS[::-1], 8, tmp_path).path == first.path
     assert cached(images, DIGESTS, 9, tmp_path).path != first.path
+    for absent in ("", "z"):
+        with pytest.raises(ValueError, match=r"lacks 1 of 2 images$"):
+            CachedReader(first, np.array([DIGESTS[0], absent]))
     for position, row in enumerate(twice):
         assert torch.equal(CachedReader(first, DIGESTS[twice]).read(position), first.read(int(row)))
 

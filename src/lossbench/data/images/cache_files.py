@@ -40,8 +40,15 @@ class ImageCache:
         self._map: mmap.mmap | None = None
 
     def rows_of(self, digests: np.ndarray) -> np.ndarray:
-        """Find the rows of images by the hashes of their content, which the cache holds: (n,) text to (n,)."""
-        return np.searchsorted(self.digests, digests)
+        """Find the rows of images by the hashes of their content: (n,) text to (n,).
+
+        Raises:
+            ValueError: an image is not in the cache.
+        """
+        rows = np.searchsorted(self.digests, digests)
+        if (absent := self.digests[np.minimum(rows, len(self.digests) - 1)] != digests).any():
+            raise ValueError(f"{self.path} lacks {absent.sum()} of {len(digests)} images")
+        return rows
 
     def bytes_of(self, rows: np.ndarray) -> int:
         """Count the bytes of the pixels of some rows."""
