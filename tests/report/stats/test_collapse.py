@@ -23,6 +23,14 @@ def test_0_of_8_still_allows_31_percent() -> None:
             collapse_bound(k, n)
 
 
+@pytest.mark.parametrize("n", [8, 80, 300])
+@pytest.mark.parametrize("rate", [0.02, 0.05, 0.3])
+def test_what_the_bound_excludes_is_seldom_the_truth(n: int, rate: float) -> None:
+    k = np.arange(n + 1)
+    excluded = np.array([collapse_bound(int(one), n) < rate for one in k])
+    assert stats.binom.pmf(k[excluded], n, rate).sum() <= 0.05
+
+
 def test_a_run_far_below_the_others_is_a_collapse() -> None:
     stream = np.random.default_rng(0)
     scores = {"a": 0.9 + 0.005 * stream.normal(size=12), "b": 0.85 + 0.005 * stream.normal(size=12)}

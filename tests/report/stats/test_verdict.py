@@ -118,6 +118,16 @@ def agrees(pair: PairedComparison, margin: float) -> None:
     assert said[pair.verdict], pair
 
 
+def test_thirty_losses_on_six_units_and_copies_of_one_are_a_family() -> None:
+    noise = np.random.default_rng(2).normal(size=(6, 30))
+    found = judge({str(k): of(d) for k, d in enumerate(noise.T)}, 1.0, design="split")
+    assert all(pair.p <= pair.p_adjusted <= 1 for pair in found.values())
+    copies = judge({str(k): of(noise[:, 0] + 1.5) for k in range(30)}, 1.0, design="split")
+    alone = one(noise[:, 0] + 1.5, 1.0)
+    for pair in copies.values():
+        assert (pair.verdict, pair.low) == (alone.verdict, pytest.approx(alone.low, abs=0.1 * alone.se))
+
+
 def test_losses_may_have_different_units() -> None:
     given = {"many": family(24)["good"], "few": family(5)["good"], "one": of([1.0])}
     found = judge(given, 0.5, design="split")

@@ -32,11 +32,10 @@ class Advice:
     kind: Literal["units", "examples", "nothing"]
 
 
-def advise(mean: float, spread: Spread, margin: float | None, levels: Levels, look: int) -> Advice:
+def advise(
+    mean: float, spread: Spread, margin: float | None, levels: Levels, look: int, *, quartiles: bool = True
+) -> Advice:
     """Say what would decide an undecided comparison, if mean and spread stay as they are.
-
-    The range is that of means within the quartiles of the estimate, mean -+ 0.67 se; a single number is for the mean
-    itself.
 
     Args:
         mean: of the differences so far.
@@ -44,18 +43,28 @@ def advise(mean: float, spread: Spread, margin: float | None, levels: Levels, lo
         margin: > 0, or None.
         levels: of a single test at the look that is to decide it.
         look: that look.
+        quartiles: give the range for means within the quartiles of the estimate, mean -+ 0.67 se, where it is wide;
+            else the number for the mean itself.
 
     Returns:
-        Units where adding them decides with 80 %; else examples where more of them and as many units do; else nothing.
+        Units where adding them decides with 80 %; else examples where more of them and four times the units do; else
+        nothing.
     """
     point = _units(mean, spread, margin, levels, look)
     if point is None:
         return _examples(mean, spread, margin, levels)
-    ends = [_units(mean + side * QUARTILE * spread.se, spread, margin, levels, look) for side in (-1, 1)]
-    low = min(end or MOST_UNITS for end in (*ends, point))
-    high = None if None in ends else max(end or 0 for end in (*ends, point))
-    if high is not None and high < WIDE * low:
+    if not quartiles:
         return Advice(point, point, "units")
+    shift = QUARTILE * spread.se
+    return _range([_units(one, spread, margin, levels, look) for one in (mean - shift, mean, mean + shift)])
+
+
+def _range(found: list[int | None]) -> Advice:
+    """From the fewest to the most units; those of the mean itself, the middle one, where the range is narrow."""
+    known = [units for units in found if units is not None]
+    low, high = min(known), max(known) if len(known) == len(found) else None
+    if high is not None and high < WIDE * low:
+        return Advice(found[1], found[1], "units")
     return Advice(low, high, "units")
 
 

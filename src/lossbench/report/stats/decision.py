@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lossbench.report.stats.advice import Advice, advise
-from lossbench.report.stats.differences import Differences, Spread
+from lossbench.report.stats.differences import Spread
+from lossbench.report.stats.estimate import Estimate
 from lossbench.report.stats.family import Family, half_width
 from lossbench.report.stats.sequential import ALPHA, look_factor, reachable
-from lossbench.report.stats.sign_flip import sign_flip_p
 
 Verdict = Literal["better", "worse", "equivalent", "undecided"]
 Qualifier = Literal["slightly better", "slightly worse"]
@@ -41,25 +41,22 @@ class Decision:
     reachable: bool = False
 
 
-def decide(
-    family: Family, place: int, differences: Differences, its: Spread, margin: float | None, look: int
-) -> Decision:
+def decide(family: Family, place: int, found: Estimate, its: Spread, margin: float | None) -> Decision:
     """Decide one comparison by the rules of `judge`.
 
     Args:
         family: the tests of all comparisons.
         place: of this one among them.
-        differences: of the arm.
-        its: spread of them.
+        found: what was estimated of it.
+        its: spread of its differences.
         margin: > 0, or None.
-        look: >= 1.
 
     Returns:
         The decision.
     """
-    d, factor, enough = differences.means, look_factor(look), reachable(its.R, look)
-    mean, same = float(d.mean()), float(family.p_equivalent[place])
-    adjusted = max(float(family.p_adjusted[place]), min(1.0, sign_flip_p(d) * factor))
+    mean, look, enough = found.mean, found.look, reachable(found.n, found.look)
+    same = float(family.p_equivalent[place])
+    adjusted = max(float(family.p_adjusted[place]), min(1.0, found.p_sign_flip * look_factor(look)))
     different = enough and adjusted < ALPHA
     verdict = _word(mean, different, enough and same < ALPHA)
     half = half_width(its, family.levels(look).different)

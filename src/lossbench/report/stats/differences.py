@@ -73,9 +73,14 @@ class Spread:
         return self.overlap * self.s2_units if self.N is None else self.s2_examples / self.N
 
     @property
+    def own(self) -> float:
+        """Variance of a unit's mean beyond what its test examples give: max(0, s2_units - s2_inside)."""
+        return max(0.0, self.s2_units - self.s2_inside)
+
+    @property
     def var_units(self) -> float:
-        """The part that the units add: max(0, s2_units - s2_inside) / R."""
-        return max(0.0, self.s2_units - self.s2_inside) / self.R
+        """The part of the variance that the units add: own / R."""
+        return self.own / self.R
 
     @property
     def se(self) -> float:
@@ -84,14 +89,26 @@ class Spread:
 
     @property
     def df(self) -> float:
-        """Degrees of freedom of the variance, by Satterthwaite: R - 1 where units alone count, more where examples do.
+        """Degrees of freedom of se."""
+        return float(self.errors(np.array([self.R]))[1][0])
 
-        (var_examples + var_units)^2 / (var_examples^2 / (N - 1) + (s2_units / R)^2 / (R - 1)), at least R - 1
+    def errors(self, R: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Standard errors with several numbers of units, and their degrees of freedom by Satterthwaite.
+
+        R - 1 where units alone count, more where examples do: (var_examples + own / R)^2 / (var_examples^2 / (N - 1) +
+        (s2_units / R)^2 / (R - 1)), at least R - 1
+
+        Args:
+            R: (k,) units, >= 2.
+
+        Returns:
+            (k,) standard errors, and (k,) degrees of freedom.
         """
-        if self.N is None or self.R == 1 or self.se == 0:
-            return self.R - 1
-        noise = self.var_examples**2 / (self.N - 1) + (self.s2_units / self.R) ** 2 / (self.R - 1)
-        return max(self.R - 1.0, self.se**4 / noise)
+        variance, df = self.var_examples + self.own / R, R - 1.0
+        if self.N is not None and self.N > 1:
+            noise = self.var_examples**2 / (self.N - 1) + (self.s2_units / R) ** 2 / np.maximum(df, 1)
+            df = np.maximum(df, np.divide(variance**2, noise, out=np.zeros(len(R)), where=noise > 0))
+        return np.sqrt(variance), df
 
 
 def spread(differences: Differences, design: Design, test_per_train: float | None = None) -> Spread:

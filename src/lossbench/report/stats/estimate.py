@@ -9,7 +9,6 @@ from lossbench.report.stats import paired
 from lossbench.report.stats.collapse import collapse_bound
 from lossbench.report.stats.differences import Differences, Spread
 from lossbench.report.stats.sequential import ALPHA
-from lossbench.report.stats.sign_flip import sign_flip_p
 from lossbench.report.stats.summary import deviation
 
 
@@ -51,13 +50,19 @@ class Estimate:
 
 
 def estimate(
-    differences: Differences, its: Spread, look: int, collapsed: int, test_per_train: float | None
+    differences: Differences,
+    its: Spread,
+    p_sign_flip: float,
+    look: int,
+    collapsed: int,
+    test_per_train: float | None,
 ) -> Estimate:
     """Describe the differences of one arm.
 
     Args:
         differences: of the arm.
         its: spread of them.
+        p_sign_flip: of the units' means.
         look: >= 1.
         collapsed: units in which the arm diverged or collapsed, 0..n.
         test_per_train: test examples for each training example, of folds; else None.
@@ -74,7 +79,7 @@ def estimate(
         df=math.nan if math.isnan(its.se) else its.df,
         var_examples=its.var_examples,
         var_units=its.var_units,
-        p_sign_flip=sign_flip_p(d),
+        p_sign_flip=p_sign_flip,
         effect_size=paired.effect_size(d) if n > 1 else math.nan,
         better_in=paired.probability_better(d),
         look=look,

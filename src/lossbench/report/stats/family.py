@@ -60,12 +60,14 @@ def judge_family(
     se, df = np.array([one.se for one in spreads]), np.array([one.df for one in spreads])
     factors = np.array([look_factor(look) for look in looks])
     reference = MaxT(correlation(differences, spreads), df, absent)
+    either, p = reference.two_sided(), two_sided(_ratio(mean, se), df)
+    adjusted = _adjust(either, p, factors)
+    if margin is None:
+        return Family(p, adjusted, np.ones(len(p)), either, either)
     # Rejecting "a margin too high" needs a mean far below +margin: the side nearer to its margin decides.
-    either, near = reference.two_sided(), reference.one_sided(np.where(mean > 0, -1, 1))
-    p, same = two_sided(_ratio(mean, se), df), np.ones(len(mean))
-    if margin is not None:
-        same = _adjust(near, stdtr(np.minimum(df, MOST_DF), -_ratio(margin - np.abs(mean), se)), factors)
-    return Family(p, _adjust(either, p, factors), same, either, near)
+    near = reference.one_sided(np.where(mean > 0, -1, 1))
+    same = _adjust(near, stdtr(np.minimum(df, MOST_DF), -_ratio(margin - np.abs(mean), se)), factors)
+    return Family(p, adjusted, same, either, near)
 
 
 def half_width(its: Spread, level: float) -> float:

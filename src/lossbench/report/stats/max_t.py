@@ -86,12 +86,14 @@ class Tests:
         Returns:
             (m,) adjusted p, 0..1.
         """
-        smallest = np.minimum.accumulate(self.log_p[order[::-1]])[::-1]
-        sizes, given = np.arange(len(p), 0, -1), p[order]
+        smallest, share = np.zeros(self.log_p.shape[1], self.log_p.dtype), np.empty(len(p))
         with np.errstate(divide="ignore"):
-            share = (smallest <= np.log(given)[:, None]).mean(1)
-        adjusted = np.empty(len(p))
-        adjusted[order] = np.maximum.accumulate(self._any(share, given, sizes))
+            bounds = np.log(p)
+        for k in order[::-1].tolist():
+            np.minimum(smallest, self.log_p[k], out=smallest)
+            share[k] = np.count_nonzero(smallest <= bounds[k]) / len(smallest)
+        sizes, adjusted = np.arange(len(p), 0, -1), np.empty(len(p))
+        adjusted[order] = np.maximum.accumulate(self._any(share[order], p[order], sizes))
         return adjusted
 
     @cached_property

@@ -56,7 +56,7 @@ def power(difference: float, spread: Spread, comparisons: int, margin: float | N
     """
     if not reachable(spread.R, look):
         return Chances(0.0, 0.0)
-    levels, total = _levels(comparisons, spread.df, look), np.array([spread.R])
+    levels, total = planned_levels(comparisons, spread.df, look), np.array([spread.R])
     different = chance_different(difference, spread, levels, total)
     equivalent = chance_equivalent(difference, margin, spread, levels, total)
     return Chances(float(different[0]), float(equivalent[0]))
@@ -117,7 +117,8 @@ def _decides(difference: float, spread: Spread, comparisons: int, margin: float 
     return max(power(difference, spread.with_units(R), comparisons, margin, look)) >= POWER
 
 
-def _levels(comparisons: int, df: float, look: int) -> Levels:
+def planned_levels(comparisons: int, df: float, look: int) -> Levels:
+    """Levels of a single comparison among several that share a baseline, after all corrections."""
     return _levels_at(comparisons, round(float(np.log(min(df, MOST_DF))), 1), look)
 
 

@@ -31,7 +31,7 @@ def chance_different(difference: float, spread: Spread, levels: Levels, total: n
     Returns:
         (k,) chances, 0..1.
     """
-    return _chance(abs(difference), *_errors(spread, total), levels.different / 2)
+    return _chance(abs(difference), *spread.errors(total), levels.different / 2)
 
 
 def chance_equivalent(
@@ -53,15 +53,9 @@ def chance_equivalent(
     """
     if margin is None:
         return np.zeros(len(total))
-    se, df = _errors(spread, total)
+    se, df = spread.errors(total)
     sides = [_chance(margin + side * difference, se, df, levels.equivalent) for side in (-1, 1)]
     return np.maximum(sides[0] + sides[1] - 1, 0)
-
-
-def _errors(spread: Spread, total: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(k,) standard errors and degrees of freedom."""
-    several = [spread.with_units(int(R)) for R in total]
-    return np.array([one.se for one in several]), np.array([one.df for one in several])
 
 
 def _chance(distance: float, se: np.ndarray, df: np.ndarray, level: float) -> np.ndarray:

@@ -4,13 +4,16 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from lossbench.report.stats import paired
 from lossbench.report.stats.advice import Advice
 from lossbench.report.stats.decision import Decision, Qualifier, Verdict, decide
-from lossbench.report.stats.differences import Design, Differences, spread
+from lossbench.report.stats.differences import Design, Differences, Spread, spread
 from lossbench.report.stats.estimate import Estimate, estimate
 from lossbench.report.stats.family import judge_family
 from lossbench.report.stats.sequential import ALPHA, look_factor
+from lossbench.report.stats.sign_flip import sign_flip_ps
 
 __all__ = ["ALPHA", "Advice", "Design", "Differences", "PairedComparison", "Qualifier", "Verdict", "judge"]
 
@@ -57,19 +60,44 @@ def judge(
     looks = dict.fromkeys(differences, look) if isinstance(look, int) else look
     absent = _check(differences, margin, looks, family)
     spreads = {label: spread(one, design, test_per_train) for label, one in differences.items()}
-    known = [label for label, its in spreads.items() if not math.isnan(its.se)]
-    decisions: dict[str, Decision] = {}
-    if known:
-        given, its = [differences[label] for label in known], [spreads[label] for label in known]
-        tests = judge_family(given, its, margin, [looks[label] for label in known], absent + len(spreads) - len(known))
-        for place, label in enumerate(known):
-            decisions[label] = decide(tests, place, differences[label], spreads[label], margin, looks[label])
-    ratio = test_per_train if design == "folds" else None
-    compared: dict[str, PairedComparison] = {}
+    flips, ratio, counts = _sign_flips(differences), test_per_train if design == "folds" else None, collapsed or {}
+    found = {
+        label: estimate(one, spreads[label], flips[label], looks[label], counts.get(label, 0), ratio)
+        for label, one in differences.items()
+    }
+    decisions = _decide_all(differences, spreads, found, margin, absent)
+    return {label: PairedComparison(**vars(one), **vars(decisions[label])) for label, one in found.items()}
+
+
+def _decide_all(
+    differences: Mapping[str, Differences],
+    spreads: Mapping[str, Spread],
+    found: Mapping[str, Estimate],
+    margin: float | None,
+    absent: int,
+) -> dict[str, Decision]:
+    """Decide what has a standard error; the rest counts as absent, and stays undecided."""
+    decisions = dict.fromkeys(found, Decision())
+    known = [label for label, one in found.items() if not math.isnan(one.se)]
+    if not known:
+        return decisions
+    given, its = [differences[label] for label in known], [spreads[label] for label in known]
+    absent += len(found) - len(known)
+    tests = judge_family(given, its, margin, [found[label].look for label in known], absent)
+    for place, label in enumerate(known):
+        decisions[label] = decide(tests, place, found[label], spreads[label], margin)
+    return decisions
+
+
+def _sign_flips(differences: Mapping[str, Differences]) -> dict[str, float]:
+    """Raw p of the units' means, those of as many units at once."""
+    labels_by_n: dict[int, list[str]] = {}
     for label, one in differences.items():
-        found = estimate(one, spreads[label], looks[label], (collapsed or {}).get(label, 0), ratio)
-        compared[label] = PairedComparison(**vars(found), **vars(decisions.get(label, Decision())))
-    return compared
+        labels_by_n.setdefault(len(one.means), []).append(label)
+    p: dict[str, float] = {}
+    for labels in labels_by_n.values():
+        p |= zip(labels, sign_flip_ps(np.stack([differences[k].means for k in labels], axis=1)).tolist(), strict=True)
+    return p
 
 
 def _check(
