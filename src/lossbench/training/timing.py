@@ -12,7 +12,7 @@ from lossbench.config.build import build
 from lossbench.config.facts import build_source
 from lossbench.config.schema import RunConfig
 from lossbench.data.batch import Batch
-from lossbench.data.images.source import ImageSource
+from lossbench.data.images.image_source import ImageSource
 from lossbench.data.module import DataModule
 from lossbench.training.assemble import build_data, losses_of, model_of
 from lossbench.training.evaluation import Loss, raw

@@ -7,7 +7,7 @@ import torch
 
 from lossbench.config.facts import build_source
 from lossbench.config.schema import RunConfig
-from lossbench.data.images.source import ImageSource
+from lossbench.data.images.image_source import ImageSource
 from lossbench.training.assemble import assemble
 from lossbench.vectorized.members import in_order
 from lossbench.vectorized.shared import Shared
