@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUNS := $(or $(LOSSBENCH_RUNS),runs)
 
-.PHONY: setup demo report test check docs soak tensorboard bench pins clean
+.PHONY: setup demo report test check docs soak pictures tensorboard bench pins clean
 
 setup: .venv/.ready
 
@@ -39,6 +39,12 @@ soak: setup
 
 report: setup
 	$(BIN)/python scripts/report.py $(or $(DIR),$(RUNS)/digits_losses)
+
+# The report of the demo at the widths of a phone, a tablet and two screens, into docs/img; needs Chromium.
+pictures: demo
+	for size in 390,2300 768,1200 1400,960 1920,960; do chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=$$size \
+	  --screenshot=docs/img/report_$${size%,*}.png "file://$$(realpath $$(ls -td $(RUNS)/digits_losses/reports/*/report.html | head -n 1))"; done
+	$(BIN)/python -c 'import sys; from PIL import Image; [Image.open(name).convert("RGB").quantize(96, Image.Quantize.MAXCOVERAGE).save(name, optimize=True) for name in sys.argv[1:]]' docs/img/report_*.png
 
 tensorboard: setup
 	$(BIN)/tensorboard --logdir $(RUNS)

@@ -73,6 +73,8 @@ def difference_cell(pair: PairedComparison, arm: Arm, comparison: Comparison) ->
 def _verdict(pair: PairedComparison, comparison: Comparison) -> str:
     if comparison.provisional:
         return "not judged yet"
+    if pair.qualifier and pair.qualifier.endswith(pair.verdict):
+        return f"{MARKS[pair.verdict]} {pair.qualifier}"
     return "\n".join(filter(None, (f"{MARKS[pair.verdict]} {pair.verdict}", pair.qualifier)))
 
 

@@ -112,7 +112,7 @@ def _pair_table(pairs: Iterable[Flips], unit: str) -> Table:
         same = float(flips.tested.mean()) - ours - theirs
         numbers = [f"{ours:.1f}", f"{theirs:.1f}", f"{same:.1f}", f"{below} of {len(flips.p)} {unit}s"]
         rows.append([words_cell(flips.ours), words_cell(flips.theirs), *numbers])
-    return Table("flips", "Every pair of losses: test examples, mean of a " + unit, COLUMNS, rows)
+    return Table("flips", f"Every pair of losses: test examples, in the mean of the {unit}s", COLUMNS, rows)
 
 
 def _span(numbers: np.ndarray) -> str:
