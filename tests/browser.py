@@ -118,10 +118,10 @@ class Page:
         return found
 
     def fetched(self) -> list[str]:
-        """The addresses that were asked for."""
-        return [
-            event["params"]["request"]["url"] for event in self.events if event["method"] == "Network.requestWillBeSent"
-        ]
+        """The addresses that were asked for; pictures that the page holds itself are none."""
+        asked = [event for event in self.events if event["method"] == "Network.requestWillBeSent"]
+        addresses: list[str] = [event["params"]["request"]["url"] for event in asked]
+        return [address for address in addresses if not address.startswith("data:")]
 
     def screenshot(self, path: Path) -> None:
         """Save a picture of the whole page."""

@@ -92,7 +92,11 @@ def test_later_looks_are_told(study: Path) -> None:
     for loss in ("cross_entropy", "power"):
         make_run(study, loss, 8)
     (line,) = mentions(study, "This is look 2 at some of these comparisons")
-    assert "(1 question asked of these runs)" in line
+    assert "asked of these runs" not in line
+    for loss in ("cross_entropy", "power"):
+        make_run(study, loss, 9)
+    (line,) = mentions(study, "This is look 3", margin=0.02)
+    assert "comparisons (2 questions asked of these runs)" in line
 
 
 def test_a_look_that_is_not_recorded_is_told(study: Path) -> None:
@@ -156,9 +160,8 @@ def test_deterministic_runs_show_one_seed_and_say_so(tmp_path: Path) -> None:
 def test_no_baseline_is_told(tmp_path: Path) -> None:
     make_arm(tmp_path / "study", "power", [0.9])
     assert said(tmp_path)[0] == (
-        "There is no baseline among these runs: run the same seeds with loss=cross_entropy (regression: mse) "
-        "in the same study, then "
-        "lossbench report on the study's folder; or name another baseline."
+        "There is no baseline among these runs: run the same replicates or seeds with loss=cross_entropy "
+        "(regression: mse) in the same study, then lossbench report on the study's folder; or name another baseline."
     )
 
 

@@ -12,7 +12,7 @@ from made_runs import change, compare_runs, make_arm, make_run, write
 from lossbench.errors import UserError
 from lossbench.report.comparison import Comparison
 from lossbench.report.looks import History, Question, read_history
-from lossbench.report.sentences import sentences
+from lossbench.report.sentences import headline, sentences
 
 ASKED = Question("test/accuracy", "base", 0.01)
 
@@ -181,6 +181,19 @@ def test_what_was_decided_stays_decided_when_a_seed_is_added(tmp_path: Path) -> 
     )
     found = compare_runs(add(folder, [-0.9], first=8))
     assert (found.paired["power"].verdict, found.standing) == ("undecided", {})  # the mean has changed sign
+
+
+def test_what_was_found_slightly_better_stays_slight_and_its_interval_agrees(tmp_path: Path) -> None:
+    folder = add(tmp_path / "study", [0.011, 0.007, 0.009, 0.011, 0.007, 0.008, 0.010])
+    first = compare_runs(folder).paired["power"]
+    assert (first.verdict, first.qualifier) == ("better", "slightly better")
+    found = compare_runs(add(folder, [-0.02], first=7))
+    pair = found.paired["power"]
+    assert (pair.verdict, pair.qualifier, pair.low) == ("better", "slightly better", 0.0)
+    assert headline(found).startswith(
+        "Stay with cross_entropy: no loss is better on this split by more than the margin"
+    )
+    assert "was found slightly better than cross_entropy at look 1" in sentences(found)[0]
 
 
 def test_what_a_smaller_family_decided_does_not_stand_in_a_larger_one(tmp_path: Path) -> None:

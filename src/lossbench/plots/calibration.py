@@ -43,7 +43,7 @@ def draw_calibration(raw: Mapping[str, Interval], scaled: Mapping[str, Interval]
         key=[
             Entry("as trained", line={"color": colour(1), **line, **RAW}),
             Entry("after temperature scaling, fitted on validation data", line={"color": colour(0), **line, **SCALED}),
-            Entry("lines beside the marks: 95 % intervals of the mean over seeds", alone=True),
+            Entry("lines beside the marks: 95 % intervals of the mean", alone=True),
         ],
         height=24,
     )

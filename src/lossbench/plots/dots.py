@@ -24,14 +24,16 @@ def draw_dots(
     means: Mapping[str, Interval],
     unit: str,
     baseline: str | None,
+    kind: str = "seed",
 ) -> Figure:
-    """Draw each run's score, a row a label; the height within the row is the seed, the same in all rows.
+    """Draw each run's score, a row a label; the height within the row is the seed or replicate, the same in all rows.
 
     Args:
-        scores: label -> seed -> score, at least one label; NaN is not drawn but counts as no run.
+        scores: label -> seed or replicate -> score, at least one label; NaN is not drawn but counts as no run.
         means: label -> mean and the ends of its 95 % interval; NaN or a missing label draws nothing.
         unit: of the scores, such as "%" or "accuracy (%)".
         baseline: label whose mean is drawn across all rows, or None.
+        kind: "seed" or "replicate".
 
     Returns:
         The figure.
@@ -50,7 +52,7 @@ def draw_dots(
         ends=_ends(known, means),
         xlabel=unit if "(" in unit else f"score ({unit})",
         words=[[f"n = {len(runs)}" for runs in known.values()]],
-        key=_key(seeds, isfinite(reference), baseline or ""),
+        key=_key(seeds, kind, baseline if isfinite(reference) else None),
         height=float(np.clip(2.4 * len(seeds) + 10, 20, 44)),
     )
     for place, (label, runs) in enumerate(known.items()):
@@ -93,15 +95,15 @@ def _draw_mean(axes: Axes, place: int, interval: Interval) -> None:
         axes.plot([mean, mean], [place - SPREAD - 0.06, place + SPREAD + 0.06], **MEAN)
 
 
-def _key(seeds: Sequence[int], has_reference: bool, baseline: str) -> list[Entry]:
+def _key(seeds: Sequence[int], kind: str, baseline: str | None) -> list[Entry]:
     listed = ", ".join(map(str, seeds)) if len(seeds) <= NAMED else f"{seeds[0]} to {seeds[-1]}"
-    which = ": seed " if len(seeds) == 1 else ": from the top, seeds "
+    which = f": {kind} " if len(seeds) == 1 else f": from the top, {kind}s "
     entries = [
         Entry("one run", line=DOT, tail=which + listed, alone=True),
         Entry("mean", line={**MEAN, "linestyle": "none", "marker": "|", "markersize": 9, "markeredgewidth": 1.6}),
         Entry("95 % interval of the mean", box={"facecolor": colour(0), "alpha": 0.18, "linewidth": 0}),
     ]
-    if has_reference:
+    if baseline is not None:
         line = {"color": QUIET, "linewidth": 1, "linestyle": ":"}
         entries.append(Entry(baseline, line=line, tail=": mean", alone=True))
     return entries

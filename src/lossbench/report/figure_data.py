@@ -18,7 +18,7 @@ from lossbench.report.same_for_all import has_logits
 from lossbench.report.stats.summary import Summary
 
 MOST_ROWS = 40
-CONFIRM = " The best of many cells looks better than it is: confirm it with new seeds."
+CONFIRM = " The best of many cells looks better than it is: confirm it with new replicates or seeds."
 
 
 class Shown(NamedTuple):

@@ -130,6 +130,7 @@ def seed_by_seed(findings: Findings) -> Iterator[Drawing]:
         means={arm.label: data.interval(comparison.summaries[arm.label], factor) for arm in shown.arms},
         unit=data.axis_name(comparison),
         baseline=baseline.label if baseline is not None and baseline in shown.arms else None,
+        kind=comparison.kind,
     )
     caption = (
         f"Each dot is one {comparison.kind}, at the same height within every row; "

@@ -29,9 +29,10 @@ class Seen(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """A look that found an arm better or worse: with so many units, in a family of so many comparisons."""
+    """A look that found an arm (slightly) better or worse: with so many units, in a family of so many comparisons."""
 
     verdict: Literal["better", "worse"]
+    slightly: bool
     n: int
     look: int
     family: int
@@ -103,9 +104,14 @@ class History:
             number = self.look(arm, question, each["data"], each["units"])
             if each["counts"] and number > len(self.seen.get(arm, ())):
                 self.seen.setdefault(arm, []).append(Seen(question, each["data"]))
-            verdict = each["verdict"]
-            decides = verdict in ("better", "worse")
-            self.found[arm, question, number] = Decision(verdict, each["n"], number, len(family)) if decides else None
+            self.found[arm, question, number] = _decision(each, number, len(family))
+
+
+def _decision(each: Mapping[str, Any], look: int, family: int) -> Decision | None:
+    """What a line of the journal says that a look decided of an arm."""
+    if each["verdict"] not in ("better", "worse"):
+        return None
+    return Decision(each["verdict"], bool(each.get("qualifier")), each["n"], look, family)
 
 
 def data_hash(scores: Mapping[int, tuple[float, float]]) -> str:

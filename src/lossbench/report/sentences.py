@@ -142,7 +142,7 @@ def _finding(label: str, pair: PairedComparison, difference: str, comparison: Co
     if label in comparison.standing:
         n, look = comparison.standing[label]
         with_units = counted(n, comparison.kind)
-        found = f"{label} was found {pair.verdict} than {name} at look {look} with {with_units}"
+        found = f"{label} was found {pair.qualifier or pair.verdict} than {name} at look {look} with {with_units}"
         return f"{found}, which stands: {difference} now"
     if pair.verdict == "undecided":
         return f"{label} is undecided against {name}: {difference}; {_needed(pair, comparison)}"

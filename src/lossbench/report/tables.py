@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from lossbench.escaping import for_markdown, in_line
@@ -11,7 +10,6 @@ from lossbench.metrics.units import Unit
 EMPTY = "–"
 WORDS = ("loss", "verdict", "diverged", "setting", "metric")  # columns of words, set to the left
 WIDTH = 100  # characters of a terminal's line that a table keeps to where its names allow
-SHORTEST = 8  # characters that a last column is cut to at most
 GAP = "  "
 
 
@@ -63,18 +61,21 @@ def markdown(table: Table) -> str:
 
 
 def aligned(table: Table, most: int = WIDTH) -> str:
-    """Write the table for a terminal: columns in line, the last one cut where the lines would be longer than `most`."""
-    headings = [name.split("\n") for name in table.columns]
-    cells = [[in_line(in_one_line(row[k])) for row in table.rows] for k in range(len(headings))]
-    widths = [max(map(len, (*heading, *column))) for heading, column in zip(headings, cells, strict=True)]
-    widths[-1] = max(min(widths[-1], most - sum(widths[:-1]) - len(GAP) * (len(widths) - 1)), SHORTEST)
-    height = max(map(len, headings))
-    lines: list[list[str]] = []
-    for heading, column, width in zip(headings, cells, widths, strict=True):
-        put = str.ljust if heading[0] in WORDS else str.rjust
-        above = [""] * (height - len(heading))
-        lines.append([put(cut(cell, width), width) for cell in (*above, *heading, *column)])
-    return "\n".join(GAP.join(line).rstrip() for line in zip_longest(*lines))
+    """Write the table for a terminal: columns in line, the last one only where no line is longer than `most`."""
+    columns = [_lines_of(table, k) for k in range(len(table.columns))]
+    if sum(len(column[0]) + len(GAP) for column in columns) - len(GAP) > most:
+        columns.pop()
+    return "\n".join(GAP.join(line).rstrip() for line in zip(*columns, strict=True))
+
+
+def _lines_of(table: Table, column: int) -> list[str]:
+    """The lines of a column, all of one width; its heading stands on the last lines of the highest."""
+    heading = table.columns[column].split("\n")
+    above = [""] * (max(name.count("\n") + 1 for name in table.columns) - len(heading))
+    cells = [in_line(in_one_line(row[column])) for row in table.rows]
+    lines = [*above, *heading, *cells]
+    width = max(map(len, lines))
+    return [line.ljust(width) if heading[0] in WORDS else line.rjust(width) for line in lines]
 
 
 def in_one_line(cell: str) -> str:

@@ -87,7 +87,7 @@ def judge(
         paired_by_label[label] = pair
         if earlier is not None and _stands(earlier, pair, len(arms) + absent):
             standing[label] = (earlier.n, earlier.look)
-            paired_by_label[label] = replace(pair, verdict=earlier.verdict, more=None)
+            paired_by_label[label] = _as_decided(earlier, pair, question.margin)
     return Verdicts(paired_by_label, standing, None if _is_known(entry, history) else entry)
 
 
@@ -113,6 +113,19 @@ def _stands(earlier: Decision, now: PairedComparison, family: int) -> bool:
     return is_open and earlier.verdict == side and earlier.family >= family
 
 
+def _as_decided(earlier: Decision, now: PairedComparison, margin: float | None) -> PairedComparison:
+    """A comparison with the verdict of an earlier look: slight if it was or is now, with an interval that agrees."""
+    is_slight = earlier.slightly or (margin is not None and abs(now.mean) < margin)
+    return replace(
+        now,
+        verdict=earlier.verdict,
+        qualifier=f"slightly {earlier.verdict}" if is_slight else None,
+        low=max(now.low, 0.0) if earlier.verdict == "better" else now.low,
+        high=min(now.high, 0.0) if earlier.verdict == "worse" else now.high,
+        more=None,
+    )
+
+
 def _entry(
     arms: Mapping[str, Compared],
     shown: Mapping[str, PairedComparison],
@@ -133,6 +146,7 @@ def _entry(
                 "look": pair.look,
                 "counts": pair.reachable,
                 "verdict": pair.verdict,
+                "qualifier": pair.qualifier,
                 "outcomes": [_written(ours) for ours, _ in arms[arm].scores.values()],
                 "baseline_outcomes": [_written(theirs) for _, theirs in arms[arm].scores.values()],
             }

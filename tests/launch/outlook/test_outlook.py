@@ -124,6 +124,18 @@ def test_earlier_runs_on_this_machine_say_how_long_and_a_timed_update_where_ther
     assert runtime_of(other, sizes, earlier, Way()).timed
 
 
+def test_features_are_counted_once_for_all_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ("data=fake_images", "model=linear_probe", "model.backbone.pretrained=false", "trainer=cpu", "logger=none")
+    runs = [plan_run(tmp_path, *words, f"replicate={r}").config for r in range(3)]
+    seconds: list[float] = []
+    for once in (0.0, 0.25):
+        timed = Timed(update=0.001, example=0.0, once=once, parameters=1, slots=0, outputs=1)
+        monkeypatch.setattr("lossbench.training.timing.time_run", lambda config, timed=timed: timed)
+        seconds.append(runtime_of(runs, SizeOf(Cache()), [], Way()).seconds)
+    images = sum(SizeOf(Cache())(runs[0]).examples.values())
+    assert seconds[1] - seconds[0] == pytest.approx(0.25 * images)
+
+
 def test_the_timed_update_and_the_estimated_files_are_near_to_what_a_run_takes(
     tmp_path: Path,
 ) -> None:

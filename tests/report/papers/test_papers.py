@@ -64,6 +64,9 @@ def test_only_what_the_test_found_better_is_bold(comparison: Comparison) -> None
     assert tex.count("bf{") == 2
     (open_row,) = (row for row in rows_of(tex) if row.startswith("inverse"))
     assert open_row.endswith(" & undecided")
+    slight = replace(comparison.paired["power"], qualifier="slightly better")
+    tex_of_slight = latex_table(replace(comparison, paired={**comparison.paired, "power": slight}))
+    assert [row for row in rows_of(tex_of_slight) if row.endswith(" & slightly better") and "bf" not in row]
     waiting = latex_table(replace(comparison, provisional=1))
     assert "bf" not in waiting
     assert "nothing is judged" in waiting
@@ -108,10 +111,11 @@ def test_the_methods_say_what_was_paired_drawn_corrected_and_with_what(compariso
         " with cross_entropy by test/accuracy on digits: 10 classes",
         "Each of 8 replicates drew the split into training, validation and test examples anew",
         "differences are paired by replicate",
-        "simultaneously for the 4 planned comparisons (step-down max-T",
+        "simultaneously for the 4 planned comparisons (max-T",
         "a sign-flip test of the replicates' mean differences",
         "Differences below 1.00 points were taken not to matter",
         "Nadeau and Bengio (2003)",  # there are no predictions
+        "degrees of freedom are the number of repeats less one",
     ):
         assert words in text, (words, text)
     assert "look" not in text

@@ -31,6 +31,7 @@ class Runtime:
         earlier: directories of the runs that it is known from.
         timed: settings of which an update was timed, and what was found.
         untimed: runs of stacks that could not be timed: as long as if each were trained by itself.
+        features: backbone and data -> seconds to compute the features once, of runs that an update was timed of.
     """
 
     seconds: float = 0.0
@@ -38,6 +39,7 @@ class Runtime:
     earlier: set[Path] = field(default_factory=set[Path])
     timed: dict[frozenset[tuple[str, str]], "Timed"] = field(default_factory=dict[frozenset[tuple[str, str]], "Timed"])
     untimed: int = 0
+    features: dict[str, float] = field(default_factory=dict[str, float])
 
 
 def runtime_of(configs: Sequence[RunConfig], sizes: SizeOf, earlier: Sequence[Record], way: Way) -> Runtime:
@@ -56,7 +58,7 @@ def runtime_of(configs: Sequence[RunConfig], sizes: SizeOf, earlier: Sequence[Re
     for members in groups.values():
         runtime.seconds += _stack(members, sizes(members[0]), earlier, way, runtime)
     work = sum(_alone(config, sizes(config), earlier, runtime) + way.starts for config in single)
-    runtime.seconds += work / min(way.at_a_time or 1, max(len(single), 1))
+    runtime.seconds += work / min(way.at_a_time or 1, max(len(single), 1)) + sum(runtime.features.values())
     return runtime
 
 
@@ -83,7 +85,8 @@ def _why(runtime: Runtime) -> str:
     )
     if runtime.timed:
         many = f" of each of {len(runtime.timed)} settings" if len(runtime.timed) > 1 else ""
-        parts.append(f"from one timed update{many}, a rough figure: within a factor of 2 or 3")
+        features = ", and from features computed of one batch" if runtime.features else ""
+        parts.append(f"from one timed update{many}{features}, a rough figure: within a factor of 2 or 3")
     if runtime.untimed:
         parts.append(f"{runtime.untimed} runs of stacks counted as if each were trained by itself, so at most")
     return "; ".join(parts)
@@ -114,6 +117,10 @@ def _alone(config: RunConfig, sizes: Sizes, earlier: Sequence[Record], runtime: 
         runtime.earlier |= {record.path for record in alike}
         return sizes.steps * _pace(alike)
     timed = timed_update(config, runtime)
+    if timed.once:
+        data = config.record["data"]
+        images = repr((config.record["model"]["backbone"], data["name"], data.get("root")))
+        runtime.features[images] = timed.once * sum(sizes.examples.values())
     evaluated = (sizes.epochs + 1) * sizes.examples["val"] + sizes.examples["test"]
     return sizes.steps * timed.update + evaluated * timed.example + RUN_SECONDS
 

@@ -17,7 +17,7 @@ def about_looks(findings: Findings) -> Iterator[str]:
     look = max((pair.look for pair in comparison.paired.values()), default=1)
     if look > 1:
         yield (
-            f"This is look {look} at some of these comparisons ({_asked(comparison.questions)}): "
+            f"This is look {look} at some of these comparisons{_asked(comparison.questions)}: "
             "testing again with more runs, another metric, margin or baseline finds differences by chance, so p-values "
             "of later looks are multiplied (the first by 1, the second by 10, then twice as much each time)."
         )
@@ -32,4 +32,5 @@ def _are(n: int) -> str:
 
 
 def _asked(questions: int) -> str:
-    return f"{counted(questions, 'question')} asked of these runs"
+    """How many questions; of one there is nothing to tell."""
+    return f" ({counted(questions, 'question')} asked of these runs)" if questions > 1 else ""

@@ -13,8 +13,8 @@ FROZEN = (
     "Every seed gave the same run: nothing here depends on the seed, so one of them is shown and nothing can be tested."
 )
 NO_BASELINE = (
-    "There is no baseline among these runs: run the same seeds with loss=cross_entropy (regression: mse) in the "
-    "same study, then lossbench report on the study's folder; or name another baseline."
+    "There is no baseline among these runs: run the same replicates or seeds with loss=cross_entropy "
+    "(regression: mse) in the same study, then lossbench report on the study's folder; or name another baseline."
 )
 
 

@@ -17,6 +17,7 @@ DRAWN_BY_REPLICATE = {
     "folds": "the split into training, validation and test examples, initial weights and order are drawn anew",
     "published": "training and validation examples, initial weights and order are drawn anew; the test set is kept",
 }
+WEIGHTS = {"last": "the weights of the last step", "best": "the weights that were best on the validation examples"}
 
 
 def about_data(comparison: Comparison) -> dict[str, str]:
@@ -126,10 +127,16 @@ def _repeats(comparison: Comparison) -> str:
 
 def _question(comparison: Comparison) -> str:
     n, split = {run.done_result.n[comparison.split] for run in comparison.runs}, comparison.split
-    chosen = ""
-    if split == "test":
-        chosen = ", weights and scales chosen on the validation examples"
+    measured = f"{comparison.metric} on {_span(n)} {split} examples"
     margin = ""
     if comparison.margin is not None:
         margin = f"; differences below {format_difference(comparison.margin, comparison.unit)} do not matter"
-    return f"{comparison.metric} on {_span(n)} {split} examples{chosen}{margin}"
+    return ", ".join(filter(None, (measured, measured_with(comparison)))) + margin
+
+
+def measured_with(comparison: Comparison) -> str:
+    """Whose weights were measured, and where a fitted scale is from; empty where no run recorded it."""
+    weights = WEIGHTS.get(str(comparison.runs[0].params.get("evaluate")), "")
+    scale = "a scale fitted on the validation examples" if comparison.metric.endswith("_scaled") else ""
+    words = " and ".join(filter(None, (weights, scale)))
+    return f"with {words}" if words else ""

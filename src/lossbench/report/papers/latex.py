@@ -24,7 +24,7 @@ def latex_table(comparison: Comparison) -> str:
         r"\centering",
         rf"\caption{{{_caption(comparison)}}}",
         r"\label{tab:losses}",
-        rf"\begin{{tabular}}{{l{'r' * (len(heads) - 1)}}}",
+        rf"\begin{{tabular}}{{l{'r' * (len(heads) - 2)}{'r' if heads[-1] else 'l'}}}",
         r"\toprule",
         _line(heads),
         r"\midrule",
@@ -79,8 +79,16 @@ def _tested(pair: PairedComparison, comparison: Comparison) -> list[str]:
     ends = [_number(value, unit, signed=True) for value in (pair.low, pair.high)]
     equivalent = pair.verdict == "equivalent"
     p = format_p(pair.p_equivalent if equivalent else pair.p_adjusted)
-    word = "not judged yet" if comparison.provisional else ", ".join(filter(None, (pair.verdict, pair.qualifier)))
-    return [f"$[{ends[0]}, {ends[1]}]$", f"${p}$" if p != "n/a" else NONE, word]
+    return [f"$[{ends[0]}, {ends[1]}]$", f"${p}$" if p != "n/a" else NONE, _word(pair, comparison)]
+
+
+def _word(pair: PairedComparison, comparison: Comparison) -> str:
+    """The verdict; "slightly better" says all that "better" does."""
+    if comparison.provisional:
+        return "not judged yet"
+    if pair.qualifier and pair.qualifier.endswith(pair.verdict):
+        return pair.qualifier
+    return ", ".join(filter(None, (pair.verdict, pair.qualifier)))
 
 
 def _number(value: float, unit: Unit, *, signed: bool = False) -> str:
@@ -105,7 +113,9 @@ def _caption_texts(comparison: Comparison) -> Iterator[str]:
     look = look_of(comparison)
     looks = f" and for look {look}" if look > 1 else ""
     family = counted(comparison.family, "planned comparison")
-    yield f"Intervals are simultaneous; p is corrected for {family} (step-down max-T){looks}; bold is better at 5 %."
-    if comparison.margin is not None:
-        margin = format_difference(comparison.margin, comparison.unit)
+    margin = "" if comparison.margin is None else format_difference(comparison.margin, comparison.unit)
+    by = f", and by {margin} or more" if margin else ""
+    yield f"Intervals are simultaneous; p is corrected for {family} (step-down max-T){looks}."
+    yield f"Bold is better at 5 %{by}."
+    if margin:
         yield f"Equivalent: within {margin} by two one-sided tests, whose p is given there."

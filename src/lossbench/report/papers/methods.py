@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from lossbench.report.comparison import Comparison
 from lossbench.report.formatting import counted, format_difference
-from lossbench.report.page.about_data import about_data
+from lossbench.report.page.about_data import about_data, measured_with
 from lossbench.report.stats.sequential import look_factor
 
 PACKAGES = ("lossbench", "torch", "pytorch_lightning", "numpy", "scipy")  # whose versions are named, where recorded
@@ -32,6 +32,8 @@ WITHOUT = {
     "published": "The variance of a mean difference is that over replicates alone, without other test examples",
     "split": "The variance of a mean difference is that over seeds alone, without other test examples",
 }
+DF = "whose degrees of freedom are Satterthwaite's"
+WITHOUT_DF = "whose degrees of freedom are the number of repeats less one"
 
 
 def methods(comparison: Comparison) -> str:
@@ -48,6 +50,8 @@ def _sentences(comparison: Comparison) -> Iterator[str]:
     about, baseline = about_data(comparison), comparison.baseline
     yield f"{_compared(comparison)} on {about['data']}"
     yield f"the model was {about['model']}"
+    if with_what := measured_with(comparison):
+        yield f"it was measured {with_what}"
     yield _paired(comparison)
     if baseline is None:
         yield "no loss was taken as a baseline, and nothing was tested"
@@ -85,11 +89,11 @@ def _paired(comparison: Comparison) -> str:
 
 
 def _tested(comparison: Comparison) -> Iterator[str]:
-    known = WITHOUT if comparison.without_examples else VARIANCE
-    yield f"{known[comparison.design]}; intervals are those of Student's t with degrees of freedom by Satterthwaite"
+    known, df = (WITHOUT, WITHOUT_DF) if comparison.without_examples else (VARIANCE, DF)
+    yield f"{known[comparison.design]}; the mean divided by its standard error is compared with Student's t, {df}"
     yield (
         f"tests and 95 % intervals hold simultaneously for the {counted(comparison.family, 'planned comparison')} "
-        "(step-down max-T with the estimated correlation; Westfall and Young 1993)"
+        "(max-T with the estimated correlation, step-down for the tests; Westfall and Young 1993)"
     )
     yield (
         "a loss is called better or worse where the corrected p is below 0.05, and so is that of a sign-flip test "
@@ -98,8 +102,9 @@ def _tested(comparison: Comparison) -> Iterator[str]:
     if comparison.margin is not None:
         margin = format_difference(comparison.margin, comparison.unit)
         yield (
-            f"differences below {margin} were taken not to matter: a loss is called equivalent where two one-sided "
-            "tests at this margin, corrected in the same way, say so"
+            f"differences below {margin} were taken not to matter: a loss is called equivalent, before anything else, "
+            "where two one-sided tests at this margin, corrected in the same way, say so; slightly better or worse is "
+            "a difference that is significant and estimated to be below the margin"
         )
     yield from _looks(comparison)
 

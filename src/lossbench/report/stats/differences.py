@@ -121,7 +121,7 @@ def spread(differences: Differences, design: Design, test_per_train: float | Non
         s2_inside    folds: mean over units of var(h[r]) / (examples tested by r)
                      else: sum (h - row mean - column mean + mean)^2 / ((R - 1) (N - 1)) / N
 
-    so that folds give FAIR's sum of examples and replicates, and one test set the two-way form s2_units / R +
+    so that folds give the sum of examples and replicates, and one test set the two-way form s2_units / R +
     s2_examples / N - s2_residual / (R N). Without h: Nadeau and Bengio's variance s2_units (1 / R + test_per_train) for
     folds; else s2_units / R, which says nothing of other test examples.
 
