@@ -18,7 +18,7 @@ LIGHT_ROOMS = ("cli", "config", "rundir", "job", "launch", "report", "plots")
 LIGHT = [
     "errors", "seeds", "streams", "hardware", "meter", "metrics", "metrics.units",
     "training.schedules", "training.predictions", "data.embeddings",
-    "data.source", "data.toy", "data.toys", "data.digits", "data.order", "data.augment",
+    "data.source", "data.checks", "data.toy", "data.toys", "data.digits", "data.order", "data.augment",
     "vectorized.eligible", "vectorized.limits", "vectorized.outlook",
     *(f"data.images.{name}" for name in ("source", "image_source", "listing", "resplit", "random_split")),
     *(f"data.images.{name}" for name in ("imagenet", "pets", "folder", "fake")),
@@ -54,7 +54,12 @@ ROOMS = {
     },
     "config": {
         *{"lossbench.config", "lossbench.errors", "lossbench.rundir", "lossbench.losses"},
-        *{"lossbench.data.source", "lossbench.data.embeddings", "lossbench.training.schedules"},
+        *{
+            "lossbench.data.source",
+            "lossbench.data.checks",
+            "lossbench.data.embeddings",
+            "lossbench.training.schedules",
+        },
         "lossbench.metrics.registry",
     },
     "training": {
@@ -175,8 +180,9 @@ def test_what_must_start_fast_reaches_nothing_heavy(module: str) -> None:
 def test_planning_the_toy_run_imports_nothing_heavy(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from conftest import plan_run; import lossbench.cli.train\n"
+        "import lossbench.launch.sweep\n"
         "from lossbench.config.verify import verify; run = plan_run(Path(sys.argv[1])); verify(run); print(run.path)\n"
-        f"sys.exit(', '.join({HEAVY} & set(sys.modules)) or None)"
+        f"sys.exit(', '.join({ {*HEAVY, 'scipy'} } & set(sys.modules)) or None)"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT / "tests", capture_output=True, text=True, check=False)

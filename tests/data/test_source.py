@@ -8,7 +8,8 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from lossbench.data.source import SPLITS, Source, Split, check_settings, check_splits, replicated, stratified_split
+from lossbench.data.checks import check_settings, check_splits
+from lossbench.data.source import SPLITS, Source, Split, replicated, stratified_split
 from lossbench.data.toy import Toy
 from lossbench.data.toys import ToyRegression
 

@@ -1,6 +1,7 @@
 """A run that is killed again and again ends exactly like one that is left alone."""
 
 import multiprocessing
+import os
 import random
 import signal
 from collections.abc import Callable
@@ -8,12 +9,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from conftest import plan_run
-from run_files import assert_same
+from run_files import arrays, assert_same
 
-from lossbench.job.start import start
+from lossbench.errors import Stopped
+from lossbench.job.start import bring_to_result, start
 from lossbench.rundir.directory import RunDirectory
+from lossbench.rundir.progress_file import ProgressFile
 from lossbench.training import fit as module
 
 SETTINGS = (
@@ -72,6 +76,30 @@ def test_killed_at_random_instants(tmp_path: Path, least: int, extra: tuple[str,
             kills += run_until_done(killed, lambda: rng.uniform(0.2, 0.8) * seconds)
             assert_same(killed, whole)
     assert kills >= least
+
+
+@pytest.mark.usefixtures("default_signals")
+def test_a_replicate_that_is_stopped_goes_on_with_its_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ("data=digits", "replicate=6", "trainer.max_steps=12", "data.steps_per_epoch=5", "model.dropout=0.3")
+    whole, stopped = (plan_run(tmp_path / name, *words) for name in ("whole", "stopped"))
+    bring_to_result(whole)
+    update = ProgressFile.update
+
+    def update_and_signal(self: ProgressFile, step: int) -> None:
+        update(self, step)
+        if step == 7:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(ProgressFile, "update", update_and_signal)
+    with pytest.raises(Stopped, match="143"):
+        bring_to_result(stopped)
+    monkeypatch.undo()
+    assert stopped.status["status"] == "preempted"
+    assert not (stopped.path / "progress.json").exists()
+    assert bring_to_result(RunDirectory(stopped.path)).resumed_at == 7
+    assert_same(stopped, whole)
+    ours, theirs = arrays(stopped), arrays(whole)
+    assert all(np.array_equal(ours[name], theirs[name]) for name in theirs)
 
 
 @pytest.mark.parametrize(("first", "said"), [(True, "resumed at step 3 of 9\n"), (False, "")])

@@ -12,7 +12,8 @@ from lossbench.config.data_fit import DataKind, DataShape
 from lossbench.config.parse import Node
 from lossbench.config.schema import REPLICATE, Model
 from lossbench.config.values import path_text
-from lossbench.data.source import Source, check_settings, check_splits, replicated
+from lossbench.data.checks import check_settings, check_splits
+from lossbench.data.source import Source, replicated
 from lossbench.errors import UserError, one_line
 
 

@@ -15,7 +15,8 @@ from lossbench.data.images.reader import Reader
 from lossbench.data.images.readers import Readers
 from lossbench.data.images.views import ImageDataset, ViewDataset, Views
 from lossbench.data.order import TrainBatches, evaluation_batches
-from lossbench.data.source import SPLITS, Source, Split, joined
+from lossbench.data.source import Source
+from lossbench.data.split import SPLITS, Split, joined
 from lossbench.hardware import cores
 from lossbench.seeds import generator
 

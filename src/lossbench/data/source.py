@@ -3,7 +3,6 @@
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
@@ -11,42 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 import numpy as np
 
 from lossbench.data.folds import draw_parts, repeated_folds
-from lossbench.errors import some
+from lossbench.data.split import SPLITS, Split, lacking_classes
 from lossbench.escaping import in_line
 from lossbench.seeds import generator
 
 if TYPE_CHECKING:
     from hashlib import _Hash
-
-SPLITS = ("train", "val", "test")
-
-
-@dataclass(frozen=True)
-class Split:
-    """Examples held in memory.
-
-    Args:
-        inputs: float32, (n, ...); of image data sets what names each image, (n,).
-        targets: int64, (n,), class indices; of other tasks float32, (n, ...), listed in docs/configuration.md.
-        ids: text, (n,), the same example has the same id in every run.
-    """
-
-    inputs: np.ndarray
-    targets: np.ndarray
-    ids: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    def take(self, index: np.ndarray) -> "Split":
-        """Pick examples by position."""
-        return Split(self.inputs[index], self.targets[index], self.ids[index])
-
-
-def joined(splits: Sequence[Split]) -> Split:
-    """Give the examples of some splits, one after another."""
-    columns = zip(*((split.inputs, split.targets, split.ids) for split in splits), strict=True)
-    return Split(*map(np.concatenate, columns))
 
 
 class Source(ABC):
@@ -232,8 +201,6 @@ class Source(ABC):
         return None
 
 
-RESERVED = ("replicate", "folds", "published_test", "pool", "draw", "strata", "pictures")
-"""Names of `Source` that no setting of a data set may have."""
 AnySource = TypeVar("AnySource", bound=Source)
 
 
@@ -250,54 +217,6 @@ def replicated(source: AnySource, replicate: int) -> AnySource:
     return copied
 
 
-def lacking_classes(names: Sequence[str], targets: Mapping[str, np.ndarray]) -> list[str]:
-    """Name the classes of which a split has no example, a clause for each such split.
-
-    Args:
-        names: of the classes.
-        targets: split -> class indices, (n,).
-    """
-    clauses = []
-    for split in SPLITS:
-        found = {*np.unique(targets[split]).tolist()}
-        if missing := [name for i, name in enumerate(names) if i not in found]:
-            clauses.append(f"the {split} split has no example of {some(missing)}")
-    return clauses
-
-
-def check_splits(source: Source) -> None:
-    """Check that the splits of a data set are what the rest relies on.
-
-    Raises:
-        ValueError: one line that names the split and the array, what was found and what is expected.
-    """
-    _check_outputs(source)
-    if source.replicate is not None:
-        _check_ids(source.pool())
-    check_arrays(source, source.splits)
-
-
-def check_settings(source: Source) -> None:
-    """Refuse settings that have the names of what replicates are made of.
-
-    Raises:
-        ValueError: names the setting.
-    """
-    for each in fields(source) if is_dataclass(source) else ():
-        if each.name in RESERVED:
-            raise ValueError(f"{each.name} is a name of lossbench.data.source.Source; give the setting another")
-
-
-def _check_ids(pool: Split) -> None:
-    """Require ids that tell the examples of a pool apart, because replicates are paired by them."""
-    ids, counts = np.unique(pool.ids, return_counts=True)
-    if (counts > 1).any():
-        raise ValueError(
-            f"load(): replicate= needs ids that differ between all examples of train, val and test, and "
-            f"{str(ids[counts.argmax()])!r} is there {counts.max()} times; put the split into the id, such as train-0"
-        )
-
-
 def check_arrays(source: Source, splits: object) -> None:
     """Check the arrays of train, val and test (see `check_splits`)."""
     if not isinstance(splits, Mapping):
@@ -309,15 +228,6 @@ def check_arrays(source: Source, splits: object) -> None:
         if split is None or not len(split):
             raise ValueError(f"load() must give examples for train, val and test, and gives none for {name}")
         _check_arrays(source, name, split)
-
-
-def _check_outputs(source: Source) -> None:
-    if source.num_outputs < 1:
-        what = "class_names must name" if source.task == "classification" else "outputs must count"
-        raise ValueError(f"{what} what the model gives, one number or more, got {source.num_outputs}")
-    if source.task == "classification" and source.num_classes < 2:
-        where = f"root={getattr(source, 'root', None)} holds" if hasattr(source, "root") else "class_names name"
-        raise ValueError(f"{where} one class alone, {source.class_names[0]}; a classifier needs two or more")
 
 
 def _check_arrays(source: Source, name: str, split: Split) -> None:

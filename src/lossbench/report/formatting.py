@@ -2,10 +2,13 @@
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from lossbench.metrics.units import Unit
-from lossbench.report.stats.advice import Advice
-from lossbench.report.stats.summary import Summary
+
+if TYPE_CHECKING:  # scipy takes a second to import
+    from lossbench.report.stats.advice import Advice
+    from lossbench.report.stats.summary import Summary
 
 MARKS = {"better": "▲", "worse": "▼", "equivalent": "■", "undecided": "○"}
 MOST_LISTED = 8
@@ -24,7 +27,7 @@ def format_score(value: float, unit: Unit) -> str:
     return "n/a" if math.isnan(value) else f"{unit.factor * value:.{unit.digits}f} {unit.name}".rstrip()
 
 
-def format_mean(summary: Summary, unit: Unit, kind: str = "seed") -> str:
+def format_mean(summary: "Summary", unit: Unit, kind: str = "seed") -> str:
     """Write a mean score with its interval and the number of seeds or replicates."""
     mean = format_score(summary.mean, unit)
     if math.isnan(summary.low):
@@ -51,7 +54,7 @@ def listed(numbers: Sequence[int]) -> str:
     return f"{shown}, ..." if len(numbers) > MOST_LISTED else shown
 
 
-def format_advice(advice: Advice, unit: str = "seed") -> str:
+def format_advice(advice: "Advice", unit: str = "seed") -> str:
     """Write what would decide a comparison: "about 12 to 40 more seeds would decide"."""
     if advice.kind == "nothing":
         return f"no number of {unit}s or test examples will decide it"

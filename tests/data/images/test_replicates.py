@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from photos import make_imagenet, make_pets, save_photo
 
+from lossbench.data.checks import check_splits
 from lossbench.data.images import reader
 from lossbench.data.images.fake import FakeImages
 from lossbench.data.images.folder import ImageFolder
@@ -17,7 +18,7 @@ from lossbench.data.images.listing import Listing
 from lossbench.data.images.pets import Pets
 from lossbench.data.images.source import FileSource
 from lossbench.data.module import DataModule
-from lossbench.data.source import SPLITS, check_splits, replicated
+from lossbench.data.source import SPLITS, replicated
 from lossbench.errors import UserError
 
 SIZES = {"cat": 13, "dog": 11, "owl": 9}

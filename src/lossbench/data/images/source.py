@@ -19,7 +19,7 @@ from lossbench.data.images.inspection import Inspection
 from lossbench.data.images.listing import Listing, OpenedFiles
 from lossbench.data.images.lists import unsafe
 from lossbench.data.images.resplit import resplit
-from lossbench.data.source import SPLITS, Split, joined, lacking_classes
+from lossbench.data.split import SPLITS, Split, joined, lacking_classes
 from lossbench.errors import UserError, some
 from lossbench.seeds import generator
 

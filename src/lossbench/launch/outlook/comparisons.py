@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from lossbench.config.schema import RunConfig
 from lossbench.launch.outlook.runs import SizeOf, Sizes
@@ -11,9 +12,11 @@ from lossbench.report.formatting import counted, format_difference
 from lossbench.report.looks import History
 from lossbench.report.settings import comparability, describe_settings, differing_settings
 from lossbench.report.spec import DEFAULT_BASELINE, ComparisonSpec
-from lossbench.report.stats.differences import Design
 from lossbench.rundir.flatten import flatten
 from lossbench.rundir.identity import identity_hash
+
+if TYPE_CHECKING:  # scipy takes a second to import
+    from lossbench.report.stats.differences import Design
 
 SHOWN = 12  # losses that are named
 DIGITS = 16  # of a hash, in a journal
@@ -48,7 +51,7 @@ class PlannedComparison:
     look: int = 1
 
     @property
-    def design(self) -> Design:
+    def design(self) -> "Design":
         """How the units share test examples."""
         if self.sizes.folds is not None:
             return "folds"
