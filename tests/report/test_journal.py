@@ -1,6 +1,7 @@
 """journal.jsonl: lines that hold the hash of the line before, written by several processes at once."""
 
 import json
+import shutil
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -74,6 +75,9 @@ def test_a_report_knows_what_the_journal_was(tmp_path: Path, keep: int | None) -
         path.write_text("".join(line + "\n" for line in path.read_text().splitlines()[:keep]))
     lost = f"{path} lacks a line that {tmp_path / 'reports' / 'one'} was made from: it was deleted, cut or edited"
     assert read_journal(tmp_path).doubts == [lost]
+    shutil.copytree(tmp_path / "reports" / "one", tmp_path / "reports" / "two")
+    (several,) = read_journal(tmp_path).doubts
+    assert f"lacks lines that 2 reports were made from, {tmp_path / 'reports' / 'one'} among them" in several
 
 
 def test_a_journal_that_cannot_be_read_or_written_is_named(tmp_path: Path) -> None:

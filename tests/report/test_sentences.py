@@ -164,7 +164,7 @@ def test_a_study_of_replicates_says_what_it_holds_for(tmp_path: Path) -> None:
         (Advice(8, 30, "units"), "about 8 to 30 more seeds would decide"),
         (Advice(8, None, "units"), "about 8 to more than 1,000 more seeds would decide"),
         (Advice(900, 900, "examples"), "no number of seeds will decide it; about 900 test examples would"),
-        (Advice(None, None, "nothing"), "no number of seeds or test examples will decide it"),
+        (Advice(None, None, "nothing"), "no number of seeds or test examples is likely to decide it"),
     ],
 )
 def test_what_would_decide_is_worded(advice: Advice, words: str) -> None:
@@ -180,7 +180,7 @@ def test_what_would_decide_is_worded(advice: Advice, words: str) -> None:
             "power is undecided against cross_entropy: +10.00 points (n = 1 seed); "
             "one seed tells nothing about others.",
         ),
-        (BASE, {"metric": "test/brier"}, "no number of seeds or test examples will decide it."),
+        (BASE, {"metric": "test/brier"}, "no number of seeds or test examples is likely to decide it."),
     ],
 )
 def test_what_no_number_of_seeds_helps(tmp_path: Path, scores: list[float], spec: dict[str, Any], mention: str) -> None:

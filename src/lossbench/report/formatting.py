@@ -57,7 +57,7 @@ def listed(numbers: Sequence[int]) -> str:
 def format_advice(advice: "Advice", unit: str = "seed") -> str:
     """Write what would decide a comparison: "about 12 to 40 more seeds would decide"."""
     if advice.kind == "nothing":
-        return f"no number of {unit}s or test examples will decide it"
+        return f"no number of {unit}s or test examples is likely to decide it"
     if advice.kind == "examples":
         return f"no number of {unit}s will decide it; about {advice.low} test examples would"
     if advice.high == advice.low:

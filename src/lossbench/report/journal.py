@@ -141,6 +141,7 @@ def _broken(path: Path, entries: Sequence[Mapping[str, Any] | None], hashes: Seq
 
 
 def _unknown_heads(study: Path, path: Path, hashes: set[str]) -> Iterator[str]:
+    unknown: list[Path] = []
     for place in sorted(study.glob(f"reports/**/{HEAD}")):
         try:
             head = read_json(place).get("journal")
@@ -148,4 +149,9 @@ def _unknown_heads(study: Path, path: Path, hashes: set[str]) -> Iterator[str]:
             yield str(error)
             continue
         if head not in hashes:
-            yield f"{path} lacks a line that {place.parent} was made from: it was deleted, cut or edited"
+            unknown.append(place.parent)
+    if len(unknown) == 1:
+        yield f"{path} lacks a line that {unknown[0]} was made from: it was deleted, cut or edited"
+    elif unknown:
+        which = f"{len(unknown)} reports were made from, {unknown[0]} among them"
+        yield f"{path} lacks lines that {which}: it was deleted, cut or edited"

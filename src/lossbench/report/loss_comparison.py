@@ -14,7 +14,7 @@ from lossbench.report.findings import Findings, find
 from lossbench.report.records import Record
 from lossbench.report.sentences import headline
 from lossbench.report.spec import ComparisonSpec
-from lossbench.report.tables import Table, aligned
+from lossbench.report.tables import Table, aligned, in_one_line
 from lossbench.report.verdict_table import verdict_table
 
 
@@ -78,7 +78,7 @@ class LossComparison:
 
 
 def _html_row(tag: str, cells: Sequence[str]) -> str:
-    return f"<tr>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in cells)}</tr>"
+    return f"<tr>{''.join(f'<{tag}>{escape(in_one_line(cell))}</{tag}>' for cell in cells)}</tr>"
 
 
 def compare_losses(records: Sequence[Record], spec: ComparisonSpec, about: str = "") -> LossComparison:

@@ -62,11 +62,12 @@ def _too_few(comparison: Comparison) -> Iterator[str]:
     short = sorted({pair.n for pair in comparison.paired.values() if not pair.reachable})
     if not short or comparison.frozen:
         return
-    least = least_units(max(pair.look for pair in comparison.paired.values()))
-    kind = comparison.kind
+    look = max(pair.look for pair in comparison.paired.values())
+    least, kind = least_units(look), comparison.kind
     advice = f"{least} {kind}s are the least" if least else f"after so many looks no number of {kind}s is enough"
     seeds = f"1 {kind} decides" if short == [1] else f"{listed(short)} {kind}s decide"
-    yield f"Too few {kind}s: {seeds} nothing, whatever the difference; {advice}."
+    when = f" at look {look}" if look > 1 else ""
+    yield f"Too few {kind}s: {seeds} nothing{when}, whatever the difference; {advice}."
 
 
 def _diverged(comparison: Comparison) -> Iterator[str]:
