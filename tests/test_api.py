@@ -245,6 +245,7 @@ def test_a_notebook_shows_the_table_with_everything_escaped(study: Path) -> None
     assert shown.count("<tr>") == 4
     assert "&lt;b&gt;bold&lt;/b&gt;" in shown
     assert "<b>bold" not in shown
+    assert "<th>diverged (or collapsed)</th>" in shown
     assert "too few seeds" in shown.lower()
 
 
