@@ -1,5 +1,6 @@
 """Features: an image passes the backbone once, whatever is split anew; damage and interruptions cost what they hit."""
 
+import errno
 import logging
 import multiprocessing
 from collections.abc import Callable
@@ -164,6 +165,32 @@ def test_no_damage_gives_wrong_numbers(tmp_path: Path, caplog: pytest.LogCapture
         read, missing = store.read(digests)
         assert len(missing) == 2 or np.array_equal(read, features)
         assert not len(missing) or not block.exists()
+
+
+def test_blocks_that_cannot_be_read_or_deleted_are_passed_over_and_those_of_other_images_are_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    store, row = FeatureStore(tmp_path / "store"), np.array([[1.0]], dtype=np.float32)
+    store.add(np.array(["other"]), row)
+    (of_others,) = store.folder.iterdir()
+    content = of_others.read_bytes()
+    at = content.rindex(row.tobytes())
+    of_others.write_bytes(content[:at] + b"\1" + content[at + 1 :])
+    store.add(np.array(["a"]), row)
+    unreadable, damaged = (store.folder / f"{name}.npz" for name in "xy")
+    unreadable.mkdir()  # as what belongs to another user, it gives an OSError
+    damaged.write_bytes(b"")
+
+    def read_only(path: Path, **_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr(Path, "unlink", read_only)
+    read, missing = store.read(np.array(["a", "b"]))
+    assert (read[0].tolist(), missing.tolist()) == ([1.0], [1])
+    expected = [f"{unreadable} cannot be read", f"{damaged} is damaged"]
+    assert [line.partition(" (")[0] for line in caplog.messages] == expected
+    assert store.read(np.array(["other"]))[1].tolist() == [0]
+    assert f"{of_others} is damaged" in caplog.text
 
 
 def test_repeats_and_what_is_not_there(tmp_path: Path) -> None:

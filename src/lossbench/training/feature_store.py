@@ -3,9 +3,10 @@
 import logging
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 from uuid import uuid4
 
 import numpy as np
@@ -45,7 +46,7 @@ class FeatureStore:
         ranked, found = digests[order], np.zeros(len(digests), dtype=bool)
         features = np.zeros((len(digests), 0), dtype=np.float32)
         for path in sorted(self.folder.glob("*.npz")):
-            for kept, rows in self._block(path):
+            for kept, rows in self._block(path, ranked):
                 wanted, which = _matches(ranked, kept)
                 at = order[wanted]
                 if features.shape[1] == 0:
@@ -54,20 +55,25 @@ class FeatureStore:
                 found[at] = True
         return features, np.flatnonzero(~found)
 
-    def _block(self, path: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Give the digests and features of a block; nothing where it is damaged, which is said, and it is deleted."""
-        try:
-            with open(path, "rb") as file, np.load(file, allow_pickle=False) as block:
-                digests, features = block["digests"], block["features"]
-            if features.ndim != 2 or features.dtype != np.float32 or digests.shape != features.shape[:1]:
-                raise ValueError(f"features {features.dtype} {features.shape} of {digests.shape} images")
-        except FileNotFoundError:  # another process has found it damaged
-            return
-        except Exception as error:  # a damaged archive raises some ten kinds
-            log.warning("%s is damaged (%s): its features are computed again", path, one_line(error))
-            path.unlink(missing_ok=True)
-            return
-        yield digests, features
+    def _block(self, path: Path, wanted: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Give a block that holds a wanted image; nothing where it cannot be read or is damaged, which is said."""
+        with ExitStack() as opened:
+            try:
+                file = opened.enter_context(open(path, "rb"))
+            except FileNotFoundError:  # another process has found it damaged
+                return
+            except OSError as error:  # it may be good: another user's, or a disk that is away for a moment
+                log.warning("%s cannot be read (%s): its features are computed again", path, one_line(error))
+                return
+            try:
+                block = _features_in(file, wanted)
+            except Exception as error:  # a damaged archive raises some ten kinds
+                log.warning("%s is damaged (%s): its features are computed again", path, one_line(error))
+                with suppress(OSError):  # in a cache that cannot be written it stays, and is passed over
+                    path.unlink()
+                return
+        if block is not None:
+            yield block
 
     def add(self, digests: np.ndarray, features: np.ndarray) -> None:
         """Add a block.
@@ -116,6 +122,18 @@ class BlockWriter:
     ) -> None:
         if error is None:
             self.flush()
+
+
+def _features_in(file: BinaryIO, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Read the digests and features of a block; None where no image of it is wanted: a store has many data sets'."""
+    with np.load(file, allow_pickle=False) as block:
+        digests = block["digests"]
+        if not np.isin(digests, wanted).any():
+            return None
+        features = block["features"]
+    if features.ndim != 2 or features.dtype != np.float32 or digests.shape != features.shape[:1]:
+        raise ValueError(f"features {features.dtype} {features.shape} of {digests.shape} images")
+    return digests, features
 
 
 def _matches(ranked: np.ndarray, digests: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
