@@ -13,6 +13,7 @@ from records import record_with
 
 from lossbench.report.flips import Example, find_flips
 from lossbench.report.page.flips_shown import flips_shown
+from lossbench.report.records import read_record
 from lossbench.report.stats.mcnemar import mcnemar_p
 
 N = 12
@@ -24,7 +25,8 @@ OURS = [True, True, False, False, True, *[True] * (N - 5)]
 def study(tmp_path: Path) -> Path:
     for seed in range(3):
         make_run(tmp_path / "study", "cross_entropy", seed, accuracy=0.75, right=THEIRS)
-        make_run(tmp_path / "study", "power", seed, accuracy=0.8, right=[*([seed > 0] * 2), *OURS[2:]])
+        ours = [*([seed > 0] * 2), *OURS[2:]]
+        make_run(tmp_path / "study", "power", seed, accuracy=sum(ours) / N, right=ours)
     return tmp_path / "study"
 
 
@@ -47,6 +49,7 @@ def test_examples_that_a_unit_does_not_test_are_neither_right_nor_wrong(study: P
     for loss, right in (("cross_entropy", THEIRS), ("power", OURS)):
         for seed, run in enumerate(sorted(study.glob(f"*-{loss}-*/seed*"))):
             write_predictions(run, right, [f"{k if k < 2 else f'{seed} {k}'}" for k in range(N)])
+            change(run / "result.json", metrics={"test/accuracy": sum(right) / N, "test/nll": 1 + seed})
     flips = find_flips(compare_runs(study))
     assert flips is not None
     assert flips.first.only_ours.tolist() == [2, 2, 2]
@@ -56,7 +59,7 @@ def test_examples_that_a_unit_does_not_test_are_neither_right_nor_wrong(study: P
 
 def test_every_pair_of_losses_is_listed_the_best_against_the_baseline_first(study: Path) -> None:
     for seed in range(3):
-        make_run(study, "inverse", seed, accuracy=0.5, right=[True] * N)
+        make_run(study, "inverse", seed, accuracy=0.5, right=[k < N / 2 for k in range(N)])
     flips = find_flips(compare_runs(study))
     assert flips is not None
     pairs = [(each.ours, each.theirs) for each in flips.pairs]
@@ -67,6 +70,10 @@ def test_runs_without_predictions_of_classes_have_no_flips(study: Path, tmp_path
     make_arm(tmp_path / "other", "cross_entropy", [0.8, 0.9])
     make_arm(tmp_path / "other", "power", [0.8, 0.9])
     assert find_flips(compare_runs(tmp_path / "other")) is None  # not saved
+    run = next(study.glob("*-power-*/seed1"))
+    metrics = read_record(run).metrics
+    change(run / "result.json", metrics={**metrics, "test/accuracy": 0.1})
+    assert find_flips(compare_runs(study)) is None  # the largest output is not what it predicts
     for run in study.glob("*/seed*"):
         change(run / "result.json", classes=[])
     assert find_flips(compare_runs(study)) is None  # another task
@@ -91,7 +98,10 @@ def test_pictures_of_arrays_are_those_of_the_data_set(study: Path) -> None:
     from sklearn.datasets import load_digits
 
     for run in study.glob("*/seed*"):
-        write_predictions(run, OURS if "power" in str(run) else THEIRS, [str(k) for k in range(N)])
+        right = OURS if "power" in str(run) else THEIRS
+        write_predictions(run, right, [str(k) for k in range(N)])
+        metrics = {**read_record(run).metrics, "test/accuracy": sum(right) / N}
+        change(run / "result.json", metrics=metrics)
         digits_config(run)
     shown = flips_shown(compare_runs(study))
     assert shown is not None

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_runs import change, compare_runs, make_arm, make_run, params_of, right_of
+from made_runs import change, compare_runs, make_arm, make_run, metrics_of, params_of, right_of
 
+from lossbench.errors import UserError
 from lossbench.report.outcomes import has_diverged
 from lossbench.report.records import read_record
 from lossbench.report.sentences import headline
@@ -124,3 +125,47 @@ def test_collapsed_runs_are_found_and_count_as_they_are(tmp_path: Path) -> None:
     assert found.collapsed == {"power": [11]}
     assert found.scores["power"][11] == 0.2
     assert "power collapsed in 1 of 12 runs." in headline(found)
+
+
+def test_collapses_in_units_that_the_baseline_lacks_are_not_counted_for_the_pair(tmp_path: Path) -> None:
+    make_arm(tmp_path / "study", "cross_entropy", BASE[:2])
+    make_arm(tmp_path / "study", "power", [*BASE[:9], 0.2, 0.2, 0.2])
+    found = compare_runs(tmp_path)
+    assert found.collapsed == {"power": [9, 10, 11]}
+    assert (found.paired["power"].n, found.paired["power"].collapsed) == (2, 0)
+
+
+def test_a_replicate_in_which_all_runs_diverged_has_no_examples_and_that_is_said(tmp_path: Path) -> None:
+    counts = {"train_counts": {"examples": 1000}}
+    for unit, score in enumerate(BASE):
+        for loss, gain in (("cross_entropy", 0.0), ("power", 0.05)):
+            state = "done" if unit else "failed"
+            right = right_of(score + gain)
+            status = None if unit else {"cause": "diverged"}
+            more = {"state": state, "status": status, "result": counts, "right": right, "kind": "replicate"}
+            make_run(tmp_path / "study", loss, unit, accuracy=score + gain, **more)
+    found = compare_runs(tmp_path)
+    assert found.without_examples == "all runs of replicate 0 diverged"
+    assert found.scores["power"][0] == found.scores["cross_entropy"][0] == 0.1
+    assert found.paired["power"].n == 12
+
+
+def test_folds_without_predictions_need_the_number_of_training_examples(tmp_path: Path) -> None:
+    make_arm(tmp_path / "study", "cross_entropy", BASE, kind="replicate")
+    make_arm(tmp_path / "study", "power", BASE[::-1], kind="replicate")
+    with pytest.raises(UserError, match=r"replicate0/result\.json lacks train_counts, .* save_predictions=true$"):
+        compare_runs(tmp_path)
+    for run in tmp_path.glob("study/*/replicate*"):
+        change(run / "result.json", train_counts={"examples": 1000})
+    assert compare_runs(tmp_path).paired["power"].nadeau_bengio is not None
+
+
+@pytest.mark.parametrize("lost", [{"test/accuracy": None}, dict.fromkeys(metrics_of(0.5, 0))])
+def test_other_arms_of_the_study_without_the_metric_stop_no_report(
+    tmp_path: Path, lost: dict[str, float | None]
+) -> None:
+    arms = [make_arm(tmp_path / "study", loss, BASE[:7], right=right_of(0.8)) for loss in ("cross_entropy", "power")]
+    make_arm(tmp_path / "study", "cosine", BASE[:7])
+    change(next(tmp_path.glob("study/*-cosine-*/seed3/result.json")), metrics={**metrics_of(0.5, 3), **lost})
+    found = compare_runs(*(runs[0].parent for runs in arms))
+    assert (set(found.paired), found.family) == ({"power"}, 2)

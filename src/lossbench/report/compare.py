@@ -73,7 +73,7 @@ def compare_arms(records: Sequence[Record], spec: ComparisonSpec, missing: Seque
 def _arms(records: Sequence[Record], missing: Sequence[Record]) -> tuple[list[Arm], int]:
     """Make the arms of runs that are done or diverged; also count the runs that are there twice."""
     finite = [record for record in records if not is_spoilt(record)] or records
-    spoilt = [record for record in records if record not in finite]
+    spoilt = [] if finite is records else [*filter(is_spoilt, records)]
     arms = make_arms(finite, [*spoilt, *filter(has_diverged, missing)])
     return arms, len(finite) - sum(len(arm.runs) for arm in arms)
 

@@ -70,13 +70,17 @@ def read_parts(run: Record, metric: str) -> Parts | str:
     found = read_outputs(run, split)
     if found is None:
         return f"{run.path} has no predictions.npz"
-    score = run.metrics[metric]
-    assert score is not None  # as of every metric that is compared
-    tolerance = ROUNDING.get(run.done_result.predictions, AT_MOST) * max(1.0, abs(score))
     for values in _candidates(run, name, found):
-        if values is not None and abs(np.nanmean(values) - score) <= tolerance:
+        if values is not None and agrees(run, metric, float(np.nanmean(values))):
             return Parts(found.ids, values)
     return f"the outputs in {run.path} do not give its {metric} again"
+
+
+def agrees(run: Record, metric: str, value: float) -> bool:
+    """Whether a number computed from the saved outputs of a run is its metric, but for their rounding."""
+    score = run.metrics.get(metric)
+    tolerance = ROUNDING.get(run.done_result.predictions, AT_MOST)
+    return score is not None and abs(value - score) <= tolerance * max(1.0, abs(score))
 
 
 def _candidates(run: Record, name: str, found: Outputs) -> Iterator[np.ndarray | None]:

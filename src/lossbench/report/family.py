@@ -6,17 +6,18 @@ from pathlib import Path
 
 from lossbench.report.arms import Arm, make_arms
 from lossbench.report.comparable import measured_on
-from lossbench.report.outcomes import has_diverged
+from lossbench.report.outcomes import has_diverged, is_spoilt
 from lossbench.report.records import SHOWN_HASH, Record, find_runs, read_records
 from lossbench.report.settings import comparability
 
 
-def other_arms(baseline: Arm, given: Iterable[Arm]) -> list[Arm]:
+def other_arms(baseline: Arm, given: Iterable[Arm], metric: str) -> list[Arm]:
     """Read the arms of the baseline's study that are not in a report and could have been compared with its baseline.
 
     Args:
         baseline: with at least one run that is done.
         given: the arms of the report; further units of these are not read.
+        metric: what is compared; runs without it are left out, those whose outputs are not finite have diverged.
 
     Returns:
         Arms that share a unit with the baseline.
@@ -24,8 +25,9 @@ def other_arms(baseline: Arm, given: Iterable[Arm]) -> list[Arm]:
     first = next(iter(baseline.runs.values()))
     known = {arm.digest for arm in given}
     records = _other_runs(first, known)
-    done = [record for record in records if record.result is not None and _is_like(record, first)]
-    arms = make_arms([first, *done], [*filter(has_diverged, records)])
+    like = [record for record in records if record.result is not None and _is_like(record, first)]
+    done = [record for record in like if record.metrics.get(metric) is not None]
+    arms = make_arms([first, *done], [*filter(is_spoilt, like), *filter(has_diverged, records)])
     return [arm for arm in arms if arm.digest not in known and _share_a_unit(arm, baseline)]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from lossbench.report.arms import Arm
 from lossbench.report.comparison import Comparison
-from lossbench.report.examples import read_outputs
+from lossbench.report.examples import agrees, read_outputs
 from lossbench.report.stats.mcnemar import mcnemar_p
 
 MOST_ARMS = 8  # whose pairs are listed
@@ -107,7 +107,7 @@ def read_answers(arms: Sequence[Arm]) -> Answered | None:
     """Read what the runs of some classifiers say of their test examples.
 
     Returns:
-        The answers; None where a run has no saved predictions, or where they are not those of classes.
+        The answers; None where a run has no saved predictions, or where they do not give its accuracy again.
 
     Raises:
         DamagedError: a predictions.npz is damaged.
@@ -120,12 +120,15 @@ def read_answers(arms: Sequence[Arm]) -> Answered | None:
             outputs = read_outputs(run, "test")
             if outputs is None or outputs.outputs.ndim != 2 or outputs.targets.ndim != 1:
                 return None
+            predicted = outputs.outputs.argmax(1)
+            if not agrees(run, "test/accuracy", float((predicted == outputs.targets).mean())):
+                return None
             ids = outputs.ids.tolist()
             targets.update(zip(ids, outputs.targets.tolist(), strict=True))
             where = np.array([places.setdefault(name, len(places)) for name in ids])
-            found.setdefault(arm.label, {})[unit] = where, outputs.outputs.argmax(1)
-    predicted = {label: _spread(units, len(places)) for label, units in found.items()}
-    return Answered(np.array(list(places)), np.array([targets[name] for name in places]), predicted)
+            found.setdefault(arm.label, {})[unit] = where, predicted
+    answers = {label: _spread(units, len(places)) for label, units in found.items()}
+    return Answered(np.array(list(places)), np.array([targets[name] for name in places]), answers)
 
 
 def _spread(units: Mapping[int, tuple[np.ndarray, np.ndarray]], n: int) -> dict[int, np.ndarray]:

@@ -93,7 +93,7 @@ def _pairs(
         design=comparison.design,
         look=looks,
         family=len(outcomes) * comparison.family,
-        test_per_train=test_per_train(next(iter(baseline.runs.values()))),
+        test_per_train=test_per_train(comparison, differences.values()),
     )
     return {name: {arm.label: judged[f"{name} {arm.label}"] for arm in arms} for name in outcomes}
 

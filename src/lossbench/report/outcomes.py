@@ -50,6 +50,9 @@ class Outcomes:
     parts: dict[str, dict[int, Parts]] = field(default_factory=dict[str, dict[int, Parts]])
     without_parts: str | None = None
     damaged: list[str] = field(default_factory=list[str])
+    _orders: dict[bytes, tuple[np.ndarray, np.ndarray]] = field(
+        default_factory=dict[bytes, tuple[np.ndarray, np.ndarray]], repr=False
+    )
 
     def units(self, arm: Arm, baseline: Arm) -> list[int]:
         """The units in which both arms have an outcome, rising."""
@@ -62,24 +65,34 @@ class Outcomes:
         means = sign * np.array([ours[unit] - theirs[unit] for unit in units])
         return Differences(np.array(units), means, self._by_example(arm, baseline, units, sign))
 
+    def add_parts(self, digest: str, unit: int, parts: Parts) -> None:
+        """Keep the parts of a run by rising names; runs on the same examples share one array of names."""
+        key = parts.ids.tobytes()
+        if key not in self._orders:
+            order = np.argsort(parts.ids, kind="stable")
+            self._orders[key] = order, parts.ids[order]
+        order, ids = self._orders[key]
+        self.parts.setdefault(digest, {})[unit] = Parts(ids, parts.values[order])
+
     def _by_example(self, arm: Arm, baseline: Arm, units: Sequence[int], sign: int) -> np.ndarray | None:
         ours, theirs = self.parts.get(arm.digest, {}), self.parts.get(baseline.digest, {})
         if not all(unit in ours and unit in theirs for unit in units):
             return None
-        columns = self._columns
+        columns, places = self._columns
         found = np.full((len(units), len(columns)), np.nan, dtype=np.float32)
         for row, unit in zip(found, units, strict=True):
-            a, b = _sorted(ours[unit]), _sorted(theirs[unit])
-            if not np.array_equal(a.ids, b.ids):
+            a, b = ours[unit], theirs[unit]
+            if a.ids is not b.ids and not np.array_equal(a.ids, b.ids):
                 return None
-            row[np.searchsorted(columns, a.ids)] = sign * (a.values - b.values)
+            row[places[id(a.ids)]] = sign * (a.values - b.values)
         return found
 
     @cached_property
-    def _columns(self) -> np.ndarray:
-        """All examples that any run was tested on, sorted by name."""
-        every = [parts.ids for runs in self.parts.values() for parts in runs.values()]
-        return np.unique(np.concatenate(every))
+    def _columns(self) -> tuple[np.ndarray, dict[int, np.ndarray]]:
+        """All examples that any run was tested on, by rising names; and the places of each array of names in them."""
+        names = [ids for _, ids in self._orders.values()]
+        columns = np.unique(np.concatenate(names))
+        return columns, {id(ids): np.searchsorted(columns, ids) for ids in names}
 
 
 def find_outcomes(arms: Sequence[Arm], metric: str, design: Design, *, higher_is_better: bool) -> Outcomes:
@@ -102,7 +115,16 @@ def find_outcomes(arms: Sequence[Arm], metric: str, design: Design, *, higher_is
         for arm in arms:
             for unit in arm.diverged:
                 _score_diverged(arm.digest, unit, guess, lowest, outcomes)
+        _require_all_parts(arms, outcomes)
     return outcomes
+
+
+def _require_all_parts(arms: Sequence[Arm], outcomes: Outcomes) -> None:
+    """Keep no parts where a unit has none: every comparison has the same kind of interval."""
+    for arm in arms:
+        lacking = [unit for unit in arm.diverged if unit not in outcomes.parts.get(arm.digest, {})]
+        if outcomes.parts and lacking:
+            outcomes.parts, outcomes.without_parts = {}, f"all runs of {arm.kind} {lacking[0]} diverged"
 
 
 def _find_parts(arms: Sequence[Arm], metric: str, outcomes: Outcomes) -> None:
@@ -117,7 +139,7 @@ def _find_parts(arms: Sequence[Arm], metric: str, outcomes: Outcomes) -> None:
             if isinstance(found, str):
                 outcomes.parts, outcomes.without_parts = {}, found
                 return
-            outcomes.parts.setdefault(arm.digest, {})[unit] = found
+            outcomes.add_parts(arm.digest, unit, found)
 
 
 class _Guess:
@@ -158,12 +180,7 @@ def _score_diverged(digest: str, unit: int, guess: _Guess, lowest: float, outcom
     outcomes.scores[digest][unit] = score
     outcomes.scores[digest] = dict(sorted(outcomes.scores[digest].items()))
     if parts is not None and outcomes.parts:
-        outcomes.parts.setdefault(digest, {})[unit] = parts
-
-
-def _sorted(parts: Parts) -> Parts:
-    order = np.argsort(parts.ids, kind="stable")
-    return Parts(parts.ids[order], parts.values[order])
+        outcomes.add_parts(digest, unit, parts)
 
 
 def failed_units(arm: Arm, missing: Iterable[Record]) -> list[int]:

@@ -1,7 +1,7 @@
 """The verdicts on the arms of a comparison: paired with the baseline, in their family, as a look of their study."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from lossbench.report.journal import append
 from lossbench.report.looks import SHOWN, History, Question, read_history
 from lossbench.report.outcomes import Outcomes, find_outcomes
 from lossbench.report.records import Record
+from lossbench.report.stats.differences import Differences
 from lossbench.report.stats.verdict import PairedComparison
 from lossbench.report.verdicts import Compared, Verdicts, judge
 
@@ -44,7 +45,7 @@ def judge_arms(comparison: Comparison, baseline: Arm, outcomes: Outcomes) -> Jud
     """
     study = _any_run(baseline).study
     history = read_history(study)
-    extras = other_arms(baseline, comparison.arms) if baseline.runs else []
+    extras = other_arms(baseline, comparison.arms, comparison.metric) if baseline.runs else []
     if extras:
         outcomes = find_outcomes(
             [*comparison.arms, *extras],
@@ -64,7 +65,7 @@ def judge_arms(comparison: Comparison, baseline: Arm, outcomes: Outcomes) -> Jud
         question,
         design=comparison.design,
         absent=absent,
-        test_per_train=test_per_train(_any_run(baseline)),
+        test_per_train=test_per_train(comparison, [each.differences for each in compared.values()]),
     )
     found = Judged(
         {arm.label: verdicts.paired[arm.label] for arm in comparison.others if arm.label in verdicts.paired},
@@ -81,16 +82,15 @@ def judge_arms(comparison: Comparison, baseline: Arm, outcomes: Outcomes) -> Jud
 
 def _compared(comparison: Comparison, baseline: Arm, extras: Sequence[Arm], outcomes: Outcomes) -> dict[str, Compared]:
     labels = {arm.digest: arm.label for arm in comparison.others}
-    collapsed = {arm.label: len(comparison.collapsed.get(arm.label, ())) for arm in comparison.others}
     found: dict[str, Compared] = {}
     for arm in (*comparison.others, *extras):
         units = outcomes.units(arm, baseline)
         if units:
             label = labels.get(arm.digest, "")
             scores = {unit: (_score(arm, unit, outcomes), _score(baseline, unit, outcomes)) for unit in units}
-            lost = sum(unit in arm.diverged for unit in units)
+            lost = {*arm.diverged, *comparison.collapsed.get(label, ())}.intersection(units)
             differences = outcomes.differences(arm, baseline, comparison.sign)
-            found[arm.digest[:SHOWN]] = Compared(label, differences, scores, lost + collapsed.get(label, 0))
+            found[arm.digest[:SHOWN]] = Compared(label, differences, scores, len(lost))
     return found
 
 
@@ -102,12 +102,22 @@ def _any_run(arm: Arm) -> Record:
     return next(iter({**arm.diverged, **arm.runs}.values())) if not arm.runs else next(iter(arm.runs.values()))
 
 
-def test_per_train(run: Record) -> float | None:
-    """Test examples for each training example; None where that is not recorded."""
-    if run.result is None:
-        return None
-    trained = run.result.facts.get("train_counts", {}).get("examples")
-    return run.result.n["test"] / trained if trained else None
+def test_per_train(comparison: Comparison, differences: Iterable[Differences]) -> float | None:
+    """Tested examples for each training example; None where that is not recorded.
+
+    Raises:
+        UserError: it is not recorded, and folds without parts by example need it.
+    """
+    for run in comparison.runs:
+        trained = run.done_result.facts.get("train_counts", {}).get("examples")
+        if trained:
+            return run.done_result.n[comparison.split] / trained
+    if comparison.design == "folds" and any(each.examples is None for each in differences):
+        raise UserError(
+            f"{comparison.runs[0].path}/result.json lacks train_counts, the number of training examples, which "
+            "intervals over folds need where predictions.npz is missing; run it again with save_predictions=true"
+        )
+    return None
 
 
 def _not_judged(paired: Mapping[str, PairedComparison]) -> dict[str, PairedComparison]:
