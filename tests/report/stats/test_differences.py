@@ -66,6 +66,7 @@ def test_degrees_of_freedom_are_those_of_the_units_unless_examples_dominate() ->
     same_each_time = np.random.default_rng(0).normal(size=500) + 1e-6 * crossed(8, 500)
     assert spread(of(same_each_time), "split").df > 400
     assert spread(Differences(np.arange(8), np.arange(8.0)), "split").df == 7
+    assert spread(of(folds(10, 100, 5)), "folds").df == 9
 
 
 def test_one_unit_or_one_example_gives_no_variance() -> None:

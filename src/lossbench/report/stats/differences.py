@@ -54,6 +54,8 @@ class Spread:
         s2_inside: the part of s2_units that the choice of test examples alone gives.
         s2_examples: variance of the examples' mean differences; 0 without them.
         overlap: what resplits of one pool share, in units of s2_units (Nadeau and Bengio); 0 with examples.
+        folds: whether the units resplit one pool. What their training sets share is in no part of the variance, and
+            R - 1 degrees of freedom make up for it.
     """
 
     R: int
@@ -62,6 +64,7 @@ class Spread:
     s2_inside: float
     s2_examples: float
     overlap: float = 0.0
+    folds: bool = False
 
     def with_units(self, R: int) -> "Spread":
         """The spread that R units would have."""
@@ -95,8 +98,8 @@ class Spread:
     def errors(self, R: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Standard errors with several numbers of units, and their degrees of freedom by Satterthwaite.
 
-        R - 1 where units alone count, more where examples do: (var_examples + own / R)^2 / (var_examples^2 / (N - 1) +
-        (s2_units / R)^2 / (R - 1)), at least R - 1
+        R - 1 for folds, and where units alone count; else more where examples do: (var_examples + own / R)^2 /
+        (var_examples^2 / (N - 1) + (s2_units / R)^2 / (R - 1)), at least R - 1
 
         Args:
             R: (k,) units, >= 2.
@@ -105,7 +108,7 @@ class Spread:
             (k,) standard errors, and (k,) degrees of freedom.
         """
         variance, df = self.var_examples + self.own / R, R - 1.0
-        if self.N is not None and self.N > 1:
+        if self.N is not None and self.N > 1 and not self.folds:
             noise = self.var_examples**2 / (self.N - 1) + (self.s2_units / R) ** 2 / np.maximum(df, 1)
             df = np.maximum(df, np.divide(variance**2, noise, out=np.zeros(len(R)), where=noise > 0))
         return np.sqrt(variance), df
@@ -147,10 +150,10 @@ def spread(differences: Differences, design: Design, test_per_train: float | Non
     h = differences.examples[:, ~np.isnan(differences.examples).all(0)].astype(np.float64)
     N = h.shape[1]
     if R == 1 or N == 1:
-        return Spread(R, N, s2_units, 0.0, math.nan)
+        return Spread(R, N, s2_units, 0.0, math.nan, folds=design == "folds")
     columns = np.nanmean(h, 0)
     inside = _sampling(h) if design == "folds" else _residual(h, columns) / N
-    return Spread(R, N, s2_units, inside, deviation(columns) ** 2)
+    return Spread(R, N, s2_units, inside, deviation(columns) ** 2, folds=design == "folds")
 
 
 def _sampling(h: np.ndarray) -> float:

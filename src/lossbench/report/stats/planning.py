@@ -38,7 +38,7 @@ def planned_spread(
         The spread.
     """
     inside = sd_examples**2 / tested if N and tested else 0.0
-    return Spread(R, N, sd_units**2 + inside, inside, sd_examples**2)
+    return Spread(R, N, sd_units**2 + inside, inside, sd_examples**2, folds=tested is not None)
 
 
 def power(difference: float, spread: Spread, comparisons: int, margin: float | None = None, look: int = 1) -> Chances:
