@@ -14,7 +14,7 @@ CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u20
 BREAKS = re.compile("[\t\n]")
 BAR = re.compile("(?:\n|\x1b\\[A)+")  # how a progress bar moves to its line; it starts a line with \r
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-MARKDOWN = re.compile(r"[\\`*\[\]|~!#$@]|(?<=\b[Hh][Tt][Tt][Pp])(?=s?:)|(?<=:)(?=//)|(?<=\bwww)(?=\.)")
+MARKDOWN = re.compile(r"[\\`*\[\]|~!#$@]|(?<=\b[Hh][Tt][Tt][Pp])(?=s?:)|(?=//)|(?<=\bwww)(?=\.)")
 LATEX = {
     "\\": r"\textbackslash{}",
     "^": r"\textasciicircum{}",

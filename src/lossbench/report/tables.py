@@ -90,8 +90,8 @@ def cut(text: str, most: int) -> str:
 
 
 def words_cell(text: str) -> str:
-    """A text that others have chosen, in one line."""
-    return " ".join(text.split()) or EMPTY
+    """A text that others have chosen, in one line, without control characters."""
+    return in_line(" ".join(text.split())) or EMPTY
 
 
 def in_unit(unit: str) -> str:
