@@ -37,6 +37,14 @@ def test_another_question_is_another_look_and_the_same_is_the_same(question: tup
     assert history.questions(["arm"]) == 2
 
 
+def test_looks_at_a_pair_count_whichever_of_the_two_is_the_baseline() -> None:
+    history, turned = History(), ASKED._replace(baseline="arm")
+    for data in ("d", "e", "f"):
+        history.add(look_entry(data=data))
+    assert history.look("base", turned, "d", [0, 1]) == 1  # the same scores of the same pair
+    assert history.look("base", turned, "g", [0, 1]) == 4
+
+
 def test_a_look_that_can_decide_nothing_is_not_counted() -> None:
     history = History()
     history.add(look_entry(counts=False))

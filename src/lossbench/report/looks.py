@@ -64,9 +64,11 @@ class History:
 
     def look(self, arm: str, question: Question, data: str, units: Sequence[int]) -> int:
         """Number a look at an arm: 1 the first, the same number for the same look."""
-        looks = self.seen.get(arm, [])
-        same = (k for k, seen in enumerate(looks, 1) if _is_same(seen, question, data, units))
-        return next(same, len(looks) + 1)
+        looks, turned = self.seen.get(arm, []), question._replace(baseline=arm)
+        same = [k for k, seen in enumerate(looks, 1) if _is_same(seen, question, data, units)]
+        # The same two arms, the other as baseline: the same look.
+        same += [k for k, seen in enumerate(self.seen.get(question.baseline, []), 1) if seen == (turned, data)]
+        return same[0] if same else len(looks) + 1
 
     def decided(self, arm: str, question: Question) -> Decision | None:
         """The first look that found an arm better or worse, None where none did."""
@@ -102,9 +104,17 @@ class History:
         self.families.append(family | {question.baseline})
         for arm, each in entry["arms"].items():
             number = self.look(arm, question, each["data"], each["units"])
-            if each["counts"] and number > len(self.seen.get(arm, ())):
-                self.seen.setdefault(arm, []).append(Seen(question, each["data"]))
+            if each["counts"]:
+                self._count(arm, Seen(question, each["data"]), each["units"])
             self.found[arm, question, number] = _decision(each, number, len(family))
+        # Of two arms the baseline was looked at too: asking the other way round is a further look.
+        if counted := sorted(each["data"] for each in entry["arms"].values() if each["counts"]):
+            self._count(question.baseline, Seen(question, " ".join(counted)), ())
+
+    def _count(self, arm: str, seen: Seen, units: Sequence[int]) -> None:
+        """Add a look at an arm unless it is there."""
+        if self.look(arm, seen.question, str(seen.data), units) > len(self.seen.get(arm, ())):
+            self.seen.setdefault(arm, []).append(seen)
 
 
 def _decision(each: Mapping[str, Any], look: int, family: int) -> Decision | None:
@@ -115,8 +125,8 @@ def _decision(each: Mapping[str, Any], look: int, family: int) -> Decision | Non
 
 
 def data_hash(scores: Mapping[int, tuple[float, float]]) -> str:
-    """Hash what a look sees of an arm: unit -> its score and the baseline's, to 9 digits; nan of a diverged run."""
-    lines = (f"{unit} {ours:.9g} {theirs:.9g}" for unit, (ours, theirs) in sorted(scores.items()))
+    """Hash what a look sees of two arms: unit -> their scores to 9 digits, in any order; nan of a diverged run."""
+    lines = [f"{unit} {' '.join(sorted(f'{score:.9g}' for score in pair))}" for unit, pair in sorted(scores.items())]
     return sha256("\n".join(lines).encode()).hexdigest()[:SHOWN]
 
 
