@@ -12,10 +12,11 @@ from records import RECORD, RESULT, config_with
 
 from lossbench.config.schema import RunConfig
 from lossbench.errors import UserError
-from lossbench.rundir import directory
-from lossbench.rundir.directory import RunDirectory, plan
+from lossbench.rundir import directory, planning
+from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.files import write_yaml
 from lossbench.rundir.identity import RESULT_VERSION, identity_hash
+from lossbench.rundir.planning import plan
 from lossbench.rundir.reading import DamagedError
 
 CONFIG = config_with()
@@ -93,7 +94,8 @@ def test_force_respects_a_living_owner(tmp_path: Path) -> None:
 
 
 def test_a_collision_of_eight_digits_takes_sixteen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(directory, "identity_hash", lambda config: "01234567" + identity_hash(config)[8:])
+    for module in (directory, planning):
+        monkeypatch.setattr(module, "identity_hash", lambda config: "01234567" + identity_hash(config)[8:])
     first, second = plan(CONFIG, tmp_path), plan(with_alpha(0.5), tmp_path)
     assert first.path.parent.name == "toy-linear-cosine_prob-01234567"
     assert second.path.parent.name == f"toy-linear-cosine_prob-01234567{identity_hash(with_alpha(0.5).record)[8:16]}"
@@ -103,7 +105,8 @@ def test_a_collision_of_eight_digits_takes_sixteen(tmp_path: Path, monkeypatch: 
 
 
 def test_what_collides_for_good_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(directory, "identity_hash", lambda config: "0" * 64)
+    for module in (directory, planning):
+        monkeypatch.setattr(module, "identity_hash", lambda config: "0" * 64)
     for alpha in (0.1, 0.2, 0.3):
         plan(with_alpha(alpha), tmp_path)
     with pytest.raises(UserError, match="holds another experiment with the same hash; choose another study=NAME"):
@@ -193,7 +196,7 @@ def test_a_file_in_the_place_of_an_experiment_stops_this_run_alone(tmp_path: Pat
 def test_a_directory_without_rights_stops_this_run_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = plan(CONFIG, tmp_path).path
     (path / "config.yaml").unlink()  # nobody sees it without the rights
-    monkeypatch.setattr("lossbench.rundir.directory.os.access", lambda place, mode: place != closed)
+    monkeypatch.setattr("lossbench.rundir.planning.os.access", lambda place, mode: place != closed)
     closed = path
     for force in (False, True):
         with pytest.raises(DamagedError, match=rf"{path} cannot be read and written .*; chmod u\+rwx {path} allows it"):
@@ -207,7 +210,7 @@ def test_a_directory_without_rights_stops_this_run_alone(tmp_path: Path, monkeyp
 
 def test_many_plan_the_same_at_once(tmp_path: Path) -> None:
     code = "import json, sys, pathlib\nfrom lossbench.config.schema import RunConfig\n"
-    code += "from lossbench.rundir.directory import plan\n"
+    code += "from lossbench.rundir.planning import plan\n"
     code += "config = json.loads(sys.argv[1])\nsys.stdin.read()\nfor seed in range(20):\n"
     code += "    plan(RunConfig.of({**config, 'seed': seed}), pathlib.Path(sys.argv[2])).verify()"
     command = [sys.executable, "-c", code, json.dumps(RECORD), str(tmp_path)]

@@ -21,8 +21,9 @@ from lossbench.config.schema import Checkpoint, Embeddings, RunConfig, Trainer, 
 from lossbench.config.values import path_text
 from lossbench.data.embeddings import embeddings_of
 from lossbench.errors import UserError, suggest
-from lossbench.rundir.directory import RunDirectory, is_planned, plan
+from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.flatten import flatten
+from lossbench.rundir.planning import is_planned, plan
 
 # Of this command, not of the run: they are not written to config.yaml.
 COMMAND_ONLY = ("runs_dir", "force", "plan")

@@ -15,10 +15,11 @@ from lossbench.launch.compose import Composer
 from lossbench.launch.expand import Job
 from lossbench.launch.trials import Trials
 from lossbench.report.spec import ComparisonSpec
-from lossbench.rundir.directory import RunDirectory, is_planned, plan
+from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.files import synced_together
 from lossbench.rundir.flatten import flatten
 from lossbench.rundir.identity import identity_hash
+from lossbench.rundir.planning import is_planned, plan
 from lossbench.rundir.reading import DamagedError
 
 RUN_LEVELS = 3

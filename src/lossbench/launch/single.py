@@ -17,7 +17,8 @@ from lossbench.launch.outlook.outlook import outlook
 from lossbench.launch.outlook.runs import look_up
 from lossbench.launch.outlook.way import Way
 from lossbench.launch.trials import Trials
-from lossbench.rundir.directory import RunDirectory, is_planned, processes
+from lossbench.rundir.directory import RunDirectory, processes
+from lossbench.rundir.planning import is_planned
 from lossbench.rundir.result import Result
 
 STOPPED_CODES = {130: "SIGINT", 143: "SIGTERM"}

@@ -9,7 +9,7 @@ from lossbench.config.facts import Cache
 from lossbench.config.schema import REPLICATE, RunConfig
 from lossbench.data.order import TrainBatches
 from lossbench.data.source import Source
-from lossbench.rundir.directory import find
+from lossbench.rundir.planning import find
 from lossbench.rundir.reading import DamagedError
 
 State = Literal["done", "to do", "invalid", "damaged"]
