@@ -45,6 +45,7 @@ ROOMS = {
     "rundir": {
         "lossbench.rundir",
         "lossbench.config.schema",
+        "lossbench.config.paired",
         "lossbench.config.plain",
         "lossbench.errors",
         "lossbench.hardware",
@@ -82,10 +83,14 @@ ROOMS = {
     },
     "training.schedules": {"lossbench.config.values", "lossbench.training.schedules"},
     # Types and rules: below rundir and data, which read them.
+    "config.paired": {"lossbench.config.paired"},
     "config.plain": {"lossbench.config.plain"},
     "config.values": {"lossbench.config.values", "lossbench.config.plain", "lossbench.errors"},
     "config.parse": {*(f"lossbench.config.{name}" for name in ("parse", "values", "plain"))},
-    "config.schema": {*(f"lossbench.config.{name}" for name in ("schema", "values", "parse")), "lossbench.errors"},
+    "config.schema": {
+        *(f"lossbench.config.{name}" for name in ("schema", "values", "parse", "paired")),
+        "lossbench.errors",
+    },
     "job": {"lossbench.job", "lossbench.config", "lossbench.rundir", "lossbench.errors", "lossbench.training.fit"},
     "launch": {
         *{"lossbench.launch", "lossbench.job", "lossbench.config", "lossbench.rundir", "lossbench.report"},

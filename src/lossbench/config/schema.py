@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal, Self
 
+from lossbench.config.paired import Paired
 from lossbench.config.parse import READER, Node, nodes, optional, parse, part, section, setting
 from lossbench.config.values import (
     MOST,
@@ -206,7 +207,7 @@ def _plain(name: str, value: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class RunConfig:
+class RunConfig(Paired):
     """The resolved configuration of a run, parsed and checked.
 
     Args:
@@ -244,16 +245,6 @@ class RunConfig:
     loss_lr: float | None = setting(either(None, real(0, above=True, below=3.4e38)), None)
     replicate: int | None = setting(either(None, whole(0, MOST)), None)
     invalid: str | None = None
-
-    @property
-    def kind(self) -> Literal["replicate", "seed"]:
-        """What tells the runs of one setting apart."""
-        return "seed" if self.replicate is None else "replicate"
-
-    @property
-    def unit(self) -> int:
-        """The number of the replicate, or of the seed."""
-        return self.seed if self.replicate is None else self.replicate
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Self:

@@ -37,8 +37,13 @@ class Parts(NamedTuple):
     values: np.ndarray
 
 
-def read_outputs(run: Record, split: str) -> Outputs | None:
+def read_outputs(run: Record, split: str, way_out: str = WITHOUT) -> Outputs | None:
     """Read the outputs of a run on a split; None where they were not saved.
+
+    Args:
+        run: done.
+        split: val or test.
+        way_out: what becomes of the report where the file is damaged.
 
     Raises:
         DamagedError: predictions.npz is damaged.
@@ -46,7 +51,7 @@ def read_outputs(run: Record, split: str) -> Outputs | None:
     path = run.path / "predictions.npz"
     if not os.path.lexists(path):
         return None
-    with open_arrays(path, WITHOUT) as arrays:
+    with open_arrays(path, way_out) as arrays:
         require_stages(arrays, split)
         return Outputs(*(arrays[f"{split}_{what}"] for what in ("outputs", "targets", "ids")))
 

@@ -1,14 +1,14 @@
 """How far a score may move with other test examples of the same kind, given the trained models."""
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from lossbench.report.arms import Arm
+from lossbench.report.examples import read_outputs
 from lossbench.report.records import Record
-from lossbench.rundir.arrays import open_arrays, require_stages
+from lossbench.rundir.reading import DamagedError
 
 Z95 = 1.96  # as in lossbench.metrics
 WITHOUT = "the half-widths from the test set of its setting are left out"
@@ -66,16 +66,11 @@ def _correctness(run: Record) -> Correctness | None:
     Raises:
         DamagedError: predictions.npz is damaged.
     """
-    path = run.path / "predictions.npz"
-    if not os.path.lexists(path):
+    outputs = read_outputs(run, "test", WITHOUT)
+    if outputs is None:
         return None
-    with open_arrays(path, WITHOUT) as arrays:
-        return _compare(arrays)
-
-
-def _compare(arrays: Mapping[str, np.ndarray]) -> Correctness:
-    require_stages(arrays, "test")
-    outputs, targets, ids = (arrays[f"test_{what}"] for what in ("outputs", "targets", "ids"))
-    if (outputs.ndim, targets.ndim) != (2, 1):
-        raise ValueError(f"its test arrays are not those of classes: outputs {outputs.shape}, targets {targets.shape}")
-    return Correctness(outputs.argmax(axis=1) == targets, ids.tolist())
+    shapes = outputs.outputs.shape, outputs.targets.shape
+    if [*map(len, shapes)] != [2, 1]:
+        reason = f"its test arrays are not those of classes: outputs {shapes[0]}, targets {shapes[1]}"
+        raise DamagedError(run.path / "predictions.npz", f"cannot be read ({reason})", WITHOUT)
+    return Correctness(outputs.outputs.argmax(axis=1) == outputs.targets, outputs.ids.tolist())

@@ -6,6 +6,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from lossbench.config.paired import Paired
 from lossbench.config.schema import RunConfig
 from lossbench.hardware import peak_memory
 from lossbench.rundir.files import write_json
@@ -63,7 +64,7 @@ class Measured:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Result:
+class Result(Paired):
     """What result.json holds; docs/run_directory.md explains every key.
 
     Args:
@@ -151,16 +152,6 @@ class Result:
             stacked_runs=training.stacked_runs,
             facts=facts,
         )
-
-    @property
-    def kind(self) -> Literal["replicate", "seed"]:
-        """What tells the runs of one setting apart."""
-        return "seed" if self.replicate is None else "replicate"
-
-    @property
-    def unit(self) -> int:
-        """The number of the replicate, or of the seed."""
-        return self.seed if self.replicate is None else self.replicate
 
     @property
     def folds(self) -> int | None:
