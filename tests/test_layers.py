@@ -14,7 +14,7 @@ MODULES = {
     ".".join(path.relative_to(SRC).with_suffix("").parts).removesuffix(".__init__"): path for path in SRC.rglob("*.py")
 }
 HEAVY = {"torch", "torchvision", "pytorch_lightning", "lightning", "torchmetrics"}
-LIGHT_ROOMS = ("cli", "config", "rundir", "job", "launch", "report", "plots")
+LIGHT_ROOMS = ("cli", "config", "rundir", "job", "launch", "report", "plots", "tuning")
 LIGHT = [
     "errors", "seeds", "streams", "hardware", "meter", "metrics", "metrics.units",
     "training.schedules", "training.predictions", "data.embeddings",
@@ -98,6 +98,10 @@ ROOMS = {
         *{"lossbench.training.timing", "lossbench.training.predictions"},
         *{"lossbench.data.order", "lossbench.data.source"},
         "lossbench.metrics.units",
+    },
+    "tuning": {
+        *{"lossbench.tuning", "lossbench.config", "lossbench.rundir", "lossbench.metrics.units"},
+        *{"lossbench.errors", "lossbench.meter", "lossbench.seeds"},
     },
     "vectorized.engine": {"torch", "lossbench.vectorized.engine", "lossbench.metrics"},
     "report": {
