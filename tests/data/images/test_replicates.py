@@ -162,6 +162,7 @@ def test_subsets_of_replicates_are_nested_and_counted(tmp_path: Path) -> None:
         assert np.bincount(few.splits[split].targets).tolist() == [n] * 3
     assert ids(few, "test") == ids(more, "test") == ids(replicated(folder(tmp_path), 2), "test")
     there = sum(SIZES.values()) - len(few.splits["test"])
+    assert few.fingerprint() == replicated(folder(tmp_path, images_per_class=3), 4).fingerprint() != more.fingerprint()
     assert few.left_out() == [f"using 9 of {there} training images (data.images_per_class=3)"]
     message = r"images_per_class must be <= 7 with replicate= \(class owl has 9 images, of which 2 are tested\), got 8"
     for r in range(5):

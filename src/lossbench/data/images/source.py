@@ -192,11 +192,15 @@ class FileSource(ImageSource):
 
     def sizes(self, split: Split) -> np.ndarray:
         """Heights and widths of a split's images, upright, pixels: (n, 2)."""
-        return np.array([self.opened.row[name][:2] for name in split.inputs.tolist()], dtype=np.int64)
+        return np.array([self._row(name)[:2] for name in split.inputs.tolist()], dtype=np.int64)
+
+    def _row(self, name: str) -> tuple[int, int, str]:
+        """Height, width and hash of an image of the splits, or of the pool, which may hold images of no split."""
+        return self.opened.row.get(name) or self._whole._files_of_pool.row[name]
 
     def digests(self, split: Split) -> np.ndarray:
         """A hash of the content of each of a split's images: (n,) text."""
-        return np.array([self.opened.row[name][2] for name in split.inputs.tolist()])
+        return np.array([self._row(name)[2] for name in split.inputs.tolist()])
 
     def pictures(self, ids: Sequence[str]) -> list[np.ndarray]:
         """Read images by their names below the folder: uint8 (height, width, 3), upright."""
