@@ -142,7 +142,7 @@ def study(tmp_path: Path) -> Path:
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reports without pictures, where these say nothing: drawing takes most of the time."""
-    monkeypatch.setattr("lossbench.report.publish.draw_figures", lambda *_: [])
+    monkeypatch.setattr("lossbench.report.loss_comparison.draw_figures", lambda *_: [])
 
 
 def files(folder: Path) -> dict[str, bytes]:

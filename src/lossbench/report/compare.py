@@ -1,25 +1,18 @@
 """From runs to a comparison: arms, their outcomes, a baseline, and the verdicts."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
-from lossbench.errors import UserError
-from lossbench.metrics.units import unit_of
 from lossbench.report.arms import Arm, make_arms
-from lossbench.report.baseline import choose_baseline
 from lossbench.report.comparable import require_comparable
-from lossbench.report.compared_metric import choose_metric
 from lossbench.report.comparison import Comparison
+from lossbench.report.family import other_arms
 from lossbench.report.frozen import are_frozen, one_seed_of_each
-from lossbench.report.outcomes import Outcomes, failed_units, find_outcomes, has_diverged, is_spoilt
-from lossbench.report.pairing import judge_arms
+from lossbench.report.outcomes import failed_units, has_diverged, is_spoilt
+from lossbench.report.pairing import Frame
 from lossbench.report.records import Record
+from lossbench.report.scored import score_arms, with_verdicts
 from lossbench.report.spec import ComparisonSpec
-from lossbench.report.stats.collapse import find_collapses
-from lossbench.report.stats.summary import summarise
 
 OPEN = ("planned", "running", "preempted", "cancelled")
 
@@ -41,33 +34,14 @@ def compare_arms(records: Sequence[Record], spec: ComparisonSpec, missing: Seque
     """
     require_comparable(records)
     arms, copies = _arms(records, missing)
-    metric, instead = choose_metric(arms, spec.metric)
-    margin, unit = _margin(spec, metric), unit_of(metric)
     frozen = are_frozen(arms)
-    arms = one_seed_of_each(arms) if frozen else arms
-    design = records[0].done_result.design
-    outcomes = find_outcomes(arms, metric, design, higher_is_better=unit.higher_is_better)
-    comparison = Comparison(
-        metric=metric,
-        unit=unit,
-        margin=margin,
-        arms=arms,
-        baseline=None,
-        summaries={arm.label: summarise(np.array([*outcomes.scores[arm.digest].values()])) for arm in arms},
-        scores={arm.label: outcomes.scores[arm.digest] for arm in arms},
-        frozen=frozen,
-        copies=copies,
-        instead=instead,
-        kind=records[0].done_result.kind,
-        design=design,
-        without_examples=outcomes.without_parts,
-        damaged=outcomes.damaged,
-    )
-    ordered = sorted(arms, key=lambda arm: (-comparison.sign * comparison.summaries[arm.label].mean, arm.label))
-    comparison = replace(comparison, arms=ordered)
-    baseline, chosen = choose_baseline(comparison.arms, spec.baseline, metric)
-    comparison = _with_failures(replace(comparison, baseline=baseline, chosen=chosen), missing)
-    return comparison if baseline is None else _with_verdicts(comparison, baseline, outcomes)
+    comparison, outcomes = score_arms(one_seed_of_each(arms) if frozen else arms, spec)
+    comparison = _with_missing(replace(comparison, frozen=frozen, copies=copies), missing)
+    baseline = comparison.baseline
+    if baseline is None:
+        return comparison
+    extras = other_arms(baseline, comparison.arms, comparison.metric) if baseline.runs else []
+    return with_verdicts(comparison, baseline, outcomes, Frame(extras))
 
 
 def _arms(records: Sequence[Record], missing: Sequence[Record]) -> tuple[list[Arm], int]:
@@ -78,62 +52,14 @@ def _arms(records: Sequence[Record], missing: Sequence[Record]) -> tuple[list[Ar
     return arms, len(finite) - sum(len(arm.runs) for arm in arms)
 
 
-def _with_failures(comparison: Comparison, missing: Sequence[Record]) -> Comparison:
-    """Say which runs diverged, collapsed, failed or are still to be done."""
-    arms = comparison.arms
-    unfinished = {arm.label: failed_units(arm, missing) for arm in arms}
+def _with_missing(comparison: Comparison, missing: Sequence[Record]) -> Comparison:
+    """Say which runs failed or are still to be done."""
+    unfinished = {arm.label: failed_units(arm, missing) for arm in comparison.arms}
     return replace(
         comparison,
-        diverged={arm.label: [*arm.diverged] for arm in arms if arm.diverged},
         unfinished={label: units for label, units in unfinished.items() if units},
-        collapsed=_collapsed(comparison),
-        provisional=_still_to_do(arms, missing),
+        provisional=_still_to_do(comparison.arms, missing),
     )
-
-
-def _with_verdicts(comparison: Comparison, baseline: Arm, outcomes: Outcomes) -> Comparison:
-    """Put the baseline first, pair the others with it, and judge them in their family, by the looks of their study."""
-    others = comparison.others
-    common = {arm.label: outcomes.units(arm, baseline) for arm in others}
-    comparison = replace(comparison, arms=[baseline, *others], common=common)
-    judged = judge_arms(comparison, baseline, outcomes)
-    return replace(
-        comparison,
-        paired=judged.paired,
-        standing=judged.standing,
-        family=judged.family,
-        questions=judged.questions,
-        unrecorded=judged.unrecorded,
-        doubts=judged.doubts,
-        head=judged.head,
-        without_examples=judged.without_examples,
-    )
-
-
-def _margin(spec: ComparisonSpec, metric: str) -> float | None:
-    margin = spec.margin if spec.margin is not None else unit_of(metric).margin
-    if margin is not None and not 0 < margin < math.inf:
-        raise UserError(
-            f"margin must be > 0 and finite, in the unit of {metric} (0.01 is one point of accuracy), got {margin}"
-        )
-    return margin
-
-
-def _collapsed(comparison: Comparison) -> dict[str, Sequence[int]]:
-    """The units of each arm that are done and scored far below its others."""
-    far = find_collapses({arm.label: _signed(arm, comparison) for arm in comparison.arms}, comparison.margin)
-    found: dict[str, Sequence[int]] = {}
-    for arm in comparison.arms:
-        units = [unit for unit, is_far in zip(comparison.scores[arm.label], far[arm.label], strict=True) if is_far]
-        if collapsed := [unit for unit in units if unit in arm.runs]:
-            found[arm.label] = collapsed
-    return found
-
-
-def _signed(arm: Arm, comparison: Comparison) -> np.ndarray:
-    """(n,) scores, higher is better, -inf of a diverged run."""
-    scores = comparison.scores[arm.label].items()
-    return np.array([-np.inf if unit in arm.diverged else comparison.sign * score for unit, score in scores])
 
 
 def _still_to_do(arms: Sequence[Arm], missing: Sequence[Record]) -> int:

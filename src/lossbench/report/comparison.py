@@ -47,6 +47,8 @@ class Comparison:
         questions: looks at these runs so far, with other metrics, margins, baselines or units, this one included.
         copies: runs that are there twice, of which one counts.
         instead: the metric that the runs monitor, where it cannot be compared.
+        barred: label -> words, better or worse, that may not be said of it.
+        twin: label of the arm that is the baseline once more, tuned anew; empty where there is none.
     """
 
     metric: str
@@ -76,11 +78,18 @@ class Comparison:
     questions: int = 1
     copies: int = 0
     instead: str | None = None
+    barred: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+    twin: str = ""
 
     @property
     def others(self) -> list[Arm]:
         """All arms but the baseline."""
         return [arm for arm in self.arms if arm is not self.baseline]
+
+    @property
+    def rivals(self) -> dict[str, PairedComparison]:
+        """Label -> paired comparison of every other loss: all but the twin."""
+        return {label: pair for label, pair in self.paired.items() if label != self.twin}
 
     @property
     def runs(self) -> list[Record]:

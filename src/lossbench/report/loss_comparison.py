@@ -1,18 +1,26 @@
 """The losses of some runs compared, as one Python object: what a report prints and a notebook shows."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
 from matplotlib.figure import Figure
 
 from lossbench import escaping
+from lossbench.plots.page import PageFigure
 from lossbench.report.caveats import find_caveats
+from lossbench.report.comparison import Comparison
+from lossbench.report.cost_table import cost_table
+from lossbench.report.detail_table import detail_table
 from lossbench.report.figures import draw_figures
 from lossbench.report.findings import Findings, find
+from lossbench.report.metric_table import metric_table
+from lossbench.report.page.about_data import about_data
+from lossbench.report.papers.latex import latex_table
+from lossbench.report.papers.methods import methods
 from lossbench.report.records import Record
-from lossbench.report.sentences import headline
+from lossbench.report.sentences import headline, sentences
 from lossbench.report.spec import ComparisonSpec
 from lossbench.report.tables import Table, aligned, in_one_line
 from lossbench.report.verdict_table import verdict_table
@@ -26,11 +34,18 @@ class LossComparison:
         findings: the comparison and the measures of its arms.
         table: the verdict table.
         caveats: what to know before believing it, a sentence each.
+        about: what these runs have in common that others reported at the same time have not, e.g. "mlp max_epochs=30".
     """
 
     findings: Findings
     table: Table
     caveats: Sequence[str]
+    about: str = field(default="", kw_only=True)
+
+    @property
+    def comparison(self) -> Comparison:
+        """The arms compared with the baseline."""
+        return self.findings.comparison
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -43,16 +58,44 @@ class LossComparison:
     @property
     def verdicts(self) -> dict[str, str]:
         """Loss -> better, worse, equivalent or undecided against the baseline."""
-        return {label: pair.verdict for label, pair in self.findings.comparison.paired.items()}
+        return {label: pair.verdict for label, pair in self.comparison.paired.items()}
 
     @property
     def headline(self) -> str:
         """The answer in a sentence or two."""
-        return headline(self.findings.comparison)
+        return headline(self.comparison)
+
+    @property
+    def sentences(self) -> list[str]:
+        """One sentence for each loss but the baseline."""
+        return sentences(self.comparison)
+
+    @property
+    def description(self) -> dict[str, str]:
+        """What was compared on what: heading -> sentence."""
+        return about_data(self.comparison)
+
+    @property
+    def methods(self) -> str:
+        """How it was compared, in a paragraph for a paper."""
+        return methods(self.comparison)
 
     def figures(self) -> dict[str, Figure]:
         """Draw the report's figures: name -> figure, such as forest, seeds and curves."""
-        return {drawn.name: drawn.figure for drawn in draw_figures(self.findings)}
+        return {drawn.name: drawn.figure for drawn in self.drawings()}
+
+    def drawings(self) -> list[PageFigure]:
+        """Draw the figures with their words, in the order of the page."""
+        return draw_figures(self.findings)
+
+    def tables(self) -> list[Table]:
+        """All tables, that of the verdicts first."""
+        others = metric_table(self.comparison)
+        return [self.table, *([others] if others else []), detail_table(self.findings), cost_table(self.findings)]
+
+    def latex(self) -> str:
+        """The table of verdicts in LaTeX."""
+        return latex_table(self.comparison)
 
     def text(self, most: int | None = None) -> str:
         """Word it for a terminal: the table (of more than `most` losses the first), the answer, the caveats."""
@@ -96,4 +139,4 @@ def compare_losses(records: Sequence[Record], spec: ComparisonSpec, about: str =
     table = verdict_table(findings)
     if about:
         table = table._replace(title=f"{about}: {table.title}")
-    return LossComparison(findings, table, find_caveats(findings))
+    return LossComparison(findings, table, find_caveats(findings), about=about)

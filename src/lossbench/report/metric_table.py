@@ -18,6 +18,7 @@ from lossbench.report.pairing import test_per_train
 from lossbench.report.stats.differences import Differences
 from lossbench.report.stats.verdict import PairedComparison, judge
 from lossbench.report.tables import Table, in_unit, value_cell, words_cell
+from lossbench.report.verdicts import without
 
 OF_CLASSIFIERS = ("accuracy", "balanced_accuracy", "nll_scaled", "ece_scaled", "worst_class")
 NAME = "other_metrics"
@@ -95,7 +96,10 @@ def _pairs(
         family=len(outcomes) * comparison.family,
         test_per_train=test_per_train(comparison, differences.values()),
     )
-    return {name: {arm.label: judged[f"{name} {arm.label}"] for arm in arms} for name in outcomes}
+    found: dict[str, dict[str, PairedComparison]] = {name: {} for name in outcomes}
+    for name, arm in product(outcomes, arms):
+        found[name][arm.label] = without(judged[f"{name} {arm.label}"], comparison.barred.get(arm.label, ()))
+    return found
 
 
 def _sign(name: str) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 from lossbench.errors import UserError
 from lossbench.report.arms import Arm
 from lossbench.report.comparison import Comparison
-from lossbench.report.family import other_arms, padding
+from lossbench.report.family import padding
 from lossbench.report.journal import append
 from lossbench.report.looks import SHOWN, History, Question, read_history
 from lossbench.report.outcomes import Outcomes, find_outcomes
@@ -32,20 +32,33 @@ class Judged:
     without_examples: str | None = None
 
 
-def judge_arms(comparison: Comparison, baseline: Arm, outcomes: Outcomes) -> Judged:
+@dataclass(frozen=True)
+class Frame:
+    """In which family and history a comparison is judged.
+
+    Args:
+        extras: arms of the family that are not in the report.
+        is_look: whether it counts as a look: what the journal says of earlier ones is read, and this one is recorded.
+    """
+
+    extras: Sequence[Arm] = ()
+    is_look: bool = True
+
+
+def judge_arms(comparison: Comparison, baseline: Arm, outcomes: Outcomes, frame: Frame) -> Judged:
     """Judge the arms that share a unit with the baseline, and record the look unless runs are still to be done.
 
     Args:
         comparison: with the baseline and the units that the arms share with it.
         baseline: with at least one run.
         outcomes: of the arms of the comparison.
+        frame: the family and the history.
 
     Raises:
         UserError: the journal of the study cannot be read.
     """
-    study = _any_run(baseline).study
-    history = read_history(study)
-    extras = other_arms(baseline, comparison.arms, comparison.metric) if baseline.runs else []
+    study, extras = _any_run(baseline).study, frame.extras
+    history = read_history(study) if frame.is_look else History()
     if extras:
         outcomes = find_outcomes(
             [*comparison.arms, *extras],
@@ -77,6 +90,8 @@ def judge_arms(comparison: Comparison, baseline: Arm, outcomes: Outcomes) -> Jud
     )
     if comparison.provisional:
         return replace(found, paired=_not_judged(found.paired), standing={})
+    if not frame.is_look:
+        return found
     return _recorded(found, verdicts, history, study=study, arms=compared)
 
 
@@ -90,7 +105,8 @@ def _compared(comparison: Comparison, baseline: Arm, extras: Sequence[Arm], outc
             scores = {unit: (_score(arm, unit, outcomes), _score(baseline, unit, outcomes)) for unit in units}
             lost = {*arm.diverged, *comparison.collapsed.get(label, ())}.intersection(units)
             differences = outcomes.differences(arm, baseline, comparison.sign)
-            found[arm.digest[:SHOWN]] = Compared(label, differences, scores, len(lost))
+            barred = comparison.barred.get(label, frozenset())
+            found[arm.digest[:SHOWN]] = Compared(label, differences, scores, len(lost), barred)
     return found
 
 

@@ -8,16 +8,10 @@ from lossbench.errors import UserError
 from lossbench.escaping import file_name
 from lossbench.report.comparable import comparable_sets
 from lossbench.report.comparison import Comparison
-from lossbench.report.cost_table import cost_table
-from lossbench.report.detail_table import detail_table
-from lossbench.report.figures import draw_figures
 from lossbench.report.files import FIGURES, write_figures, write_table
 from lossbench.report.journal import write_head
-from lossbench.report.loss_comparison import compare_losses
-from lossbench.report.metric_table import metric_table
+from lossbench.report.loss_comparison import LossComparison, compare_losses
 from lossbench.report.page.render import render
-from lossbench.report.papers.latex import latex_table
-from lossbench.report.papers.methods import methods
 from lossbench.report.records import SHOWN_HASH, Record
 from lossbench.report.records_csv import run_rows, write_csv
 from lossbench.report.spec import ComparisonSpec
@@ -43,21 +37,35 @@ def publish(records: Sequence[Record], spec: ComparisonSpec, folder: Path | None
         UserError: the runs cannot be compared, or the report cannot be written.
     """
     compared = compare_losses(records, spec, about)
-    findings = compared.findings
-    others = metric_table(findings.comparison)
-    tables = [compared.table, *([others] if others else []), detail_table(findings), cost_table(findings)]
-    folder = folder or _inside_study(default_folder(findings.comparison, spec), findings.comparison.runs[0].study)
-    figures = draw_figures(findings)
+    folder = folder or inside_study(default_folder(compared.comparison, spec), compared.comparison.runs[0].study)
+    return write_report(compared, folder, records)
+
+
+def write_report(compared: LossComparison, folder: Path, records: Sequence[Record]) -> Path:
+    """Write the page, the figures and the tables of a comparison into a folder and print its verdict.
+
+    Args:
+        compared: what to report.
+        folder: where it goes.
+        records: the runs of records.csv.
+
+    Returns:
+        The path of report.html.
+
+    Raises:
+        UserError: they cannot be written.
+    """
+    tables, figures = compared.tables(), compared.drawings()
     write_figures(folder, figures)
     for table in tables:
         write_table(folder, table)
     write_csv(folder / "records.csv", *run_rows(records))
-    write_text(folder / "verdict.tex", latex_table(findings.comparison))
-    write_text(folder / "methods.txt", f"{methods(findings.comparison)}\n")
-    if findings.comparison.head:
-        write_head(folder, findings.comparison.head)
+    write_text(folder / "verdict.tex", compared.latex())
+    write_text(folder / "methods.txt", f"{compared.methods}\n")
+    if compared.comparison.head:
+        write_head(folder, compared.comparison.head)
     page = folder / "report.html"
-    write_text(page, render(findings, tables, figures, compared.caveats, about))
+    write_text(page, render(compared, tables, figures))
     print(f"\n{compared.text(PRINTED)}\n\nreport: {page}", flush=True)
     return page
 
@@ -78,7 +86,7 @@ def publish_all(records: Sequence[Record], spec: ComparisonSpec, folder: Path | 
         publish(group, spec, folder if folder is None or len(groups) == 1 else folder / str(k), about)
 
 
-def _inside_study(folder: Path, study: Path) -> Path:
+def inside_study(folder: Path, study: Path) -> Path:
     """Refuse links of a received study that lead a report elsewhere."""
     for place in (folder, folder / FIGURES):
         if not is_inside(place, study):

@@ -57,7 +57,7 @@ def lost_runs(label: str, comparison: Comparison) -> str:
 
 
 def _judged(comparison: Comparison, baseline: Arm) -> str:
-    pairs = comparison.paired
+    pairs = comparison.rivals
     better = [label for label, pair in pairs.items() if pair.verdict == "better" and pair.qualifier is None]
     if better:
         return _advice(better, comparison, baseline)
@@ -74,7 +74,7 @@ def _judged(comparison: Comparison, baseline: Arm) -> str:
 
 
 def _slightly_better(comparison: Comparison, baseline: Arm) -> str:
-    labels = [label for label, pair in comparison.paired.items() if pair.qualifier == "slightly better"]
+    labels = [label for label, pair in comparison.rivals.items() if pair.qualifier == "slightly better"]
     if not labels:
         return ""
     assert comparison.margin is not None  # nothing is slight without one

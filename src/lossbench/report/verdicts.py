@@ -1,6 +1,6 @@
 """The verdicts of a comparison, corrected for its family and for earlier looks; a verdict of an earlier look stands."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -21,12 +21,14 @@ class Compared(NamedTuple):
         differences: arm minus baseline, positive is better.
         scores: unit -> scores of the arm and of the baseline, nan of a diverged run.
         collapsed: units in which the arm diverged or collapsed.
+        barred: words that may not be said of it.
     """
 
     label: str
     differences: Differences
     scores: Mapping[int, tuple[float, float]]
     collapsed: int = 0
+    barred: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -78,17 +80,27 @@ def judge(
         collapsed={arm: each.collapsed for arm, each in arms.items()},
         test_per_train=test_per_train,
     )
-    shown = {arm: _ranked(found[arm], each) for arm, each in arms.items() if each.label}
+    shown = {arm: without(_ranked(found[arm], each), each.barred) for arm, each in arms.items() if each.label}
     entry = _entry(arms, shown, question, history.family(question.baseline))
     standing: dict[str, tuple[int, int]] = {}
     paired_by_label: dict[str, PairedComparison] = {}
     for arm, pair in shown.items():
         label, earlier = arms[arm].label, history.decided(arm, question)
         paired_by_label[label] = pair
-        if earlier is not None and _stands(earlier, pair, len(arms) + absent):
+        if earlier is None or earlier.verdict in arms[arm].barred:
+            continue
+        if _stands(earlier, pair, len(arms) + absent):
             standing[label] = (earlier.n, earlier.look)
             paired_by_label[label] = _as_decided(earlier, pair, question.margin)
     return Verdicts(paired_by_label, standing, None if _is_known(entry, history) else entry)
+
+
+def without(pair: PairedComparison, barred: Collection[str]) -> PairedComparison:
+    """A comparison that is undecided where its word is barred, better or worse; slightly so is barred with it."""
+    if pair.verdict in barred:
+        return replace(pair, verdict="undecided", qualifier=None)
+    is_slight = pair.qualifier is not None and pair.qualifier.removeprefix("slightly ") in barred
+    return replace(pair, qualifier=None) if is_slight else pair
 
 
 def _ranked(pair: PairedComparison, arm: Compared) -> PairedComparison:

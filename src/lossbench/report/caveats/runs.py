@@ -34,7 +34,7 @@ def about_baseline_settings(findings: Findings) -> Iterator[str]:
     """An untuned or a favoured baseline, the best of several losses, and arms that differ in more than the loss."""
     comparison = findings.comparison
     yield from _baseline_settings(comparison)
-    if sum(pair.verdict == "better" for pair in comparison.paired.values()) > 1:
+    if sum(pair.verdict == "better" for pair in comparison.rivals.values()) > 1:
         yield (
             "The best of several looks better than it is: "
             "the difference in the headline is not corrected for having been picked."

@@ -4,14 +4,11 @@ from collections.abc import Sequence
 
 from lossbench.plots.page import PageFigure, page_template, style_sheet
 from lossbench.report.comparison import Comparison
-from lossbench.report.findings import Findings
+from lossbench.report.loss_comparison import LossComparison
 from lossbench.report.metric_table import NAME as OTHER_METRICS
-from lossbench.report.page.about_data import about_data
 from lossbench.report.page.about_runs import arm_table, commands, facts, without_result
 from lossbench.report.page.flips_shown import flips_shown
 from lossbench.report.page.forest import forest_plot
-from lossbench.report.papers.methods import methods
-from lossbench.report.sentences import headline, sentences
 from lossbench.report.tables import Table, stacked
 
 SHOWN_SENTENCES = 12
@@ -22,36 +19,28 @@ FILES = (
 )
 
 
-def render(
-    findings: Findings,
-    tables: Sequence[Table],
-    figures: Sequence[PageFigure],
-    caveats: Sequence[str],
-    about: str = "",
-) -> str:
+def render(compared: LossComparison, tables: Sequence[Table], figures: Sequence[PageFigure]) -> str:
     """Write the report as one HTML page; every text from a run is escaped.
 
     Args:
-        findings: what the report is made from.
+        compared: what the report is made from.
         tables: the table of verdicts first.
         figures: in their order on the page.
-        caveats: what limits the comparison.
-        about: what these runs have in common that others reported at the same time have not.
 
     Returns:
         The page.
     """
-    comparison = findings.comparison
+    comparison = compared.comparison
     first, *more = tables
     return page_template("lossbench.report.page").render(
         style=style_sheet(),
-        title=title(comparison, about),
-        headline=headline(comparison),
-        about_data=list(about_data(comparison).items()),
+        title=title(comparison, compared.about),
+        headline=compared.headline,
+        about_data=list(compared.description.items()),
         first=first,
         forest=forest_plot(comparison),
-        sentences=_first(sentences(comparison)),
-        caveats=caveats,
+        sentences=_first(compared.sentences),
+        caveats=compared.caveats,
         others=[table for table in more if table.name == OTHER_METRICS],
         flips=flips_shown(comparison),
         figures=[figure.for_page() for figure in figures if figure.name not in DRAWN_BY_PAGE],
@@ -60,8 +49,8 @@ def render(
         commands=commands(comparison.runs),
         facts=list(facts(comparison).items()),
         arms=arm_table(comparison),
-        missing=without_result(findings.missing),
-        methods=methods(comparison),
+        missing=without_result(compared.findings.missing),
+        methods=compared.methods,
         files=FILES,
     )
 
