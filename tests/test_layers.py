@@ -116,6 +116,12 @@ ROOMS = {
         "lossbench.escaping",
         "lossbench.seeds",
     },
+    "tuning": {
+        "lossbench.tuning",
+        *(f"lossbench.config.{name}" for name in ("plain", "rules", "schema", "searched", "values")),
+        "lossbench.errors",
+        "lossbench.seeds",
+    },
     "plots": {"lossbench.plots", "lossbench.rundir.files", "lossbench.errors", "lossbench.escaping"},
     "atlas": {
         *{

@@ -33,6 +33,7 @@ def typed(run: RunDirectory, **changes: object) -> dict[str, Any]:
         **run.record,
         "runs_dir": str(run.path.parents[2]),
         "force": False,
+        "search": {"own": "published"},
         "plan": False,
         "yardsticks": ["cross_entropy"],
         **changes,

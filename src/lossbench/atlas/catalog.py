@@ -9,6 +9,7 @@ from typing import Any
 from lossbench.atlas.docstrings import Words, words_of
 from lossbench.config import custom
 from lossbench.config.build import build
+from lossbench.config.searched import without_ranges
 from lossbench.errors import UserError, one_line, suggest
 from lossbench.rundir.reading import read_yaml
 
@@ -62,7 +63,7 @@ def _nodes(folder: Path) -> dict[str, tuple[dict[str, Any], bool]]:
         whole = read_yaml(path)
         node = whole.get("loss", whole)
         if isinstance(node, Mapping) and "_target_" in node:
-            found[path.stem] = dict(node), "head" in whole
+            found[path.stem] = without_ranges(node), "head" in whole
     return found
 
 

@@ -23,6 +23,7 @@ from lossbench.config.overrides import readable
 from lossbench.config.plain import is_mapping, is_sequence
 from lossbench.config.replicate import with_replicate
 from lossbench.config.schema import Data
+from lossbench.config.searched import SEARCH, without_ranges
 from lossbench.config.values import path_text
 from lossbench.errors import UserError, one_line, suggest
 
@@ -163,7 +164,21 @@ def load_yardstick(name: str) -> Mapping[str, Any]:
     loss = plain(found)["loss"]
     if "_target_" not in loss:
         raise UserError(f"yardsticks: {name} names no loss by itself; leave it out")
-    return loss
+    return without_ranges(loss)
+
+
+def load_search(optimizer: str) -> Mapping[str, Any]:
+    """Give the ranges of an optimiser's settings, from the search path of the Hydra that composes.
+
+    Args:
+        optimizer: its name.
+
+    Returns:
+        name -> {range, scale, source, ...}; empty where there is no search/<optimizer>.yaml.
+    """
+    if optimizer not in GlobalHydra.instance().config_loader().get_group_options(SEARCH):
+        return {}
+    return plain(compose(f"{SEARCH}/{optimizer}"))[SEARCH]
 
 
 def written(value: object) -> str:

@@ -11,6 +11,7 @@ from hydra.core.override_parser.types import ChoiceSweep, Override, Quote, Quote
 from hydra.errors import HydraException
 
 from lossbench.config.schema import TYPED
+from lossbench.config.searched import SEARCH
 from lossbench.errors import UserError, one_line
 
 PATHS = ("runs_dir", "root", "train_list", "val_list", "test_list", "cache_dir", "embeddings", "pretrained")
@@ -43,7 +44,7 @@ def readable(
     Raises:
         UserError: an override that cannot be read, with the form that can; or a group without the name of an option.
     """
-    quoted = [_readable(word, multirun) for word in words]
+    quoted = [_readable(_searched(word), multirun) for word in words]
     for word in quoted:
         _check_group(word, groups)
         _check_replicate(word)
@@ -51,6 +52,11 @@ def readable(
         for word in words:  # but for 'model.hidden=[${width}]' with +width=128
             _check_added(word, groups)
     return quoted
+
+
+def _searched(word: str) -> str:
+    """Let a range be typed without a plus: which settings have one is known once everything is composed."""
+    return f"++{word}" if re.match(r"search[.](?!own=)\w[\w.]*=", word) else word
 
 
 def _readable(word: str, multirun: bool) -> str:
@@ -154,6 +160,8 @@ def _check_group(word: str, groups: Sequence[str]) -> None:
     override, _ = _parsed(word)
     if override is None or override.key_or_group not in groups:
         return
+    if override.key_or_group == SEARCH:
+        raise UserError(f"{word}: ranges are typed one by one, such as search.lr=[1e-4,1] or search.own=tuned")
     value, group = override.value(), override.key_or_group
     if override.is_delete():
         if group in EVERY:

@@ -18,6 +18,7 @@ from lossbench.config.parse import required
 from lossbench.config.plain import is_mapping, is_sequence
 from lossbench.config.replicate import with_replicate
 from lossbench.config.schema import Checkpoint, Embeddings, RunConfig, Trainer, missing_key
+from lossbench.config.searched import without_ranges
 from lossbench.config.values import path_text
 from lossbench.data.embeddings import embeddings_of
 from lossbench.errors import UserError, suggest
@@ -26,7 +27,7 @@ from lossbench.rundir.flatten import flatten
 from lossbench.rundir.planning import is_planned, plan
 
 # Of this command, not of the run: they are not written to config.yaml.
-COMMAND_ONLY = ("runs_dir", "force", "plan")
+COMMAND_ONLY = ("runs_dir", "force", "plan", "search")
 # Read from files, after everything that is typed has been checked.
 FROM_FILES: Mapping[str, Any] = {"weights": None, "embeddings": None, "fingerprint": ""}
 
@@ -125,6 +126,8 @@ def _completed(
     record = {key: value for key, value in with_replicate(composed).items() if key not in COMMAND_ONLY}
     record["yardsticks"] = {name: dict(cache(load_yardstick, name)) for name in names}
     record["augment"] = record["augment"] or {}
+    if is_mapping(record["loss"]):
+        record["loss"] = without_ranges(record["loss"])
     for group in custom.BASES:
         if is_mapping(record[group]):
             record[group] = custom.complete(record[group], group)
