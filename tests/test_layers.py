@@ -101,6 +101,7 @@ ROOMS = {
     },
     "tuning": {
         *{"lossbench.tuning", "lossbench.config", "lossbench.rundir", "lossbench.metrics.units"},
+        *{"lossbench.errors", "lossbench.seeds"},
         *{"lossbench.errors", "lossbench.meter", "lossbench.seeds"},
     },
     "vectorized.engine": {"torch", "lossbench.vectorized.engine", "lossbench.metrics"},
@@ -114,12 +115,6 @@ ROOMS = {
         "lossbench.metrics.units",
         "lossbench.errors",
         "lossbench.escaping",
-        "lossbench.seeds",
-    },
-    "tuning": {
-        "lossbench.tuning",
-        *(f"lossbench.config.{name}" for name in ("plain", "rules", "schema", "searched", "values")),
-        "lossbench.errors",
         "lossbench.seeds",
     },
     "plots": {"lossbench.plots", "lossbench.rundir.files", "lossbench.errors", "lossbench.escaping"},
