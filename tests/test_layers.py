@@ -54,7 +54,7 @@ ROOMS = {
         "lossbench.metrics.units",
     },
     "config": {
-        *{"lossbench.config", "lossbench.errors", "lossbench.rundir", "lossbench.losses"},
+        *{"lossbench.config", "lossbench.errors", "lossbench.seeds", "lossbench.rundir", "lossbench.losses"},
         *{
             "lossbench.data.source",
             "lossbench.data.checks",
@@ -83,7 +83,7 @@ ROOMS = {
     },
     "training.schedules": {"lossbench.config.values", "lossbench.training.schedules"},
     # Types and rules: below rundir and data, which read them.
-    "config.paired": {"lossbench.config.paired"},
+    "config.paired": {"lossbench.config.paired", "lossbench.seeds"},
     "config.plain": {"lossbench.config.plain"},
     "config.values": {"lossbench.config.values", "lossbench.config.plain", "lossbench.errors"},
     "config.parse": {*(f"lossbench.config.{name}" for name in ("parse", "values", "plain"))},

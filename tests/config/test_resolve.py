@@ -207,6 +207,7 @@ def test_a_replicate_decides_the_seed_and_the_splits(planned: Planned) -> None:
             {"replicate": "x"},
             r"replicate must be a whole number between 0 and 4294967295, got 'x'; null is allowed too",
         ),
+        ({"trial": True}, r"trial=true is one try of a search in a replicate; add replicate=NUMBER, and no seed="),
         ({"data": {**TOY, "replicate": 3}}, r"data\.replicate is decided by the key above it; type replicate=3"),
     ],
 )

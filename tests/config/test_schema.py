@@ -37,6 +37,7 @@ WORDS = {"None": "null", "True": "true", "False": "false"}
 VALUES: dict[str, tuple[list[Any], list[Any]]] = {
     "seed": ([0, 1, 2**32 - 1], [*NO_COUNT, None]),
     "replicate": ([None], NO_COUNT),
+    "trial": ([False], SWITCH[1]),
     "study": (
         ["a", "A_1-b.c", "lr=0.1", "x" * 100],
         ["", ".hidden", "-x", "a/b", "../x", "a b", "a\n", "ä", "x" * 101, 3, None, True],
@@ -233,6 +234,11 @@ def test_refused_naming_the_key_what_was_found_and_what_is_allowed(path: str, va
         (
             [("optimizer", None)],
             "optimizer must say what to build (_target_), got None; choose one with optimizer=NAME",
+        ),
+        ([("trial", True)], "trial=true, but replicate=null: a trial is a run of a replicate"),
+        (
+            [("trial", True), ("replicate", 3), ("data.replicate", 3), ("seed", 3)],
+            "seed=3, but trial of replicate=3, which decides the seed",
         ),
         ([("scheduler", {})], "scheduler must say what to build (_target_), got {}; choose one with scheduler=NAME"),
     ],

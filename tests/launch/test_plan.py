@@ -55,6 +55,12 @@ def test_what_a_sweep_plans_is_written_before_it_runs(tmp_path: Path) -> None:
     assert len((tmp_path / "default" / "journal.jsonl").read_text().splitlines()) == 3
 
 
+def test_trials_are_no_part_of_what_will_be_compared(tmp_path: Path) -> None:
+    trials = planned(tmp_path, *((f"loss={loss}", "trial=true", "replicate=0") for loss in ("cross_entropy", "power")))
+    record_plans(trials.labels, ComparisonSpec())
+    assert not (tmp_path / "default" / "journal.jsonl").exists()
+
+
 def test_a_repeated_replicate_is_planned_once_and_is_no_repeat_of_a_seed(tmp_path: Path) -> None:
     sweep = ("replicate=1", "replicate=1", "seed=1", "replicate=0", "seed=0")
     found = planned(tmp_path, *(("data=digits", word) for word in sweep))

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from made_runs import change, make_arm, make_run, read
 
-from lossbench.report.comparable import comparable_sets
+from lossbench.errors import UserError
+from lossbench.report.comparable import comparable_sets, read_done
 
 BASE = [0.80, 0.82, 0.84, 0.86, 0.88, 0.90]
 
@@ -70,3 +71,17 @@ def test_a_run_without_a_result_goes_with_the_others_of_its_setting(study: Path)
         name: {run.path for run in group if run.result is None} for name, group in comparable_sets(read(study)).items()
     }
     assert missing == {"max_epochs=30": {ours, strange}, "max_epochs=5": {theirs, strange}}
+
+
+def test_trials_are_left_out_and_said(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trial, count = {"settings": {"trial": True}, "kind": "replicate"}, {"n": {"val": 359}}
+    make_run(study, "power", 0, **trial, result=count)
+    make_run(study, "power", 1, **trial, state="failed", status={"trial": True})
+    assert len(read_done([study])) == 12
+    line = f"2 trials of {study}: trials are never tested, so they are not compared; hydra/sweeper=tuned compares "
+    assert capsys.readouterr().out == f"{line}tuned losses\n"
+    other, judged = study.with_name("S.trials"), study.with_name("S.tuned")
+    make_run(other, "power", 0, **trial, result=count)
+    judged.mkdir()
+    with pytest.raises(UserError, match=rf"^1 trial of {other}: .*; lossbench report {judged} judges them$"):
+        read_done([other])

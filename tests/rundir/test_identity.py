@@ -59,6 +59,8 @@ def test_all_replicates_are_one_experiment_and_none_of_seeds() -> None:
         "ef3d2705d41ed2af12ac9453f3009bda0fb7786b82ed579c53fc3a11ecf94886"
     }
     assert differences(identity(replicates[0]), identity(CONFIG)) == ["replicates: None -> True"]
+    assert identity_hash({**replicates[0], "trial": False}) == identity_hash(replicates[0])
+    assert differences(identity({**replicates[0], "trial": True}), identity(replicates[0])) == ["trial: None -> True"]
 
 
 @pytest.mark.parametrize(

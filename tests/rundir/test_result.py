@@ -55,6 +55,15 @@ def test_facts_of_the_data_stand_beside_the_other_keys(tmp_path: Path) -> None:
     assert Result.read(tmp_path / "result.json").facts == {"skipped_images": {"train": 1}}
 
 
+def test_a_trial_alone_has_no_test_split(tmp_path: Path) -> None:
+    path, tested = tmp_path / "result.json", made().to_json()
+    write_json(path, {**tested, "n": {"val": 4}, "params": {**tested["params"], "trial": True}})
+    assert Result.read(path).trial
+    write_json(path, {**tested, "n": {"val": 4}})
+    with pytest.raises(UserError, match="expected numbers of examples of val and test as n, found"):
+        Result.read(path)
+
+
 @pytest.mark.parametrize(
     ("change", "line"),
     [

@@ -2,6 +2,21 @@
 
 from typing import Literal, Protocol
 
+from lossbench.seeds import derive
+
+SEEDS = 2**32
+"""Seeds have 32 bits."""
+
+
+def seed_of(replicate: int, *, trial: bool) -> int:
+    """Give the seed of a replicate's run: its number; of a trial another one, the same for all trials and losses.
+
+    Args:
+        replicate: r >= 0.
+        trial: whether the run is a trial; the run of the chosen setting starts from a seed that chose nothing.
+    """
+    return derive(replicate, "trial") % SEEDS if trial else replicate
+
 
 class _Numbered(Protocol):
     @property

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal, Self
 
-from lossbench.config.paired import Paired
+from lossbench.config.paired import Paired, seed_of
 from lossbench.config.parse import READER, Node, nodes, optional, parse, part, section, setting
 from lossbench.config.values import (
     MOST,
@@ -213,6 +213,7 @@ class RunConfig(Paired):
     Args:
         record: the same as config.yaml holds it, in plain containers; the identity is computed from it.
         replicate: the number that decides the split and the seed; None where the seed alone was given.
+        trial: whether it is one try of a search, which is never tested and has a seed of its own.
         invalid: why the loss is not defined for its hyper-parameters; a sweep records such a run and goes on.
     """
 
@@ -244,7 +245,13 @@ class RunConfig(Paired):
     embeddings: Embeddings | None = part(Embeddings.read, None)
     loss_lr: float | None = setting(either(None, real(0, above=True, below=3.4e38)), None)
     replicate: int | None = setting(either(None, whole(0, MOST)), None)
+    trial: bool = setting(SWITCH, False)
     invalid: str | None = None
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The splits that the trained model is measured on."""
+        return ("val",) if self.trial else ("val", "test")
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Self:
@@ -267,8 +274,11 @@ def _check_replicate(config: RunConfig) -> None:
     """Require one number for the replicate, its seed and its splits: a record may have been edited."""
     if (found := config.data.source.record.get(REPLICATE)) != config.replicate:
         raise ValueError(f"data.{REPLICATE}={found}, but replicate={config.replicate}: they are one number")
-    if config.replicate not in (None, config.seed):
-        raise ValueError(f"seed={config.seed}, but replicate={config.replicate}, which decides the seed")
+    if config.replicate is None and config.trial:
+        raise ValueError("trial=true, but replicate=null: a trial is a run of a replicate")
+    if config.replicate is not None and config.seed != seed_of(config.replicate, trial=config.trial):
+        what = "trial of " if config.trial else ""
+        raise ValueError(f"seed={config.seed}, but {what}replicate={config.replicate}, which decides the seed")
 
 
 FOUND = ("weights", "fingerprint")

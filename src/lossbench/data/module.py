@@ -17,11 +17,13 @@ from lossbench.data.images.views import ImageDataset, ViewDataset, Views
 from lossbench.data.order import TrainBatches, evaluation_batches
 from lossbench.data.source import Source
 from lossbench.data.split import SPLITS, Split, joined
+from lossbench.errors import UserError
 from lossbench.hardware import cores
 from lossbench.seeds import generator
 
 POOL = "pool"
 """In place of a stage: all images that replicates are drawn from."""
+UNTESTED = "a trial is never tested and has no test split; it is judged by its validation split, val"
 EVALUATED_AT_ONCE = 256
 """Examples in an evaluation batch, at least."""
 
@@ -63,6 +65,7 @@ class DataModule(LightningDataModule):
             memory and crops there.
         accumulate: parts of a process's share of a batch, worked on one after another.
         channels_last: the memory format of images.
+        tested: whether there is a test split; a trial has none.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class DataModule(LightningDataModule):
         cache: str = "none",
         accumulate: int = 1,
         channels_last: bool = False,
+        tested: bool = True,
     ) -> None:
         super().__init__()
         self.source, self.seed, self.batch_size, self.num_workers = source, seed, batch_size, num_workers
@@ -87,15 +91,22 @@ class DataModule(LightningDataModule):
             limit_eval_batches,
         )
         self.augment, self.cache, self.accumulate = augment, cache, accumulate
+        self.stages = SPLITS if tested else ("train", "val")
         self.normalise: Normalise | None = None
         if isinstance(source, ImageSource):
             self.normalise = Normalise(torch.tensor(source.mean), torch.tensor(source.std), channels_last=channels_last)
-            self._readers = Readers(source, cache, self.split, self._cached_images)
+            self._readers = Readers(source, cache, self.split, self._cached_images, self.stages)
         self.done = 0
         self._loader: ResumableLoader | None = None
 
     def split(self, stage: str) -> Split:
-        """The examples a stage (train, val or test) really uses, or all that replicates are drawn from ("pool")."""
+        """The examples a stage (train, val or test) really uses, or all that replicates are drawn from ("pool").
+
+        Raises:
+            UserError: the test split of a trial.
+        """
+        if stage == "test" and stage not in self.stages:
+            raise UserError(UNTESTED)
         if stage == POOL:
             return self.source.pool()
         overfit = self.overfit_batches if stage != "test" else 0
@@ -131,7 +142,7 @@ class DataModule(LightningDataModule):
         """The images that the cache holds: those of all splits, or of all replicates."""
         if self.source.replicate is not None and not (self.overfit_batches or self.limit_eval_batches):
             return self.source.pool()
-        return joined([self.split(stage) for stage in SPLITS])
+        return joined([self.split(stage) for stage in self.stages])
 
     def batches(self, rank: int = 0, world: int = 1) -> TrainBatches:
         """The order of training."""

@@ -23,7 +23,7 @@ class SweepProgress:
     Args:
         labels: each run and the settings in which it differs from the others.
         todo: the runs that are not done yet.
-        shown: a metric of result.json to print for each run, e.g. test/accuracy.
+        shown: a metric of result.json to print for each run, e.g. test/accuracy; of a trial val/accuracy.
     """
 
     def __init__(self, labels: Mapping[RunDirectory, str], todo: Sequence[RunDirectory], shown: str) -> None:
@@ -119,8 +119,9 @@ class SweepProgress:
         return f"[{self._ended():>{len(str(self.total))}}/{self.total}] {line}"
 
     def _score(self, result: Result) -> str:
-        value = result.metrics.get(self.shown)
-        metric = "" if value is None else f"{self.shown} {value:.4g}  "
+        name = self.shown.replace("test/", "val/", 1) if result.trial else self.shown
+        value = result.metrics.get(name)
+        metric = "" if value is None else f"{name} {value:.4g}  "
         return f"{metric}{result.seconds:.1f} s"
 
     def _counts(self, where: str = "", seconds_left: float | None = None) -> str:

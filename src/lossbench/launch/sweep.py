@@ -197,6 +197,8 @@ def _publish(runs: Sequence[RunDirectory], spec: ComparisonSpec) -> None:
     from lossbench.report.publish import publish_all  # matplotlib and scipy take a second to import
     from lossbench.report.records import read_records
 
-    records = read_records(run.path for run in runs)
+    records = [record for record in read_records(run.path for run in runs) if not record.trial]
+    if len(records) < len(runs):
+        print("trials are never tested, so they are not compared")
     if any(record.result is not None for record in records):
         publish_all(records, spec)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from lossbench.errors import UserError
+from lossbench.report.formatting import counted
 from lossbench.report.records import DAMAGED, Record, find_runs, read_records, split_done
 from lossbench.report.settings import COMPARED, describe_settings, differing_settings
 from lossbench.rundir.result import Result
@@ -50,10 +51,12 @@ def require_comparable(records: Sequence[Record]) -> None:
 def read_done(folders: Sequence[Path]) -> list[Record]:
     """Read all runs below some folders, for a comparison of those that are done; damaged ones are named in it.
 
+    Trials are left out, which a line says.
+
     Raises:
         UserError: none is done, or the runs cannot be compared with each other.
     """
-    records = read_records(find_runs(folders))
+    records = without_trials(read_records(find_runs(folders)))
     done, missing = split_done(records)
     if not done:
         states = ", ".join(sorted({record.state for record in missing}))
@@ -64,6 +67,25 @@ def read_done(folders: Sequence[Path]) -> list[Record]:
         )
     require_comparable(done)
     return records
+
+
+def without_trials(records: Sequence[Record]) -> list[Record]:
+    """Leave trials out of runs that are to be compared, and say so in a line.
+
+    Raises:
+        UserError: all of them are trials.
+    """
+    trials = [record for record in records if record.trial]
+    if not trials:
+        return [*records]
+    study = trials[0].study
+    tuned = study.with_name(f"{study.name.removesuffix('.trials')}.tuned")
+    way_out = f"lossbench report {tuned} judges them" if tuned.is_dir() else "hydra/sweeper=tuned compares tuned losses"
+    line = f"{counted(len(trials), 'trial')} of {study}: trials are never tested, so they are not compared; {way_out}"
+    if len(trials) == len(records):
+        raise UserError(line)
+    print(line, flush=True)
+    return [record for record in records if not record.trial]
 
 
 def comparable_sets(records: Iterable[Record]) -> dict[str, list[Record]]:

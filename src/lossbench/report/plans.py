@@ -19,7 +19,8 @@ Arms = dict[str, dict[str, Any]]
 def record_plans(runs: Iterable[RunDirectory], spec: ComparisonSpec | None) -> None:
     """Write what a sweep plans into the journals of its studies, a line for runs that can be compared with each other.
 
-    The family of every later report is at least these arms. A plan that a journal holds already is not written again.
+    The family of every later report is at least these arms; trials are none. A plan that a journal holds already is not
+    written again.
 
     Args:
         runs: planned directories.
@@ -40,7 +41,7 @@ def _by_study(runs: Iterable[RunDirectory]) -> dict[tuple[Path, str], Arms]:
     """The arms of each study that can be compared with each other: hash -> loss and units."""
     found: dict[tuple[Path, str], Arms] = {}
     arm_of: dict[Path, dict[str, Any]] = {}
-    for run in runs:
+    for run in (each for each in runs if not each.config.trial):
         folder = run.path.parent
         if folder not in arm_of:
             settings = flatten(run.record)

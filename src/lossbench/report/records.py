@@ -57,6 +57,11 @@ class Record:
         return "planned" if state == "done" else state  # its result was moved away: the same command runs it again
 
     @property
+    def trial(self) -> bool:
+        """Whether it is a trial, which is never tested and so takes no part in comparisons."""
+        return self.status.get("trial") is True if self.result is None else self.result.trial
+
+    @property
     def done_result(self) -> Result:
         """The result of a run that is done."""
         assert self.result is not None

@@ -73,6 +73,7 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
     """
     picked: dict[str, Any] = {"result_version": RESULT_VERSION}
     picked["replicates"] = config.get("replicate") is not None or None  # not which: all replicates are one experiment
+    picked["trial"] = config.get("trial") is True or None
     for path in DECIDES:
         value: Any = config
         for part in path.split("."):

@@ -66,7 +66,8 @@ def plan(config: RunConfig, runs_dir: Path, *, force: bool = False, command: lis
     check_contents(run.path)
     _write_config(run, config)
     if not run.status:
-        run.set_status("planned", command=command or [], platform=platform.platform())
+        kind = {"trial": True} if config.trial else {}  # so that runs which are not done are known as such too
+        run.set_status("planned", command=command or [], platform=platform.platform(), **kind)
     return run
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from lossbench.config.paired import Paired
+from lossbench.config.plain import is_mapping
 from lossbench.config.schema import RunConfig
 from lossbench.hardware import peak_memory
 from lossbench.rundir.files import write_json
@@ -154,6 +155,11 @@ class Result(Paired):
         )
 
     @property
+    def trial(self) -> bool:
+        """Whether it is that of a trial, which is never tested."""
+        return _is_trial(self.params)
+
+    @property
     def folds(self) -> int | None:
         """How many replicates test on disjoint parts of the data; None where all test on the same examples."""
         return self.facts.get("folds")
@@ -188,6 +194,10 @@ class Result(Paired):
         return cls(**own, facts=facts)
 
 
+def _is_trial(params: Mapping[str, Any]) -> bool:
+    return params.get("trial") is True
+
+
 def _finite(value: float | None) -> float | None:
     """The number; None where it is NaN or infinite, as of outputs that have overflowed."""
     return value if value is not None and math.isfinite(value) else None
@@ -214,9 +224,12 @@ KINDS: Mapping[str, Kind] = {
     "classes": list_of(TEXT, "a list of names"),
     "weights_sha256": TEXT.or_null(),
 }
+# A trial has numbers of the validation split alone.
+TRIAL_KINDS: Mapping[str, Kind] = {**KINDS, "n": by_name(WHOLE, "the number of examples of val", "val")}
 
 
 def _check(path: Path, found: Mapping[str, Any]) -> None:
     if missing := [name for name in REQUIRED if name not in found]:
         raise DamagedError(path, f"lacks {', '.join(missing)}")
-    check_kinds(path, found, KINDS)
+    trial = is_mapping(found["params"]) and _is_trial(found["params"])
+    check_kinds(path, found, TRIAL_KINDS if trial else KINDS)

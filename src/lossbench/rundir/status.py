@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from lossbench.rundir.kinds import SETTINGS, TEXT, TEXTS, TIME, WHOLE, check_kinds, list_of
+from lossbench.rundir.kinds import SETTINGS, TEXT, TEXTS, TIME, TRUE_OR_FALSE, WHOLE, check_kinds, list_of
 from lossbench.rundir.reading import read_json_if_any
 
 DIVERGED = "diverged"
@@ -19,6 +19,7 @@ KINDS = {
     "running": TIME,
     "updated": TIME,
     "command": TEXTS,
+    "trial": TRUE_OR_FALSE,
     "params": SETTINGS,
     "made_with": SETTINGS.or_null(),
     "changed_on_resume": list_of(SETTINGS, "a list of changes"),

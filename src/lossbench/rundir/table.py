@@ -6,14 +6,13 @@ from lossbench.rundir.result import Result
 
 
 def table(result: Result) -> str:
-    """Show the metrics of a result: value, half-width of its 95 % interval, unit and n, for val and test."""
+    """Show the metrics of a result: value, half-width of its 95 % interval, unit and n, for each of its splits."""
     monitored = str(result.params.get("monitor", "")).removeprefix("val/")
     names = [*shown("above the loss"), "loss", *shown("below the loss"), monitored, *yardsticks(result)]
-    n = result.n
-    lines = [f"{'':24}{'val (n = ' + str(n['val']) + ')':>24}{'test (n = ' + str(n['test']) + ')':>24}"]
+    lines = [f"{'':24}" + "".join(f"{f'{stage} (n = {n})':>24}" for stage, n in result.n.items())]
     for name in dict.fromkeys(names):
-        if f"test/{name}" in result.metrics:
-            cells = "".join(f"{_cell(result, f'{stage}/{name}'):>24}" for stage in ("val", "test"))
+        if all(f"{stage}/{name}" in result.metrics for stage in result.n):
+            cells = "".join(f"{_cell(result, f'{stage}/{name}'):>24}" for stage in result.n)
             lines.append(f"{name + _unit(name):24}{cells}")
     return "\n".join(lines)
 

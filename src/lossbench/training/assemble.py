@@ -139,6 +139,7 @@ def build_data(config: RunConfig, source: Source, cache: str | None = None) -> D
         augment=augment,
         accumulate=config.trainer.accumulate_grad_batches,
         channels_last=config.trainer.channels_last,
+        tested=not config.trial,
         **loader,
     )
 

@@ -101,8 +101,8 @@ def train_and_judge(
     if config.trainer.processes == 1:  # several agree between steps
         stop_signals.check()
     task.trained = steps, _ = fit(trainer, task, parts, run, resumed)
-    judge(trainer, task, parts, run, config.evaluate)
-    if drawn:
+    judge(trainer, task, parts, run)
+    if drawn and not config.trial:
         draw_test(run, parts, task, trainer, steps)
 
 
@@ -236,13 +236,17 @@ def fit(
     return trainer.global_step, trainer.current_epoch
 
 
-def judge(trainer: Trainer, task: TrainingTask, parts: Parts, run: RunDirectory, which: str) -> None:
-    """Validate, then test the chosen weights; the test split is looked at once, after all choices are made."""
-    if which == "best":
+def judge(trainer: Trainer, task: TrainingTask, parts: Parts, run: RunDirectory) -> None:
+    """Validate, then test the chosen weights; the test split is looked at once, after all choices are made.
+
+    A trial, which makes such a choice, is not tested.
+    """
+    if run.config.evaluate == "best":
         best = run.checkpoint("best")
         give_weights(task, read_weights(best)["state_dict"], best, ANEW)
     trainer.validate(task, datamodule=parts.data, verbose=False)
-    trainer.test(task, datamodule=parts.data, verbose=False)
+    if not run.config.trial:
+        trainer.test(task, datamodule=parts.data, verbose=False)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from torch import nn
 
 from lossbench.config.schema import Model
 from lossbench.config.verify import verify
-from lossbench.data.module import DataModule
+from lossbench.data.module import UNTESTED, DataModule
 from lossbench.data.source import SPLITS
 from lossbench.errors import UserError, suggest
 from lossbench.metrics.estimates import Metric
@@ -56,7 +56,7 @@ class LoadedRun:
 
     @cached_property
     def predictions(self) -> Mapping[str, np.ndarray]:
-        """The saved arrays: <split>_outputs, <split>_targets and <split>_ids for val and test.
+        """The saved arrays: <split>_outputs, <split>_targets and <split>_ids for val and test; of a trial for val.
 
         Raises:
             UserError: the run saved none, or the file is damaged.
@@ -67,7 +67,7 @@ class LoadedRun:
                 f"{path} does not exist: the run is not done, or save_predictions kept it from being written"
             )
         with open_arrays(path, ANEW) as arrays:
-            require_stages(arrays, "val", "test")
+            require_stages(arrays, *self.directory.config.stages)
             return dict(arrays)
 
     def evaluate(self, split: str = "test", data: DataModule | None = None) -> dict[str, Metric]:
@@ -81,10 +81,12 @@ class LoadedRun:
             name -> value with the half-width of its 95 % interval; logits are scaled as when the run was tested.
 
         Raises:
-            UserError: there is no such split, or the data do not fit the model.
+            UserError: there is no such split, or the data do not fit the model; or the test split, of a trial.
         """
         if split not in SPLITS:
             raise UserError(f"split={split} does not exist; {suggest(split, SPLITS)}")
+        if split not in self.parts.data.stages:
+            raise UserError(f"{self.directory.path}: {UNTESTED}")
         data = data or self.parts.data
         if self.parts.backbone is not None and not isinstance(data.source, FeatureSource):
             features = features_of(self.parts.backbone, data, self.directory.config.trainer.accelerator)

@@ -42,8 +42,8 @@ def _measured(configs: Sequence[RunConfig], shared: Shared, device: torch.device
         tried = StackedRuns(configs, shared, device)
         for _ in range(min(2, shared.parts.total_steps)):
             tried.stack.train_step()
-        tried.evaluations("val")
-        tried.evaluations("test")
+        for stage in configs[0].stages:
+            tried.evaluations(stage)
 
     try:
         work()  # once before: what the first call of anything leaves behind is not the runs'

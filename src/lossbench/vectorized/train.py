@@ -10,7 +10,6 @@ from torch import Tensor
 from lossbench.config.build import build
 from lossbench.config.schema import RunConfig
 from lossbench.data.order import TrainBatches
-from lossbench.data.source import SPLITS
 from lossbench.training.evaluation import Evaluation, Yardstick, measure_runs, not_the_learning_rate, raw
 from lossbench.training.rows import RunClock, StepClock, epoch_row, split_row, step_row
 from lossbench.vectorized.best import BestWeights
@@ -42,7 +41,7 @@ class StackedRuns:
         self.configs, self.parts, self.device = configs, shared.parts, device
         first = configs[0]
         self.replicates = [shared.replicate(config) for config in configs]
-        self.examples = {stage: shared.examples(stage, configs, device, dtype) for stage in SPLITS}
+        self.examples = {stage: shared.examples(stage, configs, device, dtype) for stage in ("train", *first.stages)}
         self.members = build_members(configs, shared, device, dtype)
         self.yardsticks = self._yardsticks()
         self._rates = torch.tensor([member.optimizer["lr"] for member in self.members], dtype=torch.float64)

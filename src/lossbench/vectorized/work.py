@@ -91,7 +91,7 @@ def _bar(run_steps: int, progress: SweepProgress) -> "tqdm[Any]":
 def _outputs(run: RunDirectory, stacked: StackedRuns) -> dict[str, list[Evaluation]]:
     """The outputs of all runs on the splits that are measured, with the weights that are tested."""
     weights = stacked.best.weights if run.config.evaluate == "best" else None
-    return {stage: stacked.evaluations(stage, weights) for stage in ("val", "test")}
+    return {stage: stacked.evaluations(stage, weights) for stage in run.config.stages}
 
 
 def _write_all(

@@ -23,12 +23,18 @@ class Readers:
         mode: "none" reads files, "disk" a cache, "gpu" holds those that the splits have on the device too.
         split_of: gives the examples of a stage.
         whole: gives the images that the cache is to hold.
+        stages: those of which images are held on the device together.
     """
 
     def __init__(
-        self, source: ImageSource, mode: str, split_of: Callable[[str], Split], whole: Callable[[], Split]
+        self,
+        source: ImageSource,
+        mode: str,
+        split_of: Callable[[str], Split],
+        whole: Callable[[], Split],
+        stages: tuple[str, ...] = SPLITS,
     ) -> None:
-        self.source, self.mode, self.split_of, self.whole = source, mode, split_of, whole
+        self.source, self.mode, self.split_of, self.whole, self.stages = source, mode, split_of, whole, stages
         self._readers: dict[str, Reader] = {}
         self._pixels: dict[tuple[tuple[str, ...], torch.device], DevicePixels] = {}
         self._on_device: dict[tuple[str, torch.device], DeviceReader] = {}
@@ -66,7 +72,7 @@ class Readers:
 
     def _held_on(self, device: torch.device, stage: str) -> DevicePixels:
         """The images of all splits, or of a stage that is none of them, on a device: each once."""
-        stages = SPLITS if stage in SPLITS else (stage,)
+        stages = self.stages if stage in self.stages else (stage,)
         if (stages, device) not in self._pixels:
             rows = [self._cached(self.split_of(name)).rows for name in stages]
             self._pixels[stages, device] = DevicePixels(self.decoded, np.unique(np.concatenate(rows)), device)

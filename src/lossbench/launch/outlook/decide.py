@@ -114,7 +114,7 @@ def _spread(comparison: PlannedComparison, earlier: Sequence[Record]) -> tuple[S
 def _known_spreads(comparison: PlannedComparison, earlier: Iterable[Record]) -> list[Spread]:
     """The spread of the differences of earlier losses from the baseline's, where they vary."""
     data = (comparison.config.kind, comparison.config.fingerprint)
-    arms = make_arms([record for record in earlier if _measured_on(record) == data])
+    arms = make_arms([record for record in earlier if _measured_on(record) == data and not record.trial])
     baselines = [arm for arm in arms if arm.loss == comparison.config.loss.name]
     if not baselines:
         return []

@@ -67,6 +67,7 @@ def _writes_the_same(record: Record, config: RunConfig) -> bool:
     kept = ("keep_checkpoints", "save_predictions", "log_every_n_steps")
     same = all(record.params.get(name) == getattr(config, name) for name in kept)
     loggers = {key.split(".")[1] for key in record.params if key.startswith("logger.")}
+    same = same and record.trial == config.trial
     return same and loggers == set(config.logger) and cost_key(record.params) == key_of(config)
 
 
@@ -90,7 +91,7 @@ def _kind(path: Path) -> str:
 
 def _predictions(config: RunConfig, sizes: Sizes, outputs: int) -> float:
     """Outputs in float32, or float16 where they are many; targets and ids of 8 bytes or more."""
-    examples = sizes.examples["val"] + sizes.examples["test"]
+    examples = sum(sizes.examples[stage] for stage in config.stages)
     size = examples * (4 * outputs + 8 + 40)
     if config.save_predictions is False or (config.save_predictions == "auto" and size > DROP_ABOVE):
         return 0.0

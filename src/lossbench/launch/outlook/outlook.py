@@ -106,7 +106,7 @@ def _decisions(
     if spec is None:
         return
     comparisons = _planned(valid, sizes, spec)
-    if not comparisons:
+    if not comparisons and not all(run.config.trial for run in valid):
         yield f"comparison: none; the runs have no {spec.baseline} to compare with, or nothing beside it"
     for each in comparisons:
         yield from _decision(each, earlier)
@@ -114,7 +114,8 @@ def _decisions(
 
 def _planned(valid: Sequence[Run], sizes: SizeOf, spec: ComparisonSpec) -> list[PlannedComparison]:
     """The comparisons of a sweep, after what the journals of their studies say."""
-    comparisons = planned_comparisons([run.config for run in valid], sizes, spec)
+    compared = [run.config for run in valid if not run.config.trial]
+    comparisons = planned_comparisons(compared, sizes, spec)
     runs_dir = valid[0].runs_dir
     return [each.after(read_history(runs_dir / each.config.study)) for each in comparisons]
 

@@ -121,7 +121,7 @@ def _alone(config: RunConfig, sizes: Sizes, earlier: Sequence[Record], runtime: 
         data = config.record["data"]
         images = repr((config.record["model"]["backbone"], data["name"], data.get("root")))
         runtime.features[images] = timed.once * sum(sizes.examples.values())
-    evaluated = (sizes.epochs + 1) * sizes.examples["val"] + sizes.examples["test"]
+    evaluated = sizes.epochs * sizes.examples["val"] + sum(sizes.examples[stage] for stage in config.stages)
     return sizes.steps * timed.update + evaluated * timed.example + RUN_SECONDS
 
 
