@@ -1,0 +1,37 @@
+"""What hydra/sweeper=tuned alone has, and runs and plain sweeps have not: keys, and names of studies. Torch-free."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from lossbench.config.plain import is_mapping
+from lossbench.errors import UserError
+
+TRIALS, TUNED = ".trials", ".tuned"
+"""What the names of studies end in: that of the trials, and that of the runs with the chosen settings."""
+KEYS = ("trials", "budget", "parent")
+UNSEARCHED = {"own": "published"}
+HINT = "is of hydra/sweeper=tuned, which tunes every loss: add -m hydra/sweeper=tuned"
+
+
+def require_untuned(composed: Mapping[str, Any]) -> None:
+    """Refuse a run or a plain sweep that says how losses are to be tuned, or that would lie among tuned runs.
+
+    Args:
+        composed: a composed configuration.
+
+    Raises:
+        UserError: names the key.
+    """
+    for key in KEYS:
+        if composed[key] is not None:
+            raise UserError(f"{key}={composed[key]} {HINT}, or leave {key} out")
+    search = composed["search"]
+    if search != UNSEARCHED:
+        changed = next((key for key in search if search[key] != UNSEARCHED.get(key)), "") if is_mapping(search) else ""
+        raise UserError(f"search{changed and '.'}{changed} {HINT}, or leave search out")
+    study = str(composed["study"])
+    if study.endswith(TUNED) or (study.endswith(TRIALS) and composed.get("trial") is not True):
+        raise UserError(
+            f"study={study}: names that end in {TRIALS} and {TUNED} are of the studies that hydra/sweeper=tuned makes; "
+            "choose another, so that no other runs are mixed with theirs"
+        )
