@@ -94,7 +94,13 @@ ROOMS = {
     "job": {"lossbench.job", "lossbench.config", "lossbench.rundir", "lossbench.errors", "lossbench.training.fit"},
     "launch": {
         *{"lossbench.launch", "lossbench.job", "lossbench.config", "lossbench.rundir", "lossbench.report"},
-        *{"lossbench.errors", "lossbench.hardware", "lossbench.meter", "lossbench.streams", "lossbench.training.trial"},
+        *{
+            "lossbench.errors",
+            "lossbench.hardware",
+            "lossbench.meter",
+            "lossbench.streams",
+            "lossbench.training.dry_run",
+        },
         *{"lossbench.training.timing", "lossbench.training.predictions"},
         *{"lossbench.data.order", "lossbench.data.source"},
         *{"lossbench.metrics.units", "lossbench.tuning"},

@@ -12,8 +12,8 @@ from lossbench.config.schema import RunConfig
 from lossbench.errors import UserError, one_line
 from lossbench.launch.check_spec import check_spec
 from lossbench.launch.compose import Composer
+from lossbench.launch.dry_runs import DryRuns
 from lossbench.launch.expand import Job
-from lossbench.launch.trials import Trials
 from lossbench.report.spec import ComparisonSpec
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.files import synced_together
@@ -122,12 +122,12 @@ def _try_out(cells: Sequence[Cell]) -> None:
     Raises:
         UserError: names the first run that cannot be run.
     """
-    trials = Trials()
+    dry_runs = DryRuns()
     for cell in cells:
         runs_dir, force = place(cell.composed)
         if force or not is_planned(cell.config, runs_dir):
             try:
-                trials(cell.config)
+                dry_runs(cell.config)
             except UserError as error:
                 raise UserError(f"{error} (of this sweep: {cell.job.label})") from error
 

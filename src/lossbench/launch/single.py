@@ -13,10 +13,10 @@ from lossbench.config.resolve import place, prepare, resolve, wants_plan
 from lossbench.errors import Stopped, UserError, one_line
 from lossbench.hardware import require_machine
 from lossbench.job.start import hand_over
+from lossbench.launch.dry_runs import DryRuns
 from lossbench.launch.outlook.outlook import outlook
 from lossbench.launch.outlook.runs import look_up
 from lossbench.launch.outlook.way import Way
-from lossbench.launch.trials import Trials
 from lossbench.rundir.directory import RunDirectory, processes
 from lossbench.rundir.planning import is_planned
 from lossbench.rundir.result import Result
@@ -39,7 +39,7 @@ def plan_composed(config: DictConfig, command: Sequence[str]) -> RunDirectory:
         load_yardstick,
         list(command),
         check_supported=lambda config: require_machine(config.trainer),
-        try_out=lambda config: Trials()(config),
+        try_out=lambda config: DryRuns()(config),
     )
 
 
@@ -58,7 +58,7 @@ def only_planned(config: DictConfig) -> list[str] | None:
         raise UserError(checked.invalid)
     runs_dir, force = place(composed)
     if force or not is_planned(checked, runs_dir):
-        Trials()(checked)
+        DryRuns()(checked)
     return outlook([look_up(checked, runs_dir, force=force)], Way("here"), None, cache, forced=force)
 
 

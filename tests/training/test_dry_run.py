@@ -16,8 +16,8 @@ from lossbench.config.schema import RunConfig
 from lossbench.data.digits import Digits
 from lossbench.errors import UserError
 from lossbench.losses import Loss, Power
-from lossbench.training import trial
-from lossbench.training.trial import Trial, augmented_examples
+from lossbench.training import dry_run
+from lossbench.training.dry_run import DryRun, augmented_examples
 from lossbench.training.try_out import require_finite
 
 IMAGES = ("data=fake_images", "data.image_size=16", "data.height=20", "data.width=24", "data.n_train=8", "data.n_val=2")
@@ -39,9 +39,9 @@ def test_what_runs_have_in_common_is_tried_once(
     tmp_path: Path, first: tuple[str, ...], second: tuple[str, ...], tried: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     built: list[RunConfig] = []
-    whole = trial._try_losses
-    monkeypatch.setattr(trial, "_try_losses", lambda config, found: (built.append(config), whole(config, found))[1])
-    attempt = Trial()
+    whole = dry_run._try_losses
+    monkeypatch.setattr(dry_run, "_try_losses", lambda config, found: (built.append(config), whole(config, found))[1])
+    attempt = DryRun()
     for words in (first, second, first):
         attempt(config_of(tmp_path, *words))
     assert len(built) == tried
@@ -64,7 +64,7 @@ def test_what_runs_have_in_common_is_tried_once(
 def test_what_fits_is_accepted_and_draws_no_random_number(tmp_path: Path, words: tuple[str, ...]) -> None:
     config, before = config_of(tmp_path, *words), torch.get_rng_state()
     files = sorted(tmp_path.rglob("*"))
-    Trial()(config)
+    DryRun()(config)
     assert torch.equal(torch.get_rng_state(), before)
     assert sorted(tmp_path.rglob("*")) == files
 
@@ -75,7 +75,7 @@ def test_a_data_set_is_read_once_for_all_models(tmp_path: Path, monkeypatch: pyt
     read: list[Digits] = []
     load = Digits.load
     monkeypatch.setattr(Digits, "load", lambda self: (read.append(self), load(self))[1])
-    attempt = Trial()
+    attempt = DryRun()
     for config in configs:
         attempt(config)
     assert [source.images_per_class for source in read] == [None, 9]
@@ -83,7 +83,7 @@ def test_a_data_set_is_read_once_for_all_models(tmp_path: Path, monkeypatch: pyt
 
 def test_images_are_tried_as_training_sees_them(tmp_path: Path) -> None:
     config = config_of(tmp_path, *IMAGES, "augment.flip=1", "augment.erasing=1", "augment.mixup=0.2")
-    found = trial.try_parts(config, build_source(config.data.source))
+    found = dry_run.try_parts(config, build_source(config.data.source))
     inputs, target = augmented_examples(found.data)
     assert inputs.shape == (4, 3, 16, 16)
     assert target.dtype == torch.int64

@@ -1,4 +1,4 @@
-"""Runs tried on a few examples before their directories are written, so that what cannot be run leaves nothing behind.
+"""Dry runs: new runs are tried on a few examples before their directories are written: what fails leaves nothing.
 
 The parts of a run are built as `assemble` builds them, but from a few images instead of all, and without caches.
 """
@@ -43,7 +43,7 @@ class TriedModel:
     tried: Tried
 
 
-class Trial:
+class DryRun:
     """Try configurations; what several have in common is tried once."""
 
     def __init__(self) -> None:
