@@ -34,6 +34,7 @@ def typed(run: RunDirectory, **changes: object) -> dict[str, Any]:
         "runs_dir": str(run.path.parents[2]),
         "force": False,
         "search": {"own": "published"},
+        **dict.fromkeys(("trials", "budget", "parent")),
         "plan": False,
         "yardsticks": ["cross_entropy"],
         **changes,

@@ -1,18 +1,24 @@
 """hydra/sweeper=compare: the one sweeper of lossbench."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.plugins import Plugins
+from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from lossbench.errors import UserError
 from lossbench.report.spec import ComparisonSpec
+
+if TYPE_CHECKING:
+    from lossbench.config.schema import RunConfig
+    from lossbench.launch.bring import Launch
+    from lossbench.launch.outlook.way import Way
 
 LAUNCHERS = "basic, process, slurm, vectorized"
 
@@ -53,21 +59,29 @@ class CompareSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> None:
         """Expand, compose, plan, run what is missing, report."""
         from lossbench.launch.expand import with_params
-        from lossbench.launch.local import check_one_process, run_here
-        from lossbench.launch.outlook.way import Way
         from lossbench.launch.sweep import sweep
 
-        # Hydra's own launcher composes every job anew and stops at the first that fails; run_here takes its place.
-        launch = (
-            run_here if isinstance(self.launcher, BasicLauncher) else getattr(self.launcher, "run_directories", None)
-        )
-        if launch is None:
-            raise UserError(
-                f"hydra/launcher={type(self.launcher).__name__} does not know run directories; Available: {LAUNCHERS}"
-            )
-        if check_settings := getattr(self.launcher, "check_settings", None):
-            check_settings(Path(str(self.master["runs_dir"])).expanduser())
+        assert self.launcher is not None
+        launch, check_supported, way = launcher_parts(self.launcher, self.master)
         given = with_params(self.params, arguments)
-        check_supported = getattr(self.launcher, "check_supported", check_one_process)
-        way = getattr(self.launcher, "way", Way)()
         sweep(given, self.context.config_loader, self.master, launch, self.spec, sys.argv, check_supported, way)
+
+
+def launcher_parts(launcher: Launcher, master: DictConfig) -> tuple["Launch", Callable[["RunConfig"], None], "Way"]:
+    """What a sweep needs of a launcher: how it brings run directories to results, what it refuses, and how fast it is.
+
+    Raises:
+        UserError: the launcher does not know run directories, or a setting of it is wrong.
+    """
+    from lossbench.launch.local import check_one_process, run_here
+    from lossbench.launch.outlook.way import Way
+
+    # Hydra's own launcher composes every job anew and stops at the first that fails; run_here takes its place.
+    launch = run_here if isinstance(launcher, BasicLauncher) else getattr(launcher, "run_directories", None)
+    if launch is None:
+        raise UserError(
+            f"hydra/launcher={type(launcher).__name__} does not know run directories; Available: {LAUNCHERS}"
+        )
+    if check_settings := getattr(launcher, "check_settings", None):
+        check_settings(Path(str(master["runs_dir"])).expanduser())
+    return launch, getattr(launcher, "check_supported", check_one_process), getattr(launcher, "way", Way)()

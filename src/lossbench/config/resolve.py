@@ -27,7 +27,7 @@ from lossbench.rundir.flatten import flatten
 from lossbench.rundir.planning import is_planned, plan
 
 # Of this command, not of the run: they are not written to config.yaml.
-COMMAND_ONLY = ("runs_dir", "force", "plan", "search")
+COMMAND_ONLY = ("runs_dir", "force", "plan", "search", "trials", "budget", "parent")
 # Read from files, after everything that is typed has been checked.
 FROM_FILES: Mapping[str, Any] = {"weights": None, "embeddings": None, "fingerprint": ""}
 

@@ -1,6 +1,7 @@
 """From jobs to configurations: composed once for each choice of groups, plain values set on copies."""
 
 import copy
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -25,16 +26,16 @@ class Composer:
 
     def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
         self.loader, self.master = loader, master
-        self.templates: dict[tuple[str, ...], tuple[dict[str, Any], str]] = {}
+        self.templates: dict[tuple[str, ...], tuple[dict[str, Any], frozenset[str]]] = {}
 
     def __call__(self, job: Job) -> dict[str, Any]:
         """Give a job's configuration, resolved, in plain containers."""
         key = tuple(part.text if part.key is None else part.key for part in job.parts)
         if key not in self.templates:
             self.templates[key] = self._compose(job.overrides)
-        template, interpolations = self.templates[key]
+        template, named = self.templates[key]
         values = [part for part in job.parts if part.key is not None]
-        if not all(_can_be_set(template, part, interpolations) for part in values):
+        if not all(_can_be_set(template, part, named) for part in values):
             return self._compose(job.overrides)[0]
         config = copy.deepcopy(template)
         for part in values:
@@ -42,20 +43,20 @@ class Composer:
             parent[name] = copy.deepcopy(part.value)
         return config
 
-    def _compose(self, overrides: Sequence[str]) -> tuple[dict[str, Any], str]:
-        """Compose with Hydra; also give the text of every interpolation."""
+    def _compose(self, overrides: Sequence[str]) -> tuple[dict[str, Any], frozenset[str]]:
+        """Compose with Hydra; also give the words of every interpolation."""
         config = self.loader.load_sweep_config(self.master, list(overrides))
         HydraConfig.instance().set_config(config)
         with open_dict(config):
             del config["hydra"]
         unresolved = OmegaConf.to_container(config)
         resolved: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-        return {str(key): value for key, value in resolved.items()}, "\n".join(_interpolations(unresolved))
+        return {str(key): value for key, value in resolved.items()}, frozenset(_words(unresolved))
 
 
-def _can_be_set(template: dict[str, Any], part: Part, interpolations: str) -> bool:
+def _can_be_set(template: dict[str, Any], part: Part, named: frozenset[str]) -> bool:
     parent, name = _parent(template, str(part.key))
-    if any(step in interpolations for step in str(part.key).split(".")):  # one of them may refer to the key
+    if any(step in named for step in str(part.key).split(".")):  # an interpolation may refer to the key
         return False
     return isinstance(parent, dict) and name in parent and not isinstance(parent[name], dict)
 
@@ -68,12 +69,13 @@ def _parent(config: dict[str, Any], key: str) -> tuple[Any, str]:
     return node, name
 
 
-def _interpolations(node: Any) -> Iterator[str]:
+def _words(node: Any) -> Iterator[str]:
+    """The words in the interpolations below a node: names of keys among them."""
     if isinstance(node, dict):
         for item in node.values():
-            yield from _interpolations(item)
+            yield from _words(item)
     elif isinstance(node, list):
         for item in node:
-            yield from _interpolations(item)
+            yield from _words(item)
     elif isinstance(node, str) and "${" in node:
-        yield node
+        yield from re.findall(r"\w+", node)

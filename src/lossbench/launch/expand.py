@@ -43,9 +43,11 @@ class Job:
 
     Args:
         parts: its overrides, in the order they were typed.
+        name: what to call it; "" is by the values in which it differs from the others.
     """
 
     parts: tuple[Part, ...]
+    name: str = ""
 
     @property
     def overrides(self) -> list[str]:
@@ -54,8 +56,8 @@ class Job:
 
     @property
     def label(self) -> str:
-        """The swept values, which differ between the jobs."""
-        return " ".join(part.text for part in self.parts if part.swept) or "the only run"
+        """Its name, or the swept values, which differ between the jobs."""
+        return self.name or " ".join(part.text for part in self.parts if part.swept) or "the only run"
 
 
 def with_params(params: Mapping[str, Any], arguments: Sequence[str]) -> list[str]:

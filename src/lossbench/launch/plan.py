@@ -1,6 +1,6 @@
 """Compose, check and plan all jobs of a multirun before any runs. Torch-free."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,6 @@ from lossbench.config.resolve import Check, place, resolve, wants_plan
 from lossbench.config.schema import RunConfig
 from lossbench.errors import UserError, one_line
 from lossbench.launch.check_spec import check_spec
-from lossbench.launch.compose import Composer
 from lossbench.launch.dry_runs import DryRuns
 from lossbench.launch.expand import Job
 from lossbench.report.spec import ComparisonSpec
@@ -26,6 +25,10 @@ RUN_LEVELS = 3
 """A run directory is <runs_dir>/<study>/<experiment>/replicate<r>, or seed<k>."""
 
 
+Key = tuple[str, str, int]
+"""Study, hash of the identity and unit, which the same run has in common with itself alone."""
+
+
 @dataclass
 class Planned:
     """The runs of a sweep.
@@ -36,6 +39,7 @@ class Planned:
         damaged: runs whose directory cannot be used, and why.
         monitor: the metric that the first of all runs monitors.
         repeated: jobs that are the same run as an earlier one.
+        by_key: the runs in `labels` by their keys.
     """
 
     labels: dict[RunDirectory, str] = field(default_factory=dict)
@@ -43,6 +47,7 @@ class Planned:
     damaged: dict[RunDirectory, str] = field(default_factory=dict)
     monitor: str = ""
     repeated: int = 0
+    by_key: dict[Key, RunDirectory] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,7 @@ class Cell:
     job: Job
     composed: Mapping[str, Any]
     config: RunConfig
+    key: Key
 
 
 @dataclass(frozen=True)
@@ -60,17 +66,26 @@ class Checked:
 
     Args:
         cells: each run once, in the order in which they run; invalid ones too.
-        repeated: jobs that are the same run as an earlier one.
+        keys: of all jobs, those of repeated runs too, in the order of the jobs.
         cache: what was read of the data sets.
     """
 
     cells: Sequence[Cell]
-    repeated: int
+    keys: Sequence[Key]
     cache: Cache
+
+    @property
+    def repeated(self) -> int:
+        """How many jobs are the same run as an earlier one."""
+        return len(self.keys) - len(self.cells)
 
 
 def check_jobs(
-    jobs: Sequence[Job], compose: Composer, check_supported: Check, spec: ComparisonSpec | None = None
+    jobs: Sequence[Job],
+    compose: Callable[[Job], dict[str, Any]],
+    check_supported: Check,
+    spec: ComparisonSpec | None = None,
+    cache: Cache | None = None,
 ) -> Checked:
     """Compose and check all jobs before any is planned.
 
@@ -79,11 +94,12 @@ def check_jobs(
         compose: gives their configurations.
         check_supported: raises UserError for a configuration that the launcher cannot run.
         spec: what the report compares, checked too.
+        cache: what was read of the data sets before.
 
     Raises:
         UserError: a mistake in any of them, or no job is valid.
     """
-    cache, cells = Cache(), list[Cell]()
+    cache, cells = cache or Cache(), list[Cell]()
     for job in jobs:
         cells.append(_resolved(job, compose(job), cache, check_supported))
         place(cells[-1].composed)
@@ -94,8 +110,9 @@ def check_jobs(
     if spec is not None:
         check_spec(spec, {cell.config.loss.name for cell in valid})
     _try_out(valid)
-    unique = _without_repeats(cells)
-    return Checked(unique, len(cells) - len(unique), cache)
+    unique = {cell.key: cell for cell in reversed(cells)}  # of a run that is there twice the first job's label
+    firsts = [cell for cell in cells if unique[cell.key] is cell]
+    return Checked(firsts, [cell.key for cell in cells], cache)
 
 
 def plan_checked(checked: Checked, command: list[str]) -> Planned:
@@ -113,7 +130,8 @@ def plan_checked(checked: Checked, command: list[str]) -> Planned:
 def _resolved(job: Job, composed: dict[str, Any], cache: Cache, check_supported: Check) -> Cell:
     if composed.get("progress_bar") == "auto":
         composed["progress_bar"] = False  # the sweep has one for all runs
-    return Cell(job, composed, resolve(composed, load_yardstick, cache, check_supported))
+    config = resolve(composed, load_yardstick, cache, check_supported)
+    return Cell(job, composed, config, (config.study, identity_hash(config.record), config.unit))
 
 
 def _try_out(cells: Sequence[Cell]) -> None:
@@ -130,15 +148,6 @@ def _try_out(cells: Sequence[Cell]) -> None:
                 dry_runs(cell.config)
             except UserError as error:
                 raise UserError(f"{error} (of this sweep: {cell.job.label})") from error
-
-
-def _without_repeats(cells: Sequence[Cell]) -> list[Cell]:
-    """Drop jobs that are the same run as an earlier one: with force=true it would be archived twice."""
-    runs: dict[tuple[str, str, int], Cell] = {}
-    for cell in cells:
-        key = (cell.config.study, identity_hash(cell.config.record), cell.config.unit)
-        runs.setdefault(key, cell)
-    return list(runs.values())
 
 
 def _planned(cells: Sequence[Cell], command: list[str]) -> Planned:
@@ -159,6 +168,7 @@ def _plan(cell: Cell, planned: Planned, command: list[str]) -> None:
     run.result()  # a damaged one is found now, not when the run's turn comes
     if cell.config.invalid is None:
         planned.labels[run] = cell.job.label
+        planned.by_key[cell.key] = run
     else:
         _record_invalid(run, cell)
         planned.invalid[run] = cell.config.invalid

@@ -24,10 +24,13 @@ class SweepProgress:
         labels: each run and the settings in which it differs from the others.
         todo: the runs that are not done yet.
         shown: a metric of result.json to print for each run, e.g. test/accuracy; of a trial val/accuracy.
+        what: what the runs are, such as trials, of which not each gets a line; "" where each does.
     """
 
-    def __init__(self, labels: Mapping[RunDirectory, str], todo: Sequence[RunDirectory], shown: str) -> None:
-        self.labels, self.total, self.shown = labels, len(todo), shown
+    def __init__(
+        self, labels: Mapping[RunDirectory, str], todo: Sequence[RunDirectory], shown: str, what: str = ""
+    ) -> None:
+        self.labels, self.total, self.shown, self.what = labels, len(todo), shown, what
         self.failed: dict[RunDirectory, str] = {}
         self.done, self.active = 0, dict[RunDirectory, None]()  # the runs that go on
         self.began = self.printed = time.monotonic()
@@ -83,7 +86,7 @@ class SweepProgress:
             self.failed[run] = str(reason)
         else:
             self.done += 1
-        if say:
+        if say and not self.what:
             self.say(self._line(run, f"failed: {reason}" if result is None else self._score(result)))
         self.bar.update(1)
         self._draw()
@@ -116,7 +119,8 @@ class SweepProgress:
 
     def _counted(self, line: str) -> str:
         self.printed = time.monotonic()
-        return f"[{self._ended():>{len(str(self.total))}}/{self.total}] {line}"
+        what = f" {self.what}" if self.what else ""
+        return f"[{self._ended():>{len(str(self.total))}}/{self.total}{what}] {line}"
 
     def _score(self, result: Result) -> str:
         name = self.shown.replace("test/", "val/", 1) if result.trial else self.shown
@@ -147,7 +151,7 @@ class SweepProgress:
         return (time.monotonic() - self.began) / (self._ended() + trained) * left
 
     def _draw(self) -> None:
-        self.bar.set_description_str(self._counts())
+        self.bar.set_description_str(f"{self.what}: {self._counts()}" if self.what else self._counts())
 
 
 def number_of_runs(n: int) -> str:

@@ -10,6 +10,7 @@ from lossbench.config.composition import load_yardstick, plain
 from lossbench.config.facts import Cache
 from lossbench.config.hydra_errors import explain
 from lossbench.config.resolve import place, prepare, resolve, wants_plan
+from lossbench.config.tuned import require_untuned
 from lossbench.errors import Stopped, UserError, one_line
 from lossbench.hardware import require_machine
 from lossbench.job.start import hand_over
@@ -64,9 +65,11 @@ def only_planned(config: DictConfig) -> list[str] | None:
 
 def _resolved(config: DictConfig) -> dict[str, Any]:
     try:
-        return plain(config)
+        composed = plain(config)
     except OmegaConfBaseException as error:  # not through Hydra, which would add a line of its own
         raise UserError(explain(error) or one_line(error)) from error
+    require_untuned(composed)
+    return composed
 
 
 def run_planned(run: RunDirectory, start: Callable[[RunDirectory], Result]) -> Result:

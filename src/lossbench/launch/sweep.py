@@ -1,6 +1,7 @@
 """A multirun from its overrides to its verdict: expand, plan, run what is missing, report. Torch-free."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig
@@ -9,27 +10,26 @@ from omegaconf.errors import OmegaConfBaseException
 from lossbench.config.hydra_errors import explain
 from lossbench.config.resolve import place, wants_plan
 from lossbench.config.schema import RunConfig
-from lossbench.errors import Stopped, UserError, one_line
+from lossbench.config.tuned import require_untuned
+from lossbench.errors import UserError, one_line
+from lossbench.launch.bring import Launch, bring, failures, find_damaged_results, name_all, name_failed, summary
 from lossbench.launch.compose import Composer
 from lossbench.launch.expand import Job, expand
 from lossbench.launch.outlook.outlook import outlook, warnings_of
 from lossbench.launch.outlook.runs import Run, look_up
 from lossbench.launch.outlook.way import Way
 from lossbench.launch.plan import Checked, Planned, check_jobs, plan_checked
-from lossbench.launch.progress import SweepProgress, number_of_runs
+from lossbench.launch.progress import SweepProgress
 from lossbench.report.plans import record_plans
 from lossbench.report.spec import ComparisonSpec
 from lossbench.rundir.directory import RunDirectory
-from lossbench.rundir.reading import DamagedError
-
-LISTED = 20  # failed or invalid runs named on the screen; lossbench status lists all
 
 
 def sweep(
     arguments: Sequence[str],
     loader: ConfigLoader,
     master: DictConfig,
-    launch: Callable[[Sequence[RunDirectory], SweepProgress], None],
+    launch: Launch,
     spec: ComparisonSpec | None,
     command: list[str],
     check_supported: Callable[[RunConfig], None],
@@ -52,7 +52,13 @@ def sweep(
     """
     jobs = expand(arguments, loader)
     _require_one_plan(jobs)
-    checked = _checked(jobs, Composer(loader, master), check_supported, spec)
+    compose = Composer(loader, master)
+
+    def untuned(job: Job) -> dict[str, Any]:
+        require_untuned(composed := compose(job))
+        return composed
+
+    checked = _checked(jobs, untuned, check_supported, spec)
     runs = _looked_up(checked)
     if wants_plan(checked.cells[0].composed):
         repeated, forced = checked.repeated, master["force"]
@@ -61,44 +67,26 @@ def sweep(
         return
     planned = plan_checked(checked, command)
     todo = [run for run in planned.labels if run.result() is None]
-    print(_summary(planned, todo), flush=True)
+    print(summary(planned, todo), flush=True)
     if spec is not None and todo:
         print("".join(f"{line}\n" for line in warnings_of(runs, spec, checked.cache)), end="", flush=True)
     record_plans(planned.labels, spec)
     progress = SweepProgress(planned.labels, todo, _shown_metric(planned))
-    _launch(launch, todo, progress, planned, forced=master["force"])
+    bring(launch, todo, progress, planned, forced=master["force"])
     complete = progress.done + len(progress.failed) == len(todo)  # with wait=false runs may still go on
     _conclude(planned, progress, spec if complete else None)
 
 
 def _checked(
-    jobs: Sequence[Job], compose: Composer, check_supported: Callable[[RunConfig], None], spec: ComparisonSpec | None
+    jobs: Sequence[Job],
+    compose: Callable[[Job], dict[str, Any]],
+    check_supported: Callable[[RunConfig], None],
+    spec: ComparisonSpec | None,
 ) -> Checked:
     try:
         return check_jobs(jobs, compose, check_supported, spec)
     except OmegaConfBaseException as error:  # Hydra would add a line of its own
         raise UserError(explain(error) or one_line(error)) from error
-
-
-def _launch(
-    launch: Callable[[Sequence[RunDirectory], SweepProgress], None],
-    todo: Sequence[RunDirectory],
-    progress: SweepProgress,
-    planned: Planned,
-    *,
-    forced: bool,
-) -> None:
-    """Run what is missing; where a signal stops the sweep, say how much is left."""
-    try:
-        with progress.line_each_minute():
-            launch(todo, progress)
-    except (KeyboardInterrupt, SystemExit) as error:
-        progress.close()
-        print(_stopped(planned, progress, forced=forced), flush=True)
-        if isinstance(error, Stopped):
-            error.line = ""  # of one run; that of the sweep is printed
-        raise
-    progress.close()
 
 
 def _require_one_plan(jobs: Sequence[Job]) -> None:
@@ -115,26 +103,9 @@ def _looked_up(checked: Checked) -> list[Run]:
     return found
 
 
-def _summary(planned: Planned, todo: Sequence[RunDirectory]) -> str:
-    done = len(planned.labels) - len(todo)
-    damaged = f", {len(planned.damaged)} damaged" if planned.damaged else ""
-    invalid = f", {len(planned.invalid)} invalid cells" if planned.invalid else ""
-    repeated = f", {planned.repeated} more are the same as one of them" if planned.repeated else ""
-    return f"{number_of_runs(_count(planned))}: {done} done already, {len(todo)} to run{damaged}{invalid}{repeated}"
-
-
-def _count(planned: Planned) -> int:
-    return len({*planned.labels, *planned.damaged})
-
-
 def _shown_metric(planned: Planned) -> str:
     """The metric that each finished run is shown with: the test value of what it monitors."""
     return planned.monitor.replace("val/", "test/", 1)
-
-
-def _stopped(planned: Planned, progress: SweepProgress, forced: bool) -> str:
-    again = "the same command without force=true goes on" if forced else "the same command goes on"
-    return f"\nstopped with {progress.total - progress.done} of {len(planned.labels)} runs to go; {again}"
 
 
 def _conclude(planned: Planned, progress: SweepProgress, spec: ComparisonSpec | None) -> None:
@@ -143,42 +114,14 @@ def _conclude(planned: Planned, progress: SweepProgress, spec: ComparisonSpec | 
     Raises:
         UserError: runs failed or are damaged, or there is no report.
     """
-    _find_damaged_results(planned, progress)
-    _list("invalid", [f"{run.path}: {reason}" for run, reason in planned.invalid.items()])
+    find_damaged_results(planned, progress)
+    name_all("invalid", [f"{run.path}: {reason}" for run, reason in planned.invalid.items()])
     unreported = _report(planned, progress, spec) if spec is not None else None
     if progress.failed or planned.damaged:
-        failed = progress.failed.items()
-        _list("failed", [f"{progress.labels[run]}: {reason}\n        {run.path}" for run, reason in failed])
-        _list("damaged", list(planned.damaged.values()))
-        raise UserError(_failures(planned, progress, unreported)) from unreported
+        name_failed(planned, progress)
+        raise UserError(failures(planned, len(progress.failed), unreported)) from unreported
     if unreported is not None:
         raise unreported
-
-
-def _find_damaged_results(planned: Planned, progress: SweepProgress) -> None:
-    for run in planned.labels:
-        try:
-            if run not in progress.failed:
-                run.result()
-        except DamagedError as error:
-            planned.damaged[run] = one_line(error)
-
-
-def _list(state: str, lines: Sequence[str]) -> None:
-    for line in lines[:LISTED]:
-        print(f"{state}: {line}")
-    if len(lines) > LISTED:
-        print(f"... and {len(lines) - LISTED} more {state}")
-
-
-def _failures(planned: Planned, progress: SweepProgress, unreported: UserError | None) -> str:
-    failed, damaged = len(progress.failed), len(planned.damaged)
-    counts = [f"{failed} of {_count(planned)} runs failed"] if failed else []
-    counts += [f"{damaged} of {_count(planned)} run directories are damaged"] if damaged else []
-    first = f" (the first {LISTED} are listed)" if max(failed, damaged) > LISTED else ""
-    log = "; each directory's train.log says more" if failed else ""
-    no_report = f"; and there is no report: {one_line(unreported)}" if unreported else ""
-    return f"{' and '.join(counts)}, listed above{first}{log}; the same command runs only what is missing{no_report}"
 
 
 def _report(planned: Planned, progress: SweepProgress, spec: ComparisonSpec) -> UserError | None:

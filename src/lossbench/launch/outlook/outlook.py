@@ -109,7 +109,7 @@ def _decisions(
     if not comparisons and not all(run.config.trial for run in valid):
         yield f"comparison: none; the runs have no {spec.baseline} to compare with, or nothing beside it"
     for each in comparisons:
-        yield from _decision(each, earlier)
+        yield from decision(each, earlier)
 
 
 def _planned(valid: Sequence[Run], sizes: SizeOf, spec: ComparisonSpec) -> list[PlannedComparison]:
@@ -120,7 +120,8 @@ def _planned(valid: Sequence[Run], sizes: SizeOf, spec: ComparisonSpec) -> list[
     return [each.after(read_history(runs_dir / each.config.study)) for each in comparisons]
 
 
-def _decision(comparison: PlannedComparison, earlier: Sequence[Record]) -> Iterator[str]:
+def decision(comparison: PlannedComparison, earlier: Sequence[Record]) -> Iterator[str]:
+    """Say what is asked in a comparison, of how many, and what it can decide."""
     from lossbench.launch.outlook.decide import outlook_of, words_of  # scipy takes a second to import
 
     yield f"question: {comparison.question()}"

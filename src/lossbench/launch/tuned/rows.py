@@ -1,0 +1,186 @@
+"""From the jobs of a command to the rows of a fair fight: names, spaces, the baseline and its twin. Torch-free."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lossbench.config.composition import load_search, load_yardstick
+from lossbench.config.facts import Cache, shape_of
+from lossbench.config.resolve import Check, resolve
+from lossbench.config.schema import RunConfig
+from lossbench.errors import UserError, some, suggest
+from lossbench.launch.expand import Job
+from lossbench.launch.tuned.asked import Asked
+from lossbench.launch.tuned.jobs import Entry, own_overrides, refit_job
+from lossbench.report.baseline import OTHER_DEFAULT
+from lossbench.report.settings import comparability, describe_settings, differing_settings
+from lossbench.report.spec import DEFAULT_BASELINE
+from lossbench.rundir.flatten import flatten
+from lossbench.rundir.identity import differences, identity, identity_hash
+from lossbench.tuning.checks import check_search, own_of, require_own
+from lossbench.tuning.files import hash_of
+from lossbench.tuning.plan import TWIN, Row
+from lossbench.tuning.spaces import Space, space_of
+
+OF_A_LOSS = ("loss", "loss_lr", "head")
+"""What may differ between rows; all else is the same."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A loss before its space is known.
+
+    Args:
+        job: its overrides, without replicate.
+        composed: its configuration with the settings as declared, in the first replicate.
+        config: the same, resolved.
+    """
+
+    job: Job
+    composed: Mapping[str, Any]
+    config: RunConfig
+
+
+def drafts_of(
+    asked: Asked,
+    jobs: Sequence[Job],
+    compose: Callable[[Job], dict[str, Any]],
+    cache: Cache,
+    check_supported: Check,
+) -> list[Draft]:
+    """Compose and check each loss once, in the first replicate.
+
+    Raises:
+        UserError: a mistake in a configuration.
+    """
+    found: dict[str, Draft] = {}
+    for job in jobs:
+        composed = compose(refit_job(job, asked.tuned_study, asked.replicates[0], {}))
+        config = resolve(composed, load_yardstick, cache, check_supported)
+        if config.invalid is not None:
+            raise UserError(f"{job.label}: {config.invalid}")
+        _require_equal_steps(config)
+        found.setdefault(identity_hash(config.record), Draft(job, composed, config))
+    return [*found.values()]
+
+
+def _require_equal_steps(config: RunConfig) -> None:
+    for name, callback in config.callbacks.items():
+        if callback.class_name == "EarlyStopping":
+            raise UserError(
+                f"callbacks={name} ends some trials earlier than others, and every loss is to have the same steps; "
+                "leave it out, evaluate=best tests the best weights"
+            )
+
+
+def entries_of(asked: Asked, drafts: Sequence[Draft], cache: Cache, baseline: str) -> tuple[list[Entry], Entry]:
+    """Give the rows of a fair fight, the baseline's twin last, and which of them is the baseline.
+
+    Args:
+        asked: what the command asks.
+        drafts: its losses.
+        cache: of data sets.
+        baseline: the loss, or the row, that the others are compared with.
+
+    Raises:
+        UserError: a range is wrong, the losses differ in more than the loss, or there is no baseline.
+    """
+    labels, first = _labels(drafts), drafts[0]
+    optimizer_space = load_search(first.config.optimizer.name)
+    require_shared(drafts, labels)
+    own = own_of(asked.search)
+    check_search(asked.search, [draft.composed for draft in drafts], optimizer_space)
+    classes = shape_of(cache.source(first.config.data.source)).num_classes
+
+    def entry(draft: Draft, name: str, *, tune_own: bool) -> Entry:
+        space = space_of(draft.composed, asked.search, optimizer_space, classes, tune_own)
+        return Entry(_row(draft, name, space), draft.job)
+
+    entries: list[Entry] = []
+    for draft, label in zip(drafts, labels, strict=True):
+        entries.append(entry(draft, label, tune_own=own == "tuned"))
+        tuned = entry(draft, f"{label}, own numbers tuned", tune_own=True) if own == "both" else None
+        if tuned is not None and tuned.row.space.own:
+            entries.append(tuned)
+    chosen = _baseline(entries, baseline)
+    if own == "tuned":
+        require_own({each.row.name: each.row.space for each in entries}, chosen.row.name)
+    _require_fixed(entries)
+    return [*entries, _twin(chosen)], chosen
+
+
+def _labels(drafts: Sequence[Draft]) -> list[str]:
+    settings = differing_settings({str(k): flatten(draft.config.record) for k, draft in enumerate(drafts)})
+    names = [draft.config.loss.name for draft in drafts]
+    return [f"{name} {describe_settings(settings[str(k)])}".strip() for k, name in enumerate(names)]
+
+
+def require_shared(drafts: Sequence[Draft], labels: Sequence[str]) -> None:
+    """Refuse rows that differ in more than the loss.
+
+    Raises:
+        UserError: names what differs.
+    """
+    for draft, label in zip(drafts[1:], labels[1:], strict=True):
+        if found := differences(shared_of(draft.config), shared_of(drafts[0].config)):
+            raise UserError(
+                f"a fair fight compares losses that differ in nothing else: {labels[0]} and {label} differ in "
+                f"{some(found, 3)}; sweep one at a time"
+            )
+
+
+def shared_of(config: RunConfig, searched: Sequence[str] = ()) -> dict[str, Any]:
+    """What all runs have in common: key -> value of all that decides numbers, but for the loss and what is searched."""
+    decides = {key: value for key, value in identity(config.record).items() if key not in OF_A_LOSS}
+    return {key: value for key, value in flatten(decides).items() if key not in searched}
+
+
+def _row(draft: Draft, name: str, space: Space) -> Row:
+    config = draft.config
+    default = {each.key: _value(draft.composed, each.key) for each in space.dimensions}
+    return Row(name, config.loss.name, own_overrides(draft.job), space, default, "", _digest(config, space))
+
+
+def _value(composed: Mapping[str, Any], key: str) -> float:
+    group, _, name = key.partition(".")
+    return float(composed[group][name])
+
+
+def _digest(config: RunConfig, space: Space, scramble: str = "") -> str:
+    """Hash what tells an arm from its peers in every plan of a study, whatever its budget and its ranges."""
+    known = identity(config.record)
+    of_loss = {key: known.get(key) for key in OF_A_LOSS}
+    compared = comparability(flatten(config.record))
+    return hash_of({**of_loss, "own": bool(space.own), "scramble": scramble, "comparability": compared})
+
+
+def _twin(entry: Entry) -> Entry:
+    digest = hash_of({"twin of": entry.row.digest})
+    return replace(entry, row=replace(entry.row, name=f"{entry.row.name} (twin)", scramble=TWIN, digest=digest))
+
+
+def _baseline(entries: Sequence[Entry], name: str) -> Entry:
+    names = [name, OTHER_DEFAULT] if name == DEFAULT_BASELINE else [name]
+    for each in names:
+        found = [entry for entry in entries if entry.row.name == each]
+        found = found or [entry for entry in entries if entry.row.loss == each]
+        if len(found) > 1:
+            rows = ", ".join(repr(entry.row.name) for entry in found)
+            raise UserError(f"hydra.sweeper.baseline={each} is {len(found)} rows: {rows}; give one of these names")
+        if found:
+            return found[0]
+    hint = suggest(name, {entry.row.name for entry in entries})
+    raise UserError(f"hydra.sweeper.baseline={name} is not in this sweep, add it to loss=; {hint}")
+
+
+def _require_fixed(entries: Sequence[Entry]) -> None:
+    """Refuse a setting that is searched and swept too."""
+    for entry in entries:
+        swept = {text.partition("=")[0].lstrip("+") for text in entry.row.overrides}
+        for dimension in entry.row.space.dimensions:
+            if dimension.key in swept:
+                name = dimension.key.partition(".")[2]
+                raise UserError(
+                    f"{dimension.key} is swept and searched; leave it out of the sweep, or the search with "
+                    f"search.{name}=null"
+                )
