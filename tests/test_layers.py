@@ -112,10 +112,11 @@ ROOMS = {
     "vectorized.engine": {"torch", "lossbench.vectorized.engine", "lossbench.metrics"},
     "report": {
         "lossbench.report",
+        "lossbench.tuning",
+        "lossbench.meter",
         "lossbench.plots",
         "lossbench.rundir",
         *(f"lossbench.config.{name}" for name in ("build", "facts", "rules", "schema")),
-        "lossbench.tuning",
         "lossbench.metrics.examples",
         "lossbench.metrics.registry",
         "lossbench.metrics.units",

@@ -29,6 +29,7 @@ def draw_rows(
     words: Sequence[Sequence[str]] = (),
     key: Sequence[Entry] = (),
     height: float = 17.0,
+    log: bool = False,
 ) -> tuple[Figure, Axes]:
     """Prepare a figure whose k-th label is at y = k, from the top.
 
@@ -39,6 +40,7 @@ def draw_rows(
         words: columns of n words each, at the right.
         key: what stands above the axes.
         height: of a row in points; more when a label needs it.
+        log: whether the x axis is logarithmic.
 
     Returns:
         The figure and its axes.
@@ -58,7 +60,7 @@ def draw_rows(
     axes.set_ylim(len(labels) - 0.5, -0.5)
     axes.set_yticks(range(len(labels)), labels=[])
     axes.tick_params(axis="y", length=0)
-    set_scale(axes, "x", ends, end - start)
+    set_scale(axes, "x", ends, end - start, log=log)
     sheet.write((start + end) / 2, top + row * len(labels) + TICKS, below, ha="center", colour=QUIET)
     return sheet.figure, axes
 

@@ -101,10 +101,11 @@ def _params(record: Record, known: Mapping[str, Mapping[str, Any]]) -> tuple[str
     """The hash and the settings of a diverged run; None where they cannot be read."""
     digest = record.name.digest
     same = next((each for each in known if digest and each.startswith(digest)), None)
-    return _read_params(record) if same is None else (same, known[same])
+    return read_params(record) if same is None else (same, known[same])
 
 
-def _read_params(record: Record) -> tuple[str, Mapping[str, Any]] | None:
+def read_params(record: Record) -> tuple[str, Mapping[str, Any]] | None:
+    """Read the hash and the settings of a run that diverged; None where they cannot be read."""
     if record.result is not None:  # of outputs that are not finite
         return record.result.hash, record.params
     try:

@@ -4,8 +4,8 @@ A figure is a generator marked with `@figure(NAME)`. It yields nothing where it 
 for each subject.
 """
 
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple, TypeVar
 
 from matplotlib.figure import Figure
 
@@ -40,6 +40,7 @@ class Drawing(NamedTuple):
     subject: str = ""
 
 
+Reported = TypeVar("Reported")
 FigureFunction = Callable[[Findings], Iterator[Drawing]]
 FIGURES: dict[str, FigureFunction] = {}
 
@@ -58,10 +59,15 @@ def figure(name: str) -> Callable[[FigureFunction], FigureFunction]:
 
 def draw_figures(findings: Findings) -> list[PageFigure]:
     """Draw all figures that apply."""
+    return draw_all(FIGURES, findings)
+
+
+def draw_all(functions: Mapping[str, Callable[[Reported], Iterator[Drawing]]], reported: Reported) -> list[PageFigure]:
+    """Draw what figure functions, by the names of their files, yield of one report."""
     return [
         PageFigure(f"{name}_{drawing.subject}" if drawing.subject else name, *drawing[:3])
-        for name, draw in FIGURES.items()
-        for drawing in draw(findings)
+        for name, draw in functions.items()
+        for drawing in draw(reported)
     ]
 
 

@@ -65,7 +65,7 @@ def find_grids(comparison: Comparison, missing: Sequence[Record]) -> list[Grid]:
     """
     grids: list[Grid] = []
     for loss in dict.fromkeys(arm.loss for arm in comparison.arms):
-        arms = [arm for arm in comparison.arms if arm.loss == loss]
+        arms = [arm for arm in comparison.arms if arm.loss == loss and arm.label != comparison.twin]
         if keys := _swept(arms):
             invalid = [run.params for run in missing if run.state == "invalid" and run.params.get("loss.name") == loss]
             grids.append(_grid(loss, keys, arms, invalid, comparison))

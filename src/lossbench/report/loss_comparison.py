@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
-from typing import Any
+from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
 
@@ -24,6 +24,13 @@ from lossbench.report.sentences import headline, sentences
 from lossbench.report.spec import ComparisonSpec
 from lossbench.report.tables import Table, aligned, in_one_line
 from lossbench.report.verdict_table import verdict_table
+
+
+class Lead(NamedTuple):
+    """The figure that stands directly under the verdicts, by its name, and what it shows in sentences."""
+
+    figure: str
+    sentences: Sequence[str]
 
 
 @dataclass(frozen=True, repr=False)
@@ -71,6 +78,11 @@ class LossComparison:
         return sentences(self.comparison)
 
     @property
+    def lead(self) -> Lead | None:
+        """The figure directly under the verdicts; None where all of them follow later."""
+        return None
+
+    @property
     def description(self) -> dict[str, str]:
         """What was compared on what: heading -> sentence."""
         return about_data(self.comparison)
@@ -88,7 +100,7 @@ class LossComparison:
         """Draw the figures with their words, in the order of the page."""
         return draw_figures(self.findings)
 
-    def tables(self) -> list[Table]:
+    def tables(self) -> Sequence[Table]:
         """All tables, that of the verdicts first."""
         others = metric_table(self.comparison)
         return [self.table, *([others] if others else []), detail_table(self.findings), cost_table(self.findings)]
@@ -105,7 +117,8 @@ class LossComparison:
         notes = "".join(f"\n  - {caveat}" for caveat in self.caveats)
         before = f"\n\nBefore you believe it:{notes}" if notes else ""
         table = aligned(shown)
-        return escaping.for_terminal(f"{self.table.title}\n\n{table}{more}\n\n{self.headline}{before}")
+        lead = "".join(f"\n{sentence}" for sentence in self.lead.sentences) if self.lead else ""
+        return escaping.for_terminal(f"{self.table.title}\n\n{table}{more}\n\n{self.headline}{lead}{before}")
 
     def __repr__(self) -> str:
         return self.text()

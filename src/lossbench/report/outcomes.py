@@ -95,7 +95,9 @@ class Outcomes:
         return columns, {id(ids): np.searchsorted(columns, ids) for ids in names}
 
 
-def find_outcomes(arms: Sequence[Arm], metric: str, design: Design, *, higher_is_better: bool) -> Outcomes:
+def find_outcomes(
+    arms: Sequence[Arm], metric: str, design: Design, *, higher_is_better: bool, with_parts: bool = True
+) -> Outcomes:
     """Score all runs of some arms.
 
     Args:
@@ -103,9 +105,11 @@ def find_outcomes(arms: Sequence[Arm], metric: str, design: Design, *, higher_is
         metric: such as test/accuracy.
         design: how the units share test examples.
         higher_is_better: its direction.
+        with_parts: whether scores are split up by example.
     """
     outcomes = Outcomes({arm.digest: arm.scores(metric) for arm in arms})
-    _find_parts(arms, metric, outcomes)
+    if with_parts:
+        _find_parts(arms, metric, outcomes)
     if any(arm.diverged for arm in arms):
         guess = _Guess(arms, metric, design)
         lowest = chance.worst(

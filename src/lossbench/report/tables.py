@@ -8,7 +8,15 @@ from lossbench.escaping import for_markdown, in_line
 from lossbench.metrics.units import Unit
 
 EMPTY = "–"
-WORDS = ("loss", "verdict", "diverged", "setting", "metric")  # columns of words, set to the left
+WORDS = (
+    "loss",
+    "verdict",
+    "verdict at the defaults",
+    "diverged",
+    "setting",
+    "metric",
+    "edges",
+)  # columns of words, set to the left
 WIDTH = 100  # characters of a terminal's line that a table keeps to where its names allow
 GAP = "  "
 

@@ -34,24 +34,37 @@ def difference_heading(comparison: Comparison) -> str:
     return f"difference{in_unit(turned)}"
 
 
-def _columns(comparison: Comparison) -> list[str]:
-    score = f"score{in_unit(comparison.unit.name)}\nmean ± sd"
+def verdict_heading(comparison: Comparison) -> list[str]:
+    """The headings of verdict and difference; none without a baseline."""
     if comparison.baseline is None:
-        return ["loss", score, LOST, "setting"]
-    return ["loss", "verdict", f"{difference_heading(comparison)}\n95 % interval", score, LOST, "setting"]
+        return []
+    return ["verdict", f"{difference_heading(comparison)}\n95 % interval"]
+
+
+def score_heading(comparison: Comparison) -> str:
+    """The heading of scores."""
+    return f"score{in_unit(comparison.unit.name)}\nmean ± sd"
+
+
+def _columns(comparison: Comparison) -> list[str]:
+    return ["loss", *verdict_heading(comparison), score_heading(comparison), LOST, "setting"]
 
 
 def _row(arm: Arm, comparison: Comparison) -> list[str]:
-    label = words_cell(arm.label)
-    scores = [score_cell(arm, comparison), _lost(arm, comparison), _own_setting(arm)]
+    scores = [score_cell(arm, comparison), lost_cell(arm, comparison), _own_setting(arm)]
+    return [words_cell(arm.label), *verdict_cells(arm, comparison), *scores]
+
+
+def verdict_cells(arm: Arm, comparison: Comparison) -> list[str]:
+    """The verdict, and the difference with its interval; none without a baseline."""
     if comparison.baseline is None:
-        return [label, *scores]
+        return []
     if arm is comparison.baseline:
-        return [label, "baseline", EMPTY, *scores]
+        return ["baseline", EMPTY]
     pair = comparison.paired.get(arm.label)
     if pair is None:
-        return [label, f"no common {comparison.kind}", EMPTY, *scores]
-    return [label, _verdict(pair, comparison), difference_cell(pair, arm, comparison), *scores]
+        return [f"no common {comparison.kind}", EMPTY]
+    return [_verdict(pair, comparison), difference_cell(pair, arm, comparison)]
 
 
 def score_cell(arm: Arm, comparison: Comparison) -> str:
@@ -78,7 +91,7 @@ def _verdict(pair: PairedComparison, comparison: Comparison) -> str:
     return "\n".join(filter(None, (f"{MARKS[pair.verdict]} {pair.verdict}", pair.qualifier)))
 
 
-def _lost(arm: Arm, comparison: Comparison) -> str:
+def lost_cell(arm: Arm, comparison: Comparison) -> str:
     """How many of the arm's runs diverged, collapsed, or are missing for another reason."""
     kinds = {"diverged": comparison.diverged, "collapsed": comparison.collapsed, "missing": comparison.unfinished}
     found = {word: units.get(arm.label, ()) for word, units in kinds.items()}

@@ -4,6 +4,7 @@ from lossbench.report.caveats.examples import about_metric, about_scale, about_t
 from lossbench.report.caveats.looks import about_looks
 from lossbench.report.caveats.runs import (
     about_baseline_settings,
+    about_best,
     about_damage,
     about_optimiser,
     about_origin,
@@ -23,6 +24,7 @@ def find_caveats(findings: Findings) -> list[str]:
         *about_scale(findings),
         *about_optimiser(findings),
         *about_baseline_settings(findings),
+        *about_best(findings),
         *about_runs_without_result(findings),
         *about_damage(findings),
         *about_origin(findings),

@@ -31,9 +31,13 @@ def about_optimiser(findings: Findings) -> Iterator[str]:
 
 
 def about_baseline_settings(findings: Findings) -> Iterator[str]:
-    """An untuned or a favoured baseline, the best of several losses, and arms that differ in more than the loss."""
+    """An untuned or a favoured baseline."""
+    yield from _baseline_settings(findings.comparison)
+
+
+def about_best(findings: Findings) -> Iterator[str]:
+    """The best of several losses, and arms that differ in more than the loss."""
     comparison = findings.comparison
-    yield from _baseline_settings(comparison)
     if sum(pair.verdict == "better" for pair in comparison.rivals.values()) > 1:
         yield (
             "The best of several looks better than it is: "

@@ -32,6 +32,7 @@ def render(compared: LossComparison, tables: Sequence[Table], figures: Sequence[
     """
     comparison = compared.comparison
     first, *more = tables
+    lead, drawn = compared.lead, {each.name: each.for_page() for each in figures if each.name not in DRAWN_BY_PAGE}
     return page_template("lossbench.report.page").render(
         style=style_sheet(),
         title=title(comparison, compared.about),
@@ -39,11 +40,12 @@ def render(compared: LossComparison, tables: Sequence[Table], figures: Sequence[
         about_data=list(compared.description.items()),
         first=first,
         forest=forest_plot(comparison),
+        lead=lead and {"sentences": lead.sentences, "figure": drawn.get(lead.figure)},
         sentences=_first(compared.sentences),
         caveats=compared.caveats,
         others=[table for table in more if table.name == OTHER_METRICS],
         flips=flips_shown(comparison),
-        figures=[figure.for_page() for figure in figures if figure.name not in DRAWN_BY_PAGE],
+        figures=[each for name, each in drawn.items() if lead is None or name != lead.figure],
         details=[(table.note, list(stacked(table))) for table in more if table.name != OTHER_METRICS],
         runs=f"{len(comparison.runs)} runs of {len(comparison.arms)} losses or settings, started with:",
         commands=commands(comparison.runs),

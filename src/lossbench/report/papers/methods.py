@@ -36,9 +36,14 @@ DF = "whose degrees of freedom are Satterthwaite's"
 WITHOUT_DF = "whose degrees of freedom are the number of repeats less one"
 
 
-def methods(comparison: Comparison) -> str:
-    """Say how a comparison was made: what was paired, drawn anew and corrected, how many repeats, which tests."""
-    return " ".join(f"{sentence[0].upper()}{sentence[1:]}." for sentence in _sentences(comparison))
+def methods(comparison: Comparison, tuning: Sequence[str] = ()) -> str:
+    """Say how a comparison was made: what was paired, drawn anew and corrected, how many repeats, which tests.
+
+    Args:
+        comparison: what was compared.
+        tuning: how settings were chosen, a sentence each, without capital letter and full stop.
+    """
+    return " ".join(f"{sentence[0].upper()}{sentence[1:]}." for sentence in _sentences(comparison, tuning))
 
 
 def look_of(comparison: Comparison) -> int:
@@ -46,13 +51,14 @@ def look_of(comparison: Comparison) -> int:
     return max((pair.look for pair in comparison.paired.values()), default=1)
 
 
-def _sentences(comparison: Comparison) -> Iterator[str]:
+def _sentences(comparison: Comparison, tuning: Sequence[str]) -> Iterator[str]:
     about, baseline = about_data(comparison), comparison.baseline
     yield f"{_compared(comparison)} on {about['data']}"
     yield f"the model was {about['model']}"
     if with_what := measured_with(comparison):
         yield f"it was measured {with_what}"
     yield _paired(comparison)
+    yield from tuning
     if baseline is None:
         yield "no loss was taken as a baseline, and nothing was tested"
     elif comparison.provisional:

@@ -1,0 +1,115 @@
+"""What a report of a fair fight calls better and worse: tuned, at the defaults, at an edge; and the twin."""
+
+import json
+from pathlib import Path
+
+import pytest
+from made_runs import change
+from made_tuned import DEFAULT, fight_of, make_tuned, peak
+
+from lossbench.errors import UserError
+from lossbench.report.spec import ComparisonSpec
+from lossbench.report.tuned.comparison import find_fair_fight
+from lossbench.report.tuned.curves import crossings, phases
+from lossbench.report.tuned.report import compare_tuned
+from lossbench.report.tuned.sentences import about_trials
+
+REPLICATES = range(10)
+BASE = {"cross_entropy": peak(at=0.03)}
+
+
+def test_a_better_loss_is_better_tuned_and_one_that_only_likes_the_default_is_not(tmp_path: Path) -> None:
+    losses = {**BASE, "power": peak(0.98, at=0.03), "focal": peak(0.9, at=DEFAULT)}
+    compared = compare_tuned(make_tuned(tmp_path, losses, trials=16, replicates=REPLICATES))
+    assert compared.verdicts == {"power": "better", "focal": "equivalent", "cross_entropy (twin)": "equivalent"}
+    assert compared.verdicts_at_the_defaults["focal"] == "better"
+    assert compared.headline.startswith(
+        "Train with power: it is better than cross_entropy on new data of this kind, +8"
+    )
+    assert "At the defaults, untuned, the answer was another one: focal better (+1" in compared.headline
+    assert not compared.fight.control_failed
+
+
+def test_a_twin_that_differs_is_the_first_thing_that_is_said(tmp_path: Path) -> None:
+    tuned = make_tuned(tmp_path, {**BASE, "power": peak(0.9)}, replicates=REPLICATES, twin=peak(0.97))
+    compared = compare_tuned(tuned)
+    assert compared.verdicts["cross_entropy (twin)"] == "better"
+    assert compared.headline.startswith("This study's error control failed: the twin of cross_entropy")
+    assert compared.caveats[0].startswith("This study's error control failed: cross_entropy (twin) is cross_entropy")
+    assert "Train with cross_entropy (twin)" not in compared.headline
+
+
+def test_a_loss_at_the_edge_of_its_range_is_not_called_worse_now_or_later(tmp_path: Path) -> None:
+    tuned = make_tuned(tmp_path, {**BASE, "power": peak(0.9, at=30.0)}, trials=16, replicates=REPLICATES)
+    compared = compare_tuned(tuned)
+    pair = compared.comparison.paired["power"]
+    assert (pair.verdict, pair.qualifier, pair.high < 0) == ("undecided", None, True)
+    assert "range too narrow" in next(row for row in compared.table.rows if row[0] == "power")[1]
+    assert "search.lr=[0.0001,10]" in compared.caveats[0]
+    looks = [json.loads(line) for line in (tuned.study / "journal.jsonl").read_text().splitlines()]
+    assert "worse" not in [arm["verdict"] for look in looks for arm in look.get("arms", {}).values()]
+
+
+def test_no_loss_is_better_than_a_baseline_at_the_edge_of_its_range(tmp_path: Path) -> None:
+    losses = {"cross_entropy": peak(0.9, at=30.0), "power": peak(0.9)}
+    compared = compare_tuned(make_tuned(tmp_path, losses, trials=16, replicates=REPLICATES))
+    assert compared.verdicts["power"] == "undecided"
+    assert compared.comparison.paired["power"].low > 0
+    assert "no loss is called better than it" in " ".join(compared.caveats)
+
+
+def test_the_default_that_diverges_counts_and_the_curve_shows_where_losses_cross(tmp_path: Path) -> None:
+    def fragile(rate: float, replicate: int) -> float | None:
+        return None if rate == DEFAULT else peak(0.96)(rate, replicate)
+
+    fight = fight_of(tmp_path, {**BASE, "power": fragile}, trials=16, replicates=REPLICATES)
+    assert len(fight.defaults.diverged["power"]) == len(REPLICATES)
+    assert "power" not in fight.comparison.diverged
+    curve = fight.curves["power"]
+    assert [after.n for after in curve] == [1, 2, 4, 8, 16]
+    assert (phases(curve)[0].side, phases(curve)[-1].side) == ("behind", "ahead of")
+    assert len(crossings(curve)) == 1
+    assert "power is behind cross_entropy at the defaults" in about_trials(fight)[0]
+
+
+def test_equal_losses_cross_by_chance_and_that_is_not_said(tmp_path: Path) -> None:
+    fight = fight_of(tmp_path, {**BASE, "power": peak(0.9, noise=0.02)}, replicates=REPLICATES)
+    assert crossings(fight.curves["power"]) == []
+    assert about_trials(fight) == ["power is level with cross_entropy after any number of trials."]
+
+
+def test_nothing_is_judged_while_a_refit_is_still_to_be_done(tmp_path: Path) -> None:
+    tuned = make_tuned(tmp_path, {**BASE, "power": peak(0.98)}, replicates=REPLICATES)
+    for path in tuned.study.glob("digits-mlp-power-*/replicate3"):
+        path.rename(tmp_path / path.parent.name)
+    compared = compare_tuned(tuned)
+    assert compared.headline.startswith("Not judged yet: ")
+    assert compared.verdicts["power"] == "undecided"
+    assert not (tuned.study / "journal.jsonl").exists()
+
+
+def test_a_refit_that_failed_is_named_and_the_others_are_judged(tmp_path: Path) -> None:
+    tuned = make_tuned(tmp_path, {**BASE, "power": peak(0.98)}, replicates=REPLICATES)
+    folder = tuned.winners[3].rows["power"].refit_after(8)
+    run = tuned.study / folder / "replicate3"
+    (run / "result.json").unlink()
+    change(run / "status.json", status="failed", reason="the disk is full")
+    compared = compare_tuned(tuned)
+    assert compared.comparison.unfinished == {"power": [3]}
+    assert compared.comparison.paired["power"].n == len(REPLICATES) - 1
+    assert "1 of 10 runs of power failed for another reason" in " ".join(compared.caveats)
+
+
+def test_another_metric_is_another_look_and_the_report_says_what_chose(tmp_path: Path) -> None:
+    tuned = make_tuned(tmp_path, {**BASE, "power": peak(0.98)}, replicates=REPLICATES)
+    compare_tuned(tuned)
+    again = compare_tuned(tuned, ComparisonSpec(metric="test/nll_scaled"))
+    assert again.comparison.metric == "test/nll_scaled"
+    assert "Settings were chosen by val/accuracy, so test/nll_scaled may be better at others." in again.caveats
+    assert again.comparison.questions == 2
+
+
+def test_a_study_without_winners_or_refits_is_one_line(tmp_path: Path) -> None:
+    tuned = make_tuned(tmp_path, {**BASE, "power": peak(0.98)}, replicates=())
+    with pytest.raises(UserError, match="no replicate has all its trials yet"):
+        find_fair_fight(tuned)
