@@ -115,8 +115,10 @@ def disk_line(outlook: Outlook, trials: int, refits: int) -> str:
 
 def headline(fight: Fight) -> str:
     """Name the plan, for a pre-registration."""
-    plan, losses = fight.plan, len(fight.plan.rows) - 1
-    what = f"{losses} {'loss' if losses == 1 else 'losses'} and the baseline's twin"
+    plan, rows = fight.plan, len(fight.plan.rows) - 1
+    losses = len({row.loss for row in plan.rows})
+    parts = f" in {rows} rows" if rows != losses else ""
+    what = f"{losses} {'loss' if losses == 1 else 'losses'}{parts} and the baseline's twin"
     budget = f"{plan.trials} trials of {plan.steps:,} steps in each of {len(fight.replicates)} replicates"
     parent = f", after {plan.parent[:8]}" if plan.parent else ""
     return f"plan {plan.hash}{parent}: {what}, {budget} ({_numbers(fight.replicates)})"

@@ -1,6 +1,6 @@
 """From the jobs of a command to the rows of a fair fight: names, spaces, the baseline and its twin. Torch-free."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -87,8 +87,9 @@ def entries_of(asked: Asked, drafts: Sequence[Draft], cache: Cache, baseline: st
     """
     labels, first = _labels(drafts), drafts[0]
     optimizer_space = load_search(first.config.optimizer.name)
-    require_shared(drafts, labels)
     own = own_of(asked.search)
+    left_out = {name for name, given in asked.search.items() if given is None}
+    _require_shared(drafts, labels, {*optimizer_space, *asked.search} - left_out)
     check_search(asked.search, [draft.composed for draft in drafts], optimizer_space)
     classes = shape_of(cache.source(first.config.data.source)).num_classes
 
@@ -115,14 +116,16 @@ def _labels(drafts: Sequence[Draft]) -> list[str]:
     return [f"{name} {describe_settings(settings[str(k)])}".strip() for k, name in enumerate(names)]
 
 
-def require_shared(drafts: Sequence[Draft], labels: Sequence[str]) -> None:
-    """Refuse rows that differ in more than the loss.
+def _require_shared(drafts: Sequence[Draft], labels: Sequence[str], searched: Iterable[str]) -> None:
+    """Refuse rows that differ in more than the loss; what is searched is looked at later.
 
     Raises:
         UserError: names what differs.
     """
+    keys = [f"optimizer.{name}" for name in searched]
+    first = shared_of(drafts[0].config, keys)
     for draft, label in zip(drafts[1:], labels[1:], strict=True):
-        if found := differences(shared_of(draft.config), shared_of(drafts[0].config)):
+        if found := differences(shared_of(draft.config, keys), first):
             raise UserError(
                 f"a fair fight compares losses that differ in nothing else: {labels[0]} and {label} differ in "
                 f"{some(found, 3)}; sweep one at a time"

@@ -28,7 +28,7 @@ from lossbench.launch.tuned.record import record_plan
 from lossbench.launch.tuned.words import plan_lines, start_lines
 from lossbench.report.spec import ComparisonSpec
 from lossbench.rundir.reading import DamagedError
-from lossbench.tuning.study import winners_folder
+from lossbench.tuning.study import read_one
 from lossbench.tuning.winners import Trial, Winners
 
 
@@ -147,6 +147,11 @@ def _are_over(phases: Sequence[Phase]) -> bool:
 
 
 def _report(fight: Fight) -> UserError | None:
-    """Say where the verdict is to be had."""
-    print(f"\nchosen settings: {winners_folder(fight.folder)}\nruns with them: {fight.asked.folder}", flush=True)
+    """Write the report; give the error where there is none, so that failed runs are named all the same."""
+    from lossbench.report.tuned.publish import publish_tuned  # matplotlib and scipy take a second to import
+
+    try:
+        publish_tuned(read_one(fight.folder))
+    except UserError as error:
+        return error
     return None
