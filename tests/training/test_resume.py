@@ -79,8 +79,12 @@ def test_killed_at_random_instants(tmp_path: Path, least: int, extra: tuple[str,
 
 
 @pytest.mark.usefixtures("default_signals")
-def test_a_replicate_that_is_stopped_goes_on_with_its_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("trial", ["false", "true"])
+def test_a_replicate_that_is_stopped_goes_on_with_its_split(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trial: str
+) -> None:
     words = ("data=digits", "replicate=6", "trainer.max_steps=12", "data.steps_per_epoch=5", "model.dropout=0.3")
+    words = (*words, f"trial={trial}")
     whole, stopped = (plan_run(tmp_path / name, *words) for name in ("whole", "stopped"))
     bring_to_result(whole)
     update = ProgressFile.update

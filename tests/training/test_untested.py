@@ -104,10 +104,12 @@ def test_asking_for_the_test_split_of_a_trial_is_refused(tmp_path: Path) -> None
     loaded = load(run.path)
     assert loaded.evaluate("val")["accuracy"].value == result_of(run).metrics["val/accuracy"]
     assert {name.split("_")[0] for name in loaded.predictions} == {"val"}
-    other = assemble(plan_run(tmp_path / "runs", *WORDS).config).data  # it would be other data of the same kind
+    other = assemble(plan_run(tmp_path / "runs", *WORDS[:-1], "replicate=3").config).data
     for data in (None, other):
         with pytest.raises(UserError, match=r"replicate2: a trial is never tested and has no test split; .* val$"):
             loaded.evaluate("test", data)
+    with pytest.raises(UserError, match=r"replicate2 is a trial: it is measured on its own train and val splits alone"):
+        loaded.evaluate("val", other)
 
 
 def test_the_chosen_setting_starts_afresh_on_the_same_split(tmp_path: Path) -> None:

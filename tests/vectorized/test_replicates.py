@@ -134,10 +134,11 @@ def interrupted(runs: Sequence[RunDirectory], step: int) -> None:
         stack.train(stop, lambda: None, lambda steps: None)
 
 
+@pytest.mark.parametrize("trial", ["false", "true"])
 def test_an_interrupted_stack_of_replicates_ends_bit_for_bit_the_same(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], trial: str
 ) -> None:
-    words = (*DIGITS, "trainer.max_steps=40", "evaluate=best")
+    words = (*DIGITS, "trainer.max_steps=40", "evaluate=best", f"trial={trial}")
     units = ["replicate=2", "replicate=0", "replicate=6"]
     whole = stacked(tmp_path / "whole", units, *words)
     begun = [plan_run(tmp_path / "again", *words, f"loss={loss}", unit) for loss in LOSSES for unit in units]

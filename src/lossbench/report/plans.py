@@ -39,18 +39,16 @@ def record_plans(runs: Iterable[RunDirectory], spec: ComparisonSpec | None) -> N
 
 def _by_study(runs: Iterable[RunDirectory]) -> dict[tuple[Path, str], Arms]:
     """The arms of each study that can be compared with each other: hash -> loss and units."""
+    members: dict[Path, list[RunDirectory]] = {}
+    for run in runs:
+        members.setdefault(run.path.parent, []).append(run)
     found: dict[tuple[Path, str], Arms] = {}
-    arm_of: dict[Path, dict[str, Any]] = {}
-    for run in (each for each in runs if not each.config.trial):
-        folder = run.path.parent
-        if folder not in arm_of:
-            settings = flatten(run.record)
-            arm_of[folder] = {"loss": settings.get("loss.name"), "units": []}
+    for folder, alike in members.items():
+        settings = flatten(alike[0].record)
+        if settings.get("trial") is not True:
+            units = sorted(Record(run.path, {}, None).name.unit or 0 for run in alike)
             arms = found.setdefault((folder.parent, comparability(settings)), {})
-            arms[identity_hash(run.record)[:SHOWN]] = arm_of[folder]
-        arm_of[folder]["units"].append(Record(run.path, {}, None).name.unit)
-    for arm in arm_of.values():
-        arm["units"].sort()
+            arms[identity_hash(alike[0].record)[:SHOWN]] = {"loss": settings.get("loss.name"), "units": units}
     return found
 
 

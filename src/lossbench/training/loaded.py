@@ -81,12 +81,12 @@ class LoadedRun:
             name -> value with the half-width of its 95 % interval; logits are scaled as when the run was tested.
 
         Raises:
-            UserError: there is no such split, or the data do not fit the model; or the test split, of a trial.
+            UserError: there is no such split, or the data do not fit the model; or other examples than those that a
+                trial was trained and validated on, since the test examples of its replicate may be among them.
         """
         if split not in SPLITS:
             raise UserError(f"split={split} does not exist; {suggest(split, SPLITS)}")
-        if split not in self.parts.data.stages:
-            raise UserError(f"{self.directory.path}: {UNTESTED}")
+        self._require_own_examples(split, data)
         data = data or self.parts.data
         if self.parts.backbone is not None and not isinstance(data.source, FeatureSource):
             features = features_of(self.parts.backbone, data, self.directory.config.trainer.accelerator)
@@ -103,6 +103,15 @@ class LoadedRun:
         target = torch.from_numpy(data.split(split).targets)
         evaluation = Evaluation(whole, target)
         return with_intervals(measure(self.parts.loss, self.parts.yardsticks, evaluation, scale, data.source.task))
+
+    def _require_own_examples(self, split: str, data: DataModule | None) -> None:
+        if split not in self.parts.data.stages:
+            raise UserError(f"{self.directory.path}: {UNTESTED}")
+        if data is not None and self.directory.config.trial:
+            raise UserError(
+                f"{self.directory.path} is a trial: it is measured on its own train and val splits alone, since other "
+                "data may hold its replicate's test examples; leave data= and replicate= out"
+            )
 
     def _require_fit(self, data: DataModule) -> None:
         ours, theirs = self.parts.data.source, data.source
