@@ -41,6 +41,13 @@ def test_an_error_for_want_of_memory_names_memory_and_what_to_change(planned: Ca
     assert run.status["reason"] == str(raised.value)
     with pytest.raises(RuntimeError, match="a cat"), recorded_status(run):
         raise RuntimeError("a cat is out of the bag")
+    gpu = RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 8 GiB")
+    for words, advice in (((), "(now 1), trainer.precision=bf16-mixed, a"), (("data.cache=gpu",), "data.cache=disk")):
+        run = planned("data=fake_images", "trainer.accumulate_grad_batches=1", *words)
+        with pytest.raises(UserError, match="out of GPU memory") as raised, recorded_status(run):
+            raise gpu
+        assert "(2.00 GiB more could not be had): take more trainer.accumulate_grad_batches" in str(raised.value)
+        assert advice in str(raised.value)
 
 
 @pytest.mark.parametrize(

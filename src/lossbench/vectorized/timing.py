@@ -36,9 +36,8 @@ def time_stack(configs: Sequence[RunConfig]) -> float | None:
     torch.set_num_threads(1)
     try:
         stacked = StackedRuns(tried, Shared(parts), device)
-        for _ in range(2):  # the first one is traced
-            stacked.stack.train_step()
-        update = _seconds(stacked) / STEPS
+        _seconds(stacked, 2)  # the first one is traced
+        update = _seconds(stacked, STEPS) / STEPS
         began = time.perf_counter()
         stacked.evaluations("val")
         measured = time.perf_counter() - began
@@ -48,9 +47,10 @@ def time_stack(configs: Sequence[RunConfig]) -> float | None:
     return (update * parts.total_steps + measured * (epochs + 2)) * len(configs) / len(tried) + WRITING * len(configs)
 
 
-def _seconds(stacked: StackedRuns) -> float:
+def _seconds(stacked: StackedRuns, steps: int) -> float:
+    """What some updates take, until the device has made them."""
     began = time.perf_counter()
-    for _ in range(STEPS):
+    for _ in range(steps):
         stacked.stack.train_step()
     if torch.cuda.is_available():
         torch.cuda.synchronize()

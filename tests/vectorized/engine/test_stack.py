@@ -332,3 +332,10 @@ def test_what_the_engine_does_not_know_is_refused() -> None:
         Stack([member], "torch.optim.Rprop", batches, Constant(), 1, 1)
     with pytest.raises(ValueError, match="amsgrad cannot differ between stacked runs"):
         StackedAdam([torch.zeros(1, 1)], [{"lr": 1, "amsgrad": True}])
+
+
+def test_numbers_of_the_optimiser_lie_beside_the_parameters() -> None:
+    parameters = [torch.zeros(2, 3, device="meta")]
+    optimizer = StackedAdam(parameters, [{"lr": lr, "betas": (0.9, lr), "eps": 1e-8} for lr in (0.1, 0.2)])
+    assert {each.device for each in optimizer.columns.values() if isinstance(each, Tensor)} == {torch.device("meta")}
+    optimizer.step(parameters, 1.0, None)

@@ -36,7 +36,7 @@ class StackedOptimizer(ABC):
             raise ValueError(
                 f"{', '.join(sorted(unknown))} cannot differ between stacked runs; known: {', '.join(self.takes)}"
             )
-        self.columns: dict[str, Any] = {name: _column([each[name] for each in settings]) for name in settings[0]}
+        self.columns: dict[str, Any] = {name: self._column([each[name] for each in settings]) for name in settings[0]}
         self.state: dict[str, list[Tensor]] = {}
 
     @abstractmethod
@@ -48,6 +48,15 @@ class StackedOptimizer(ABC):
             factor: what every learning rate is multiplied by at this step.
             momentum: replaces momentum (SGD) or beta1 (Adam) at this step; None leaves each run's own.
         """
+
+    def _column(self, values: Sequence[Any]) -> Any:
+        """One setting of all runs: a plain number where it is the same in all, otherwise (K,) float64."""
+        if isinstance(values[0], list | tuple):
+            return list(values)
+        if len(set(values)) == 1:
+            return float(values[0])
+        # Beside the parameters: to copy numbers to a GPU at each step would wait for it each time.
+        return torch.tensor(values, dtype=torch.float64, device=self.parameters[0].device)
 
     def buffers(self, name: str) -> list[Tensor]:
         """State of the name, zeros at first."""
@@ -109,8 +118,8 @@ class StackedAdam(StackedOptimizer):
     def __init__(self, parameters: Iterable[Tensor], settings: Sequence[Numbers]) -> None:
         super().__init__(parameters, settings)
         betas = [each["betas"] for each in settings]
-        self.columns["beta1"] = _column([beta1 for beta1, _ in betas])
-        self.columns["beta2"] = _column([beta2 for _, beta2 in betas])
+        self.columns["beta1"] = self._column([beta1 for beta1, _ in betas])
+        self.columns["beta2"] = self._column([beta2 for _, beta2 in betas])
 
     def step(self, gradients: Sequence[Tensor], factor: float, momentum: float | None) -> None:
         """Update once."""
@@ -167,13 +176,6 @@ def per_run(value: float | Tensor, like: Tensor) -> float | Tensor:
     if not isinstance(value, Tensor):
         return value
     return value.to(like.device, like.dtype).view(-1, *[1] * (like.ndim - 1))
-
-
-def _column(values: Sequence[Any]) -> Any:
-    """One setting of all runs: a plain number where it is the same in all, otherwise (K,) float64."""
-    if isinstance(values[0], list | tuple):
-        return list(values)
-    return float(values[0]) if len(set(values)) == 1 else torch.tensor(values, dtype=torch.float64)
 
 
 OPTIMIZERS: dict[str, type[StackedOptimizer]] = {
