@@ -54,11 +54,14 @@ def time_run(config: RunConfig) -> Timed:
     source = build_source(config.data.source)
     data = build_data(config, source, cache="none")
     device = torch.device("cuda" if config.trainer.accelerator != "cpu" and torch.cuda.is_available() else "cpu")
+    data.split("train")  # is read once, not for each update
     batch, loading = _timed(lambda: _batch(config, data))
     once, shape = 0.0, None
     if config.model.backbone is not None:
         backbone = build_backbone(config.model.backbone, source.input_shape, source.num_classes).to(device)
-        features, seconds = _timed(lambda: _features(backbone, batch.inputs.to(device)))
+        inputs = batch.inputs.to(device)
+        _features(backbone, inputs[:2])  # a device's first work takes longer
+        features, seconds = _timed(lambda: _features(backbone, inputs))
         once, loading = (seconds + loading) / len(batch.inputs), 0.0
         batch, shape = batch._replace(inputs=features.cpu()), tuple(features.shape[1:])
     model, loss = model_of(config, source, shape).to(device), losses_of(config, data)[0]
@@ -130,11 +133,17 @@ def _fastest(work: Callable[[], object]) -> float:
 
 
 def _timed(work: Callable[[], T]) -> tuple[T, float]:
+    _wait()  # for what was asked before; the first time a GPU is started, which takes longer than any update
     began = time.perf_counter()
     found = work()
+    _wait()
+    return found, time.perf_counter() - began
+
+
+def _wait() -> None:
+    """Wait until a GPU has done what it was asked to do."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-    return found, time.perf_counter() - began
 
 
 def _is_tensor(value: object) -> bool:
