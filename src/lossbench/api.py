@@ -69,17 +69,19 @@ def _require_kept_weights(run: "RunDirectory") -> None:
 def compare(
     runs: Runs | Sequence[Runs],
     *,
-    baseline: str = "cross_entropy",
+    baseline: str | None = None,
     metric: str | None = None,
     margin: float | None = None,
 ) -> "LossComparison":
-    """Compare the losses of some runs, paired by seed, as the report of a sweep does; writes no report.
+    """Compare the losses of some runs, paired by replicate or seed, as the report of a sweep does; writes no report.
 
     Like a report, it counts as a look at these runs: p-values are corrected for looking again after adding seeds.
 
     Args:
-        runs: run directories, folders of them such as "runs/default", or loaded runs.
-        baseline: a loss, or a loss with settings as the table names it, that the others are compared with.
+        runs: run directories, folders of them such as "runs/default", loaded runs, or a fair fight such as
+            "runs/default.tuned".
+        baseline: a loss, or a loss with settings as the table names it, that the others are compared with; None is
+            cross_entropy, or what was planned.
         metric: what is compared, e.g. "test/nll"; None is the test value of what the runs monitor.
         margin: differences below it do not matter; 0.01 is one point of accuracy, the default there.
 
@@ -89,16 +91,24 @@ def compare(
     Raises:
         UserError: none of the runs is done, or they cannot be compared with each other.
     """
-    from lossbench.report.comparable import comparable_sets, read_done
+    from lossbench.report.comparable import comparable_sets
     from lossbench.report.loss_comparison import compare_losses
-    from lossbench.report.spec import ComparisonSpec
+    from lossbench.report.spec import DEFAULT_BASELINE, ComparisonSpec
+    from lossbench.report.tuned.comparison import spec_of
+    from lossbench.report.tuned.found import find_all
+    from lossbench.report.tuned.report import compare_tuned
 
-    groups = comparable_sets(read_done(_folders(runs)))
-    if len(groups) > 1:
-        sets = "; ".join(f"{about} ({len(records)} runs)" for about, records in groups.items())
-        raise UserError(f"these runs are {len(groups)} comparisons, of which compare() makes one at a time: {sets}")
+    found = find_all(_folders(runs))
+    groups = comparable_sets(found.records)
+    if len(groups) + len(found.tuned) != 1:
+        sets = [f"{about} ({len(records)} runs)" for about, records in groups.items()]
+        plans = [str(tuned.folder) for tuned in found.tuned]
+        several = f"these runs are {len(sets) + len(plans)} comparisons, of which compare() makes one at a time"
+        raise UserError(f"{several}: {'; '.join([*sets, *plans])}")
+    for tuned in found.tuned:
+        return compare_tuned(tuned, spec_of(tuned.plan, baseline, metric, margin))
     about, records = next(iter(groups.items()))
-    return compare_losses(records, ComparisonSpec(baseline, metric, margin), about)
+    return compare_losses(records, ComparisonSpec(baseline or DEFAULT_BASELINE, metric, margin), about)
 
 
 def _folders(runs: Runs | Sequence[Runs]) -> list[Path]:

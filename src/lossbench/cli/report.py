@@ -2,8 +2,8 @@
 
 lossbench report DIR ... [--baseline LOSS] [--metric test/nll] [--margin 0.01]
 
-DIR is a run directory or any folder of them, e.g. runs/default. Runs that cannot be compared with each other are
-refused.
+DIR is a run directory or any folder of them, e.g. runs/default, or a fair fight, e.g. runs/default.tuned, which has a
+report of its own. Runs that cannot be compared with each other are refused.
 """
 
 import math
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from lossbench.cli.parser import Parser, as_path, as_text
 from lossbench.errors import UserError
-from lossbench.report.comparable import read_done
+from lossbench.report.tuned.found import find_all
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -25,12 +25,11 @@ def main(words: Sequence[str] | None = None) -> None:
             "--margin must be > 0 and finite, in the unit of the metric (0.01 is one point of accuracy), "
             f"got {given.margin}"
         )
-    records = read_done(given.folders)
+    found = find_all(given.folders)
 
-    from lossbench.report.publish import publish_all  # matplotlib and scipy take a second to import
-    from lossbench.report.spec import ComparisonSpec
+    from lossbench.report.tuned.publish import publish_found  # matplotlib and scipy take a second to import
 
-    publish_all(records, ComparisonSpec(given.baseline, given.metric, given.margin), given.out)
+    publish_found(found, given.baseline, given.metric, given.margin, given.out)
 
 
 def _parser() -> Parser:
@@ -39,8 +38,7 @@ def _parser() -> Parser:
     parser.add_argument(
         "--baseline",
         type=as_text,
-        default="cross_entropy",
-        help="a loss, or a loss with settings as the report names it",
+        help="a loss, or a loss with settings as the report names it; default: cross_entropy, or what was planned",
     )
     parser.add_argument("--metric", type=as_text, help="default: the test value of what is monitored")
     parser.add_argument(

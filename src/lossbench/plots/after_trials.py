@@ -31,7 +31,7 @@ def draw_after_trials(
     ylabel: str,
     baseline: str,
     twin: str = "",
-    crossings: Mapping[str, Sequence[float]] | None = None,
+    crossings: Sequence[float] = (),
 ) -> Figure:
     """Draw mean scores against the number of trials, with their 95 % intervals shaded.
 
@@ -40,7 +40,7 @@ def draw_after_trials(
         ylabel: what is drawn, with its unit.
         baseline: label of the line that the others are compared with; drawn in ink.
         twin: label of the baseline's twin; drawn quietly.
-        crossings: label -> numbers of trials at which its line crosses that of the baseline.
+        crossings: numbers of trials at which a line crosses that of the baseline.
 
     Returns:
         The figure, with the key below the axes.
@@ -50,14 +50,11 @@ def draw_after_trials(
     """
     if not curves:
         raise ValueError("curves must hold at least one entry, got none")
-    places = {label: list(found) for label, found in (crossings or {}).items() if found}
     styles = _styles(list(curves), baseline, twin)
     x = np.concatenate([band.steps for band in curves.values()])
-    y = np.concatenate([height for band in curves.values() for height in (band.mean, band.low, band.high)])
-    entries = [Entry(label, line=styles[label]) for label in curves]
-    texts = ("trials of each loss in each replicate", ylabel, "")
-    is_log = bool(x.max() > x.min())
-    figure, axes = draw_plane(x, y, texts, [*entries, *([CROSSES] if places else []), SHADED], (is_log, False))
+    y = np.concatenate([[band.mean, band.low, band.high] for band in curves.values()], axis=1).ravel()
+    entries = [*(Entry(label, line=styles[label]) for label in curves), *[CROSSES] * bool(crossings), SHADED]
+    figure, axes = draw_plane(x, y, ("trials of each loss in each replicate", ylabel, ""), entries, (True, False))
     ticks = sorted({int(n) for n in x})
     axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.xaxis.set_major_formatter(FixedFormatter([str(n) for n in ticks]))
@@ -65,8 +62,8 @@ def draw_after_trials(
         if label != twin:
             axes.fill_between(band.steps, band.low, band.high, color=styles[label]["color"], alpha=0.09, linewidth=0)
         axes.plot(band.steps, band.mean, **styles[label])
-    for found in places.values():
-        axes.plot(found, _heights(curves[baseline], found), **CROSSING)
+    if crossings:
+        axes.plot(crossings, _heights(curves[baseline], crossings), **CROSSING)
     return figure
 
 

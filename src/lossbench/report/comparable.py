@@ -1,6 +1,6 @@
 """Which runs may be compared with each other: those measured on the same examples in the same way."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,15 +48,22 @@ def require_comparable(records: Sequence[Record]) -> None:
             )
 
 
-def read_done(folders: Sequence[Path]) -> list[Record]:
+def read_done(folders: Sequence[Path], left_out: Collection[Path] = ()) -> list[Record]:
     """Read all runs below some folders, for a comparison of those that are done; damaged ones are named in it.
 
     Trials are left out, which a line says.
 
+    Args:
+        folders: at any depth above the runs.
+        left_out: studies whose runs are not read; where there is no other run, there is none to give.
+
     Raises:
         UserError: none is done, or the runs cannot be compared with each other.
     """
-    records = without_trials(read_records(find_runs(folders)))
+    paths = [path for path in _runs_in(folders, left_out) if path.resolve().parents[1] not in left_out]
+    if left_out and not paths:
+        return []
+    records = without_trials(read_records(paths))
     done, missing = split_done(records)
     if not done:
         states = ", ".join(sorted({record.state for record in missing}))
@@ -67,6 +74,16 @@ def read_done(folders: Sequence[Path]) -> list[Record]:
         )
     require_comparable(done)
     return records
+
+
+def _runs_in(folders: Sequence[Path], left_out: Collection[Path]) -> list[Path]:
+    """The runs in some folders; none is no mistake where studies are left out."""
+    try:
+        return find_runs(folders)
+    except UserError:
+        if not left_out or not all(folder.is_dir() for folder in folders):
+            raise
+        return []
 
 
 def without_trials(records: Sequence[Record]) -> list[Record]:

@@ -59,13 +59,7 @@ def judge_arms(comparison: Comparison, baseline: Arm, outcomes: Outcomes, frame:
     """
     study, extras = _any_run(baseline).study, frame.extras
     history = read_history(study) if frame.is_look else History()
-    if extras:
-        outcomes = find_outcomes(
-            [*comparison.arms, *extras],
-            comparison.metric,
-            comparison.design,
-            higher_is_better=comparison.unit.higher_is_better,
-        )
+    outcomes = _with_extras(outcomes, extras, comparison)
     compared = _compared(comparison, baseline, extras, outcomes)
     question = Question(comparison.metric, baseline.digest[:SHOWN], comparison.margin)
     absent = padding(history.family(question.baseline), [*comparison.arms, *extras])
@@ -93,6 +87,13 @@ def judge_arms(comparison: Comparison, baseline: Arm, outcomes: Outcomes, frame:
     if not frame.is_look:
         return found
     return _recorded(found, verdicts, history, study=study, arms=compared)
+
+
+def _with_extras(outcomes: Outcomes, extras: Sequence[Arm], comparison: Comparison) -> Outcomes:
+    if not extras:
+        return outcomes
+    higher = comparison.unit.higher_is_better
+    return find_outcomes([*comparison.arms, *extras], comparison.metric, comparison.design, higher_is_better=higher)
 
 
 def _compared(comparison: Comparison, baseline: Arm, extras: Sequence[Arm], outcomes: Outcomes) -> dict[str, Compared]:

@@ -87,9 +87,7 @@ def judge(
     for arm, pair in shown.items():
         label, earlier = arms[arm].label, history.decided(arm, question)
         paired_by_label[label] = pair
-        if earlier is None or earlier.verdict in arms[arm].barred:
-            continue
-        if _stands(earlier, pair, len(arms) + absent):
+        if earlier is not None and _stands(earlier, pair, len(arms) + absent, arms[arm].barred):
             standing[label] = (earlier.n, earlier.look)
             paired_by_label[label] = _as_decided(earlier, pair, question.margin)
     return Verdicts(paired_by_label, standing, None if _is_known(entry, history) else entry)
@@ -118,8 +116,10 @@ def _side(ours: float, theirs: float, difference: float) -> float:
     return float(difference > 0) - float(difference < 0)
 
 
-def _stands(earlier: Decision, now: PairedComparison, family: int) -> bool:
-    """Whether an earlier verdict stands: of a family as large, a later look undecided, a mean on the same side."""
+def _stands(earlier: Decision, now: PairedComparison, family: int, barred: Collection[str]) -> bool:
+    """Whether an earlier verdict stands: not barred, of a family as large, undecided now, a mean on the same side."""
+    if earlier.verdict in barred:
+        return False
     side = "better" if now.mean > 0 else "worse"
     is_open = now.verdict == "undecided" and now.look > earlier.look
     return is_open and earlier.verdict == side and earlier.family >= family

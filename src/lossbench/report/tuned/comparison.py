@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from lossbench.errors import UserError
+from lossbench.errors import UserError, suggest
 from lossbench.report.comparable import require_comparable
 from lossbench.report.comparison import Comparison
 from lossbench.report.findings import Findings
 from lossbench.report.measures import measure_arms
 from lossbench.report.pairing import Frame
 from lossbench.report.scored import score_arms, with_verdicts
-from lossbench.report.spec import DEFAULT_BASELINE, ComparisonSpec
+from lossbench.report.spec import ComparisonSpec
 from lossbench.report.stats.verdict import PairedComparison
 from lossbench.report.tuned.curves import Curve, find_curves
 from lossbench.report.tuned.edges import Edge, barred_words, narrow_edges
@@ -68,14 +68,14 @@ def find_fair_fight(tuned: Tuned, spec: ComparisonSpec | None = None) -> FairFig
 
     Args:
         tuned: the plan and its winners.
-        spec: the baseline, the metric and the margin; what is None or the default is what the plan says.
+        spec: the baseline, the metric and the margin; None is what the plan says.
 
     Raises:
         UserError: no refit is done, or the metric or the baseline does not exist.
     """
     refits = read_refits(tuned)
     require_comparable(refits.done)
-    spec = spec_of(tuned.plan, spec)
+    spec = spec or spec_of(tuned.plan)
     comparison = _tuned(refits, spec)
     measured = measure_arms(comparison)
     damaged = [*comparison.damaged, *measured.damaged]
@@ -84,16 +84,29 @@ def find_fair_fight(tuned: Tuned, spec: ComparisonSpec | None = None) -> FairFig
     return FairFight(refits, findings, defaults, find_curves(refits, comparison), narrow_edges(tuned))
 
 
-def spec_of(plan: Plan, given: ComparisonSpec | None) -> ComparisonSpec:
-    """What is compared: what was given, else what the plan says."""
-    if given is None:
-        return ComparisonSpec(plan.baseline, plan.metric, plan.margin)
-    own_margin = plan.margin if given.metric in (None, plan.metric) else None
-    return ComparisonSpec(
-        baseline=plan.baseline if given.baseline == DEFAULT_BASELINE else given.baseline,
-        metric=given.metric or plan.metric,
-        margin=own_margin if given.margin is None else given.margin,
-    )
+def spec_of(
+    plan: Plan, baseline: str | None = None, metric: str | None = None, margin: float | None = None
+) -> ComparisonSpec:
+    """What is compared: what is given, and else what the plan says.
+
+    Raises:
+        UserError: the baseline is no row, several rows, or the twin.
+    """
+    planned = plan.margin if metric in (None, plan.metric) else None
+    name = plan.baseline if baseline is None else _row_name(plan, baseline)
+    return ComparisonSpec(name, metric or plan.metric, planned if margin is None else margin)
+
+
+def _row_name(plan: Plan, baseline: str) -> str:
+    """The row of a name, or the only one of a loss."""
+    names = [row.name for row in plan.rows if not row.is_twin]
+    found = [row.name for row in plan.rows if row.loss == baseline and not row.is_twin]
+    if baseline in names:
+        return baseline
+    if len(found) != 1:
+        several = f"is {len(found)} rows here; name one: {', '.join(found)}"
+        raise UserError(f"baseline={baseline} {several if found else f'does not exist; {suggest(baseline, names)}'}")
+    return found[0]
 
 
 def _tuned(refits: Refits, spec: ComparisonSpec) -> Comparison:

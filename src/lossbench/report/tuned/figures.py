@@ -36,13 +36,12 @@ def after_trials(fight: FairFight) -> Iterator[Drawing]:
     if len({after.n for curve in fight.curves.values() for after in curve}) < 2:
         return
     shown = dict(list(fight.curves.items())[:MOST_LINES])
-    places = {} if baseline is None else {label: crossings(curve) for label, curve in shown.items()}
     drawn = draw_after_trials(
         {label: _band(curve, comparison.unit) for label, curve in shown.items()},
         ylabel=data.axis_name(comparison),
         baseline=baseline.label if baseline else "",
-        twin=comparison.twin if comparison.twin in shown else "",
-        crossings={label: found for label, found in places.items() if label != comparison.twin},
+        twin=comparison.twin,
+        crossings=[place for label, curve in shown.items() if label in comparison.rivals for place in crossings(curve)],
     )
     cut = f" The {MOST_LINES} best of {len(fight.curves)} are shown." if len(fight.curves) > MOST_LINES else ""
     caption = (

@@ -4,11 +4,12 @@ from hashlib import sha256
 from pathlib import Path
 
 from lossbench.escaping import file_name
-from lossbench.report.publish import inside_study, write_report
+from lossbench.report.publish import inside_study, publish_all, write_report
 from lossbench.report.records_csv import write_csv
-from lossbench.report.spec import ComparisonSpec
+from lossbench.report.spec import DEFAULT_BASELINE, ComparisonSpec
 from lossbench.report.tuned.chosen import trial_rows
 from lossbench.report.tuned.comparison import spec_of
+from lossbench.report.tuned.found import Found
 from lossbench.report.tuned.report import compare_tuned
 from lossbench.rundir.files import make_folder
 from lossbench.tuning.study import Tuned
@@ -37,11 +38,32 @@ def publish_tuned(tuned: Tuned, spec: ComparisonSpec | None = None, folder: Path
     return write_report(compared, folder, [*compared.fight.refits.records.values()])
 
 
+def publish_found(
+    found: Found, baseline: str | None, metric: str | None, margin: float | None, folder: Path | None
+) -> None:
+    """Write a report for each fair fight, and for each set of plain runs that can be compared with each other.
+
+    Args:
+        found: fair fights and runs.
+        baseline: what the others are compared with; None is what was planned, cross_entropy of plain runs.
+        metric: what is compared; None is what was planned, the test value of what plain runs monitor.
+        margin: differences below it do not matter; None is what was planned or is customary.
+        folder: where the report goes; several get folders of their own inside.
+    """
+    several = len(found.tuned) + bool(found.records) > 1
+    for tuned in found.tuned:
+        place = folder / file_name(tuned.plan.folder) if folder and several else folder
+        publish_tuned(tuned, spec_of(tuned.plan, baseline, metric, margin), place)
+    if found.records:
+        place = folder / "runs" if folder and several else folder
+        publish_all(found.records, ComparisonSpec(baseline or DEFAULT_BASELINE, metric, margin), place)
+
+
 def _default_folder(tuned: Tuned, spec: ComparisonSpec | None) -> Path:
     """The folder of a report: named by the plan; where something else is asked, by that too."""
-    plan, asked = tuned.plan, spec_of(tuned.plan, spec)
+    plan = tuned.plan
     name = f"{file_name(plan.data)}-{file_name(plan.model)}-{plan.hash[:SHOWN_HASH]}"
-    if asked == spec_of(plan, None):
+    if spec in (None, spec_of(plan)):
         return tuned.study / "reports" / name
-    digest = sha256(f"{asked.metric}\n{asked.baseline}\n{asked.margin}".encode()).hexdigest()[:SHOWN_HASH]
+    digest = sha256(str(spec).encode()).hexdigest()[:SHOWN_HASH]
     return tuned.study / "reports" / f"{name}-{digest}"

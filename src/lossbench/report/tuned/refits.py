@@ -56,21 +56,25 @@ class Refits:
 
     def arms_after(self, n: int) -> list[Arm]:
         """The rows with an outcome after n trials, as arms; searched settings are left out of their parameters."""
-        found = {row.digest: (row, self.of(row, n)) for row in self.tuned.plan.rows}
-        params = {digest: _params(row, runs) for digest, (row, runs) in found.items()}
+        found = {row.digest: self.of(row, n) for row in self.tuned.plan.rows}
+        params = {row.digest: _params(row, found[row.digest]) for row in self.tuned.plan.rows}
         settings = _settings({digest: each for digest, each in params.items() if each})
-        arms: list[Arm] = []
-        for digest, (row, runs) in found.items():
-            done = {r: run for r, run in runs.items() if run.result is not None and not is_spoilt(run)}
-            diverged = {r: run for r, run in runs.items() if has_diverged(run) or _is_spoilt(run)}
-            if done or diverged:
-                arms.append(Arm(row.name, row.loss, digest, settings.get(digest, {}), params[digest], done, diverged))
-        return arms
+        arms = [
+            _arm(row, found[row.digest], params[row.digest], settings.get(row.digest, {}))
+            for row in self.tuned.plan.rows
+        ]
+        return [arm for arm in arms if arm.runs or arm.diverged]
 
     def lost(self, row: Row, n: int) -> list[int]:
         """Replicates in which a row has no outcome after n trials, for another reason than divergence."""
         failed = [r for r, run in self.of(row, n).items() if run.state in LOST and not has_diverged(run)]
         return sorted([*self.failed, *failed])
+
+
+def _arm(row: Row, runs: Mapping[int, Record], params: Mapping[str, Any], settings: Mapping[str, Any]) -> Arm:
+    done = {r: run for r, run in runs.items() if run.result is not None and not is_spoilt(run)}
+    diverged = {r: run for r, run in runs.items() if has_diverged(run) or _is_spoilt(run)}
+    return Arm(row.name, row.loss, row.digest, settings, params, done, diverged)
 
 
 def refit_path(tuned: Tuned, row: Row, replicate: int, n: int) -> Path:
@@ -114,10 +118,14 @@ def _without_winners(tuned: Tuned) -> tuple[list[int], int]:
     lacking = {replicate for replicate in tuned.plan.replicates if replicate not in tuned.winners}
     if not lacking:
         return [], 0
+    waiting = [run for run in _trials(tuned) if run.state in OPEN and run.name.unit in lacking]
+    return [*lacking - {run.name.unit for run in waiting}], len(waiting)
+
+
+def _trials(tuned: Tuned) -> list[Record]:
+    """The trials on the data and the model of a plan; none where their study was removed."""
     runs = find_runs([tuned.trials]) if tuned.trials.is_dir() else []
-    records = [record for record in read_records(runs) if record.name.unit in lacking and _is_of(record, tuned)]
-    waiting = [record for record in records if record.state in OPEN]
-    return [*lacking - {record.name.unit for record in waiting}], len(waiting)
+    return [record for record in read_records(runs) if _is_of(record, tuned)]
 
 
 def _is_of(record: Record, tuned: Tuned) -> bool:
