@@ -15,7 +15,8 @@ from lossbench.config.searched import SEARCH
 from lossbench.errors import UserError, one_line
 
 PATHS = ("runs_dir", "root", "train_list", "val_list", "test_list", "cache_dir", "embeddings", "pretrained")
-TEXTS = (*PATHS, "study", "project", "experiment_name", "tracking_uri", "baseline")
+HASHES = ("parent",)
+TEXTS = (*PATHS, *HASHES, "study", "project", "experiment_name", "tracking_uri", "baseline")
 """Last parts of keys whose values are free text: what Hydra's grammar cannot read in them is meant as it stands."""
 SEVERAL = ("callbacks", "logger", "experiment", "debug")
 """Groups of which [a,b] takes two options."""
@@ -72,8 +73,9 @@ def _readable(word: str, multirun: bool) -> str:
 
 
 def _needs_quotes(found: re.Match[str], override: Override | None) -> bool:
-    """Whether Hydra cannot read a text, or reads a number where a path is meant."""
-    return override is None or (_is_path(found) and _holds_numbers(override))
+    """Whether Hydra cannot read a text, or reads a number where a path or a hash is meant."""
+    is_hash = found["key"] in HASHES
+    return override is None or ((is_hash or _is_path(found)) and _holds_numbers(override))
 
 
 def _texts(value: str, multirun: bool) -> str:

@@ -103,10 +103,10 @@ def entries_of(asked: Asked, drafts: Sequence[Draft], cache: Cache, baseline: st
         tuned = entry(draft, f"{label}, own numbers tuned", tune_own=True) if own == "both" else None
         if tuned is not None and tuned.row.space.own:
             entries.append(tuned)
+    _require_fixed(entries)
     chosen = _baseline(entries, baseline)
     if own == "tuned":
         require_own({each.row.name: each.row.space for each in entries}, chosen.row.name)
-    _require_fixed(entries)
     return [*entries, _twin(chosen)], chosen
 
 
