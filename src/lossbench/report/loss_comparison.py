@@ -27,10 +27,17 @@ from lossbench.report.verdict_table import verdict_table
 
 
 class Lead(NamedTuple):
-    """The figure that stands directly under the verdicts, by its name, and what it shows in sentences."""
+    """What stands directly under the verdicts.
+
+    Args:
+        figure: name of a figure.
+        sentences: what it shows.
+        search: what the names of the figures and tables begin with that follow the words.
+    """
 
     figure: str
     sentences: Sequence[str]
+    search: Sequence[str] = ()
 
 
 @dataclass(frozen=True, repr=False)

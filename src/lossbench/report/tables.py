@@ -11,7 +11,7 @@ EMPTY = "–"
 WORDS = (
     "loss",
     "verdict",
-    "verdict at the defaults",
+    "at the defaults",
     "diverged",
     "setting",
     "metric",

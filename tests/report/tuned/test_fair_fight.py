@@ -26,7 +26,7 @@ def test_a_better_loss_is_better_tuned_and_one_that_only_likes_the_default_is_no
     assert compared.headline.startswith(
         "Train with power: it is better than cross_entropy on new data of this kind, +8"
     )
-    assert "At the defaults, untuned, the answer was another one: focal better (+1" in compared.headline
+    assert "Untuned, at the defaults, the answer was another one: focal better (+1" in compared.headline
     assert not compared.fight.control_failed
 
 

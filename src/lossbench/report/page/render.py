@@ -1,10 +1,11 @@
 """Fill the template of the page."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from lossbench.plots.page import PageFigure, page_template, style_sheet
 from lossbench.report.comparison import Comparison
-from lossbench.report.loss_comparison import LossComparison
+from lossbench.report.loss_comparison import Lead, LossComparison
 from lossbench.report.metric_table import NAME as OTHER_METRICS
 from lossbench.report.page.about_runs import arm_table, commands, facts, without_result
 from lossbench.report.page.flips_shown import flips_shown
@@ -31,22 +32,16 @@ def render(compared: LossComparison, tables: Sequence[Table], figures: Sequence[
         The page.
     """
     comparison = compared.comparison
-    first, *more = tables
-    lead, drawn = compared.lead, {each.name: each.for_page() for each in figures if each.name not in DRAWN_BY_PAGE}
     return page_template("lossbench.report.page").render(
         style=style_sheet(),
         title=title(comparison, compared.about),
         headline=compared.headline,
         about_data=list(compared.description.items()),
-        first=first,
+        first=tables[0],
         forest=forest_plot(comparison),
-        lead=lead and {"sentences": lead.sentences, "figure": drawn.pop(lead.figure, None)},
         sentences=_first(compared.sentences),
         caveats=compared.caveats,
-        others=[table for table in more if table.name == OTHER_METRICS],
         flips=flips_shown(comparison),
-        figures=[*drawn.values()],
-        details=[(table.note, list(stacked(table))) for table in more if table.name != OTHER_METRICS],
         runs=f"{len(comparison.runs)} runs of {len(comparison.arms)} losses or settings, started with:",
         commands=commands(comparison.runs),
         facts=list(facts(comparison).items()),
@@ -54,7 +49,34 @@ def render(compared: LossComparison, tables: Sequence[Table], figures: Sequence[
         missing=without_result(compared.findings.missing),
         methods=compared.methods,
         files=FILES,
+        **_figures(compared.lead, [each.for_page() for each in figures if each.name not in DRAWN_BY_PAGE]),
+        **_tables(compared.lead, tables[1:]),
     )
+
+
+def _figures(lead: Lead | None, figures: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    """The figure under the verdicts, those of the search, and the others."""
+    first = {each["name"]: each for each in figures if lead and each["name"] == lead.figure}
+    others = [each for each in figures if each["name"] not in first]
+    return {
+        "lead": lead and {"figure": first.get(lead.figure), "sentences": lead.sentences},
+        "searched": [each for each in others if _is_of_search(each["name"], lead)],
+        "figures": [each for each in others if not _is_of_search(each["name"], lead)],
+    }
+
+
+def _tables(lead: Lead | None, tables: Sequence[Table]) -> dict[str, Any]:
+    """The tables of the search, that of other metrics, and the others with their notes, each in its groups."""
+    others = [table for table in tables if not _is_of_search(table.name, lead)]
+    return {
+        "search": [table for table in tables if _is_of_search(table.name, lead)],
+        "others": [table for table in others if table.name == OTHER_METRICS],
+        "details": [(table.note, list(stacked(table))) for table in others if table.name != OTHER_METRICS],
+    }
+
+
+def _is_of_search(name: str, lead: Lead | None) -> bool:
+    return lead is not None and name.partition("_")[0] in lead.search
 
 
 def title(comparison: Comparison, about: str = "") -> str:

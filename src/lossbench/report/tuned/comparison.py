@@ -15,6 +15,7 @@ from lossbench.report.stats.verdict import PairedComparison
 from lossbench.report.tuned.curves import Curve, find_curves
 from lossbench.report.tuned.edges import Edge, barred_words, narrow_edges
 from lossbench.report.tuned.refits import Refits, read_refits
+from lossbench.tuning.budget import prefixes
 from lossbench.tuning.plan import Plan
 from lossbench.tuning.study import Tuned
 
@@ -80,8 +81,9 @@ def find_fair_fight(tuned: Tuned, spec: ComparisonSpec | None = None) -> FairFig
     measured = measure_arms(comparison)
     damaged = [*comparison.damaged, *measured.damaged]
     findings = Findings(comparison, measured.of_arm, measured.threshold, refits.missing, damaged)
-    defaults = _defaults(refits, spec, comparison)
-    return FairFight(refits, findings, defaults, find_curves(refits, comparison), narrow_edges(tuned))
+    between = {n: _after(n, refits, spec, comparison) for n in prefixes(tuned.plan.trials)}
+    curves = find_curves(refits, comparison, between)
+    return FairFight(refits, findings, between[DEFAULTS], curves, narrow_edges(tuned))
 
 
 def spec_of(
@@ -126,12 +128,15 @@ def _tuned(refits: Refits, spec: ComparisonSpec) -> Comparison:
     if baseline is None:
         return comparison
     barred = barred_words(plan, narrow_edges(refits.tuned), baseline.label)
-    return with_verdicts(replace(comparison, barred=barred), baseline, outcomes, Frame())
+    comparison = with_verdicts(replace(comparison, barred=barred), baseline, outcomes, Frame())
+    return replace(comparison, arms=sorted(comparison.arms, key=lambda arm: arm.label == comparison.twin))
 
 
-def _defaults(refits: Refits, spec: ComparisonSpec, tuned: Comparison) -> Comparison:
-    """Compare the declared defaults among themselves."""
-    arms = [arm for arm in refits.arms_after(DEFAULTS) if arm.label != tuned.twin]
+def _after(n: int, refits: Refits, spec: ComparisonSpec, tuned: Comparison) -> Comparison:
+    """Compare what was chosen after n trials: after all it is the verdict, else judged by itself, without the twin."""
+    if n == refits.tuned.plan.trials:
+        return tuned
+    arms = [arm for arm in refits.arms_after(n) if arm.label != tuned.twin]
     label = tuned.baseline.label if tuned.baseline else spec.baseline
     comparison, outcomes = score_arms(arms, replace(spec, baseline=label, metric=tuned.metric))
     comparison = replace(comparison, provisional=refits.to_do)

@@ -10,9 +10,9 @@ import numpy as np
 
 from lossbench.report.comparison import Comparison
 from lossbench.report.outcomes import find_outcomes
-from lossbench.report.stats.summary import Summary, summarise, t_interval
+from lossbench.report.stats.summary import Summary, summarise
+from lossbench.report.stats.verdict import PairedComparison
 from lossbench.report.tuned.refits import Refits
-from lossbench.tuning.budget import prefixes
 
 Side = Literal["ahead of", "behind", "level with"]
 """Where the interval of a difference lies: above 0, below it, or around it."""
@@ -25,9 +25,8 @@ class After:
     Args:
         n: trials.
         scores: replicate -> test score, in the stored unit; diverged refits score as in the verdict.
-        difference: paired mean difference from the baseline, positive is better; nan for the baseline itself and
-            without a common replicate.
-        low: lower end of its 95 % t interval over replicates, which says nothing of other test examples.
+        difference: paired mean difference from the baseline, positive is better; nan where it was not compared.
+        low: lower end of its simultaneous 95 % interval, as that of a verdict.
         high: its upper end.
     """
 
@@ -54,20 +53,19 @@ Curve = Sequence[After]
 """What was chosen for one row after 1, 2, 4, ... and all trials."""
 
 
-def find_curves(refits: Refits, comparison: Comparison) -> dict[str, Curve]:
+def find_curves(refits: Refits, comparison: Comparison, between: Mapping[int, Comparison]) -> dict[str, Curve]:
     """Row -> its curve, in the order of the comparison's arms.
 
     Args:
         refits: all of a plan.
-        comparison: of what was chosen after all trials; its metric, direction and baseline are taken.
+        comparison: of what was chosen after all trials; its metric and direction are taken.
+        between: n -> comparison of what was chosen after n trials, that after all among them.
     """
-    baseline = comparison.baseline.label if comparison.baseline else ""
     found: dict[str, list[After]] = {arm.label: [] for arm in comparison.arms}
-    for n in prefixes(refits.tuned.plan.trials):
-        scores = _scores(refits, comparison, n)
-        for label, of_row in scores.items():
+    for n, after in between.items():
+        for label, scores in _scores(refits, comparison, n).items():
             if label in found:
-                found[label].append(_after(n, of_row, scores.get(baseline, {}), comparison.sign, label == baseline))
+                found[label].append(_after(n, scores, after.paired.get(label)))
     return {label: curve for label, curve in found.items() if curve}
 
 
@@ -78,12 +76,8 @@ def _scores(refits: Refits, comparison: Comparison, n: int) -> dict[str, Mapping
     return {arm.label: outcomes.scores[arm.digest] for arm in arms if outcomes.scores[arm.digest]}
 
 
-def _after(n: int, scores: Mapping[int, float], theirs: Mapping[int, float], sign: int, is_baseline: bool) -> After:
-    differences = [] if is_baseline else [sign * (scores[r] - theirs[r]) for r in scores if r in theirs]
-    if not differences:
-        return After(n, scores)
-    low, high = t_interval(np.array(differences)) if len(differences) > 1 else (math.nan, math.nan)
-    return After(n, scores, float(np.mean(differences)), low, high)
+def _after(n: int, scores: Mapping[int, float], pair: PairedComparison | None) -> After:
+    return After(n, scores) if pair is None else After(n, scores, pair.mean, pair.low, pair.high)
 
 
 class Phase(NamedTuple):

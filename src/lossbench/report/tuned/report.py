@@ -21,6 +21,8 @@ from lossbench.report.tuned.sentences import about_trials, headline, sentences
 from lossbench.report.tuned.verdict_table import tuned_table
 from lossbench.tuning.study import Tuned
 
+SEARCH = ("trials", "chosen", "budget")  # what the names of its figures and tables begin with
+
 
 @dataclass(frozen=True, repr=False)
 class TunedComparison(LossComparison):
@@ -50,7 +52,7 @@ class TunedComparison(LossComparison):
     @property
     def lead(self) -> Lead | None:
         """The score after n trials, and where losses cross."""
-        return Lead(AFTER, about_trials(self.fight))
+        return Lead(AFTER, about_trials(self.fight), SEARCH)
 
     @property
     def description(self) -> dict[str, str]:

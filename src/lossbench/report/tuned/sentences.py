@@ -1,6 +1,7 @@
 """What a fair fight found, in sentences: tuned, at the defaults, and after every number of trials between."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from lossbench.report import sentences as plain
 from lossbench.report.formatting import counted, format_difference
@@ -33,25 +34,29 @@ def _failed_control(fight: FairFight) -> Iterator[str]:
 
 
 def _at_the_defaults(fight: FairFight) -> Iterator[str]:
-    """The losses that would have been called something else."""
+    """The losses that would have been called better or worse untuned and are not now, or the other way round."""
     changed = changed_verdicts(fight)
     if not changed:
-        yield "At the defaults, untuned, the verdicts are the same."
+        yield "Untuned, at the defaults, the same losses would have been called better or worse."
         return
     named = [f"{label} {_word(pair)} ({_size(pair, fight)})" for label, pair in changed.items()][:MOST_NAMED]
     more = f" and {len(changed) - MOST_NAMED} more" if len(changed) > MOST_NAMED else ""
-    yield f"At the defaults, untuned, the answer was another one: {', '.join(named)}{more}."
+    yield f"Untuned, at the defaults, the answer was another one: {', '.join(named)}{more}."
 
 
 def changed_verdicts(fight: FairFight) -> dict[str, PairedComparison]:
-    """Loss -> comparison at the defaults, where its verdict is not that of the tuned loss; decided ones first."""
+    """Loss -> comparison at the defaults, where it is better or worse there and not tuned, or the other way round."""
     rivals, defaults = fight.comparison.rivals, fight.defaults.paired
     changed = {
         label: defaults[label]
         for label, pair in rivals.items()
-        if label in defaults and defaults[label].verdict != pair.verdict
+        if label in defaults and _decided(defaults[label]) != _decided(pair)
     }
-    return dict(sorted(changed.items(), key=lambda item: (item[1].verdict == "undecided", -abs(item[1].mean))))
+    return dict(sorted(changed.items(), key=lambda item: (not _decided(item[1]), -abs(item[1].mean))))
+
+
+def _decided(pair: PairedComparison) -> str:
+    return pair.verdict if pair.verdict in ("better", "worse") else ""
 
 
 def _word(pair: PairedComparison) -> str:
@@ -64,13 +69,25 @@ def _size(pair: PairedComparison, fight: FairFight) -> str:
 
 def sentences(fight: FairFight) -> list[str]:
     """One sentence for each row but the baseline, then those on the numbers of trials."""
-    found = plain.sentences(fight.comparison)
+    comparison = fight.comparison
+    losses = replace(comparison, arms=[arm for arm in comparison.arms if arm.label != comparison.twin])
+    found = [*plain.sentences(losses), *_control(fight)]
     ranges = [
         f"{label}'s range was too narrow ({'; '.join(f'{edge.dimension.key} {edge.words}' for edge in edges)})"
         f"{_consequence(label, fight)}."
         for label, edges in fight.narrow.items()
     ]
     return [*found, *ranges]
+
+
+def _control(fight: FairFight) -> Iterator[str]:
+    """What became of the twin."""
+    control = fight.control
+    if control is not None and not fight.control_failed and not fight.comparison.provisional:
+        yield (
+            f"The negative control held: {fight.comparison.twin}, the same loss tuned with other trials, is neither "
+            f"better nor worse than {fight.plan.baseline} ({control.verdict}, {_size(control, fight)})."
+        )
 
 
 def _consequence(label: str, fight: FairFight) -> str:

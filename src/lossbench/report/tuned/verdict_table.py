@@ -11,7 +11,7 @@ from lossbench.report.verdict_numbers import numbers_of
 from lossbench.report.verdict_table import LOST, lost_cell, score_cell, score_heading, verdict_cells, verdict_heading
 
 NARROW = "range too narrow"
-AT_THE_DEFAULTS = "verdict at the defaults"
+AT_THE_DEFAULTS = "at the defaults"
 FIELDS = ("n", "mean", "low", "high", "p_adjusted", "p_equivalent", "verdict", "qualifier")
 
 
