@@ -37,7 +37,9 @@ def _at_the_defaults(fight: FairFight) -> Iterator[str]:
     """The losses that would have been called better or worse untuned and are not now, or the other way round."""
     changed = changed_verdicts(fight)
     if not changed:
-        yield "Untuned, at the defaults, the same losses would have been called better or worse."
+        decided = any(_decided(pair) for pair in fight.comparison.rivals.values())
+        which = "the same losses would" if decided else "none would"
+        yield f"Untuned, at the defaults, {which} have been called better or worse{'' if decided else ' either'}."
         return
     named = [f"{label} {_word(pair)} ({_size(pair, fight)})" for label, pair in changed.items()][:MOST_NAMED]
     more = f" and {len(changed) - MOST_NAMED} more" if len(changed) > MOST_NAMED else ""
