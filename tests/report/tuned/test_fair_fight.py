@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from made_runs import change
+from made_runs import change, make_run
 from made_tuned import DEFAULT, fight_of, make_tuned, peak
 
 from lossbench.errors import UserError
@@ -13,6 +13,7 @@ from lossbench.report.tuned.comparison import find_fair_fight
 from lossbench.report.tuned.curves import crossings, phases
 from lossbench.report.tuned.report import compare_tuned
 from lossbench.report.tuned.sentences import about_trials
+from lossbench.tuning.study import read_one
 
 REPLICATES = range(10)
 BASE = {"cross_entropy": peak(at=0.03)}
@@ -113,3 +114,22 @@ def test_a_study_without_winners_or_refits_is_one_line(tmp_path: Path) -> None:
     tuned = make_tuned(tmp_path, {**BASE, "power": peak(0.98)}, replicates=())
     with pytest.raises(UserError, match="no replicate has all its trials yet"):
         find_fair_fight(tuned)
+
+
+def test_a_replicate_whose_trials_failed_is_named_once(tmp_path: Path) -> None:
+    tuned = make_tuned(tmp_path, {**BASE, "power": peak(0.98)}, replicates=REPLICATES)
+    (tuned.folder / "winners" / "replicate4.json").unlink()
+    compared = compare_tuned(read_one(tuned.folder))
+    said = [caveat for caveat in compared.caveats if "failed" in caveat]
+    assert len(said) == 1
+    assert "Trials of replicate 4 failed for another reason than divergence" in said[0]
+    assert compared.verdicts["power"] == "better"
+
+
+def test_nothing_is_judged_while_a_trial_is_still_to_be_done(tmp_path: Path) -> None:
+    tuned = make_tuned(tmp_path, {**BASE, "power": peak(0.98)}, replicates=REPLICATES)
+    (tuned.folder / "winners" / "replicate4.json").unlink()
+    make_run(tuned.trials, "power", 4, kind="replicate", state="planned")
+    compared = compare_tuned(read_one(tuned.folder))
+    assert compared.headline.startswith("Not judged yet: 1 run of this comparison is still to be done")
+    assert compared.verdicts["power"] == "undecided"

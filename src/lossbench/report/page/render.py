@@ -56,12 +56,12 @@ def render(compared: LossComparison, tables: Sequence[Table], figures: Sequence[
 
 def _figures(lead: Lead | None, figures: Sequence[Mapping[str, str]]) -> dict[str, Any]:
     """The figure under the verdicts, those of the search, and the others."""
-    first = {each["name"]: each for each in figures if lead and each["name"] == lead.figure}
-    others = [each for each in figures if each["name"] not in first]
+    by_name = {each["name"]: each for each in figures}
+    first = by_name.pop(lead.figure, None) if lead else None
     return {
-        "lead": lead and {"figure": first.get(lead.figure), "sentences": lead.sentences},
-        "searched": [each for each in others if _is_of_search(each["name"], lead)],
-        "figures": [each for each in others if not _is_of_search(each["name"], lead)],
+        "lead": lead and {"figure": first, "sentences": lead.sentences},
+        "searched": [each for name, each in by_name.items() if _is_of_search(name, lead)],
+        "figures": [each for name, each in by_name.items() if not _is_of_search(name, lead)],
     }
 
 

@@ -14,7 +14,8 @@ from lossbench.report.spec import ComparisonSpec
 from lossbench.report.stats.verdict import PairedComparison
 from lossbench.report.tuned.curves import Curve, find_curves
 from lossbench.report.tuned.edges import Edge, barred_words, narrow_edges
-from lossbench.report.tuned.refits import Refits, read_refits
+from lossbench.report.tuned.read_refits import read_refits
+from lossbench.report.tuned.refits import Refits
 from lossbench.tuning.budget import prefixes
 from lossbench.tuning.plan import Plan
 from lossbench.tuning.study import Tuned

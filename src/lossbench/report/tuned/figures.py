@@ -23,6 +23,7 @@ from lossbench.tuning.plan import Row
 
 AFTER = "after_trials"
 MOST_LINES = 10
+MOST_PANELS = 12
 
 
 def draw_fair_figures(fight: FairFight) -> list[PageFigure]:
@@ -43,10 +44,11 @@ def after_trials(fight: FairFight) -> Iterator[Drawing]:
         twin=comparison.twin,
         crossings=[place for label, curve in shown.items() if label in comparison.rivals for place in crossings(curve)],
     )
-    cut = f" The {MOST_LINES} best of {len(fight.curves)} are shown." if len(fight.curves) > MOST_LINES else ""
+    cut = _cut(len(fight.curves), MOST_LINES)
     caption = (
         f"After n trials the best by {fight.plan.monitor} is trained anew and tested: mean over "
-        f"{data.units(fight.findings)} with its 95 % t interval. One trial is the declared default.{cut}"
+        f"{data.units(fight.findings)} with its 95 % t interval. One trial is the declared default. Ahead and "
+        f"behind are by the simultaneous interval of the paired difference.{cut}"
     )
     yield Drawing("How much tuning does each loss need?", caption, drawn)
 
@@ -57,7 +59,7 @@ def against_settings(fight: FairFight) -> Iterator[Drawing]:
     unit = unit_of(monitor)
     name = f"{monitor} ({unit.name})" if unit.name else monitor
     for key, rows in _rows_by_setting(fight).items():
-        panels = {row.name: _searched(row, key, fight, unit) for row, _ in rows}
+        panels = {row.name: _searched(row, key, fight, unit) for row, _ in rows[:MOST_PANELS]}
         drawn = draw_search(
             panels,
             xlabel=key,
@@ -67,7 +69,8 @@ def against_settings(fight: FairFight) -> Iterator[Drawing]:
         )
         caption = (
             f"Every trial of {counted(len(fight.refits.tuned.winners), 'replicate')}: how wide the region is in which "
-            "a loss trains well. The worst quarter of all trials stands at the foot of the axes."
+            "a loss trains well. At most the worst quarter of all trials stands at the foot of the axes."
+            f"{_cut(len(rows), MOST_PANELS)}"
         )
         yield Drawing(f"{monitor} against {key}", caption, drawn, _file_name(key))
 
@@ -75,9 +78,10 @@ def against_settings(fight: FairFight) -> Iterator[Drawing]:
 def chosen_settings(fight: FairFight) -> Iterator[Drawing]:
     """What was chosen in each replicate, on the searched range."""
     for key, rows in _rows_by_setting(fight).items():
-        shown = {row.name: _chosen(row, dimension, fight) for row, dimension in rows}
+        shown = {row.name: _chosen(row, dimension, fight) for row, dimension in rows[: data.MOST_ROWS]}
         drawn = draw_chosen(shown, xlabel=key, log=all(dimension.scale == "log" for _, dimension in rows))
-        caption = "Each dot is the setting chosen in one replicate, at the same height in every row."
+        same = "Each dot is the setting chosen in one replicate, at the same height in every row."
+        caption = f"{same}{_cut(len(rows), data.MOST_ROWS)}"
         yield Drawing(f"Chosen {key}", caption, drawn, _file_name(key))
 
 
@@ -86,6 +90,10 @@ FIGURES: Mapping[str, Callable[[FairFight], Iterator[Drawing]]] = {
     "trials": against_settings,
     "chosen": chosen_settings,
 }
+
+
+def _cut(n: int, most: int) -> str:
+    return f" The {most} best of {n} are shown." if n > most else ""
 
 
 def _band(curve: Curve, unit: Unit) -> Band:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from lossbench.plots.page import PageFigure
 from lossbench.report.figures import draw_figures
+from lossbench.report.formatting import counted
 from lossbench.report.loss_comparison import Lead, LossComparison
 from lossbench.report.page.about_data import about_data
 from lossbench.report.papers.latex import latex_table
@@ -89,4 +90,5 @@ def compare_tuned(tuned: Tuned, spec: ComparisonSpec | None = None) -> TunedComp
         UserError: no refit is done, or the metric or the baseline does not exist.
     """
     fight = find_fair_fight(tuned, spec)
-    return TunedComparison(fight.findings, tuned_table(fight), find_caveats(fight), fight)
+    about = f"tuned with {counted(tuned.plan.trials, 'trial')}"
+    return TunedComparison(fight.findings, tuned_table(fight), find_caveats(fight), fight, about=about)

@@ -102,15 +102,18 @@ def _consequence(label: str, fight: FairFight) -> str:
 def about_trials(fight: FairFight) -> list[str]:
     """On which side of the baseline each loss is after how many trials; one sentence for all that are level."""
     baseline = fight.comparison.baseline
-    if baseline is None:
+    if baseline is None or fight.comparison.provisional:
         return []
     rivals = {label: curve for label, curve in fight.curves.items() if label in fight.comparison.rivals}
     level = [label for label, curve in rivals.items() if _is_level(curve)]
-    said = [_stretches(label, curve, fight, baseline.label) for label, curve in rivals.items() if label not in level]
+    apart = [_stretches(label, rivals[label], fight, baseline.label) for label in rivals if label not in level]
+    return [*apart, *_level_sentence(level, baseline.label)]
+
+
+def _level_sentence(level: Sequence[str], baseline: str) -> Iterator[str]:
     if level:
         be = "is" if len(level) == 1 else "are"
-        said.append(f"{_joined(level)} {be} level with {baseline.label} after any number of trials.")
-    return said
+        yield f"{_joined(level)} {be} level with {baseline} after any number of trials."
 
 
 def _is_level(curve: Curve) -> bool:
