@@ -44,6 +44,8 @@ def test_settings_of_a_loss_are_rows_too_and_the_twin_is_the_last(prepare: Prepa
     fight = prepare("loss=focal", "loss.gamma=0,2", spec=ComparisonSpec("focal gamma=0"))
     assert [*rows(fight)] == ["focal gamma=0", "focal gamma=2", "focal gamma=0 (twin)"]
     assert [row.overrides for row in fight.plan.rows][1] == ("loss.gamma=2",)
+    headed = prepare("loss=cross_entropy,cosface")  # one brings a head, which its name says
+    assert [*rows(headed)] == ["cross_entropy", "cosface", "cross_entropy (twin)"]
     assert (fight.plan.baseline, fight.plan.trials, fight.replicates) == ("focal gamma=0", 16, tuple(range(12)))
 
 

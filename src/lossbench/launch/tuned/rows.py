@@ -111,9 +111,16 @@ def entries_of(asked: Asked, drafts: Sequence[Draft], cache: Cache, baseline: st
 
 
 def _labels(drafts: Sequence[Draft]) -> list[str]:
+    """Name each row: its loss, and the settings in which it differs from other rows of this loss."""
     settings = differing_settings({str(k): flatten(draft.config.record) for k, draft in enumerate(drafts)})
-    names = [draft.config.loss.name for draft in drafts]
-    return [f"{name} {describe_settings(settings[str(k)])}".strip() for k, name in enumerate(names)]
+    return [_label(draft, settings[str(k)], drafts) for k, draft in enumerate(drafts)]
+
+
+def _label(draft: Draft, settings: Mapping[str, Any], drafts: Sequence[Draft]) -> str:
+    loss, head = draft.config.loss.name, draft.config.record["head"]
+    if all(each.config.record["head"] == head for each in drafts if each.config.loss.name == loss):
+        settings = {key: value for key, value in settings.items() if key.split(".")[0] != "head"}
+    return f"{loss} {describe_settings(settings)}".strip()
 
 
 def _require_shared(drafts: Sequence[Draft], labels: Sequence[str], searched: Iterable[str]) -> None:
