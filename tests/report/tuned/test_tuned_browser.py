@@ -9,7 +9,7 @@ from made_tuned import DEFAULT, make_tuned, peak
 from lossbench.report.tuned.publish import publish_tuned
 
 pytestmark = NEEDS_BROWSER
-WIDTHS = (320, 390, 599, 600, 768, 959, 960, 1200, 1400, 1920)
+WIDTHS = (320, 390, 599, 600, 759, 760, 768, 959, 960, 1200, 1360, 1920)
 # JavaScript: where the headline, the table, the picture under it and the words below it begin and end.
 PLACES = """Object.fromEntries([['headline', '.headline'], ['table', 'table'], ['forest', '#forest'],
   ['picture', '#after_trials'], ['words', '.top'], ['search', '#trials_optimizer_lr']].map(([name, what]) => {
