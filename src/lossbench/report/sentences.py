@@ -145,7 +145,7 @@ def _finding(label: str, pair: PairedComparison, difference: str, comparison: Co
         found = f"{label} was found {pair.qualifier or pair.verdict} than {name} at look {look} with {with_units}"
         return f"{found}, which stands: {difference} now"
     if pair.verdict == "undecided":
-        return f"{label} is undecided against {name}: {difference}; {_needed(pair, comparison)}"
+        return f"{label} is undecided against {name}: {difference}; {_needed(label, pair, comparison)}"
     if pair.verdict == "equivalent":
         also = f", {pair.qualifier}" if pair.qualifier else ""
         within = _within_margin(pair, comparison)
@@ -169,8 +169,10 @@ def _bound(pair: PairedComparison, comparison: Comparison) -> str:
     return f"{pair.collapsed} of {counted(pair.n, 'run')} collapsed, up to {100 * pair.collapse_bound:.0f} % may"
 
 
-def _needed(pair: PairedComparison, comparison: Comparison) -> str:
+def _needed(label: str, pair: PairedComparison, comparison: Comparison) -> str:
     kind = comparison.kind
+    if pair.reachable and pair.more is None and comparison.barred.get(label):
+        return f"a range that was searched was too narrow to call it {'better' if pair.mean > 0 else 'worse'}"
     if pair.n == 1:
         return f"one {kind} tells nothing about others"
     if pair.more is None:

@@ -47,6 +47,7 @@ def test_a_loss_at_the_edge_of_its_range_is_not_called_worse_now_or_later(tmp_pa
     assert (pair.verdict, pair.qualifier, pair.high < 0) == ("undecided", None, True)
     assert "range too narrow" in next(row for row in compared.table.rows if row[0] == "power")[1]
     assert "search.lr=[0.0001,10]" in compared.caveats[0]
+    assert "; a range that was searched was too narrow to call it worse" in compared.sentences[0]
     looks = [json.loads(line) for line in (tuned.study / "journal.jsonl").read_text().splitlines()]
     assert "worse" not in [arm["verdict"] for look in looks for arm in look.get("arms", {}).values()]
 

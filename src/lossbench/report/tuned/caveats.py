@@ -1,12 +1,14 @@
 """What limits a fair fight: what failed or was left out of the search, then what limits any comparison."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from lossbench.report.caveats.examples import about_metric, about_scale, about_test_set
 from lossbench.report.caveats.looks import about_looks
 from lossbench.report.caveats.runs import about_best, about_damage, about_origin
 from lossbench.report.caveats.seeds import about_seeds, named
 from lossbench.report.formatting import counted, format_difference
+from lossbench.report.outcomes import has_diverged
 from lossbench.report.tuned.comparison import FairFight
 from lossbench.report.tuned.edges import Edge
 
@@ -92,13 +94,12 @@ def about_refits(fight: FairFight) -> Iterator[str]:
             f"Trials of {named(failed, 'replicate')} failed for another reason than divergence, so nothing was chosen "
             "there; the same command runs what is missing."
         )
-    lost = [
-        record for record in fight.refits.missing if record.state == "failed" and not _is_outcome(record.path, fight)
-    ]
-    if lost:
-        yield f"{counted(len(lost), 'refit is', 'refits are')} failed and not in this report."
+    lost = [run for run in fight.refits.missing if run.state == "failed" and not has_diverged(run)]
+    between = {run.path for run in lost} - _after_all(fight)
+    if between:
+        yield f"{counted(len(between), 'refit')} of what was chosen after fewer trials failed; their points lack them."
 
 
-def _is_outcome(path: object, fight: FairFight) -> bool:
-    arms = [*fight.comparison.arms, *fight.defaults.arms]
-    return any(run.path == path for arm in arms for run in arm.diverged.values())
+def _after_all(fight: FairFight) -> set[Path]:
+    """The refits that the verdicts are about."""
+    return {run.path for row in fight.plan.rows for run in fight.refits.of(row, fight.plan.trials).values()}

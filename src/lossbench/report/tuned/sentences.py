@@ -70,7 +70,7 @@ def _size(pair: PairedComparison, fight: FairFight) -> str:
 
 
 def sentences(fight: FairFight) -> list[str]:
-    """One sentence for each row but the baseline, then those on the numbers of trials."""
+    """One sentence for each row but the baseline, then those on ranges that were too narrow."""
     comparison = fight.comparison
     losses = replace(comparison, arms=[arm for arm in comparison.arms if arm.label != comparison.twin])
     found = [*plain.sentences(losses), *_control(fight)]
