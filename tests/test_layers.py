@@ -133,6 +133,7 @@ ROOMS = {
             "lossbench.plots",
             "lossbench.rundir.files",
             "lossbench.rundir.reading",
+            "lossbench.tuning.spaces",
         },
         *{"lossbench.config", "lossbench.errors"},
     },

@@ -175,3 +175,15 @@ def test_other_tasks_and_other_forms() -> None:
     hot = found(own(OneHotOnly))
     assert hot.falls
     assert isinstance(calls(own(Pairs).make()), str)
+
+
+def test_a_searched_range_is_the_least_and_the_largest_of_its_losses() -> None:
+    """Focal loss falls as gamma grows: its range ends at cross-entropy and at gamma = 5."""
+    band = found(KNOWN["focal"]).swept["gamma"].searched
+    assert band is not None
+    np.testing.assert_allclose(band.high.value, along(losses.cross_entropy, band.high.x, "probability").value)
+    np.testing.assert_allclose(
+        band.low.value, along(lambda z, y: losses.focal(z, y, gamma=5.0), band.low.x, "probability").value
+    )
+    assert sentences.range_of(band.range) == "0 to 5, evenly"
+    assert found(KNOWN["symmetric_cross_entropy"]).swept["log_zero"].searched is None

@@ -12,6 +12,10 @@ from lossbench.config.build import build
 from lossbench.config.searched import without_ranges
 from lossbench.errors import UserError, one_line, suggest
 from lossbench.rundir.reading import read_yaml
+from lossbench.tuning.spaces import Dimension, name_of, own_dimensions
+
+CLASSES = 10
+"""Of all curves, and of the ranges that depend on the number of classes."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,7 @@ class Entry:
         kind: its class.
         head: whether it reads what a head of its own makes.
         settings: those of its YAML.
+        ranges: of its own numbers, as a tuned sweep searches each alone; closed forms are of 10 classes.
     """
 
     name: str
@@ -31,6 +36,7 @@ class Entry:
     kind: type[Any]
     head: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
+    ranges: Mapping[str, Dimension] = field(default_factory=dict)
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -63,7 +69,7 @@ def _nodes(folder: Path) -> dict[str, tuple[dict[str, Any], bool]]:
         whole = read_yaml(path)
         node = whole.get("loss", whole)
         if isinstance(node, Mapping) and "_target_" in node:
-            found[path.stem] = without_ranges(node), "head" in whole
+            found[path.stem] = dict(node), "head" in whole
     return found
 
 
@@ -127,10 +133,17 @@ def _require_own(target: str) -> None:
     custom.hash_of(dotted)
 
 
-def _entry(name: str, node: dict[str, Any], head: bool) -> Entry:
+def _entry(name: str, described: dict[str, Any], head: bool) -> Entry:
+    node = without_ranges(described)
     settings = {key: value for key, value in node.items() if key not in ("name", "_target_")}
 
     def make(**changed: Any) -> Any:
         return build({**node, **changed}, "loss")
 
-    return Entry(name, make, type(make()), head, settings)
+    return Entry(name, make, type(make()), head, settings, _ranges(described))
+
+
+def _ranges(described: Mapping[str, Any]) -> dict[str, Dimension]:
+    fixed = {f"loss.{name}": value for name, value in described.items()}
+    found = (each.at(fixed) for each in own_dimensions(described, {}, CLASSES))
+    return {name_of(each.key): each for each in found}

@@ -101,6 +101,7 @@ def _section(entry: Entry, found: Measured | str) -> str:
     else:
         parts += [f"![{entry.name}]({FOLDER}/{entry.name}.svg)", " ".join(described(found)), gallery.about_path(found)]
     parts += [f"**{name}.** {_escaped(text)}" for name in SHOWN if (text := entry.words.said(name))]
+    parts += [f"**Searched.** {sentences.searched(each)}" for each in entry.ranges.values()]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

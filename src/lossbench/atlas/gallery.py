@@ -5,9 +5,11 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
+from lossbench.atlas import sentences
+from lossbench.atlas.catalog import CLASSES
 from lossbench.atlas.finite import Call
-from lossbench.atlas.measure import CLASSES, Curve, Measured, Swept, along
-from lossbench.atlas.plots import REFERENCE, Line, Panel, draw_contour, draw_panels, style
+from lossbench.atlas.measure import Curve, Measured, Swept, along
+from lossbench.atlas.plots import REFERENCE, SHADE, Area, Line, Panel, draw_contour, draw_panels, style
 from lossbench.plots.key import Entry as KeyEntry
 from lossbench.plots.page import PageFigure
 
@@ -60,17 +62,32 @@ def chance(found: Measured) -> Figure:
 
 
 def setting(name: str, swept: Swept, path: str) -> Figure:
-    """Draw a loss for some values of one setting."""
+    """Draw a loss for some values of one setting, the searched range shaded."""
     drawn = [(f"{name} = {value:g}", each, style(k)) for k, (value, each) in enumerate(swept.curves.items())]
+    areas = _areas(swept)
     panels = [
-        Panel("L", [Line(each.x, each.value, look) for _, each, look in drawn], cut=True),
+        Panel("L", [Line(each.x, each.value, look) for _, each, look in drawn], cut=True, area=areas[0]),
         Panel(
             GRADIENT if path == "probability" else SLOPE[path],
             [Line(each.x, each.gradient, look) for _, each, look in drawn],
             cut=True,
+            area=areas[1],
         ),
     ]
-    return draw_panels(panels, XLABEL[path], [KeyEntry(label, line=look) for label, _, look in drawn], ends=ENDS[path])
+    entries = [KeyEntry(label, line=look) for label, _, look in drawn]
+    if swept.searched is not None:
+        entries.append(KeyEntry(f"searched: {sentences.range_of(swept.searched.range)}", box=SHADE, alone=True))
+    return draw_panels(panels, XLABEL[path], entries, ends=ENDS[path])
+
+
+def _areas(swept: Swept) -> tuple[Area | None, Area | None]:
+    """Give the searched range of the value and of the gradient."""
+    if (band := swept.searched) is None:
+        return None, None
+    return (
+        Area(band.low.x, band.low.value, band.high.value),
+        Area(band.low.x, band.low.gradient, band.high.gradient),
+    )
 
 
 def family(calls: Mapping[str, Call]) -> Figure:
@@ -118,6 +135,8 @@ def _about_setting(name: str, swept: Swept, path: str) -> str:
     rising = [f"{value:g}" for value, each in swept.curves.items() if (np.diff(each.value) > 1e-9).any()]
     if rising and path != "error":
         said += f" It rises again before the right answer for {name} = {', '.join(rising)}."
+    if swept.searched is not None:
+        said += f" Shaded: {sentences.searched(swept.searched.range)}"
     return said
 
 

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lossbench.atlas.catalog import Entry
+from lossbench.atlas.catalog import CLASSES, Entry
 from lossbench.atlas.finite import DTYPES, LARGEST, Call, error_up_to, gap_up_to
 from lossbench.errors import UserError, one_line
 from lossbench.losses.outputs import HeadOutput
+from lossbench.tuning.spaces import Dimension
 
-CLASSES = 10  # of the curves
 CHANCE = (2, 3, 5, 10, 20, 37, 50, 100, 200, 500, 1000)
 OTHERS = 1.0  # the logit that the other classes share; losses of p alone do not see it
 VALUES: dict[str, tuple[float, ...]] = {
@@ -25,6 +25,7 @@ VALUES: dict[str, tuple[float, ...]] = {
 FACTORS = (0.25, 0.5, 1, 1.5, 2, 4)
 FROM_ZERO = (0, 0.1, 0.25, 0.5, 1)
 MOST = 6  # curves of one picture
+STEPS = 17  # values of a searched range
 
 
 class Curve(NamedTuple):
@@ -51,11 +52,32 @@ class Chance(NamedTuple):
     gradient: np.ndarray
 
 
+class Band(NamedTuple):
+    """A loss over the range of one setting that a tuned sweep searches.
+
+    Args:
+        range: the setting and its range.
+        low: the least value, slope and gradient at each place of the path.
+        high: the largest ones.
+    """
+
+    range: Dimension
+    low: Curve
+    high: Curve
+
+
 class Swept(NamedTuple):
-    """A loss for some values of one setting, and the values for which it is not defined."""
+    """A loss for some values of one setting.
+
+    Args:
+        curves: value -> the loss along its path.
+        refused: the values for which it is not defined.
+        searched: where the setting has a range.
+    """
 
     curves: dict[float, Curve]
     refused: list[float]
+    searched: Band | None = None
 
 
 @dataclass(frozen=True)
@@ -252,7 +274,18 @@ def _variants(entry: Entry, name: str, default: float, path: str, x: np.ndarray)
             refused.append(value)
         elif len(curves) < MOST:
             curves[value] = curve
-    return Swept(dict(sorted(curves.items())), sorted(refused))
+    return Swept(dict(sorted(curves.items())), sorted(refused), _searched(entry, name, path, x))
+
+
+def _searched(entry: Entry, name: str, path: str, x: np.ndarray) -> Band | None:
+    """Measure a loss over the range of a setting, the others being at their defaults."""
+    if (given := entry.ranges.get(name)) is None:
+        return None
+    values = [given.value(u, {}) for u in np.linspace(0, 1, STEPS)]
+    curves = [curve for value in values if (curve := _variant(entry, {name: value}, path, x)) is not None]
+    stacked = [np.stack([curve[part] for curve in curves]) for part in range(1, len(Curve._fields))]
+    low, high = ([function(each, 0) for each in stacked] for function in (np.min, np.max))
+    return Band(given, Curve(x, *low), Curve(x, *high))
 
 
 def _variant(entry: Entry, setting: dict[str, float], path: str, x: np.ndarray) -> Curve | None:

@@ -14,7 +14,7 @@ from lossbench.plots.key import Entry, Key
 from lossbench.plots.labels import fit_text
 from lossbench.plots.scales import limits, set_scale, spell_one
 from lossbench.plots.sheet import EDGE, ROOM, SMALL, WIDTH, Sheet, text_height
-from lossbench.plots.theme import DASHES, FAINT, QUIET, colour
+from lossbench.plots.theme import DASHES, FAINT, GRID, QUIET, colour
 
 HEIGHT = 92.0  # points of a panel
 GAP = 6.0
@@ -23,6 +23,7 @@ TALL = 230.0  # points of a contour
 LEFT = 40.0  # points for the numbers beside the panels
 LEVELS = 7
 KEPT, STEEP = 0.93, 3.0  # the share of a line that is kept where its end is so many times larger than the rest
+SHADE: dict[str, Any] = {"facecolor": GRID, "linewidth": 0}
 REFERENCE: dict[str, Any] = {"color": QUIET, "linewidth": 1.1, "linestyle": (0.0, (3.0, 2.0))}
 
 
@@ -44,6 +45,21 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Area:
+    """A shaded area of a panel.
+
+    Args:
+        x: (n,) places.
+        low: (n,) its lower end.
+        high: (n,) its upper end.
+    """
+
+    x: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+@dataclass(frozen=True)
 class Panel:
     """Axes with a name above them.
 
@@ -52,12 +68,14 @@ class Panel:
         lines: at least one that rules.
         log: whether equal heights are equal ratios.
         cut: whether the axis leaves out the steepest ends of lines that run to infinity.
+        area: shaded behind the lines, as far as the axis shows it.
     """
 
     name: str
     lines: Sequence[Line]
     log: bool = False
     cut: bool = False
+    area: Area | None = None
 
 
 def style(k: int) -> dict[str, Any]:
@@ -90,6 +108,8 @@ def draw_panels(
         axes = sheet.axes(LEFT, top + text_height(name) + 3, width, HEIGHT)
         set_scale(axes, "y", _ends(panel), HEIGHT, log=panel.log)
         set_scale(axes, "x", ends, width, log=log_x)
+        if panel.area is not None:
+            axes.fill_between(panel.area.x, panel.area.low, panel.area.high, **SHADE)
         for line in panel.lines:
             axes.plot(line.x, line.y, **line.style)
         top += height

@@ -7,6 +7,7 @@ import numpy as np
 
 from lossbench.atlas.finite import LARGEST
 from lossbench.atlas.measure import Chance, Measured
+from lossbench.tuning.spaces import Dimension, name_of
 
 COLUMNS = (
     "loss",
@@ -15,6 +16,7 @@ COLUMNS = (
     *(f"{what} at chance, C = {c}" for c in (10, 1000) for what in ("L", "∂L/∂z")),
 )
 MINUS = "−"
+SPREAD = {"log": "evenly in its logarithm", "linear": "evenly"}
 
 
 def digits(value: float) -> str:
@@ -119,3 +121,13 @@ def _least(found: Measured) -> str:
 
 def _settled(value: float) -> float:
     return 0.0 if abs(value) < 1e-4 else value
+
+
+def range_of(dimension: Dimension) -> str:
+    """The range of a setting that a tuned sweep searches."""
+    return f"{digits(dimension.low)} to {digits(dimension.high)}, {SPREAD[dimension.scale]}"
+
+
+def searched(dimension: Dimension) -> str:
+    """What a tuned sweep with search.own=tuned searches of one setting, and why, a sentence."""
+    return f"{name_of(dimension.key)} from {range_of(dimension)} ({dimension.source})."

@@ -87,7 +87,7 @@ def space_of(
     ]
     for dimension in shared:
         check_optimizer_range(dimension)
-    space = Space(tuple(shared), _own(loss, of_losses, num_classes) if own else ())
+    space = Space(tuple(shared), own_dimensions(loss, of_losses, num_classes) if own else ())
     if not space.dimensions:
         raise UserError(
             f"nothing is searched for loss={loss.get('name')} and optimizer={optimizer.get('name')}; give a range, "
@@ -108,7 +108,17 @@ def parted(
     )
 
 
-def _own(loss: Mapping[str, Any], typed: Mapping[str, Any], num_classes: int | None) -> tuple[Dimension, ...]:
+def own_dimensions(loss: Mapping[str, Any], typed: Mapping[str, Any], num_classes: int | None) -> tuple[Dimension, ...]:
+    """Give the dimensions of a loss's own numbers.
+
+    Args:
+        loss: its settings, with the ranges of its YAML.
+        typed: name -> range, null or a mapping; names that the loss lacks are left alone.
+        num_classes: of the data; None where there are no classes.
+
+    Raises:
+        UserError: a range is wrong, or holds values for which the loss is not defined.
+    """
     declared, settings = declared_of(loss), without_ranges(loss)
     ranges = ranges_of(declared, {name: value for name, value in typed.items() if name in {*declared, *settings}})
     found = [dimension_of(f"loss.{name}", each, settings, num_classes) for name, each in ranges.items()]
