@@ -94,3 +94,19 @@ def test_files_of_ones_own_may_have_groups_and_use_keys_of_their_own(tmp_path: P
     assert readable([search, *words], groups()) == [search, *words]
     with pytest.raises(UserError, match=r"^\+recipe=x: no run reads recipe; "):
         readable(words, groups())
+
+
+def test_a_range_is_typed_without_a_plus_and_is_one_value() -> None:
+    typed = ["search.lr=[1e-4,1]", "+search.q={range:[0,1],scale:linear}", "search.lr.scale=log", "search.own=tuned"]
+    read = [
+        "++search.lr=[1e-4,1]",
+        "++search.q={range:[0,1],scale:linear}",
+        "++search.lr.scale=log",
+        "search.own=tuned",
+    ]
+    assert readable(typed, ["search"], multirun=True) == read
+    for word, hint in (("search.lr=1e-4,1", r"search\.lr=\[1e-4,1\]"), ("search.own=tuned,both", r"search\.own=both")):
+        with pytest.raises(UserError, match=f"lists several values.*such as {hint}"):
+            readable([word], ["search"], multirun=True)
+    with pytest.raises(UserError, match=r"search=sgd: ranges are typed one by one"):
+        readable(["search=sgd"], ["search"])

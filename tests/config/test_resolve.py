@@ -70,6 +70,24 @@ def test_what_does_not_decide_shares_the_parent(planned: Planned, override: str)
 
 
 @pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (["loss=focal"], "toy-linear-focal-1274450f"),
+        (["loss=focal", "loss.search.gamma.range=[1,2]"], "toy-linear-focal-1274450f"),
+        (["loss=arcface"], "toy-linear-arcface-ccd626ea"),
+        (["loss=focal", "yardsticks=[focal,power]"], "toy-linear-focal-cf4f6c97"),
+    ],
+)
+def test_ranges_of_a_search_are_no_part_of_a_run(planned: Planned, words: list[str], name: str) -> None:
+    """The names are those of before losses had ranges."""
+    run = planned(*words)
+    assert run.path.parent.name == name
+    assert not [
+        key for loss in (run.record["loss"], *run.record["yardsticks"].values()) for key in loss if key == "search"
+    ]
+
+
+@pytest.mark.parametrize(
     "override", ["loss.alpha=0.8", "data.batch_size=2", "trainer.max_epochs=3", "optimizer.lr=0.1", "yardsticks=[]"]
 )
 def test_what_decides_does_not(planned: Planned, override: str) -> None:

@@ -57,7 +57,14 @@ def readable(
 
 def _searched(word: str) -> str:
     """Let a range be typed without a plus: which settings have one is known once everything is composed."""
-    return f"++{word}" if re.match(r"search[.](?!own=)\w[\w.]*=", word) else word
+    found = re.fullmatch(r"[+]{0,2}search[.](?P<name>\w[\w.]*)=(?P<value>.*)", word, re.DOTALL)
+    if found is None:
+        return word
+    override, _ = _parsed(word)
+    if override is not None and override.is_sweep_override():
+        example = "search.own=both" if found["name"] == "own" else f"search.{found['name']}=[{found['value']}]"
+        raise UserError(f"{word} lists several values, and all losses are searched alike; write one, such as {example}")
+    return word if found["name"] == "own" else f"++{word.lstrip('+')}"
 
 
 def _readable(word: str, multirun: bool) -> str:
