@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import plan_run
-from run_files import arrays, result_of, steady
+from run_files import arrays, result_of, rows, steady
 
 from lossbench.errors import UserError
 from lossbench.job.start import start
@@ -131,3 +131,17 @@ def test_a_light_trial_leaves_five_small_files(tmp_path: Path, bring_to_result: 
     bring_to_result(run)
     files = {path.name for path in run.path.rglob("*") if path.is_file()}
     assert files == {"config.yaml", "status.json", "result.json", "metrics.csv", "train.log"}
+
+
+@pytest.mark.parametrize(("words", "validated"), [((), 1), (("evaluate=best",), 3), (("keep_checkpoints=all",), 3)])
+def test_a_stacked_trial_is_validated_at_its_end_unless_its_best_weights_are_wanted(
+    tmp_path: Path, words: tuple[str, ...], validated: int
+) -> None:
+    run, whole = (plan_run(tmp_path / name, *WORDS, *LIGHT, "trial=true", *words) for name in ("stacked", "alone"))
+    stacked(run)
+    start(whole)
+    found = rows(run, "val/accuracy")
+    steps = [step for step, _ in rows(whole, "val/accuracy")]
+    assert [step for step, _ in found] == steps[-validated:]
+    if "evaluate=best" not in words:
+        assert result_of(run).metrics["val/accuracy"] == found[-1][1]

@@ -1,5 +1,7 @@
 """Whether a classifier's probabilities can be believed, raw and after temperature scaling. Torch-free at import."""
 
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from lossbench.metrics.estimates import Z95, Estimate, jackknife, mean
@@ -92,14 +94,27 @@ def _calibration_error(outputs: "Classes", probabilities: "Probabilities") -> Es
     return Estimate(value, half_width, parts)
 
 
+def _draws(n: int) -> Iterator["Tensor"]:
+    """Positions of n examples, drawn with replacement: ECE_RESAMPLES rows (k, n), in blocks."""
+    import torch
+
+    generator = torch.Generator().manual_seed(ECE_SEED)
+    for block in torch.arange(ECE_RESAMPLES).split(max(1, AT_ONCE // n)):
+        yield torch.randint(n, (len(block), n), generator=generator)
+
+
+@lru_cache(maxsize=4)
+def _few_draws(n: int) -> list["Tensor"]:
+    """The same, kept for the next runs: to draw takes as long as all that is done with it."""
+    return list(_draws(n))
+
+
 def _resampled_errors(bins: "Tensor", gap: "Tensor") -> "Tensor":
     """Calibration errors of splits resampled from this one, (ECE_RESAMPLES,); calls with the same n draw the same."""
     import torch
 
-    generator = torch.Generator().manual_seed(ECE_SEED)
     n, errors = len(gap), []
-    for block in torch.arange(ECE_RESAMPLES).split(max(1, AT_ONCE // n)):
-        draw = torch.randint(n, (len(block), n), generator=generator)
-        sums = gap.new_zeros(len(block), ECE_BINS).scatter_add_(1, bins[draw], gap[draw])
+    for draw in _few_draws(n) if n * ECE_RESAMPLES <= AT_ONCE else _draws(n):
+        sums = gap.new_zeros(len(draw), ECE_BINS).scatter_add_(1, bins[draw], gap[draw])
         errors.append(sums.abs().sum(dim=1) / n)
     return torch.cat(errors)

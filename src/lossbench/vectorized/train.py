@@ -51,6 +51,7 @@ class StackedRuns:
         self.stack = Stack(self.members, first.optimizer.target, batches, self.schedule, *length)
         self.rows, self.every = StackedRows(), first.log_every_n_steps
         self.best = BestWeights(first.monitor, self.stack.state)
+        self._follows = _asks_for_epochs(first)
         self._totals = torch.zeros(len(configs), 2, dtype=torch.float64, device=device)  # sums of losses and hits
         self.diverged_at = torch.full((len(configs),), -1, device=device)  # at or before this step; -1 is not
         self._clock, self.resumed_at, self.clock = StepClock(), 0, RunClock()
@@ -126,6 +127,14 @@ class StackedRuns:
     def _end_epoch(self) -> None:
         step, epoch = self.stack.step, self.epoch - 1
         self._note_divergence(step)
+        if self._follows or step == self.parts.total_steps:
+            self._validate(step, epoch)
+        seen = self.stack.batches.batch_size * (step - epoch * self.parts.steps_per_epoch)
+        loss, accuracy = (self._totals.cpu() / seen).unbind(1)
+        self.rows.add(step, epoch, epoch_row(loss, accuracy), 0, len(self.stack))
+        self._totals.zero_()
+
+    def _validate(self, step: int, epoch: int) -> None:
         examples = self.examples["val"]
         outputs = outputs_of(self.stack, examples)
         for runs, found in measure_runs(self.stack.losses, self.yardsticks, outputs, examples.targets):
@@ -133,10 +142,6 @@ class StackedRuns:
             self.rows.add(step, epoch, row, runs.start, runs.stop)
             self.best.compare(runs, row, step)
         self.best.keep(self.stack.state, step)
-        seen = self.stack.batches.batch_size * (step - epoch * self.parts.steps_per_epoch)
-        loss, accuracy = (self._totals.cpu() / seen).unbind(1)
-        self.rows.add(step, epoch, epoch_row(loss, accuracy), 0, len(self.stack))
-        self._totals.zero_()
 
     def evaluations(self, stage: str, weights: Mapping[str, Tensor] | None = None) -> list[Evaluation]:
         """The outputs of each run on a split, on the CPU."""
@@ -185,3 +190,8 @@ class StackedRuns:
         self.best.load_state_dict(state["best"], index)
         self._totals = state["totals"][index].to(self.device)
         self.diverged_at = state["diverged_at"][index].to(self.device)
+
+
+def _asks_for_epochs(config: RunConfig) -> bool:
+    """Whether every epoch is validated: of a trial, which is judged at its end, where its best weights are wanted."""
+    return not config.trial or config.evaluate == "best" or config.keep_checkpoints in ("all", "best")

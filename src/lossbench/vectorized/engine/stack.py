@@ -157,13 +157,13 @@ class Stack:
 
     def _lay_out(self) -> None:
         """Store parameters in their gradients' layout: arithmetic on two layouts takes several times as long."""
-        batch = self.batches.at(0)
-        copies = [tensor.detach().clone() for tensor in self.state.values()]
-        _, *gradients = self._program(*batch).run(*copies, *batch[:2])
-        for (name, parameter), gradient in zip(self.parameters.items(), gradients, strict=False):
+        inputs, target, shared = self.batches.at(0)
+        copies = [tensor.detach().clone().requires_grad_(tensor.requires_grad) for tensor in self.state.values()]
+        self.skeleton.train()
+        _, gradients, _ = self._differentiate((*copies, inputs, target), shared)
+        for (name, parameter), gradient in zip(self.parameters.items(), gradients, strict=True):
             if gradient.stride() != parameter.stride():
                 self.parameters[name] = torch.empty_like(gradient).copy_(parameter.detach()).requires_grad_()
-                self._programs.clear()  # they are traced for the layout
 
     def _forward(
         self, parameters: Mapping[str, Tensor], buffers: Mapping[str, Tensor], inputs: Tensor, shared: bool
