@@ -48,6 +48,18 @@ def test_a_crossing_lies_on_the_line_of_the_baseline() -> None:
     assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "2", "4"]
 
 
+@pytest.mark.parametrize(("best", "sign"), [("high", 1.0), ("low", -1.0)])
+def test_a_line_that_begins_far_away_does_not_press_the_others_together(best: str, sign: float) -> None:
+    steps, none = np.array([1.0, 2.0]), np.full(2, np.nan)
+    heights = {"base": [97.0, 98.0], "near": [96.0, 97.0], "far": [10.0, 97.5]}
+    curves = {label: Band(steps, sign * np.array(line), none, none, 3) for label, line in heights.items()}
+    figure = draw_after_trials(curves, ylabel="", baseline="base", best=best)  # pyright: ignore[reportArgumentType]
+    ends = sorted(abs(end) for end in figure.axes[0].get_ylim())
+    assert 88 < ends[0] < 91.5
+    assert ends[1] < 99
+    assert any("leave the axis" in text.get_text() for text in figure.texts)
+
+
 def test_a_replicate_has_the_same_height_in_every_row() -> None:
     rows = {
         "a": Chosen({0: 0.1, 3: 0.2}, 0.15, 1e-3, 1.0, 0.01),

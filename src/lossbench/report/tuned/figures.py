@@ -42,6 +42,7 @@ def after_trials(fight: FairFight) -> Iterator[Drawing]:
         ylabel=data.axis_name(comparison),
         baseline=baseline.label if baseline else "",
         twin=comparison.twin,
+        best="high" if comparison.unit.higher_is_better else "low",
         crossings=[place for label, curve in shown.items() if label in comparison.rivals for place in crossings(curve)],
     )
     cut = _cut(len(fight.curves), MOST_LINES)
