@@ -384,6 +384,9 @@ def photographs(experiment: str, folder: Path) -> tuple[str, ...]:
     if experiment.startswith("imagenet50"):
         make_imagenet(folder)
         return (*common, "data.images_per_class=10")
+    if experiment == "which_loss":
+        make_imagenet(folder)
+        return (f"data.root={folder}/train", *common[1:4], "model.backbone.pretrained=false")
     return ()
 
 
