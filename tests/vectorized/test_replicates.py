@@ -112,6 +112,13 @@ def test_replicates_that_share_a_forward_pass_give_the_same_outputs(
         assert result_of(ours).metrics == pytest.approx(result_of(theirs).metrics, abs=1e-5)
 
 
+def test_the_examples_of_a_split_are_moved_to_the_device_once_for_all_stacks(tmp_path: Path) -> None:
+    config = plan_run(tmp_path, *DIGITS, "loss=cross_entropy", "seed=1").config
+    shared = Shared(assemble(config))
+    one, other = (shared.examples("train", [config] * k, torch.device("cpu"), torch.float64) for k in (1, 2))
+    assert one.inputs is other.inputs
+
+
 def test_replicates_of_features_are_one_stack(tmp_path: Path) -> None:
     words = ("data=fake_images", "data.classes=3", "data.n_train=37", "data.n_val=12", "data.n_test=12")
     words = (*words, "data.image_size=32", "data.batch_size=10", f"data.cache_dir={tmp_path / 'cache'}")

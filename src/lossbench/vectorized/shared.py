@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lossbench.config.schema import RunConfig
-from lossbench.data.module import DataModule
+from lossbench.data.module import POOL, DataModule
 from lossbench.data.source import SPLITS, Source, Split, replicated
 from lossbench.errors import UserError, one_line
 from lossbench.training.assemble import Parts, build_data, losses_of
@@ -43,7 +43,7 @@ class Shared:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
         self._replicates: dict[int | None, Replicate] = {}
-        self._pools: dict[tuple[torch.device, torch.dtype], tuple[Tensor, Tensor]] = {}
+        self._held: dict[tuple[str, torch.device, torch.dtype], tuple[Tensor, Tensor]] = {}
 
     def replicate(self, config: RunConfig) -> Replicate:
         """Give what the runs of a run's replicate share.
@@ -67,8 +67,8 @@ class Shared:
         numbers = list(dict.fromkeys(config.replicate for config in configs))
         which = [numbers.index(config.replicate) for config in configs]
         if numbers == [None]:
-            return Examples(*_tensors(self.parts.data.split(stage), device, dtype), which)
-        inputs, target = self._pool(device, dtype)
+            return Examples(*self._tensors(stage, device, dtype), which)
+        inputs, target = self._tensors(POOL, device, dtype)
         of = {config.replicate: self.replicate(config).data.split(stage).inputs for config in configs}
         chosen = [torch.from_numpy(of[number]) for number in numbers]
         if len(chosen) == 1:
@@ -76,15 +76,16 @@ class Shared:
             return Examples(inputs[positions], target[positions], which)
         return Examples(inputs, target, which, chosen)
 
-    def _pool(self, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """Inputs and targets of all replicates, moved to the device once."""
-        if (device, dtype) not in self._pools:
-            self._pools[device, dtype] = _tensors(self.parts.data.source.pool(), device, dtype)
-        return self._pools[device, dtype]
-
-
-def _tensors(split: Split, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    return torch.from_numpy(split.inputs).to(device, dtype), torch.from_numpy(split.targets).to(device)
+    def _tensors(self, stage: str, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Inputs and targets of a split, or of all replicates, moved to the device once for all stacks."""
+        key = (stage, device, dtype)
+        if key not in self._held:
+            split = self.parts.data.split(stage)
+            self._held[key] = (
+                torch.from_numpy(split.inputs).to(device, dtype),
+                torch.from_numpy(split.targets).to(device),
+            )
+        return self._held[key]
 
 
 def _replicate(config: RunConfig, parts: Parts) -> Replicate:

@@ -1,7 +1,7 @@
 """What a stack takes, from a few updates of a few of its runs; nothing is written."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -13,8 +13,8 @@ from lossbench.vectorized.members import in_order
 from lossbench.vectorized.shared import Shared
 from lossbench.vectorized.train import StackedRuns
 
-TRIED, STEPS = 32, 10
-"""Runs and updates that are timed."""
+TRIED, FEW, STEPS = 32, 8, 10
+"""Runs that are timed, fewer beside them, and updates."""
 WRITING = 0.005
 """Seconds to write the files of a run."""
 
@@ -26,32 +26,41 @@ def time_stack(configs: Sequence[RunConfig]) -> float | None:
         configs: of the runs, all of one group.
 
     Returns:
-        Seconds that all of them take, on one thread; more runs than were tried take longer in proportion.
+        Seconds that all of them take, on one thread; what more runs add is seen on two numbers of them: on a GPU that
+        has room left it is nothing.
     """
     if isinstance(build_source(configs[0].data.source), ImageSource):
         return None
-    tried = [configs[k] for k in in_order(configs)][:: -(-len(configs) // TRIED)]
-    parts, before = assemble(configs[0]), torch.get_num_threads()
+    ordered, before = [configs[k] for k in in_order(configs)], torch.get_num_threads()
+    tried = ordered[:: -(-len(configs) // TRIED)]
+    shared = Shared(assemble(configs[0]))
     device = torch.device("cuda" if configs[0].trainer.accelerator != "cpu" and torch.cuda.is_available() else "cpu")
     torch.set_num_threads(1)
     try:
-        stacked = StackedRuns(tried, Shared(parts), device)
-        _seconds(stacked, 2)  # the first one is traced
-        update = _seconds(stacked, STEPS) / STEPS
-        began = time.perf_counter()
-        stacked.evaluations("val")
-        measured = time.perf_counter() - began
+        seconds = _whole(tried, shared, device)
+        if len(configs) > len(tried):
+            few = tried[:: -(-len(tried) // FEW)]
+            added = (seconds - _whole(few, shared, device)) / (len(tried) - len(few))
+            seconds += max(added, 0.0) * (len(configs) - len(tried))
     finally:
         torch.set_num_threads(before)
+    return seconds + WRITING * len(configs)
+
+
+def _whole(configs: Sequence[RunConfig], shared: Shared, device: torch.device) -> float:
+    """What a stack takes from its first step to its last evaluation, from a few updates and one evaluation."""
+    stacked, parts = StackedRuns(configs, shared, device), shared.parts
+    for _ in range(2):  # the first of each is traced, and a device's first work takes longer
+        update = _seconds(lambda: [stacked.stack.train_step() for _ in range(STEPS)], device) / STEPS
+        measured = _seconds(lambda: stacked.evaluations("val"), device)
     epochs = -(-parts.total_steps // parts.steps_per_epoch)
-    return (update * parts.total_steps + measured * (epochs + 2)) * len(configs) / len(tried) + WRITING * len(configs)
+    return update * parts.total_steps + measured * (epochs + 2)
 
 
-def _seconds(stacked: StackedRuns, steps: int) -> float:
-    """What some updates take, until the device has made them."""
+def _seconds(work: Callable[[], object], device: torch.device) -> float:
+    """What some work takes, until the device has done it."""
     began = time.perf_counter()
-    for _ in range(steps):
-        stacked.stack.train_step()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
     return time.perf_counter() - began
