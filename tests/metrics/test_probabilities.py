@@ -8,6 +8,7 @@ from outputs import example, values
 from torch import Tensor
 from torchmetrics.functional.classification import multiclass_accuracy, multiclass_calibration_error
 
+from lossbench.metrics import probabilities
 from lossbench.metrics.measure import metrics_of
 from lossbench.metrics.scale import fit_scale
 
@@ -83,3 +84,10 @@ def test_ece_interval_matches_the_spread_over_splits(scale: float) -> None:
     spread = 1.96 * torch.tensor([metric.value for metric in metrics]).std().item()
     half_widths = torch.tensor([metric.half_width or 0.0 for metric in metrics])
     assert half_widths.mean().item() == pytest.approx(spread, rel=0.25)
+
+
+def test_a_gpu_sums_each_bin_without_scatter_add(monkeypatch: pytest.MonkeyPatch) -> None:
+    bins, gap = torch.randint(15, (3, 200)), torch.rand(3, 200, dtype=torch.float64)
+    wanted = probabilities._sums(bins, gap)
+    monkeypatch.setattr(Tensor, "scatter_add_", None)
+    torch.testing.assert_close(probabilities._sums_on_gpu(bins, gap), wanted, rtol=1e-12, atol=0)

@@ -78,7 +78,7 @@ def _calibration_error(outputs: "Classes", probabilities: "Probabilities") -> Es
     gap = outputs.correct.double() - confidence
     edges = torch.linspace(0, 1, ECE_BINS + 1, dtype=torch.float64, device=gap.device)
     bins = torch.bucketize(confidence, edges, right=True) - 1
-    sums = gap.new_zeros(len(gap), ECE_BINS).scatter_add_(1, bins, gap)
+    sums = (_sums_on_gpu if gap.is_cuda else _sums)(bins, gap)
     value = sums.abs().sum(1) / outputs.n
 
     def half_width() -> "Tensor":
@@ -92,6 +92,18 @@ def _calibration_error(outputs: "Classes", probabilities: "Probabilities") -> Es
         return jackknife(value, without / max(1, outputs.n - 1))
 
     return Estimate(value, half_width, parts)
+
+
+def _sums(bins: "Tensor", gap: "Tensor") -> "Tensor":
+    """Sums of the gaps in each bin: (K, n) each -> (K, bins)."""
+    return gap.new_zeros(len(gap), ECE_BINS).scatter_add_(1, bins, gap)
+
+
+def _sums_on_gpu(bins: "Tensor", gap: "Tensor") -> "Tensor":
+    """The same in the same order each time: a GPU's scatter_add adds in any order, and its last digits change."""
+    import torch
+
+    return torch.stack([torch.where(bins == k, gap, 0.0).sum(1) for k in range(ECE_BINS)], dim=1)
 
 
 def _draws(n: int) -> Iterator["Tensor"]:
@@ -115,6 +127,6 @@ def _resampled_errors(bins: "Tensor", gap: "Tensor") -> "Tensor":
 
     n, errors = len(gap), []
     for draw in _few_draws(n) if n * ECE_RESAMPLES <= AT_ONCE else _draws(n):
-        sums = gap.new_zeros(len(draw), ECE_BINS).scatter_add_(1, bins[draw], gap[draw])
+        sums = _sums(bins[draw], gap[draw])
         errors.append(sums.abs().sum(dim=1) / n)
     return torch.cat(errors)
