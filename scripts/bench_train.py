@@ -48,8 +48,8 @@ def synchronise(device: Any) -> None:
         torch.cuda.synchronize()
 
 
-def image_fit(folder: Path, cache: str, tiny: bool) -> float:
-    """Images a second of the second half of an ordinary run on made-up images, logging and all."""
+def image_fit(folder: Path, cache: str, tiny: bool, *more: str) -> float:
+    """Images a second of the second half of an ordinary run on made-up images, logging and all; more words win."""
     from pytorch_lightning.callbacks import Callback
 
     from lossbench.training.assemble import assemble, build_task
@@ -89,6 +89,7 @@ def image_fit(folder: Path, cache: str, tiny: bool) -> float:
         ),
         *("progress_bar=false", "figures=false", f"runs_dir={folder}/runs"),
         *(("data.height=40", "data.width=48", "data.num_workers=0") if tiny else ()),
+        *more,
     ]
     run = plan_words(words)
     parts = assemble(run.config)

@@ -11,7 +11,7 @@ from photos import save_photo
 
 from lossbench.atlas.catalog import registered
 from lossbench.errors import UserError
-from scripts import bench
+from scripts import bench, bench_gpu
 
 
 @pytest.mark.parametrize(("cost", "ratio"), [(True, 2.0), (False, 0.5)])
@@ -119,3 +119,15 @@ def test_every_loss_of_classes_is_timed(monkeypatch: pytest.MonkeyPatch) -> None
     known = registered(bench.conf_folder() / "loss")
     assert names == {f"losses.{name}" for name, entry in known.items() if "classification" in entry.tasks}
     assert len(names) >= 25
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("part", "lines"), [("images", 4), ("stacks", 5), ("features", 2)])
+def test_the_figures_of_a_gpu_are_measured_on_ordinary_runs(
+    part: str, lines: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench_gpu, "SECONDS", 0.05)
+    monkeypatch.setattr(bench_gpu, "find_spec", lambda name: None)
+    bench_gpu.measure(part, tiny=True)
+    printed = [line for line in capsys.readouterr().out.splitlines() if "/s" in line and ": " in line]
+    assert len(printed) == lines

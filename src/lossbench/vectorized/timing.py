@@ -50,11 +50,16 @@ def time_stack(configs: Sequence[RunConfig]) -> float | None:
 def _whole(configs: Sequence[RunConfig], shared: Shared, device: torch.device) -> float:
     """What a stack takes from its first step to its last evaluation, from a few updates and one evaluation."""
     stacked, parts = StackedRuns(configs, shared, device), shared.parts
-    for _ in range(2):  # the first of each is traced, and a device's first work takes longer
-        update = _seconds(lambda: [stacked.stack.train_step() for _ in range(STEPS)], device) / STEPS
-        measured = _seconds(lambda: stacked.evaluations("val"), device)
+    _update_and_evaluation(stacked)  # the first of each is traced, and a device's first work takes longer
+    update, evaluation = _update_and_evaluation(stacked)
     epochs = -(-parts.total_steps // parts.steps_per_epoch)
-    return update * parts.total_steps + measured * (epochs + 2)
+    return update * parts.total_steps + evaluation * (epochs + 2)
+
+
+def _update_and_evaluation(stacked: StackedRuns) -> tuple[float, float]:
+    """What an update takes, and an evaluation, s."""
+    updates = _seconds(lambda: [stacked.stack.train_step() for _ in range(STEPS)], stacked.device)
+    return updates / STEPS, _seconds(lambda: stacked.evaluations("val"), stacked.device)
 
 
 def _seconds(work: Callable[[], object], device: torch.device) -> float:
