@@ -57,8 +57,8 @@ def make_tuned(
         plan: further parts of the plan.
     """
     study, space = runs / "made.tuned", space or Space((RATE,))
-    rows = [Row(loss, loss, (f"loss={loss}",), space, {"optimizer.lr": DEFAULT}, "", _digest(loss)) for loss in losses]
-    rows.append(Row("cross_entropy (twin)", "cross_entropy", (), space, {"optimizer.lr": DEFAULT}, TWIN, _digest(TWIN)))
+    rows = [Row(loss, loss, (f"loss={loss}",), space, _default(space), "", _digest(loss)) for loss in losses]
+    rows.append(Row("cross_entropy (twin)", "cross_entropy", (), space, _default(space), TWIN, _digest(TWIN)))
     responses = {**losses, rows[-1].name: twin or losses["cross_entropy"]}
     made = Plan(**{
         "rows": tuple(rows), "baseline": "cross_entropy", "metric": "test/accuracy", "monitor": "val/accuracy",
@@ -73,6 +73,11 @@ def make_tuned(
         for row in rows:
             _refit(study, row, found[row.name], responses[row.name], replicate, refit)
     return read_one(folder)
+
+
+def _default(space: Space) -> dict[str, float]:
+    """The rate's default, and the middle of each other range."""
+    return {each.key: each.value(0.5, {}) for each in space.dimensions} | {"optimizer.lr": DEFAULT}
 
 
 def _digest(name: str) -> str:

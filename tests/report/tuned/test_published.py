@@ -4,11 +4,13 @@ import csv
 from pathlib import Path
 
 import pytest
-from made_tuned import DEFAULT, make_tuned, peak
+from made_tuned import DEFAULT, RATE, make_tuned, peak
 
 from lossbench.report.tuned.budget import budget_table
 from lossbench.report.tuned.comparison import find_fair_fight
 from lossbench.report.tuned.publish import publish_tuned
+from lossbench.tuning.dimension import Dimension
+from lossbench.tuning.spaces import Space
 from lossbench.tuning.study import Tuned
 
 
@@ -95,3 +97,17 @@ def test_a_report_of_the_same_winners_is_the_same_file_for_file(tuned: Tuned, fo
     publish_tuned(tuned, folder=tmp_path)
     for path in folder.glob("*.csv"):
         assert (tmp_path / path.name).read_bytes() == path.read_bytes()
+
+
+def test_an_own_number_has_figures_and_rows(tmp_path: Path) -> None:
+    own = Dimension("loss.q", 0.1, 1.0, "linear", "made")
+    losses = {"cross_entropy": peak(), "power": peak()}
+    tuned = make_tuned(tmp_path, losses, trials=16, replicates=range(3), space=Space((RATE,), (own,)))
+    folder = publish_tuned(tuned, folder=tmp_path / "out").parent
+    assert {"trials_loss_q.svg", "chosen_loss_q.svg"} <= {path.name for path in (folder / "figures").iterdir()}
+    table = (folder / "chosen.md").read_text()
+    assert table.count("loss.q") == 3
+    assert "0.1 to 1 (uniform)" in table
+    page = (folder / "report.html").read_text()
+    assert "loss.q uniform in 0.1 to 1 for power" in page
+    assert "are the published ones" not in page
