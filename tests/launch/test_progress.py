@@ -36,6 +36,20 @@ def test_every_line_counts_what_is_done_running_failed_and_left(
     assert progress.failed == dict(zip(runs, ("the cat", "the dog", "the cow", "the hen"), strict=True))
 
 
+def test_trials_get_no_line_each_and_are_called_so(
+    planned: Callable[..., RunDirectory], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = Terminal()
+    monkeypatch.setattr(sys, "stdout", output)
+    monkeypatch.setattr(progress_module, "LINE_SECONDS", 0.05)
+    runs = [planned("data=toy", f"seed={seed}") for seed in range(2)]
+    progress = SweepProgress(dict.fromkeys(runs, "a run"), runs, "val/accuracy", "trials")
+    progress.in_terminal = False
+    progress.finished(runs[0], None, "the cat")
+    with progress.line_each_minute():
+        assert output.lines(1)[0].startswith("[1/2 trials] done 0, running 0, failed 1, left 1")
+
+
 def test_counts_in_words() -> None:
     assert [number_of_runs(n) for n in (1, 2)] == ["1 run", "2 runs"]
 

@@ -1,6 +1,7 @@
 """A fair fight before anything is written: its rows, their spaces, its plan, and what it says of itself."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from lossbench.config.resolve import accept
 from lossbench.launch.outlook.way import Way
 from lossbench.launch.tuned.fight import Fight
 from lossbench.launch.tuned.prepare import prepared
+from lossbench.launch.tuned.record import record_plan
 from lossbench.report.spec import ComparisonSpec
 
 DIGITS = ("data=digits", "model=linear", "trainer.max_epochs=1")
@@ -103,3 +105,13 @@ def test_a_budget_chooses_trials_and_replicates(prepare: Prepare) -> None:
     assert len(short.replicates) >= 6
     assert (long.trials, len(long.replicates)) > (short.trials, len(short.replicates))
     assert (short.budget, short.replicates[0]) == (20.0, 0)
+
+
+def test_a_budget_is_spent_as_it_was_chosen_first(prepare: Prepare) -> None:
+    """Also where other figures of speed are known by then."""
+    first = prepare("loss=cross_entropy", "budget=600")
+    record_plan(replace(first, plan=replace(first.plan, trials=40, replicates=(0, 1, 2))))
+    again = prepare("loss=cross_entropy", "budget=600")
+    assert (again.plan.trials, again.replicates) == (40, (0, 1, 2))
+    longer = prepare("loss=cross_entropy", "budget=601", "study=other")
+    assert (longer.plan.trials, longer.replicates) == (first.plan.trials, first.replicates)

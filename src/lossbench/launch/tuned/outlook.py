@@ -1,6 +1,6 @@
 """What a fair fight takes and what it can decide, said before it starts. Torch-free until an update is timed."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lossbench.config.schema import RunConfig
@@ -15,7 +15,6 @@ from lossbench.meter import duration
 from lossbench.report.looks import read_history
 from lossbench.report.records import Record
 from lossbench.tuning.budget import expected_refits
-from lossbench.tuning.dimension import Dimension
 
 USUAL = (16, 12)
 """Trials and replicates of the study that a budget's times are estimated from."""
@@ -111,37 +110,6 @@ def time_line(outlook: Outlook, trials: int, refits: int) -> str:
 def disk_line(outlook: Outlook, trials: int, refits: int) -> str:
     """Word what they leave on the disk."""
     return f"disk: about {in_bytes(outlook.disk(trials, refits))}"
-
-
-def headline(fight: Fight) -> str:
-    """Name the plan, for a pre-registration."""
-    plan, rows = fight.plan, len(fight.plan.rows) - 1
-    losses = len({row.loss for row in plan.rows})
-    parts = f" in {rows} rows" if rows != losses else ""
-    what = f"{losses} {'loss' if losses == 1 else 'losses'}{parts} and the baseline's twin"
-    budget = f"{plan.trials} trials of {plan.steps:,} steps in each of {len(fight.replicates)} replicates"
-    parent = f", after {plan.parent[:8]}" if plan.parent else ""
-    return f"plan {plan.hash}{parent}: {what}, {budget} ({_numbers(fight.replicates)})"
-
-
-def _numbers(replicates: Sequence[int]) -> str:
-    first, last = replicates[0], replicates[-1]
-    whole = [*replicates] == [*range(first, last + 1)] and len(replicates) > 2
-    return f"{first} to {last}" if whole else ", ".join(map(str, replicates))
-
-
-def space_lines(fight: Fight) -> Iterator[str]:
-    """What is searched: by all, and of each loss's own."""
-    shared = fight.entries[0].row.space.shared
-    yield f"searched by all: {', '.join(map(_range, shared)) or 'nothing'}"
-    for entry in fight.entries:
-        own = entry.row.space.own
-        yield f"  {entry.row.name}{': ' if own else ''}{', '.join(map(_range, own))}"
-
-
-def _range(dimension: Dimension) -> str:
-    unit = f" of its limit {dimension.upper}" if dimension.upper else ""
-    return f"{dimension.key} {dimension.low:g} to {dimension.high:g}{unit} ({dimension.scale})"
 
 
 def comparison_of(fight: Fight, config: RunConfig, sizes: SizeOf) -> PlannedComparison:

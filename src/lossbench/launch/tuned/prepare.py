@@ -17,10 +17,11 @@ from lossbench.launch.expand import Job, expand
 from lossbench.launch.outlook.runs import SizeOf
 from lossbench.launch.outlook.way import Way
 from lossbench.launch.tuned.asked import asked_of
+from lossbench.launch.tuned.drafts import drafts_of
 from lossbench.launch.tuned.fight import Fight
 from lossbench.launch.tuned.outlook import USUAL, Kinds, outlook_of, refits_in
 from lossbench.launch.tuned.question import of_budget, plan_of, plans_beside, settled
-from lossbench.launch.tuned.rows import drafts_of, entries_of
+from lossbench.launch.tuned.rows import entries_of
 from lossbench.report.spec import ComparisonSpec
 from lossbench.report.stats.sequential import least_units
 from lossbench.tuning.budget import Cost, Rung, choose

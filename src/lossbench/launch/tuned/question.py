@@ -6,8 +6,8 @@ from dataclasses import replace
 from lossbench.config.schema import RunConfig
 from lossbench.errors import UserError, some
 from lossbench.launch.tuned.asked import Asked
+from lossbench.launch.tuned.drafts import shared_of
 from lossbench.launch.tuned.jobs import Entry
-from lossbench.launch.tuned.rows import shared_of
 from lossbench.metrics.units import unit_of
 from lossbench.report.spec import ComparisonSpec
 from lossbench.rundir.identity import differences

@@ -1,76 +1,25 @@
 """From the jobs of a command to the rows of a fair fight: names, spaces, the baseline and its twin. Torch-free."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from lossbench.config.composition import load_search, load_yardstick
+from lossbench.config.composition import load_search
 from lossbench.config.facts import Cache, shape_of
-from lossbench.config.resolve import Check, resolve
 from lossbench.config.schema import RunConfig
-from lossbench.errors import UserError, some, suggest
-from lossbench.launch.expand import Job
+from lossbench.errors import UserError, suggest
 from lossbench.launch.tuned.asked import Asked
-from lossbench.launch.tuned.jobs import Entry, own_overrides, refit_job
+from lossbench.launch.tuned.drafts import OF_A_LOSS, Draft, labels_of, require_shared
+from lossbench.launch.tuned.jobs import Entry, own_overrides
 from lossbench.report.baseline import OTHER_DEFAULT
-from lossbench.report.settings import comparability, describe_settings, differing_settings
+from lossbench.report.settings import comparability
 from lossbench.report.spec import DEFAULT_BASELINE
 from lossbench.rundir.flatten import flatten
-from lossbench.rundir.identity import differences, identity, identity_hash
+from lossbench.rundir.identity import identity
 from lossbench.tuning.checks import check_search, own_of, require_own
 from lossbench.tuning.files import hash_of
 from lossbench.tuning.plan import TWIN, Row
 from lossbench.tuning.spaces import Space, space_of
-
-OF_A_LOSS = ("loss", "loss_lr", "head")
-"""What may differ between rows; all else is the same."""
-
-
-@dataclass(frozen=True)
-class Draft:
-    """A loss before its space is known.
-
-    Args:
-        job: its overrides, without replicate.
-        composed: its configuration with the settings as declared, in the first replicate.
-        config: the same, resolved.
-    """
-
-    job: Job
-    composed: Mapping[str, Any]
-    config: RunConfig
-
-
-def drafts_of(
-    asked: Asked,
-    jobs: Sequence[Job],
-    compose: Callable[[Job], dict[str, Any]],
-    cache: Cache,
-    check_supported: Check,
-) -> list[Draft]:
-    """Compose and check each loss once, in the first replicate.
-
-    Raises:
-        UserError: a mistake in a configuration.
-    """
-    found: dict[str, Draft] = {}
-    for job in jobs:
-        composed = compose(refit_job(job, asked.tuned_study, asked.replicates[0], {}))
-        config = resolve(composed, load_yardstick, cache, check_supported)
-        if config.invalid is not None:
-            raise UserError(f"{job.label}: {config.invalid}")
-        _require_equal_steps(config)
-        found.setdefault(identity_hash(config.record), Draft(job, composed, config))
-    return [*found.values()]
-
-
-def _require_equal_steps(config: RunConfig) -> None:
-    for name, callback in config.callbacks.items():
-        if callback.class_name == "EarlyStopping":
-            raise UserError(
-                f"callbacks={name} ends some trials earlier than others, and every loss is to have the same steps; "
-                "leave it out, evaluate=best tests the best weights"
-            )
 
 
 def entries_of(asked: Asked, drafts: Sequence[Draft], cache: Cache, baseline: str) -> tuple[list[Entry], Entry]:
@@ -85,11 +34,11 @@ def entries_of(asked: Asked, drafts: Sequence[Draft], cache: Cache, baseline: st
     Raises:
         UserError: a range is wrong, the losses differ in more than the loss, or there is no baseline.
     """
-    labels, first = _labels(drafts), drafts[0]
+    labels, first = labels_of(drafts), drafts[0]
     optimizer_space = load_search(first.config.optimizer.name)
     own = own_of(asked.search)
     left_out = {name for name, given in asked.search.items() if given is None}
-    _require_shared(drafts, labels, {*optimizer_space, *asked.search} - left_out)
+    require_shared(drafts, labels, {*optimizer_space, *asked.search} - left_out)
     check_search(asked.search, [draft.composed for draft in drafts], optimizer_space)
     classes = shape_of(cache.source(first.config.data.source)).num_classes
 
@@ -108,41 +57,6 @@ def entries_of(asked: Asked, drafts: Sequence[Draft], cache: Cache, baseline: st
     if own == "tuned":
         require_own({each.row.name: each.row.space for each in entries}, chosen.row.name)
     return [*entries, _twin(chosen)], chosen
-
-
-def _labels(drafts: Sequence[Draft]) -> list[str]:
-    """Name each row: its loss, and the settings in which it differs from other rows of this loss."""
-    settings = differing_settings({str(k): flatten(draft.config.record) for k, draft in enumerate(drafts)})
-    return [_label(draft, settings[str(k)], drafts) for k, draft in enumerate(drafts)]
-
-
-def _label(draft: Draft, settings: Mapping[str, Any], drafts: Sequence[Draft]) -> str:
-    loss, head = draft.config.loss.name, draft.config.record["head"]
-    if all(each.config.record["head"] == head for each in drafts if each.config.loss.name == loss):
-        settings = {key: value for key, value in settings.items() if key.split(".")[0] != "head"}
-    return f"{loss} {describe_settings(settings)}".strip()
-
-
-def _require_shared(drafts: Sequence[Draft], labels: Sequence[str], searched: Iterable[str]) -> None:
-    """Refuse rows that differ in more than the loss; what is searched is looked at later.
-
-    Raises:
-        UserError: names what differs.
-    """
-    keys = [f"optimizer.{name}" for name in searched]
-    first = shared_of(drafts[0].config, keys)
-    for draft, label in zip(drafts[1:], labels[1:], strict=True):
-        if found := differences(shared_of(draft.config, keys), first):
-            raise UserError(
-                f"a fair fight compares losses that differ in nothing else: {labels[0]} and {label} differ in "
-                f"{some(found, 3)}; sweep one at a time"
-            )
-
-
-def shared_of(config: RunConfig, searched: Sequence[str] = ()) -> dict[str, Any]:
-    """What all runs have in common: key -> value of all that decides numbers, but for the loss and what is searched."""
-    decides = {key: value for key, value in identity(config.record).items() if key not in OF_A_LOSS}
-    return {key: value for key, value in flatten(decides).items() if key not in searched}
 
 
 def _row(draft: Draft, name: str, space: Space) -> Row:

@@ -1,6 +1,6 @@
 """What a fair fight says before it starts, and with plan=true instead of starting. Torch-free until it is timed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from lossbench.launch.outlook.outlook import NOTHING_DONE, decision
 from lossbench.launch.outlook.way import Way
@@ -10,12 +10,11 @@ from lossbench.launch.tuned.outlook import (
     Outlook,
     comparison_of,
     disk_line,
-    headline,
     outlook_of,
     refits_in,
-    space_lines,
     time_line,
 )
+from lossbench.tuning.dimension import Dimension
 
 
 def plan_lines(fight: Fight, kinds: Kinds, way: Way, pending: int) -> Iterator[str]:
@@ -28,8 +27,8 @@ def plan_lines(fight: Fight, kinds: Kinds, way: Way, pending: int) -> Iterator[s
         pending: replicates in which nothing is chosen yet.
     """
     outlook = outlook_of(fight, kinds, way)
-    yield headline(fight)
-    yield from space_lines(fight)
+    yield _headline(fight)
+    yield from _space_lines(fight)
     yield from _costs(fight, outlook, pending)
     yield from decision(comparison_of(fight, kinds.refits[0], outlook.sizes), outlook.earlier)
     yield NOTHING_DONE
@@ -40,7 +39,7 @@ def start_lines(fight: Fight, kinds: Kinds, way: Way, pending: int) -> Iterator[
     from lossbench.launch.outlook.decide import outlook_of as decides  # scipy takes a second to import
     from lossbench.launch.outlook.decide import warning_of
 
-    yield headline(fight)
+    yield _headline(fight)
     if not pending:
         return
     outlook = outlook_of(fight, kinds, way)
@@ -57,3 +56,34 @@ def _costs(fight: Fight, outlook: Outlook, pending: int) -> Iterator[str]:
     trials, refits = len(fight.entries) * fight.plan.trials * pending, refits_in(fight, pending)
     yield time_line(outlook, trials, refits)
     yield disk_line(outlook, trials, refits)
+
+
+def _headline(fight: Fight) -> str:
+    """Name the plan, for a pre-registration."""
+    plan, rows = fight.plan, len(fight.plan.rows) - 1
+    losses = len({row.loss for row in plan.rows})
+    parts = f" in {rows} rows" if rows != losses else ""
+    what = f"{losses} {'loss' if losses == 1 else 'losses'}{parts} and the baseline's twin"
+    budget = f"{plan.trials} trials of {plan.steps:,} steps in each of {len(fight.replicates)} replicates"
+    parent = f", after {plan.parent[:8]}" if plan.parent else ""
+    return f"plan {plan.hash}{parent}: {what}, {budget} ({_numbers(fight.replicates)})"
+
+
+def _numbers(replicates: Sequence[int]) -> str:
+    first, last = replicates[0], replicates[-1]
+    whole = [*replicates] == [*range(first, last + 1)] and len(replicates) > 2
+    return f"{first} to {last}" if whole else ", ".join(map(str, replicates))
+
+
+def _space_lines(fight: Fight) -> Iterator[str]:
+    """What is searched: by all, and of each loss's own."""
+    shared = fight.entries[0].row.space.shared
+    yield f"searched by all: {', '.join(map(_range, shared)) or 'nothing'}"
+    for entry in fight.entries:
+        own = entry.row.space.own
+        yield f"  {entry.row.name}{': ' if own else ''}{', '.join(map(_range, own))}"
+
+
+def _range(dimension: Dimension) -> str:
+    unit = f" of its limit {dimension.upper}" if dimension.upper else ""
+    return f"{dimension.key} {dimension.low:g} to {dimension.high:g}{unit} ({dimension.scale})"
