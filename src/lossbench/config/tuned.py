@@ -25,13 +25,17 @@ def require_untuned(composed: Mapping[str, Any]) -> None:
     for key in KEYS:
         if composed[key] is not None:
             raise UserError(f"{key}={composed[key]} {HINT}, or leave {key} out")
-    search = composed["search"]
-    if search != UNSEARCHED:
-        changed = next((key for key in search if search[key] != UNSEARCHED.get(key)), "") if is_mapping(search) else ""
-        raise UserError(f"search{changed and '.'}{changed} {HINT}, or leave search out")
+    if composed["search"] != UNSEARCHED:
+        raise UserError(f"{_changed(composed['search'])} {HINT}, or leave search out")
     study = str(composed["study"])
     if study.endswith(TUNED) or (study.endswith(TRIALS) and composed.get("trial") is not True):
         raise UserError(
             f"study={study}: names that end in {TRIALS} and {TUNED} are of the studies that hydra/sweeper=tuned makes; "
             "choose another, so that no other runs are mixed with theirs"
         )
+
+
+def _changed(search: Any) -> str:
+    """Name the first key of a search that is not as it is without one."""
+    changed = [key for key in search if search[key] != UNSEARCHED.get(key)] if is_mapping(search) else []
+    return f"search.{changed[0]}" if changed else "search"

@@ -86,8 +86,7 @@ def _twin(entry: Entry) -> Entry:
 def _baseline(entries: Sequence[Entry], name: str) -> Entry:
     names = [name, OTHER_DEFAULT] if name == DEFAULT_BASELINE else [name]
     for each in names:
-        found = [entry for entry in entries if entry.row.name == each]
-        found = found or [entry for entry in entries if entry.row.loss == each]
+        found = _named(entries, each)
         if len(found) > 1:
             rows = ", ".join(repr(entry.row.name) for entry in found)
             raise UserError(f"hydra.sweeper.baseline={each} is {len(found)} rows: {rows}; give one of these names")
@@ -95,6 +94,12 @@ def _baseline(entries: Sequence[Entry], name: str) -> Entry:
             return found[0]
     hint = suggest(name, {entry.row.name for entry in entries})
     raise UserError(f"hydra.sweeper.baseline={name} is not in this sweep, add it to loss=; {hint}")
+
+
+def _named(entries: Sequence[Entry], name: str) -> list[Entry]:
+    """The row of a name, or else the rows of a loss."""
+    found = [entry for entry in entries if entry.row.name == name]
+    return found or [entry for entry in entries if entry.row.loss == name]
 
 
 def _require_fixed(entries: Sequence[Entry]) -> None:
