@@ -1,6 +1,6 @@
 """Print how often the verdict of a fair fight is wrong, beside that of losses tuned once, and what it finds.
 
-python scripts/simulate_fair.py {errors,power,regret,asking} [repeats]
+python scripts/simulate_fair.py {errors,power,regret,asking,edges} [repeats]
 """
 
 import argparse
@@ -13,7 +13,9 @@ from simulate_studies import has_claim
 from simulate_surfaces import FOLDS, SKILL, Nature, World, surface
 
 from lossbench.report.stats.verdict import judge
-from lossbench.tuning.spaces import Dimension, Space
+from lossbench.report.tuned.edges import Edge
+from lossbench.tuning.dimension import Dimension
+from lossbench.tuning.spaces import Space
 
 LOSSES = 7  # the baseline, five others and the twin
 EQUAL = (  # dimensions, trials, replicates
@@ -93,6 +95,24 @@ def asking(repeats: int, rng: np.random.Generator) -> tuple[float, float]:
     return paid / repeats, free / repeats
 
 
+def edges(beyond: float, repeats: int, rng: np.random.Generator) -> tuple[float, float]:
+    """Loss 1 wants a larger learning rate: shares of studies in which it is worse, and in which it may be called so.
+
+    Args:
+        beyond: decades by which its surface lies higher.
+        repeats: studies.
+        rng: of all of them.
+    """
+    worse, said = 0, 0
+    for _ in range(repeats):
+        fight = fair(Nature(World(beyond=beyond), LOSSES, 12, rng), SPACES[1], 16)
+        if judge(fight.study, None, design="split")["1"].verdict == "worse":
+            sides = [LR.edge(lr, {}) for lr in fight.chosen[1].tolist()]
+            worse += 1
+            said += not Edge(LR, sides.count("low"), sides.count("high"), len(sides)).is_narrow
+    return worse / repeats, said / repeats
+
+
 def print_errors(repeats: int) -> None:
     """Claims about equal losses, and the same with a naive search."""
     print("| noise | collapses | dimensions | T | R | any claim | the twin | naive, 1 | naive, 6 |")
@@ -126,6 +146,16 @@ def print_asking(repeats: int) -> None:
     print(f"{len(QUESTIONS)} questions, one after the other: a claim in {100 * paid:.1f} %, unpaid {100 * free:.1f} %")
 
 
+def print_edges(repeats: int) -> None:
+    """What is said of a loss whose best learning rate lies outside the range."""
+    stream = np.random.default_rng(4)
+    for beyond in (0.0, 1.5, 2.0, 2.5, 3.0):
+        worse, said = edges(beyond, repeats, stream)
+        print(
+            f"best rate {beyond:g} decades higher: worse in {100 * worse:.1f} %, said in {100 * said:.1f} %", flush=True
+        )
+
+
 def main() -> None:
     """Print one table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -134,6 +164,7 @@ def main() -> None:
         "power": print_power,
         "regret": print_regret,
         "asking": print_asking,
+        "edges": print_edges,
     }
     parser.add_argument("table", choices=tables)
     parser.add_argument("repeats", type=int, nargs="?", default=200)

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from simulate_fair import BETTER, EQUAL, LOSSES, asking, false_claims, found, naive_claims
+from simulate_fair import BETTER, EQUAL, LOSSES, asking, edges, false_claims, found, naive_claims
 from simulate_surfaces import World
 
 
@@ -67,3 +67,9 @@ def test_whoever_tunes_again_and_again_is_seldom_wrong() -> None:
     print(f"claims in {paid:.4f}, unpaid {free:.4f}")
     assert paid <= at_most(0.06, repeats)
     assert free > 0.1
+
+
+def test_a_loss_whose_best_rate_lies_outside_the_range_is_not_called_worse() -> None:
+    worse, said = edges(3.0, 40, np.random.default_rng(3))
+    assert worse > 0.9
+    assert said == 0

@@ -22,7 +22,7 @@ class Trial:
         trial: its number, from 1.
         settings: key -> value of what is searched.
         score: validation value of what chooses; None where it diverged.
-        nll: val/nll_scaled, which decides between equal scores; None where it is not measured.
+        nll: val/nll_scaled to five digits, which decides between equal scores; None where it is not measured.
         outcome: whether it trained to its end with finite outputs.
         run: <experiment>/replicate<r> in the study of the trials.
         steps: updates done.

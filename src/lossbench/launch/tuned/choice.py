@@ -19,6 +19,8 @@ from lossbench.tuning.study import read_winners, winners_folder
 from lossbench.tuning.winners import RowWinners, Trial, Winners, best_after, edges_of, file_name
 
 TIES = "val/nll_scaled"
+TIE_DIGITS = 5
+"""Significant digits that decide a tie: the last ones depend on how many runs were trained and measured together."""
 
 
 def has_ended(record: Record) -> bool:
@@ -40,12 +42,16 @@ def outcome_of(run: RunDirectory, job: TrialJob, plan: Plan) -> Trial | None:
         trial=job.trial,
         settings=job.settings,
         score=score,
-        nll=None if score is None else record.metrics.get(TIES),
+        nll=None if score is None else _rounded(record.metrics.get(TIES)),
         outcome="diverged" if score is None else "done",
         run=f"{run.path.parent.name}/{run.path.name}",
         steps=plan.steps if result is None else result.steps,
         seconds=_seconds(record.status) if result is None else result.seconds,
     )
+
+
+def _rounded(nll: float | None) -> float | None:
+    return None if nll is None else float(f"{nll:.{TIE_DIGITS}g}")
 
 
 def _seconds(status: Mapping[str, Any]) -> float:
