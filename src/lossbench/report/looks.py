@@ -14,11 +14,19 @@ SHOWN = 16  # digits of an identity's hash
 
 
 class Question(NamedTuple):
-    """What is asked of an arm: which metric, against which baseline (its hash), from which difference on it matters."""
+    """What is asked of an arm: which metric, against which baseline (its hash), from which difference on it matters.
+
+    Of tuned losses also the hash of their plan: tuned in another way they are asked something else.
+    """
 
     metric: str
     baseline: str
     margin: float | None
+    plan: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Give plain values; plain runs have no plan."""
+        return {name: value for name, value in self._asdict().items() if name != "plan" or value}
 
 
 class Seen(NamedTuple):
@@ -169,7 +177,7 @@ MARGIN = NUMBER.or_null()
 
 def _is_question(value: Any) -> bool:
     texts = {name: part for name, part in value.items() if name != "margin"} if SETTINGS.is_right(value) else {}
-    is_whole = texts.keys() == {"metric", "baseline"} and all(map(TEXT.is_right, texts.values()))
+    is_whole = texts.keys() - {"plan"} == {"metric", "baseline"} and all(map(TEXT.is_right, texts.values()))
     return is_whole and "margin" in value and MARGIN.is_right(value["margin"])
 
 

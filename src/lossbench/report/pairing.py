@@ -39,10 +39,12 @@ class Frame:
     Args:
         extras: arms of the family that are not in the report.
         is_look: whether it counts as a look: what the journal says of earlier ones is read, and this one is recorded.
+        plan: hash of the plan of tuned losses; empty of plain runs.
     """
 
     extras: Sequence[Arm] = ()
     is_look: bool = True
+    plan: str = ""
 
 
 def judge_arms(comparison: Comparison, baseline: Arm, outcomes: Outcomes, frame: Frame) -> Judged:
@@ -61,7 +63,7 @@ def judge_arms(comparison: Comparison, baseline: Arm, outcomes: Outcomes, frame:
     history = read_history(study) if frame.is_look else History()
     outcomes = _with_extras(outcomes, extras, comparison)
     compared = _compared(comparison, baseline, extras, outcomes)
-    question = Question(comparison.metric, baseline.digest[:SHOWN], comparison.margin)
+    question = Question(comparison.metric, baseline.digest[:SHOWN], comparison.margin, frame.plan[:SHOWN])
     absent = padding(history.family(question.baseline), [*comparison.arms, *extras])
     reported = [each for each in compared.values() if each.label]
     if not reported:

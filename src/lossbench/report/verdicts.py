@@ -147,7 +147,7 @@ def _entry(
     """The line of this look in the journal."""
     return {
         "what": "look",
-        "question": question._asdict(),
+        "question": question.to_json(),
         "family": sorted({*arms, *planned}),
         "arms": {
             arm: {

@@ -65,15 +65,15 @@ def test_own_numbers_enter_once_or_twice(prepare: Prepare) -> None:
     assert digests["focal, own numbers tuned"] == tuned.plan.row("focal").digest
 
 
-def test_an_arm_is_the_same_whatever_its_budget_and_ranges_and_another_for_other_data(prepare: Prepare) -> None:
+def test_an_arm_is_the_same_in_every_plan_about_the_same_data_and_model(prepare: Prepare) -> None:
     words = ("loss=cross_entropy,focal",)
     first = prepare(*words).plan
-    others = [prepare(*words, word).plan for word in ("trials=8", "search.lr=[0.01,0.1]", "optimizer.lr=0.1")]
+    others = [prepare(*words, word).plan for word in ("trials=8", "search.lr=[0.01,0.1]", "trainer.max_epochs=2")]
     for other in others:
         assert other.hash != first.hash
         assert [row.digest for row in other.rows] == [row.digest for row in first.rows]
-    longer = prepare(*words, "trainer.max_epochs=2").plan
-    assert {row.digest for row in longer.rows}.isdisjoint(row.digest for row in first.rows)
+    wide = prepare(*words, "model=mlp").plan
+    assert {row.digest for row in wide.rows}.isdisjoint(row.digest for row in first.rows)
     more = prepare(*words, "replicate=range(30)").plan
     assert (more.hash, more.replicates) == (first.hash, tuple(range(30)))
 

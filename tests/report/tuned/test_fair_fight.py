@@ -8,6 +8,7 @@ from made_runs import change, make_run
 from made_tuned import DEFAULT, fight_of, make_tuned, peak
 
 from lossbench.errors import UserError
+from lossbench.report.journal import append
 from lossbench.report.spec import ComparisonSpec
 from lossbench.report.tuned.comparison import find_fair_fight
 from lossbench.report.tuned.curves import crossings, phases
@@ -127,6 +128,14 @@ def test_a_replicate_whose_trials_failed_is_named_once(tmp_path: Path) -> None:
     assert compared.verdicts["power"] == "better"
 
 
+def test_a_replicate_that_was_added_and_has_no_winners_is_named_too(tmp_path: Path) -> None:
+    tuned = make_tuned(tmp_path, {**BASE, "power": peak(0.98)}, replicates=REPLICATES)
+    arms = {row.digest[:16]: {"loss": row.loss, "units": [0, 1, 17]} for row in tuned.plan.rows}
+    append(tuned.study, {"what": "plan", "plan": tuned.plan.hash, "arms": arms})
+    append(tuned.study, {"what": "plan", "plan": "of another", "arms": {"x": {"loss": "mse", "units": [18]}}})
+    assert "Trials of replicate 17 failed" in " ".join(compare_tuned(tuned).caveats)
+
+
 def test_nothing_is_judged_while_a_trial_is_still_to_be_done(tmp_path: Path) -> None:
     tuned = make_tuned(tmp_path, {**BASE, "power": peak(0.98)}, replicates=REPLICATES)
     (tuned.folder / "winners" / "replicate4.json").unlink()
@@ -134,3 +143,14 @@ def test_nothing_is_judged_while_a_trial_is_still_to_be_done(tmp_path: Path) -> 
     compared = compare_tuned(read_one(tuned.folder))
     assert compared.headline.startswith("Not judged yet: 1 run of this comparison is still to be done")
     assert compared.verdicts["power"] == "undecided"
+
+
+def test_a_verdict_of_one_plan_is_none_of_another_one_but_a_look(tmp_path: Path) -> None:
+    better = make_tuned(tmp_path, {**BASE, "power": peak(0.98)}, replicates=REPLICATES)
+    assert compare_tuned(better).verdicts["power"] == "better"
+    child = make_tuned(tmp_path, {**BASE, "power": peak(0.91, noise=0.03)}, trials=16, replicates=REPLICATES)
+    compared = compare_tuned(child)
+    pair = compared.comparison.paired["power"]
+    assert (pair.verdict, pair.mean > 0, pair.low < 0) == ("undecided", True, True)
+    assert (pair.look, compared.comparison.standing, compared.comparison.questions) == (2, {}, 2)
+    assert compare_tuned(better).comparison.paired["power"].look == 1

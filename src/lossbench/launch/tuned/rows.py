@@ -12,9 +12,7 @@ from lossbench.launch.tuned.asked import Asked
 from lossbench.launch.tuned.drafts import OF_A_LOSS, Draft, labels_of, require_shared
 from lossbench.launch.tuned.jobs import Entry, own_overrides
 from lossbench.report.baseline import OTHER_DEFAULT
-from lossbench.report.settings import comparability
 from lossbench.report.spec import DEFAULT_BASELINE
-from lossbench.rundir.flatten import flatten
 from lossbench.rundir.identity import identity
 from lossbench.tuning.checks import check_search, own_of, require_own
 from lossbench.tuning.files import hash_of
@@ -71,11 +69,14 @@ def _value(composed: Mapping[str, Any], key: str) -> float:
 
 
 def _digest(config: RunConfig, space: Space, scramble: str = "") -> str:
-    """Hash what tells an arm from its peers in every plan of a study, whatever its budget and its ranges."""
+    """Hash what tells an arm from its peers in every plan of a study about some data and a model.
+
+    Budget, ranges and all that a child plan may change for all losses are left out: their arms share their looks.
+    """
     known = identity(config.record)
     of_loss = {key: known.get(key) for key in OF_A_LOSS}
-    compared = comparability(flatten(config.record))
-    return hash_of({**of_loss, "own": bool(space.own), "scramble": scramble, "comparability": compared})
+    about = {"data": config.data.name, "model": config.model.name}
+    return hash_of({**of_loss, **about, "own": bool(space.own), "scramble": scramble})
 
 
 def _twin(entry: Entry) -> Entry:

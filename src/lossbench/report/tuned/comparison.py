@@ -129,7 +129,7 @@ def _tuned(refits: Refits, spec: ComparisonSpec) -> Comparison:
     if baseline is None:
         return comparison
     barred = barred_words(plan, narrow_edges(refits.tuned), baseline.label)
-    comparison = with_verdicts(replace(comparison, barred=barred), baseline, outcomes, Frame())
+    comparison = with_verdicts(replace(comparison, barred=barred), baseline, outcomes, Frame(plan=plan.hash))
     return replace(comparison, arms=sorted(comparison.arms, key=lambda arm: arm.label == comparison.twin))
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from lossbench.errors import UserError
 from lossbench.report.compare import OPEN
+from lossbench.report.journal import read_journal
 from lossbench.report.records import Record, find_runs, read_records
 from lossbench.report.tuned.refits import Refits, refit_path
 from lossbench.tuning.study import Tuned
@@ -42,11 +43,20 @@ def _paths(tuned: Tuned) -> Iterator[Path]:
 
 def _without_winners(tuned: Tuned) -> tuple[list[int], int]:
     """The replicates of the plan that can have no winners as things are, and the trials still to be done."""
-    lacking = {replicate for replicate in tuned.plan.replicates if replicate not in tuned.winners}
+    lacking = {replicate for replicate in _planned(tuned) if replicate not in tuned.winners}
     if not lacking:
         return [], 0
     waiting = [run for run in _trials(tuned) if run.state in OPEN and run.name.unit in lacking]
     return [*lacking - {run.name.unit for run in waiting}], len(waiting)
+
+
+def _planned(tuned: Tuned) -> set[int]:
+    """The replicates of all commands: those of the plan's first one, and those that the journal has of later ones."""
+    planned = {*tuned.plan.replicates}
+    for line in read_journal(tuned.study).entries:
+        if line.get("what") == "plan" and line.get("plan") == tuned.plan.hash:
+            planned |= {unit for arm in line["arms"].values() for unit in arm["units"]}
+    return planned
 
 
 def _trials(tuned: Tuned) -> list[Record]:
