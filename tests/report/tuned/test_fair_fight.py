@@ -118,6 +118,11 @@ def test_a_study_without_winners_or_refits_is_one_line(tmp_path: Path) -> None:
         find_fair_fight(tuned)
 
 
+def test_where_every_refit_diverged_one_line_says_so(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"all 12 refits diverged, .*search other ranges"):
+        fight_of(tmp_path, {"cross_entropy": lambda _, __: None})
+
+
 def test_a_replicate_whose_trials_failed_is_named_once(tmp_path: Path) -> None:
     tuned = make_tuned(tmp_path, {**BASE, "power": peak(0.98)}, replicates=REPLICATES)
     (tuned.folder / "winners" / "replicate4.json").unlink()

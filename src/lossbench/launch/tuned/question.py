@@ -14,6 +14,8 @@ from lossbench.rundir.identity import differences
 from lossbench.tuning.plan import Plan
 from lossbench.tuning.study import read_tuned
 
+OWN_FORMULA = "val/loss"
+
 
 def plan_of(
     asked: Asked, entries: Sequence[Entry], baseline: Entry, config: RunConfig, steps: int, spec: ComparisonSpec
@@ -29,8 +31,13 @@ def plan_of(
         spec: metric and margin.
 
     Raises:
-        UserError: the metric is of the split that chooses.
+        UserError: the metric is of the split that chooses, or each loss would choose by a formula of its own.
     """
+    if config.monitor == OWN_FORMULA:
+        raise UserError(
+            f"monitor={OWN_FORMULA} is another formula for each loss, and for each value of its own numbers: settings "
+            "are chosen by a metric that all share; leave monitor out, or give one such as val/accuracy"
+        )
     metric = spec.metric or config.monitor.replace("val/", "test/", 1)
     if not metric.startswith("test/"):
         raise UserError(

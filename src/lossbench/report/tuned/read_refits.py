@@ -6,6 +6,7 @@ from pathlib import Path
 from lossbench.errors import UserError
 from lossbench.report.compare import OPEN
 from lossbench.report.journal import read_journal
+from lossbench.report.outcomes import has_diverged
 from lossbench.report.records import Record, find_runs, read_records
 from lossbench.report.tuned.refits import Refits, refit_path
 from lossbench.tuning.study import Tuned
@@ -26,8 +27,15 @@ def read_refits(tuned: Tuned) -> Refits:
         tuned, {path: read.get(path, Record(path, {}, None)) for path in paths}, tuple(sorted(failed)), waiting
     )
     if not refits.done:
-        raise UserError(f"{tuned.folder}: none of its {len(paths)} refits is done; {_way_on(len(paths))}")
+        raise UserError(f"{tuned.folder}: {_none_done(refits)}")
     return refits
+
+
+def _none_done(refits: Refits) -> str:
+    count = len(refits.records)
+    if all(map(has_diverged, refits.missing)):
+        return f"all {count} refits diverged, so that there is nothing to compare; search other ranges, with study=NAME"
+    return f"none of its {count} refits is done; {_way_on(count)}"
 
 
 def _way_on(to_do: int) -> str:
