@@ -44,7 +44,7 @@ def winners_of(replicate: int) -> Winners:
         Trial(k, {RATE.key: 0.001 * k}, None if k == 3 else 0.9, 0.3, "diverged" if k == 3 else "done", "a/b", 480, 1.5)
         for k in (1, 2, 3)
     )
-    row = RowWinners(trials, {1: 1, 2: 1, 3: 1}, {RATE.key: "low"}, {1: "digits-mlp-power-12345678"})
+    row = RowWinners(trials, {1: 1, 2: 1, 3: 1}, {}, {1: "digits-mlp-power-12345678"})
     return Winners(PLAN.hash, replicate, {each.name: row for each in PLAN.rows})
 
 
@@ -103,6 +103,10 @@ def edit(change: Callable[[dict[str, Any]], object], *, seal: bool = False) -> C
     return edit_file
 
 
+def trial_2(found: dict[str, Any]) -> dict[str, Any]:
+    return found["rows"]["power"]["trials"][1]
+
+
 @pytest.mark.parametrize(
     ("name", "damage", "words"),
     [
@@ -117,6 +121,8 @@ def edit(change: Callable[[dict[str, Any]], object], *, seal: bool = False) -> C
         ("winners/replicate2.json", edit(lambda found: found.update(replicate=3), seal=True), "was edited"),
         ("winners/replicate2.json", edit(lambda found: found.update(plan="ab"), seal=True), "is not of the plan"),
         ("winners/replicate2.json", edit(lambda found: found["rows"].pop("power"), seal=True), "is not of the plan"),
+        ("winners/replicate2.json", edit(lambda found: trial_2(found).update(score=0.95), seal=True), "another choice"),
+        ("winners/replicate2.json", edit(lambda found: trial_2(found).update(nll=0.2), seal=True), "another choice"),
     ],
 )
 def test_damage_is_one_line_with_the_path(study: Path, name: str, damage: Callable[[Path], None], words: str) -> None:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lossbench.config.tuned import TRIALS, TUNED
+from lossbench.metrics.units import unit_of
 from lossbench.rundir.reading import DamagedError
 from lossbench.tuning.files import WAY_OUT
-from lossbench.tuning.plan import Plan
-from lossbench.tuning.winners import Winners
+from lossbench.tuning.plan import Plan, Row
+from lossbench.tuning.winners import RowWinners, Winners, best_after, edges_of
 
 
 @dataclass(frozen=True)
@@ -88,4 +89,14 @@ def read_winners(path: Path, plan: Plan) -> Winners:
     whole = all(len(row.trials) == plan.trials for row in winners.rows.values())
     if winners.plan != plan.hash or [*winners.rows] != [row.name for row in plan.rows] or not whole:
         raise DamagedError(path, f"is not of the plan {plan.hash[:8]} beside it", WAY_OUT)
+    for row in plan.rows:
+        _require_chosen(path, winners.rows[row.name], row, plan.monitor)
     return winners
+
+
+def _require_chosen(path: Path, found: RowWinners, row: Row, monitor: str) -> None:
+    """Refuse a choice that is not what the rule says of the trials in the same file."""
+    scores, ties = [each.score for each in found.trials], [each.nll for each in found.trials]
+    after = best_after(scores, ties, higher_is_better=unit_of(monitor).higher_is_better)
+    if found.best_after != after or found.edges != edges_of(row.space, found.winner.settings):
+        raise DamagedError(path, f"holds another choice for {row.name} than its trials give", WAY_OUT)

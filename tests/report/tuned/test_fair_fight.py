@@ -78,7 +78,12 @@ def test_the_default_that_diverges_counts_and_the_curve_shows_where_losses_cross
 def test_equal_losses_cross_by_chance_and_that_is_not_said(tmp_path: Path) -> None:
     fight = fight_of(tmp_path, {**BASE, "power": peak(0.9, noise=0.02)}, replicates=REPLICATES)
     assert crossings(fight.curves["power"]) == []
-    assert about_trials(fight) == ["power is level with cross_entropy after any number of trials."]
+    assert about_trials(fight) == ["power is not told apart from cross_entropy after any number of trials."]
+
+
+def test_only_equivalent_losses_are_level(tmp_path: Path) -> None:
+    same = fight_of(tmp_path, {**BASE, "power": peak(0.9, noise=0.0)} | {"cross_entropy": peak(0.9, noise=0.0)})
+    assert about_trials(same) == ["power is level with cross_entropy after any number of trials."]
 
 
 def test_nothing_is_judged_while_a_refit_is_still_to_be_done(tmp_path: Path) -> None:

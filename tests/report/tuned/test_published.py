@@ -88,6 +88,7 @@ def test_the_words_for_a_paper_say_how_losses_were_tuned(tuned: Tuned, folder: P
     )
     assert "no trial was tested" in methods
     assert tuned.plan.hash in methods
+    assert "whose degrees of freedom are the number of repeats less one" in methods  # on folds
     assert f"tuned with 16 trials in each replicate by val/accuracy; plan {tuned.plan.hash[:12]}." in (
         folder / "verdict.tex"
     ).read_text().replace("\\_", "_").replace("{}", "")

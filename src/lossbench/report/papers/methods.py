@@ -32,8 +32,8 @@ WITHOUT = {
     "published": "The variance of a mean difference is that over replicates alone, without other test examples",
     "split": "The variance of a mean difference is that over seeds alone, without other test examples",
 }
-DF = "whose degrees of freedom are Satterthwaite's"
-WITHOUT_DF = "whose degrees of freedom are the number of repeats less one"
+SATTERTHWAITE = "whose degrees of freedom are Satterthwaite's"
+LESS_ONE = "whose degrees of freedom are the number of repeats less one"
 
 
 def methods(comparison: Comparison, tuning: Sequence[str] = ()) -> str:
@@ -95,7 +95,8 @@ def _paired(comparison: Comparison) -> str:
 
 
 def _tested(comparison: Comparison) -> Iterator[str]:
-    known, df = (WITHOUT, WITHOUT_DF) if comparison.without_examples else (VARIANCE, DF)
+    known = WITHOUT if comparison.without_examples else VARIANCE
+    df = LESS_ONE if comparison.without_examples or comparison.design == "folds" else SATTERTHWAITE
     yield f"{known[comparison.design]}; the mean divided by its standard error is compared with Student's t, {df}"
     yield (
         f"tests and 95 % intervals hold simultaneously for the {counted(comparison.family, 'planned comparison')} "

@@ -14,8 +14,9 @@ from lossbench.report.stats.summary import Summary, summarise
 from lossbench.report.stats.verdict import PairedComparison
 from lossbench.report.tuned.refits import Refits
 
-Side = Literal["ahead of", "behind", "level with"]
-"""Where the interval of a difference lies: above 0, below it, or around it."""
+Side = Literal["ahead of", "behind", "level with", "not told apart from"]
+"""Where the interval of a difference lies: above 0, below it, around it and within the margin, or around it."""
+APART: Sequence[Side] = ("ahead of", "behind")
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class After:
         difference: paired mean difference from the baseline, positive is better; nan where it was not compared.
         low: lower end of its simultaneous 95 % interval, as that of a verdict.
         high: its upper end.
+        verdict: on the difference, by itself.
     """
 
     n: int
@@ -35,6 +37,7 @@ class After:
     difference: float = math.nan
     low: float = math.nan
     high: float = math.nan
+    verdict: str = ""
 
     @property
     def summary(self) -> Summary:
@@ -46,7 +49,9 @@ class After:
         """On which side of the baseline the interval of the difference lies."""
         if self.low > 0:
             return "ahead of"
-        return "behind" if self.high < 0 else "level with"
+        if self.high < 0:
+            return "behind"
+        return "level with" if self.verdict == "equivalent" else "not told apart from"
 
 
 Curve = Sequence[After]
@@ -77,7 +82,7 @@ def _scores(refits: Refits, comparison: Comparison, n: int) -> dict[str, Mapping
 
 
 def _after(n: int, scores: Mapping[int, float], pair: PairedComparison | None) -> After:
-    return After(n, scores) if pair is None else After(n, scores, pair.mean, pair.low, pair.high)
+    return After(n, scores) if pair is None else After(n, scores, pair.mean, pair.low, pair.high, pair.verdict)
 
 
 class Phase(NamedTuple):
@@ -102,7 +107,7 @@ def crossings(curve: Curve) -> list[float]:
 
     Only of a curve that lies clearly on one side of the baseline somewhere: two equal losses cross by chance.
     """
-    if all(after.side == "level with" for after in curve):
+    if not any(after.side in APART for after in curve):
         return []
     places: list[float] = []
     for one, other in pairwise(curve):

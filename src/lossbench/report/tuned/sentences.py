@@ -7,8 +7,9 @@ from lossbench.report import sentences as plain
 from lossbench.report.formatting import counted, format_difference
 from lossbench.report.stats.verdict import PairedComparison
 from lossbench.report.tuned.comparison import DEFAULTS, FairFight
-from lossbench.report.tuned.curves import After, Curve, Phase, phases
+from lossbench.report.tuned.curves import APART, After, Curve, Phase, Side, phases
 
+UNKNOWN: Side = "not told apart from"
 MOST_NAMED = 3  # losses whose verdict at the defaults is another one
 
 
@@ -100,24 +101,22 @@ def _consequence(label: str, fight: FairFight) -> str:
 
 
 def about_trials(fight: FairFight) -> list[str]:
-    """On which side of the baseline each loss is after how many trials; one sentence for all that are level."""
+    """On which side of the baseline each loss is after how many trials; one sentence for all that are on neither."""
     baseline = fight.comparison.baseline
     if baseline is None or fight.comparison.provisional:
         return []
     rivals = {label: curve for label, curve in fight.curves.items() if label in fight.comparison.rivals}
-    level = [label for label, curve in rivals.items() if _is_level(curve)]
-    apart = [_stretches(label, rivals[label], fight, baseline.label) for label in rivals if label not in level]
-    return [*apart, *_level_sentence(level, baseline.label)]
+    sides = {label: {after.side for after in curve} for label, curve in rivals.items()}
+    apart = [label for label, found in sides.items() if not found.isdisjoint(APART)]
+    level = [label for label, found in sides.items() if found == {"level with"}]
+    unknown = [label for label in rivals if label not in (*apart, *level)]
+    said = [_stretches(label, rivals[label], fight, baseline.label) for label in apart]
+    return [*said, *_always(level, "level with", baseline.label), *_always(unknown, UNKNOWN, baseline.label)]
 
 
-def _level_sentence(level: Sequence[str], baseline: str) -> Iterator[str]:
-    if level:
-        be = "is" if len(level) == 1 else "are"
-        yield f"{_joined(level)} {be} level with {baseline} after any number of trials."
-
-
-def _is_level(curve: Curve) -> bool:
-    return all(after.side == "level with" for after in curve)
+def _always(labels: Sequence[str], side: Side, baseline: str) -> Iterator[str]:
+    if labels:
+        yield f"{_joined(labels)} {'is' if len(labels) == 1 else 'are'} {side} {baseline} after any number of trials."
 
 
 def _stretches(label: str, curve: Curve, fight: FairFight, baseline: str) -> str:
