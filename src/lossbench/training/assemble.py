@@ -1,6 +1,6 @@
 """Configuration -> model, loss, data and task; shared by training, loading and evaluating again."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from torch import nn
@@ -48,14 +48,22 @@ class Parts:
         return model[0] if type(model) is nn.Sequential else model  # a class of its own is a body
 
 
-def assemble(config: RunConfig) -> Parts:
+FeaturesOf = Callable[[nn.Module, DataModule, str], FeatureSource]
+"""Features in place of images: of a backbone, the images and the accelerator."""
+
+
+def assemble(config: RunConfig, features: FeaturesOf = features_of) -> Parts:
     """Build the objects of a run; the same seed gives the same weights whatever the loss.
+
+    Args:
+        config: parsed.
+        features: gives those of a backbone.
 
     Raises:
         UserError: a part does not fit the others.
     """
     source = build_source(config.data.source)
-    data, backbone = _data_of(config, source)
+    data, backbone = _data_of(config, source, features)
     model = model_of(config, data.source)
     loss, yardsticks = losses_of(config, data)
     cosines = bool(getattr(loss, "takes_cosines", False))
@@ -95,13 +103,13 @@ def losses_of(config: RunConfig, data: DataModule) -> tuple[Loss, dict[str, Loss
     return loss, yardsticks
 
 
-def _data_of(config: RunConfig, source: Source) -> tuple[DataModule, nn.Module | None]:
+def _data_of(config: RunConfig, source: Source, features: FeaturesOf) -> tuple[DataModule, nn.Module | None]:
     """The data that the model sees, and the backbone that has computed them from images."""
     data = build_data(config, source)
     if config.model.backbone is None:
         return data, None
     backbone = build_backbone(config.model.backbone, source.input_shape, source.num_classes)
-    return build_data(config, features_of(backbone, data, config.trainer.accelerator)), backbone
+    return build_data(config, features(backbone, data, config.trainer.accelerator)), backbone
 
 
 def require_measured(config: RunConfig, measured: Sequence[str]) -> None:

@@ -71,20 +71,67 @@ def features_of(backbone: nn.Module, data: DataModule, accelerator: str) -> Feat
     Raises:
         UserError: the data set has no images, or the features cannot be kept.
     """
-    source = data.source
-    if not isinstance(source, ImageSource):
-        raise UserError("model.backbone makes features of images; this data set has none: use model=linear")
+    source = _images_of(data)
     device = torch.device("cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu")
-    seen = (VERSION, digest_of(backbone), source.image_size, source.shorter_side, list(source.mean), list(source.std))
-    store = FeatureStore(source.cache / "features" / sha256(str(seen).encode()).hexdigest()[:24])
+    store = _store(backbone, source)
     whole = DataModule(source, data.seed, data.batch_size, data.num_workers, cache=data.cache)
     given: dict[str, Split] = {}
-    for stage in SPLITS if source.replicate is None else (POOL,):
+    for stage in _stages(source):
         split = whole.split(stage)
         features, missing = store.read(source.digests(split))
         if len(missing):
             features = _computed(backbone, whole, stage, store, device)
         given[stage] = Split(features, split.targets, split.ids)
+    return _features_source(source, given)
+
+
+def missing_features(backbone: nn.Module, data: DataModule) -> int:
+    """Count the images of a data set, or of all its replicates, whose features are not computed yet.
+
+    Args:
+        backbone: has `features`.
+        data: the images.
+    """
+    source = _images_of(data)
+    store = _store(backbone, source)
+    return sum(len(store.read(source.digests(data.split(stage)))[1]) for stage in _stages(source))
+
+
+def random_features(backbone: nn.Module, data: DataModule, accelerator: str) -> FeatureSource:
+    """Draw numbers in place of every image's features, with the images' own targets: what takes as long to train on.
+
+    Args:
+        backbone: has `features`, inputs (b, 3, H, W) to (b, D).
+        data: the images.
+        accelerator: features are drawn on the CPU whatever it is.
+    """
+    source, rng = _images_of(data), np.random.default_rng(0)
+    with torch.no_grad():
+        features = backbone.features(torch.zeros(2, *source.input_shape))  # pyright: ignore[reportCallIssue] - asked for when it was built
+    given: dict[str, Split] = {}
+    for stage in _stages(source):
+        split = data.split(stage)
+        drawn = rng.standard_normal((len(split), features.shape[1]), dtype=np.float32)
+        given[stage] = Split(drawn, split.targets, split.ids)
+    return _features_source(source, given)
+
+
+def _images_of(data: DataModule) -> ImageSource:
+    if not isinstance(data.source, ImageSource):
+        raise UserError("model.backbone makes features of images; this data set has none: use model=linear")
+    return data.source
+
+
+def _store(backbone: nn.Module, source: ImageSource) -> FeatureStore:
+    seen = (VERSION, digest_of(backbone), source.image_size, source.shorter_side, list(source.mean), list(source.std))
+    return FeatureStore(source.cache / "features" / sha256(str(seen).encode()).hexdigest()[:24])
+
+
+def _stages(source: ImageSource) -> tuple[str, ...]:
+    return SPLITS if source.replicate is None else (POOL,)
+
+
+def _features_source(source: ImageSource, given: Mapping[str, Split]) -> FeatureSource:
     features = FeatureSource(given, tuple(source.class_names), source)
     return features if source.replicate is None else replicated(features, source.replicate)
 

@@ -16,6 +16,7 @@ from lossbench.data.images.image_source import ImageSource
 from lossbench.data.module import DataModule
 from lossbench.training.assemble import build_data, losses_of, model_of
 from lossbench.training.evaluation import Loss, raw
+from lossbench.training.features import missing_features
 from lossbench.training.machine import thread_count
 from lossbench.training.modules import build_backbone
 
@@ -35,7 +36,7 @@ class Timed:
     Args:
         update: seconds of an update, loading its batch included.
         example: seconds to evaluate an example.
-        once: seconds for each image whose features are computed once; 0 without a backbone.
+        once: seconds to compute the features that are not computed yet, of all replicates; 0 without a backbone.
         parameters: numbers of the model.
         slots: numbers that the optimiser keeps for each parameter.
         outputs: numbers that the model gives for an example.
@@ -62,7 +63,7 @@ def time_run(config: RunConfig) -> Timed:
         inputs = batch.inputs.to(device)
         _features(backbone, inputs[:2])  # a device's first work takes longer
         features, seconds = _timed(lambda: _features(backbone, inputs))
-        once, loading = (seconds + loading) / len(batch.inputs), 0.0
+        once, loading = missing_features(backbone, data) * (seconds + loading) / len(batch.inputs), 0.0
         batch, shape = batch._replace(inputs=features.cpu()), tuple(features.shape[1:])
     model, loss = model_of(config, source, shape).to(device), losses_of(config, data)[0]
     return _time(config, model, loss, Batch(*(part.to(device) for part in batch)), loading / _workers(config), once)

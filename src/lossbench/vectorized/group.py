@@ -70,7 +70,7 @@ def _run_assembled(
     runs = [runs[k] for k in in_order([run.config for run in runs])]
     config = runs[0].config
     device = torch.device("cuda" if config.trainer.accelerator != "cpu" and torch.cuda.is_available() else "cpu")
-    with _threads(config, shared, len(runs)):
+    with threads_of(config, shared, len(runs)):
         try:
             with stop_signals.stops_at_once():
                 size = bytes_per_run([run.config for run in runs], shared, device)
@@ -121,7 +121,14 @@ def _pieces(chunk: Sequence[RunDirectory], most: int) -> list[list[RunDirectory]
 
 
 @contextmanager
-def _threads(config: RunConfig, shared: Shared, runs: int) -> Iterator[None]:
+def threads_of(config: RunConfig, shared: Shared, runs: int) -> Iterator[None]:
+    """Compute with as many CPU threads as a stack of so many runs is worth.
+
+    Args:
+        config: of one of the runs.
+        shared: what they share.
+        runs: their number.
+    """
     before, wanted = torch.get_num_threads(), config.trainer.threads
     if wanted == "auto":
         wanted = before if runs * sum(p.numel() for p in shared.parts.model.parameters()) > LARGE else 1

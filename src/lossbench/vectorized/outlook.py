@@ -11,8 +11,8 @@ def stack_of(config: RunConfig) -> str | None:
     return None if why_not(config) else group_of(config)
 
 
-def time_stack(configs: Sequence[RunConfig]) -> float | None:
-    """Time a stack of some runs, s; None where that takes more than to build a few of them."""
+def time_stack(configs: Sequence[RunConfig]) -> float:
+    """Time a stack of some runs, s."""
     from lossbench.vectorized.timing import time_stack as timed  # imports torch
 
     return timed(configs)

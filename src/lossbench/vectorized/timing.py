@@ -5,46 +5,42 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from lossbench.config.facts import build_source
 from lossbench.config.schema import RunConfig
-from lossbench.data.images.image_source import ImageSource
 from lossbench.training.assemble import assemble
+from lossbench.training.features import random_features
+from lossbench.vectorized.group import threads_of
 from lossbench.vectorized.members import in_order
 from lossbench.vectorized.shared import Shared
-from lossbench.vectorized.train import StackedRuns
+from lossbench.vectorized.train import StackedRuns, validates_epochs
 
-TRIED, FEW, STEPS = 32, 8, 10
-"""Runs that are timed, fewer beside them, and updates."""
-WRITING = 0.005
-"""Seconds to write the files of a run."""
+TRIED, FEW, STEPS = 128, 4, 4
+"""Runs that are timed, the part of them that is timed beside, and updates."""
+NUMBERS = 2**24
+"""Parameters of the runs that are timed, at most: more than the processor's caches hold, less than memory."""
 
 
-def time_stack(configs: Sequence[RunConfig]) -> float | None:
-    """Time a few of some runs that are stacked; of images None, whose features would be computed first.
+def time_stack(configs: Sequence[RunConfig]) -> float:
+    """Time a few of some runs that are stacked; of images on random numbers in place of their features.
 
     Args:
         configs: of the runs, all of one group.
 
     Returns:
-        Seconds that all of them take, on one thread; what more runs add is seen on two numbers of them: on a GPU that
-        has room left it is nothing.
+        Seconds that all of them take, without computing features; what more runs add is seen on two numbers of them: on
+        a GPU that has room left it is nothing.
     """
-    if isinstance(build_source(configs[0].data.source), ImageSource):
-        return None
-    ordered, before = [configs[k] for k in in_order(configs)], torch.get_num_threads()
-    tried = ordered[:: -(-len(configs) // TRIED)]
-    shared = Shared(assemble(configs[0]))
+    ordered = [configs[k] for k in in_order(configs)]
+    shared = Shared(assemble(configs[0], random_features))
+    parameters = sum(parameter.numel() for parameter in shared.parts.model.parameters())
+    tried = ordered[:: -(-len(configs) // max(FEW, min(TRIED, NUMBERS // max(parameters, 1))))]
     device = torch.device("cuda" if configs[0].trainer.accelerator != "cpu" and torch.cuda.is_available() else "cpu")
-    torch.set_num_threads(1)
-    try:
+    with threads_of(configs[0], shared, len(configs)):
         seconds = _whole(tried, shared, device)
-        if len(configs) > len(tried):
-            few = tried[:: -(-len(tried) // FEW)]
-            added = (seconds - _whole(few, shared, device)) / (len(tried) - len(few))
-            seconds += max(added, 0.0) * (len(configs) - len(tried))
-    finally:
-        torch.set_num_threads(before)
-    return seconds + WRITING * len(configs)
+        if len(configs) == len(tried):
+            return seconds
+        few = tried[::FEW]
+        added = (seconds - _whole(few, shared, device)) / (len(tried) - len(few))
+    return seconds + max(added, 0.0) * (len(configs) - len(tried))
 
 
 def _whole(configs: Sequence[RunConfig], shared: Shared, device: torch.device) -> float:
@@ -52,8 +48,8 @@ def _whole(configs: Sequence[RunConfig], shared: Shared, device: torch.device) -
     stacked, parts = StackedRuns(configs, shared, device), shared.parts
     _update_and_evaluation(stacked)  # the first of each is traced, and a device's first work takes longer
     update, evaluation = _update_and_evaluation(stacked)
-    epochs = -(-parts.total_steps // parts.steps_per_epoch)
-    return update * parts.total_steps + evaluation * (epochs + 2)
+    epochs = -(-parts.total_steps // parts.steps_per_epoch) if validates_epochs(configs[0]) else 1
+    return update * parts.total_steps + evaluation * (epochs + len(configs[0].stages))
 
 
 def _update_and_evaluation(stacked: StackedRuns) -> tuple[float, float]:

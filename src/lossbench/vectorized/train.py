@@ -51,7 +51,7 @@ class StackedRuns:
         self.stack = Stack(self.members, first.optimizer.target, batches, self.schedule, *length)
         self.rows, self.every = StackedRows(), first.log_every_n_steps
         self.best = BestWeights(first.monitor, self.stack.state)
-        self._follows = _asks_for_epochs(first)
+        self._follows = validates_epochs(first)
         self._totals = torch.zeros(len(configs), 2, dtype=torch.float64, device=device)  # sums of losses and hits
         self.diverged_at = torch.full((len(configs),), -1, device=device)  # at or before this step; -1 is not
         self._clock, self.resumed_at, self.clock = StepClock(), 0, RunClock()
@@ -192,6 +192,6 @@ class StackedRuns:
         self.diverged_at = state["diverged_at"][index].to(self.device)
 
 
-def _asks_for_epochs(config: RunConfig) -> bool:
+def validates_epochs(config: RunConfig) -> bool:
     """Whether every epoch is validated: of a trial, which is judged at its end, where its best weights are wanted."""
     return not config.trial or config.evaluate == "best" or config.keep_checkpoints in ("all", "best")

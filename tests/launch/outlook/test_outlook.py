@@ -3,6 +3,7 @@
 import os
 import re
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from lossbench.launch.outlook.decide import outlook_of, warning_of, words_of
 from lossbench.launch.outlook.disk import disk_of, in_bytes
 from lossbench.launch.outlook.earlier import earlier_runs
 from lossbench.launch.outlook.runs import SizeOf
-from lossbench.launch.outlook.runtime import runtime_of
+from lossbench.launch.outlook.runtime import PLANNED_SECONDS, WRITTEN_SECONDS, runtime_of
 from lossbench.launch.outlook.runtime import words_of as time_words
 from lossbench.launch.outlook.way import Way
 from lossbench.report.looks import History, Question, Seen
@@ -111,11 +112,17 @@ def test_earlier_runs_on_this_machine_say_how_long_and_a_timed_update_where_ther
     stack = Way(group=lambda config: "all", time_stack=lambda configs: 7.0 * len(configs))
     stacked = records_like(runs[0], tmp_path / "stacked", stacked=4, seconds=0.48)
     found = runtime_of(runs, sizes, [*earlier, *stacked], stack)
-    assert found.seconds == pytest.approx(4 * 960 * 0.001)
+    beside = 4 * (PLANNED_SECONDS + WRITTEN_SECONDS)
+    assert found.seconds == pytest.approx(4 * 960 * 0.001 + beside)
     assert time_words(found, 4, stack) == (
         "about 4 s, 4 stacked in 1 stack; from 3 earlier runs of these settings on this machine"
     )
-    assert runtime_of(runs, sizes, earlier, stack).seconds == 28.0
+    assert runtime_of(runs, sizes, earlier, stack).seconds == pytest.approx(28.0 + beside)
+    trials = [
+        Record(each.path, each.status, replace(each.done_result, params={**each.params, "trial": True}))
+        for each in stacked
+    ]
+    assert runtime_of(runs, sizes, trials, stack).seconds == pytest.approx(28.0 + beside)  # they measure less
     elsewhere = [Record(each.path, {"host": "far"}, each.result) for each in earlier]
     timed = runtime_of(runs, sizes, elsewhere, Way())
     assert len(timed.timed) == 1
@@ -124,16 +131,18 @@ def test_earlier_runs_on_this_machine_say_how_long_and_a_timed_update_where_ther
     assert runtime_of(other, sizes, earlier, Way()).timed
 
 
-def test_features_are_counted_once_for_all_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_features_that_are_missing_are_counted_once_for_all_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     words = ("data=fake_images", "model=linear_probe", "model.backbone.pretrained=false", "trainer=cpu", "logger=none")
     runs = [plan_run(tmp_path, *words, f"replicate={r}").config for r in range(3)]
     seconds: list[float] = []
-    for once in (0.0, 0.25):
+    for once in (0.0, 50.0):
         timed = Timed(update=0.001, example=0.0, once=once, parameters=1, slots=0, outputs=1)
         monkeypatch.setattr("lossbench.training.timing.time_run", lambda config, timed=timed: timed)
-        seconds.append(runtime_of(runs, SizeOf(Cache()), [], Way()).seconds)
-    images = sum(SizeOf(Cache())(runs[0]).examples.values())
-    assert seconds[1] - seconds[0] == pytest.approx(0.25 * images)
+        for way in (Way(), Way(group=lambda config: "all")):
+            seconds.append(runtime_of(runs, SizeOf(Cache()), [], way).seconds)
+    assert seconds[2:] == pytest.approx([50 + each for each in seconds[:2]])
 
 
 def test_the_timed_update_and_the_estimated_files_are_near_to_what_a_run_takes(

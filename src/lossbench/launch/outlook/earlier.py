@@ -13,7 +13,7 @@ from lossbench.rundir.flatten import flatten
 MOST = 400  # runs that are read, the newest ones
 COSTS = ("data.", "model.", "augment.", "optimizer.name", "trainer.")
 """Settings that decide how long an update takes, but for FREE."""
-FREE = ("data.root", "data.cache_dir", "data.replicate", "data.download", "trainer.max_epochs", "trainer.max_steps")
+FREE = ("data.cache_dir", "data.replicate", "data.download", "trainer.max_epochs", "trainer.max_steps")
 
 
 def earlier_runs(config: RunConfig, runs_dir: Path) -> list[Record]:
@@ -35,9 +35,10 @@ def key_of(config: RunConfig) -> frozenset[tuple[str, str]]:
 
 
 def alike_here(config: RunConfig, records: Sequence[Record]) -> list[Record]:
-    """Those that cost the same for each update and ran on this machine."""
+    """Those that cost the same for each update and ran on this machine: trials for a trial, which measures less."""
     key, host = key_of(config), socket.gethostname()
-    return [record for record in records if record.status.get("host") == host and cost_key(record.params) == key]
+    here = [record for record in records if record.status.get("host") == host and record.trial == config.trial]
+    return [record for record in here if cost_key(record.params) == key]
 
 
 def _changed(path: Path) -> float:

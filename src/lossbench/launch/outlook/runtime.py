@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
 ALIKE = 3  # stacks whose numbers of runs differ by less than this factor take as long for each run
 RUN_SECONDS = 0.5  # to build a run and to write its files
+PLANNED_SECONDS, WRITTEN_SECONDS = 0.008, 0.02
+"""What a run of a stack takes beside its training: to check it and make its directory, and to measure it and write its
+files; of a trial, which writes less, a quarter of that."""
+
+Key = frozenset[tuple[str, str]]
+"""Settings that decide how long an update takes."""
 
 
 @dataclass
@@ -30,19 +36,23 @@ class Runtime:
         stacks: the number of runs in each stack.
         earlier: directories of the runs that it is known from.
         timed: settings of which an update was timed, and what was found.
-        untimed: runs of stacks that could not be timed: as long as if each were trained by itself.
-        features: backbone and data -> seconds to compute the features once, of runs that an update was timed of.
+        features: backbone and data -> seconds to compute the features that are not computed yet, once for all runs.
     """
 
     seconds: float = 0.0
     stacks: list[int] = field(default_factory=list[int])
     earlier: set[Path] = field(default_factory=set[Path])
-    timed: dict[frozenset[tuple[str, str]], "Timed"] = field(default_factory=dict[frozenset[tuple[str, str]], "Timed"])
-    untimed: int = 0
+    timed: dict[Key, "Timed"] = field(default_factory=dict[Key, "Timed"])
     features: dict[str, float] = field(default_factory=dict[str, float])
 
 
-def runtime_of(configs: Sequence[RunConfig], sizes: SizeOf, earlier: Sequence[Record], way: Way) -> Runtime:
+def runtime_of(
+    configs: Sequence[RunConfig],
+    sizes: SizeOf,
+    earlier: Sequence[Record],
+    way: Way,
+    timed: "dict[Key, Timed] | None" = None,
+) -> Runtime:
     """Estimate what runs take.
 
     Args:
@@ -50,8 +60,9 @@ def runtime_of(configs: Sequence[RunConfig], sizes: SizeOf, earlier: Sequence[Re
         sizes: counts their examples and updates.
         earlier: done runs of the same data and models.
         way: how the launcher runs them.
+        timed: what was timed before; what is timed now is added.
     """
-    runtime, groups = Runtime(), dict[str | None, list[RunConfig]]()
+    runtime, groups = Runtime(timed={} if timed is None else timed), dict[str | None, list[RunConfig]]()
     for config in configs:
         groups.setdefault(way.group(config), []).append(config)
     single = groups.pop(None, [])
@@ -85,25 +96,22 @@ def _why(runtime: Runtime) -> str:
     )
     if runtime.timed:
         many = f" of each of {len(runtime.timed)} settings" if len(runtime.timed) > 1 else ""
-        features = ", and from features computed of one batch" if runtime.features else ""
+        features = ", and from features computed of one batch" if any(runtime.features.values()) else ""
         parts.append(f"from one timed update{many}{features}, a rough figure: within a factor of 2 or 3")
-    if runtime.untimed:
-        parts.append(f"{runtime.untimed} runs of stacks counted as if each were trained by itself, so at most")
     return "; ".join(parts)
 
 
 def _stack(configs: Sequence[RunConfig], sizes: Sizes, earlier: Sequence[Record], way: Way, runtime: Runtime) -> float:
-    runs = len(configs)
+    config, runs = configs[0], len(configs)
     runtime.stacks.append(runs)
-    alike = [record for record in alike_here(configs[0], earlier) if _stacks_like(record, runs)]
+    _note_features(config, runtime)
+    beside = runs * (PLANNED_SECONDS + WRITTEN_SECONDS / (4 if config.trial else 1))
+    alike = [record for record in alike_here(config, earlier) if _stacks_like(record, runs)]
     if alike:
         runtime.earlier |= {record.path for record in alike}
-        return runs * sizes.steps * _pace(alike)
-    if (seconds := way.time_stack(configs)) is not None:
-        runtime.timed |= {key_of(configs[0]): timed_update(configs[0], runtime)}
-        return seconds
-    runtime.untimed += runs
-    return runs * _alone(configs[0], sizes, earlier, runtime)
+        return runs * sizes.steps * _pace(alike) + beside
+    timed_update(config, runtime)
+    return way.time_stack(configs) + beside
 
 
 def _stacks_like(record: Record, runs: int) -> bool:
@@ -111,16 +119,21 @@ def _stacks_like(record: Record, runs: int) -> bool:
     return stacked is not None and runs / ALIKE <= stacked <= runs * ALIKE
 
 
+def _note_features(config: RunConfig, runtime: Runtime) -> None:
+    """Note what the features take that are not computed yet."""
+    if config.model.backbone is not None:
+        data = config.record["data"]
+        images = repr((config.record["model"]["backbone"], data["name"], data.get("root")))
+        runtime.features[images] = timed_update(config, runtime).once
+
+
 def _alone(config: RunConfig, sizes: Sizes, earlier: Sequence[Record], runtime: Runtime) -> float:
+    _note_features(config, runtime)
     alike = [record for record in alike_here(config, earlier) if record.done_result.stacked_runs is None]
     if alike:
         runtime.earlier |= {record.path for record in alike}
         return sizes.steps * _pace(alike)
     timed = timed_update(config, runtime)
-    if timed.once:
-        data = config.record["data"]
-        images = repr((config.record["model"]["backbone"], data["name"], data.get("root")))
-        runtime.features[images] = timed.once * sum(sizes.examples.values())
     evaluated = sizes.epochs * sizes.examples["val"] + sum(sizes.examples[stage] for stage in config.stages)
     return sizes.steps * timed.update + evaluated * timed.example + RUN_SECONDS
 

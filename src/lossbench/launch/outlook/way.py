@@ -11,9 +11,9 @@ def alone(config: RunConfig) -> str | None:
     return None
 
 
-def cannot_time(configs: Sequence[RunConfig]) -> float | None:
+def no_stacks(configs: Sequence[RunConfig]) -> float:
     """The time of a stack where there are no stacks."""
-    return None
+    return 0.0
 
 
 @dataclass(frozen=True)
@@ -25,14 +25,14 @@ class Way:
         at_a_time: runs at a time; None where a cluster decides it.
         starts: seconds that each run takes beside its own work, for a process of its own.
         group: gives what the runs of a stack have in common; None for a run that is trained by itself.
-        time_stack: times a stack of some runs, s; None where that cannot be done without running them.
+        time_stack: times a stack of some runs, s, but for features and files.
     """
 
     words: str = "one after another"
     at_a_time: int | None = 1
     starts: float = 0.0
     group: Callable[[RunConfig], str | None] = alone
-    time_stack: Callable[[Sequence[RunConfig]], float | None] = cannot_time
+    time_stack: Callable[[Sequence[RunConfig]], float] = no_stacks
 
 
 PROCESS_SECONDS = 6.0

@@ -72,7 +72,7 @@ class Outlook:
         if not runs:
             return 0.0, 0.0
         spread = [configs[k % len(configs)] for k in range(runs)]
-        runtime = runtime_of(spread, self.sizes, self.earlier, self.way)
+        runtime = runtime_of(spread, self.sizes, self.earlier, self.way, self._timed.timed)
         once = sum(runtime.features.values())
         return runtime.seconds - once, once
 
