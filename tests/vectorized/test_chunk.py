@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 import torch
 from conftest import ROOT, plan_run
-from run_files import assert_same
+from run_files import assert_same, result_of
 
 from lossbench.config.schema import RunConfig
 from lossbench.job.signals import StopSignals
 from lossbench.launch.progress import SweepProgress
 from lossbench.rundir.directory import RunDirectory
+from lossbench.rundir.result import Result
 from lossbench.training.assemble import assemble
 from lossbench.vectorized import assembly, group, launch
 from lossbench.vectorized.checkpoint import key_of, save_stack
@@ -202,6 +203,36 @@ def test_a_run_in_two_saved_stacks_is_trained_once(tmp_path: Path, capsys: pytes
     assert (progress.done, progress.running) == (4, 0)
     assert capsys.readouterr().out.count("resumed at step 0 of 4") == 2
     assert not list((tmp_path / "toy").rglob("*.ckpt"))
+
+
+def test_a_stack_killed_while_it_writes_results_is_measured_as_a_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def planned(root: Path) -> list[RunDirectory]:
+        words = ("data=digits", "trainer=cpu", "trainer.max_steps=20", "logger=none")
+        return [plan_run(root, *words, f"optimizer.lr={lr}", f"seed={seed}") for lr in (0.01, 0.1) for seed in range(9)]
+
+    untouched = planned(tmp_path / "untouched")
+    train(untouched)
+    write, written = Result.write, list[Path]()
+
+    def killed(result: Result, path: Path) -> None:
+        if len(written) == 5:
+            raise KeyboardInterrupt
+        written.append(path)
+        write(result, path)
+
+    monkeypatch.setattr(Result, "write", killed)
+    runs = planned(tmp_path / "killed")
+    with pytest.raises(KeyboardInterrupt):
+        train(runs)
+    monkeypatch.setattr(Result, "write", write)
+    before = [path.stat().st_mtime_ns for path in written]
+    train([run for run in runs if not run.result_path.exists()])
+    assert [path.stat().st_mtime_ns for path in written] == before
+    for run, whole in zip(runs, untouched, strict=True):
+        assert result_of(run).metrics == result_of(whole).metrics
+    assert not list(tmp_path.rglob(".stacks/*.ckpt"))
 
 
 def test_a_run_that_another_process_has_finished_is_left_as_it_is(tmp_path: Path) -> None:

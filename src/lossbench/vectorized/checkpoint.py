@@ -11,6 +11,7 @@ from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.files import write_atomic
 from lossbench.rundir.kinds import SETTINGS, TEXTS
 from lossbench.rundir.reading import DamagedError
+from lossbench.rundir.status import DIVERGED
 from lossbench.training.checkpoints import AGAIN, damage_named, make_folder, read_checkpoint, require_kinds, serialised
 from lossbench.vectorized.train import StackedRuns
 
@@ -51,6 +52,32 @@ def saved_stacks(study: Path, say: Callable[[str], None] = print) -> Iterator[tu
                 say(f"{path} {error.reason}; it is now {aside.name}, and its runs start from the beginning")
         else:
             yield path, saved
+
+
+def whole_stack(runs: Sequence[RunDirectory]) -> list[RunDirectory]:
+    """Give all runs of the saved stack of which some are still to be done, in its order.
+
+    The last digits of what a run measures depend on how many are measured together, so a stack that was killed while
+    its results were written is measured again as a whole.
+
+    Args:
+        runs: those that are still to be done.
+
+    Returns:
+        They, and those of their stack that have ended; they alone where no saved stack consists of such runs.
+    """
+    todo = {key_of(run): run for run in runs}
+    for _, saved in saved_stacks(runs[0].path.parents[1]):
+        members = [todo.get(key) or RunDirectory(Path(key.rpartition(" ")[0])) for key in saved["runs"]]
+        ended = [run for key, run in zip(saved["runs"], members, strict=True) if key not in todo]
+        is_same = todo.keys() <= set(saved["runs"]) and [key_of(run) for run in members] == saved["runs"]
+        if is_same and all(map(_has_ended, ended)):
+            return members
+    return list(runs)
+
+
+def _has_ended(run: RunDirectory) -> bool:
+    return run.result_path.exists() or run.status.get("cause") == DIVERGED
 
 
 def is_saved(runs: Sequence[RunDirectory]) -> bool:

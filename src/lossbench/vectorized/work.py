@@ -17,7 +17,7 @@ from lossbench.rundir.result import Result
 from lossbench.rundir.status import DIVERGED
 from lossbench.training.evaluation import Evaluation
 from lossbench.training.rows import RunClock
-from lossbench.vectorized.checkpoint import resume, save_stack, tidy
+from lossbench.vectorized.checkpoint import resume, save_stack, tidy, whole_stack
 from lossbench.vectorized.files import histories, write_run
 from lossbench.vectorized.shared import Shared
 from lossbench.vectorized.train import StackedRuns
@@ -38,20 +38,21 @@ def train_and_write(
         Stopped: a signal came; the stack is saved.
     """
     began = time.perf_counter()
-    stacked = StackedRuns([run.config for run in runs], shared, device)
-    stacked.clock = RunClock(began, resume(stacked, runs, progress.say))
-    left = (shared.parts.total_steps - stacked.stack.step) * len(runs)
+    whole = whole_stack(runs)
+    stacked = StackedRuns([run.config for run in whole], shared, device)
+    stacked.clock = RunClock(began, resume(stacked, whole, progress.say))
+    left = (shared.parts.total_steps - stacked.stack.step) * len(whole)
     shown = stack_progress([run.path for run in runs], shared.parts.total_steps, shared.parts.steps_per_epoch)
-    saving = _Saving(runs, stacked, stop_signals, shown)
+    saving = _Saving(whole, stacked, stop_signals, shown)
     with stop_signals.stops_if_urgent(), removed_after(*shown.files):
         with _bar(left, progress) as bar:
-            stacked.train(saving.after_step, saving.after_epoch, lambda steps: bar.update(steps * len(runs)))
+            stacked.train(saving.after_step, saving.after_epoch, lambda steps: bar.update(steps * len(whole)))
         trained = time.perf_counter() - began
         progress.say(f"trained in {trained:.1f} s, {left / trained:,.0f} run-steps/s; measuring and writing")
-        if trained > SAVED_EVERY:
-            saving.save()
+        if left:
+            saving.save()  # killed while it writes its results, it is measured again as a whole
         outputs = _outputs(runs[0], stacked)
-    _write_all(runs, stacked, outputs, progress)
+    _write_all(whole, stacked, outputs, progress, todo=set(runs))
     tidy(runs[0].path.parents[1])
 
 
@@ -99,13 +100,16 @@ def _write_all(
     stacked: StackedRuns,
     outputs: Mapping[str, Sequence[Evaluation]],
     progress: SweepProgress,
+    todo: set[RunDirectory],
 ) -> None:
-    """Write the files of all runs, then their results."""
+    """Write the files of all runs that are to be done, then their results."""
     made_with = code_state()
     finite, seconds = stacked.finite(), stacked.clock.seconds()
     results: dict[RunDirectory, Result] = {}
     with synced_together():
         for k, (run, history) in enumerate(zip(runs, histories(stacked), strict=True)):
+            if run not in todo:
+                continue
             if finite[k]:
                 evaluations = {stage: found[k] for stage, found in outputs.items()}
                 results[run] = write_run(run, k, stacked, history, evaluations, made_with, seconds / len(runs))
