@@ -52,13 +52,13 @@ def found(runs: Path) -> Tuned:
 
 
 def answer(tuned: Tuned) -> dict[str, str]:
-    """Winners without the clock's figures, and the tables of the report that are of the compared metric."""
+    """Winners without the clock's figures, and the tables of the report."""
     kept = {
         path.name: re.sub(r'"(seconds|sha256)": [^,\n]*', "", path.read_text())
         for path in sorted(tuned.folder.glob("winners/*.json"))
     }
     (report,) = tuned.study.glob("reports/*/verdict.csv")
-    tables = {name: (report.parent / name).read_text() for name in ("verdict.csv", "chosen.csv")}
+    tables = {name: (report.parent / name).read_text() for name in ("verdict.csv", "chosen.csv", "other_metrics.csv")}
     return {**kept, **tables}
 
 
