@@ -51,6 +51,13 @@ def test_settings_of_a_loss_are_rows_too_and_the_twin_is_the_last(prepare: Prepa
     assert (fight.plan.baseline, fight.plan.trials, fight.replicates) == ("focal gamma=0", 16, tuple(range(12)))
 
 
+def test_the_same_losses_in_another_order_are_the_same_rows(prepare: Prepare) -> None:
+    record_plan(prepare("loss=cross_entropy,power"))
+    again = prepare("loss=power,cross_entropy", "replicate=range(15)")
+    names = ["cross_entropy", "power", "cross_entropy (twin)"]
+    assert [entry.row.name for entry in again.entries] == [row.name for row in again.plan.rows] == names
+
+
 def test_own_numbers_enter_once_or_twice(prepare: Prepare) -> None:
     lr, gamma = "optimizer.lr", "loss.gamma"
     published = prepare("loss=cross_entropy,focal")

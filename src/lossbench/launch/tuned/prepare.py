@@ -70,7 +70,9 @@ def prepared(
         plan = of_budget(plan, known) or _within(fight, asked.budget, kinds, way)
         fight = replace(fight, replicates=plan.replicates)
     check_trials(plan.trials, {row.name: row.space for row in plan.rows})
-    return replace(fight, plan=settled(plan, known, asked.parent)), kinds
+    plan = settled(plan, known, asked.parent)
+    by_name = {entry.row.name: entry for entry in entries}  # the plan on disk may have them in another order
+    return replace(fight, plan=plan, entries=[by_name[row.name] for row in plan.rows]), kinds
 
 
 def _kinds(fight: Fight, config: RunConfig) -> Kinds:
