@@ -14,6 +14,13 @@ MARKS = {"better": "▲", "worse": "▼", "equivalent": "■", "undecided": "○
 MOST_LISTED = 8
 
 
+def numbers(units: Sequence[int]) -> str:
+    """Write rising numbers of replicates or seeds, at least one: "0 to 11", "0, 3, 7"."""
+    first, last = units[0], units[-1]
+    is_whole = [*units] == [*range(first, last + 1)] and len(units) > 2
+    return f"{first} to {last}" if is_whole else ", ".join(map(str, units))
+
+
 def format_difference(value: float, unit: Unit, *, signed: bool = False, with_unit: bool = True) -> str:
     """Write a difference or a width: "+1.20 points"; "n/a" where it is not known."""
     if math.isnan(value):

@@ -1,6 +1,6 @@
 """What a fair fight says before it starts, and with plan=true instead of starting. Torch-free until it is timed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from lossbench.launch.outlook.outlook import NOTHING_DONE, decision
 from lossbench.launch.outlook.way import Way
@@ -14,6 +14,7 @@ from lossbench.launch.tuned.outlook import (
     refits_in,
     time_line,
 )
+from lossbench.report.formatting import numbers
 from lossbench.tuning.dimension import Dimension
 
 
@@ -66,13 +67,7 @@ def _headline(fight: Fight) -> str:
     what = f"{losses} {'loss' if losses == 1 else 'losses'}{parts} and the baseline's twin"
     budget = f"{plan.trials} trials of {plan.steps:,} steps in each of {len(fight.replicates)} replicates"
     parent = f", after {plan.parent[:8]}" if plan.parent else ""
-    return f"plan {plan.hash}{parent}: {what}, {budget} ({_numbers(fight.replicates)})"
-
-
-def _numbers(replicates: Sequence[int]) -> str:
-    first, last = replicates[0], replicates[-1]
-    whole = [*replicates] == [*range(first, last + 1)] and len(replicates) > 2
-    return f"{first} to {last}" if whole else ", ".join(map(str, replicates))
+    return f"plan {plan.hash}{parent}: {what}, {budget} ({numbers(fight.replicates)})"
 
 
 def _space_lines(fight: Fight) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from lossbench.meter import duration
-from lossbench.report.formatting import counted
+from lossbench.report.formatting import counted, numbers
 from lossbench.report.tuned.budget import total_seconds, total_trials
 from lossbench.report.tuned.comparison import FairFight
 from lossbench.tuning.dimension import Dimension
@@ -18,10 +18,11 @@ POINTS = (
 def tuning_described(fight: FairFight) -> dict[str, str]:
     """What a reader needs to know of the budget, of the search and of the plan: heading -> sentence."""
     plan, refits = fight.plan, fight.refits
+    replicates = [*refits.tuned.winners]
     return {
         "budget": (
             f"{counted(plan.trials, 'trial')} of {plan.steps:,} steps for every loss in each of "
-            f"{counted(len(refits.tuned.winners), 'replicate')}; {total_trials(refits):,} trials and "
+            f"{counted(len(replicates), 'replicate')} ({numbers(replicates)}); {total_trials(refits):,} trials and "
             f"{len(refits.done):,} refits took {duration(total_seconds(refits))} of training"
         ),
         "search": f"{_ranges(plan)}; the best {plan.monitor} of the trials is trained anew and tested",
@@ -48,10 +49,10 @@ def _range(dimension: Dimension) -> str:
 
 def tuning_methods(fight: FairFight) -> Iterator[str]:
     """How settings were chosen: sentences for a paper."""
-    plan = fight.plan
+    plan, replicates = fight.plan, numbers([*fight.refits.tuned.winners])
     yield (
-        f"every loss was tuned anew in each replicate with {counted(plan.trials, 'trial')} of {plan.steps:,} steps "
-        f"({_ranges(plan)}): {POINTS}"
+        f"every loss was tuned anew in each replicate ({replicates}) with {counted(plan.trials, 'trial')} of "
+        f"{plan.steps:,} steps ({_ranges(plan)}): {POINTS}"
     )
     yield (
         f"the trial with the best {plan.monitor} was chosen, ties by the scaled NLL of the validation examples; no "
