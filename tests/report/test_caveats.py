@@ -137,14 +137,23 @@ def test_what_the_runs_left_out_of_the_data_is_said(study: Path) -> None:
 
 def test_a_scale_that_makes_the_calibration_worse_is_named(study: Path) -> None:
     both = {"test/accuracy": 0.9, "test/ece": 0.05, "test/ece_scaled": 0.03}
-    run = make_run(study, "cosine")
+    run = make_run(study, "focal")
     change(run / "result.json", metrics=both)
     assert mentions(study, "The scale fitted") == []
     change(run / "result.json", metrics={**both, "test/ece_scaled": 0.088})
     assert mentions(study, "The scale fitted") == [
-        "The scale fitted on 359 validation examples raised the calibration error on test of cosine (5.0 to 8.8 %): "
+        "The scale fitted on 359 validation examples raised the calibration error on test of focal (5.0 to 8.8 %): "
         "use their raw probabilities, or a larger validation set."
     ]
+
+
+def test_a_scale_within_the_luck_of_the_runs_or_of_outputs_that_are_no_logits_is_not_named(study: Path) -> None:
+    for seed, raw in enumerate((0.04, 0.06)):
+        metrics = {"test/accuracy": 0.9, "test/ece": raw, "test/ece_scaled": raw + 0.005}
+        change(make_run(study, "focal", seed) / "result.json", metrics=metrics)
+    cosine = {"test/accuracy": 0.9, "test/ece": 0.05, "test/ece_scaled": 0.088}
+    change(make_run(study, "cosine") / "result.json", metrics=cosine)
+    assert mentions(study, "The scale fitted") == []
 
 
 def test_deterministic_runs_show_one_seed_and_say_so(tmp_path: Path) -> None:

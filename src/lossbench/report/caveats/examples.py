@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from lossbench.errors import some
 from lossbench.report.findings import Findings
 from lossbench.report.formatting import format_difference
+from lossbench.report.same_for_all import has_logits
 
 RAW = ("nll", "brier", "ece", "true_class_probability")  # metrics of the softmax of unscaled outputs
 
@@ -30,12 +31,16 @@ def about_metric(findings: Findings) -> Iterator[str]:
 
 
 def about_scale(findings: Findings) -> Iterator[str]:
-    """Arms whose probabilities were better calibrated on the test set before the scale was fitted."""
+    """Arms of logits whose probabilities were better calibrated on the test set before the scale was fitted.
+
+    The mean has to rise above the interval of the raw one: less than that is the luck of the runs.
+    """
     worse: list[str] = []
-    for label, found in findings.measures.items():
-        raw, scaled = (found.calibration.get(f"test/{name}") for name in ("ece", "ece_scaled"))
-        if raw and scaled and scaled.mean > raw.mean:
-            worse.append(f"{label} ({100 * raw.mean:.1f} to {100 * scaled.mean:.1f} %)")
+    for arm in filter(has_logits, findings.comparison.arms):
+        found = findings.measures[arm.label].calibration
+        raw, scaled = (found.get(f"test/{name}") for name in ("ece", "ece_scaled"))
+        if raw and scaled and scaled.mean > (raw.high if raw.n > 1 else raw.mean):
+            worse.append(f"{arm.label} ({100 * raw.mean:.1f} to {100 * scaled.mean:.1f} %)")
     if worse:
         n = findings.comparison.runs[0].done_result.n["val"]
         yield (

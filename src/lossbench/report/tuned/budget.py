@@ -25,7 +25,7 @@ EQUAL = (
     "The budget is equal in trials and in steps: every loss has {trials} trials of {steps:,} steps in each of "
     "{replicates}, and so has the baseline's twin; a trial that diverges has spent its budget. Time is shown, not "
     "equalised{shares}. Refits are new trainings of what was chosen after 1, 2, 4, ... and all trials; what was chosen "
-    "more than once is trained once."
+    "more than once is trained once. The last row counts once what the baseline and its twin share, such as trial 1."
 )
 SHARES = "; of runs that were trained together it is their share"
 
