@@ -49,7 +49,8 @@ def after_trials(fight: FairFight) -> Iterator[Drawing]:
     caption = (
         f"After n trials the best by {fight.plan.monitor} is trained anew and tested: mean over "
         f"{data.units(fight.findings)} with its 95 % t interval. One trial is the declared default. Ahead and "
-        f"behind are by the simultaneous interval of the paired difference.{cut}"
+        "behind are by the simultaneous interval of the paired difference, at each number of trials by itself: of "
+        f"several numbers one may be chance.{cut}"
     )
     yield Drawing("How much tuning does each loss need?", caption, drawn)
 
