@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -120,9 +120,7 @@ def _completed(
     composed: Mapping[str, Any], load_yardstick: Callable[[str], Mapping[str, Any]], cache: Cache
 ) -> dict[str, Any]:
     """The record of a run: without the command's own settings, with yardsticks and the hashes of the user's files."""
-    names = composed["yardsticks"]
-    if not is_sequence(names) or not all(isinstance(name, str) for name in names):
-        raise UserError(f"yardsticks must be a list of losses such as [cross_entropy,cosine_prob], got {names!r}")
+    names = _yardsticks_of(composed)
     record = {key: value for key, value in with_replicate(composed).items() if key not in COMMAND_ONLY}
     record["yardsticks"] = {name: dict(cache(load_yardstick, name)) for name in names}
     record["augment"] = record["augment"] or {}
@@ -132,6 +130,13 @@ def _completed(
         if is_mapping(record[group]):
             record[group] = custom.complete(record[group], group)
     return record
+
+
+def _yardsticks_of(composed: Mapping[str, Any]) -> Sequence[str]:
+    names = composed["yardsticks"]
+    if not is_sequence(names) or not all(isinstance(name, str) for name in names):
+        raise UserError(f"yardsticks must be a list of losses such as [cross_entropy,cosine_prob], got {names!r}")
+    return names
 
 
 def prepare(

@@ -104,15 +104,25 @@ def check_jobs(
         cells.append(_resolved(job, compose(job), cache, check_supported))
         place(cells[-1].composed)
         wants_plan(cells[-1].composed)
-    valid = [cell for cell in cells if cell.config.invalid is None]
-    if not valid:
-        raise UserError(f"no run of this sweep is valid, for example {cells[0].job.label}: {cells[0].config.invalid}")
+    valid = _valid(cells)
     if spec is not None:
         check_spec(spec, {cell.config.loss.name for cell in valid})
     _try_out(valid)
     unique = {cell.key: cell for cell in reversed(cells)}  # of a run that is there twice the first job's label
     firsts = [cell for cell in cells if unique[cell.key] is cell]
     return Checked(firsts, [cell.key for cell in cells], cache)
+
+
+def _valid(cells: Sequence[Cell]) -> list[Cell]:
+    """The runs whose loss is defined.
+
+    Raises:
+        UserError: there is none.
+    """
+    valid = [cell for cell in cells if cell.config.invalid is None]
+    if not valid:
+        raise UserError(f"no run of this sweep is valid, for example {cells[0].job.label}: {cells[0].config.invalid}")
+    return valid
 
 
 def plan_checked(checked: Checked, command: list[str]) -> Planned:

@@ -68,16 +68,17 @@ def whole_stack(runs: Sequence[RunDirectory]) -> list[RunDirectory]:
     """
     todo = {key_of(run): run for run in runs}
     for _, saved in saved_stacks(runs[0].path.parents[1]):
-        members = [todo.get(key) or RunDirectory(Path(key.rpartition(" ")[0])) for key in saved["runs"]]
-        ended = [run for key, run in zip(saved["runs"], members, strict=True) if key not in todo]
-        is_same = todo.keys() <= set(saved["runs"]) and [key_of(run) for run in members] == saved["runs"]
-        if is_same and all(map(_has_ended, ended)):
-            return members
+        keys = saved["runs"]
+        if todo.keys() <= {*keys}:
+            members = [todo.get(key) or RunDirectory(Path(key.rpartition(" ")[0])) for key in keys]
+            if all(key in todo or _has_ended(run, key) for run, key in zip(members, keys, strict=True)):
+                return members
     return list(runs)
 
 
-def _has_ended(run: RunDirectory) -> bool:
-    return run.result_path.exists() or run.status.get("cause") == DIVERGED
+def _has_ended(run: RunDirectory, key: str) -> bool:
+    """Whether a run is still the one that was saved, and has ended."""
+    return key_of(run) == key and (run.result_path.exists() or run.status.get("cause") == DIVERGED)
 
 
 def is_saved(runs: Sequence[RunDirectory]) -> bool:

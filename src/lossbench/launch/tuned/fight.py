@@ -9,6 +9,7 @@ from lossbench.config.facts import Cache
 from lossbench.config.resolve import Check
 from lossbench.errors import UserError
 from lossbench.launch.expand import Job
+from lossbench.launch.outlook.runs import look_up
 from lossbench.launch.plan import Checked, check_jobs
 from lossbench.launch.tuned.asked import Asked
 from lossbench.launch.tuned.jobs import Entry
@@ -78,6 +79,13 @@ class Fight:
             if cell.config.invalid is not None:
                 raise UserError(f"{cell.job.label}: {cell.config.invalid}; search another range")
         return checked
+
+    def to_do(self, trials: Checked) -> int:
+        """Count the trials that have no result yet."""
+        runs_dir = self.asked.runs_dir
+        if not (runs_dir / self.asked.trials_study).exists():
+            return len(trials.cells)
+        return sum(look_up(cell.config, runs_dir, force=False).state == "to do" for cell in trials.cells)
 
     def winners(self) -> dict[int, Winners]:
         """Read what was chosen in earlier starts, of the replicates of this command.

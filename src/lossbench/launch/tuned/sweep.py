@@ -25,7 +25,7 @@ from lossbench.launch.tuned.fight import Fight, TrialJob
 from lossbench.launch.tuned.phase import Phase, run_phase
 from lossbench.launch.tuned.prepare import prepared
 from lossbench.launch.tuned.record import record_plan
-from lossbench.launch.tuned.words import plan_lines, start_lines
+from lossbench.launch.tuned.words import Missing, plan_lines, start_lines
 from lossbench.report.spec import ComparisonSpec
 from lossbench.rundir.reading import DamagedError
 from lossbench.tuning.study import read_one
@@ -67,11 +67,11 @@ def tuned_sweep(
         known = fight.winners()
         trials = fight.trials([replicate for replicate in fight.replicates if replicate not in known])
         checked = fight.checked([each.job for each in trials]) if trials else None
-    pending = len(fight.replicates) - len(known)
+    missing = Missing(len(fight.replicates) - len(known), fight.to_do(checked) if checked is not None else 0)
     if fight.asked.plan_only:
-        print("\n".join(plan_lines(fight, kinds, way, pending)), flush=True)
+        print("\n".join(plan_lines(fight, kinds, way, missing)), flush=True)
         return
-    print("\n".join(start_lines(fight, kinds, way, pending)), flush=True)
+    print("\n".join(start_lines(fight, kinds, way, missing)), flush=True)
     record_plan(fight)
     phases: list[Phase] = []
     if checked is not None:

@@ -1,6 +1,7 @@
 """What a fair fight says before it starts, and with plan=true instead of starting. Torch-free until it is timed."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from lossbench.launch.outlook.outlook import NOTHING_DONE, decision
 from lossbench.launch.outlook.way import Way
@@ -18,45 +19,57 @@ from lossbench.report.formatting import numbers
 from lossbench.tuning.dimension import Dimension
 
 
-def plan_lines(fight: Fight, kinds: Kinds, way: Way, pending: int) -> Iterator[str]:
+class Missing(NamedTuple):
+    """What of a fair fight is still to be done.
+
+    Args:
+        replicates: in which nothing is chosen yet.
+        trials: without a result, in these replicates.
+    """
+
+    replicates: int
+    trials: int
+
+
+def plan_lines(fight: Fight, kinds: Kinds, way: Way, missing: Missing) -> Iterator[str]:
     """Say what a command would do.
 
     Args:
         fight: the plan.
         kinds: one run of each row.
         way: how runs are brought to their results.
-        pending: replicates in which nothing is chosen yet.
+        missing: what is still to be done.
     """
     outlook = outlook_of(fight, kinds, way)
     yield _headline(fight)
     yield from _space_lines(fight)
-    yield from _costs(fight, outlook, pending)
+    yield from _costs(fight, outlook, missing)
     yield from decision(comparison_of(fight, kinds.refits[0], outlook.sizes), outlook.earlier)
     yield NOTHING_DONE
 
 
-def start_lines(fight: Fight, kinds: Kinds, way: Way, pending: int) -> Iterator[str]:
+def start_lines(fight: Fight, kinds: Kinds, way: Way, missing: Missing) -> Iterator[str]:
     """Say what a start does and takes, and where it decides nothing or hardly anything."""
     from lossbench.launch.outlook.decide import outlook_of as decides  # scipy takes a second to import
     from lossbench.launch.outlook.decide import warning_of
 
     yield _headline(fight)
-    if not pending:
+    if not missing.replicates:
         return
     outlook = outlook_of(fight, kinds, way)
-    yield next(_costs(fight, outlook, pending))
+    yield next(_costs(fight, outlook, missing))
     comparison = comparison_of(fight, kinds.refits[0], outlook.sizes)
     if (warning := warning_of(comparison, decides(comparison, outlook.earlier))) is not None:
         yield warning
 
 
-def _costs(fight: Fight, outlook: Outlook, pending: int) -> Iterator[str]:
-    if not pending:
+def _costs(fight: Fight, outlook: Outlook, missing: Missing) -> Iterator[str]:
+    if not missing.replicates:
         yield "time: all settings are chosen already; only runs that are tested may be missing"
         return
-    trials, refits = len(fight.entries) * fight.plan.trials * pending, refits_in(fight, pending)
-    yield time_line(outlook, trials, refits)
-    yield disk_line(outlook, trials, refits)
+    refits = refits_in(fight, missing.replicates)
+    yield time_line(outlook, missing.trials, refits)
+    yield disk_line(outlook, missing.trials, refits)
 
 
 def _headline(fight: Fight) -> str:

@@ -106,12 +106,25 @@ def about_trials(fight: FairFight) -> list[str]:
     if baseline is None or fight.comparison.provisional:
         return []
     rivals = {label: curve for label, curve in fight.curves.items() if label in fight.comparison.rivals}
-    sides = {label: {after.side for after in curve} for label, curve in rivals.items()}
-    apart = [label for label, found in sides.items() if not found.isdisjoint(APART)]
-    level = [label for label, found in sides.items() if found == {"level with"}]
-    unknown = [label for label in rivals if label not in (*apart, *level)]
-    said = [_stretches(label, rivals[label], fight, baseline.label) for label in apart]
-    return [*said, *_always(level, "level with", baseline.label), *_always(unknown, UNKNOWN, baseline.label)]
+    said: list[str] = []
+    on_one: dict[Side, list[str]] = {"level with": [], UNKNOWN: []}
+    for label, curve in rivals.items():
+        side = _neither(curve)
+        if side is None:
+            said.append(_stretches(label, curve, fight, baseline.label))
+        else:
+            on_one[side].append(label)
+    for side, labels in on_one.items():
+        said += _always(labels, side, baseline.label)
+    return said
+
+
+def _neither(curve: Curve) -> Side | None:
+    """Whether a loss is level with the baseline throughout, or not told apart from it; None where it is once apart."""
+    sides = {after.side for after in curve}
+    if not sides.isdisjoint(APART):
+        return None
+    return "level with" if sides == {"level with"} else UNKNOWN
 
 
 def _always(labels: Sequence[str], side: Side, baseline: str) -> Iterator[str]:
