@@ -36,6 +36,16 @@ def test_a_tuned_study_is_found_from_above_from_within_and_by_its_name(tuned: Tu
     assert {record.study.name for record in above.records} == {"plain"}
 
 
+def test_of_several_plans_one_can_be_named_by_its_folder(tmp_path: Path) -> None:
+    plans = [make_tuned(tmp_path, LOSSES, trials=trials) for trials in (8, 16)]
+    assert len(find_all([plans[0].study]).tuned) == 2
+    for plan in plans:
+        (found,) = find_all([plan.folder]).tuned
+        assert found.plan.hash == plan.plan.hash
+        compared = api.compare(plan.folder)
+        assert {row["trials"] for row in compared.rows} == {plan.plan.trials}
+
+
 def test_both_kinds_get_reports(tuned: Tuned, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main([str(tuned.study.parent), "--out", str(tmp_path)])
     assert (tmp_path / tuned.plan.folder / "trials.csv").is_file()

@@ -20,7 +20,7 @@ class Found(NamedTuple):
 def find_all(folders: Sequence[Path]) -> Found:
     """Read the tuned studies and the plain runs in some folders, at any depth.
 
-    A folder inside a tuned study stands for the study; S for S.tuned where there is no S.
+    A folder inside a tuned study stands for the study, that of a plan for the plan; S for S.tuned where there is no S.
 
     Raises:
         UserError: there is neither, or the plain runs cannot be compared with each other.
@@ -32,8 +32,14 @@ def find_all(folders: Sequence[Path]) -> Found:
         studies |= dict.fromkeys([around] if around else _studies_below(folder))
         plain += [] if around else [folder]
     left_out = {*studies, *map(trials_of, studies)}
-    tuned = [each for study in studies for each in read_tuned(study)]
+    tuned = [each for study in studies for each in _asked_for(read_tuned(study), folders)]
     return Found(tuned, read_done(plain, left_out) if plain else [])
+
+
+def _asked_for(tuned: Sequence[Tuned], folders: Sequence[Path]) -> Sequence[Tuned]:
+    """The plans of a study that were named by their folders; all where none was."""
+    named = {folder.resolve() for folder in folders}
+    return [each for each in tuned if each.folder.resolve() in named] or tuned
 
 
 def _study_around(folder: Path) -> Path | None:
