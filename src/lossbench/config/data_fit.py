@@ -139,11 +139,21 @@ def _check_augment(config: RunConfig, kind: DataKind) -> None:
 
 def _check_monitors(config: RunConfig, task: str) -> None:
     """Refuse to monitor what no run measures; which metrics a loss of several terms adds is seen when it is tried."""
-    names = {"loss", *config.yardsticks, *(name for name, metric in METRICS.items() if task in metric.tasks)}
-    adds_terms = config.loss.class_name in SEVERAL_TERMS or not config.loss.target.startswith(OWN)
     for key, name in monitored(config):
-        if not re.fullmatch(r"val/\w+", name) or (name.removeprefix("val/") not in names and not adds_terms):
-            raise UserError(f"{key}={name} is not measured; {suggest(name, (f'val/{each}' for each in names))}")
+        if not re.fullmatch(r"val/\w+", name) or not may_measure(config, task, name.removeprefix("val/")):
+            names = (f"val/{each}" for each in measured(config, task))
+            raise UserError(f"{key}={name} is not measured; {suggest(name, names)}")
+
+
+def measured(config: RunConfig, task: str) -> set[str]:
+    """The metrics of a run on data of a task, without val/ or test/ and without those that a loss adds."""
+    return {"loss", *config.yardsticks, *(name for name, metric in METRICS.items() if task in metric.tasks)}
+
+
+def may_measure(config: RunConfig, task: str, name: str) -> bool:
+    """Whether a run measures a metric, or may: a loss of several terms adds metrics of its own."""
+    adds_terms = config.loss.class_name in SEVERAL_TERMS or not config.loss.target.startswith(OWN)
+    return adds_terms or name in measured(config, task)
 
 
 def monitored(config: RunConfig) -> list[tuple[str, str]]:

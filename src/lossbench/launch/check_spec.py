@@ -2,26 +2,43 @@
 
 import math
 import re
+from collections.abc import Sequence
 
+from lossbench.config.data_fit import may_measure, measured
+from lossbench.config.facts import build_source, kind_of
+from lossbench.config.schema import RunConfig
 from lossbench.errors import UserError, suggest
 from lossbench.report.spec import DEFAULT_BASELINE, ComparisonSpec
 
 
-def check_spec(spec: ComparisonSpec, losses: set[str]) -> None:
+def check_spec(spec: ComparisonSpec, configs: Sequence[RunConfig]) -> None:
     """Refuse a comparison that the runs of the sweep cannot give, before hours of them.
 
     Args:
         spec: baseline, metric and margin as they were typed.
-        losses: names of the losses in the sweep.
+        configs: of the runs of the sweep, at least one.
 
     Raises:
         UserError: names the key.
     """
+    losses = {config.loss.name for config in configs}
     _check_baseline(spec.baseline, losses)
     if spec.metric is not None:
         _check_metric(spec.metric, losses)
+        _check_measured(spec.metric, configs)
     if spec.margin is not None:
         _check_margin(spec.margin)
+
+
+def _check_measured(metric: str, configs: Sequence[RunConfig]) -> None:
+    """Refuse a metric that no run of the sweep measures."""
+    split, _, name = metric.partition("/")
+    tasks = (kind_of(build_source(config.data.source)).task for config in configs)
+    if not any(may_measure(config, task, name) for config, task in zip(configs, tasks, strict=True)):
+        names = measured(configs[0], kind_of(build_source(configs[0].data.source)).task)
+        raise UserError(
+            f"hydra.sweeper.metric={metric} is not measured; {suggest(metric, (f'{split}/{each}' for each in names))}"
+        )
 
 
 def _check_baseline(baseline: object, losses: set[str]) -> None:

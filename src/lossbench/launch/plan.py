@@ -106,7 +106,7 @@ def check_jobs(
         wants_plan(cells[-1].composed)
     valid = _valid(cells)
     if spec is not None:
-        check_spec(spec, {cell.config.loss.name for cell in valid})
+        check_spec(spec, [cell.config for cell in valid])
     _try_out(valid)
     unique = {cell.key: cell for cell in reversed(cells)}  # of a run that is there twice the first job's label
     firsts = [cell for cell in cells if unique[cell.key] is cell]

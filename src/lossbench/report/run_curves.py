@@ -49,6 +49,10 @@ def _label(run: RunDirectory) -> str:
 
 def _read(run: RunDirectory) -> "dict[str, Curve]":
     path = run.metrics_path
+    if not os.path.lexists(run.path / "config.yaml"):
+        raise UserError(
+            f"{run.path} is not a run directory: it holds no config.yaml; name one such as runs/STUDY/NAME/seed0"
+        )
     if not os.path.lexists(path):
         raise UserError(f"{path} does not exist: the run has not started; run it with {run.start_command}")
     try:

@@ -59,7 +59,7 @@ def prepared(
     asked = asked_of(params, typed, composed, lambda words: expand(words, loader))
     compose, cache = Composer(loader, master), Cache()
     drafts = drafts_of(asked, expand(asked.arguments, loader), compose, cache, check_supported)
-    check_spec(spec, {draft.config.loss.name for draft in drafts})
+    check_spec(spec, [draft.config for draft in drafts])
     entries, baseline = entries_of(asked, drafts, cache, spec.baseline)
     config = drafts[0].config
     plan = plan_of(asked, entries, baseline, config, SizeOf(cache)(config).steps, spec)

@@ -10,7 +10,7 @@ from lossbench.launch.tuned.drafts import shared_of
 from lossbench.launch.tuned.jobs import Entry
 from lossbench.metrics.units import unit_of
 from lossbench.report.spec import ComparisonSpec
-from lossbench.rundir.identity import differences
+from lossbench.tuning.changes import changes
 from lossbench.tuning.plan import Plan
 from lossbench.tuning.study import read_tuned
 
@@ -110,9 +110,9 @@ def _parent(known: Sequence[Plan], parent: str) -> str:
 
 def _other_question(plan: Plan, known: Sequence[Plan]) -> str:
     """What tells a question from the most similar one that the study holds."""
-    changes = {each.hash[:8]: differences(plan.question, each.question) for each in known}
-    nearest = min(changes, key=lambda digits: len(changes[digits]))
+    found = {each.hash[:8]: changes(plan, each) for each in known}
+    nearest = min(found, key=lambda digits: len(found[digits]))
     return (
-        f"this study holds the plan {nearest}, and this command asks something else ({some(changes[nearest], 4)}); "
+        f"this study holds the plan {nearest}, and this command asks something else ({some(found[nearest], 4)}); "
         f"parent={nearest} asks it as a further look at the same losses, study=NAME in a study of its own"
     )
