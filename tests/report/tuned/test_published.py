@@ -88,7 +88,7 @@ def test_the_words_for_a_paper_say_how_losses_were_tuned(tuned: Tuned, folder: P
         in methods
     )
     assert "no trial was tested" in methods
-    assert tuned.plan.hash in methods
+    assert f"The plan, written before the first run, has the SHA-256 {tuned.plan.hash}" in methods
     assert "whose degrees of freedom are the number of repeats less one" in methods  # on folds
     assert f"tuned with 16 trials in each replicate by val/accuracy; plan {tuned.plan.hash[:12]}." in (
         folder / "verdict.tex"
@@ -113,3 +113,10 @@ def test_an_own_number_has_figures_and_rows(tmp_path: Path) -> None:
     page = (folder / "report.html").read_text()
     assert "loss.q uniform in 0.1 to 1 for power" in page
     assert "are the published ones" not in page
+
+
+def test_a_child_plan_does_not_claim_to_be_written_before_the_first_run(tmp_path: Path) -> None:
+    child = make_tuned(tmp_path, {"cross_entropy": peak(), "power": peak()}, parent="ab" * 32)
+    methods = (publish_tuned(child).parent / "methods.txt").read_text()
+    assert "before the first run" not in methods
+    assert f"another question of a study whose first answers, to the plan {'ab' * 32}, may have been known" in methods

@@ -65,7 +65,17 @@ def tuning_methods(fight: FairFight) -> Iterator[str]:
             "a loss whose chosen setting lay in the outer 5 % of a range in over a quarter of the replicates was not "
             f"called worse, nor any better than such a baseline ({', '.join(fight.narrow)})"
         )
-    yield f"the plan, written before the first run, has the SHA-256 {plan.hash}"
+    yield _written(plan)
+
+
+def _written(plan: Plan) -> str:
+    """When the plan was made: a child plan follows results of the same study."""
+    if plan.parent is None:
+        return f"the plan, written before the first run, has the SHA-256 {plan.hash}"
+    return (
+        f"the plan has the SHA-256 {plan.hash}; it asks another question of a study whose first answers, to the plan "
+        f"{plan.parent}, may have been known by then, and counts as a further look at the same losses"
+    )
 
 
 def tuning_caption(fight: FairFight) -> str:
