@@ -15,7 +15,8 @@ from lossbench import losses
 from lossbench.atlas import sentences as sentences
 from lossbench.atlas.catalog import Entry, registered
 from lossbench.atlas.finite import gap_up_to
-from lossbench.atlas.measure import Measured, along, calls, measure
+from lossbench.atlas.measure import along, calls, measure
+from lossbench.atlas.measured import Measured
 from lossbench.config.rules import RegionError
 from lossbench.losses import Loss
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from lossbench.atlas import gallery, sentences
 from lossbench.atlas.catalog import Entry
-from lossbench.atlas.measure import Measured, calls, measure
+from lossbench.atlas.measure import calls, measure
+from lossbench.atlas.measured import Measured
 from lossbench.atlas.page import LEGEND, SHOWN, described
 from lossbench.atlas.publish import standalone
 from lossbench.plots.page import PageFigure

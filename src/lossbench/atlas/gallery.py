@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from lossbench.atlas import sentences
 from lossbench.atlas.catalog import CLASSES
 from lossbench.atlas.finite import Call
-from lossbench.atlas.measure import Curve, Measured, Swept, along
+from lossbench.atlas.measure import along
+from lossbench.atlas.measured import Curve, Measured, Swept
 from lossbench.atlas.plots import REFERENCE, SHADE, Area, Line, Panel, draw_contour, draw_panels, style
 from lossbench.plots.key import Entry as KeyEntry
 from lossbench.plots.page import PageFigure

@@ -6,7 +6,7 @@ from typing import Any
 from lossbench.atlas import sentences
 from lossbench.atlas.catalog import Entry
 from lossbench.atlas.docstrings import as_html
-from lossbench.atlas.measure import Measured
+from lossbench.atlas.measured import Measured
 from lossbench.plots.page import PageFigure, page_template, style_sheet
 
 SHOWN = ("When to use", "Pitfalls", "Reference")

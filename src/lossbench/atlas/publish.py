@@ -8,7 +8,8 @@ from tqdm import tqdm
 
 from lossbench.atlas import gallery, sentences
 from lossbench.atlas.catalog import Entry
-from lossbench.atlas.measure import Measured, calls, measure
+from lossbench.atlas.measure import calls, measure
+from lossbench.atlas.measured import Measured
 from lossbench.atlas.page import Drawn, render
 from lossbench.plots.page import PageFigure
 from lossbench.plots.theme import FAINT, GRID, INK, QUIET, to_svg

@@ -6,7 +6,7 @@ from math import inf, isclose
 import numpy as np
 
 from lossbench.atlas.finite import LARGEST
-from lossbench.atlas.measure import Chance, Measured
+from lossbench.atlas.measured import Chance, Measured
 from lossbench.tuning.spaces import Dimension, name_of
 
 COLUMNS = (
