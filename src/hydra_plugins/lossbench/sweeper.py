@@ -47,7 +47,7 @@ class CompareSweeper(Sweeper):
         if params is not None and not hasattr(params, "items"):
             raise UserError(f"hydra.sweeper.params must hold keys and values to sweep, got {params!r}")
         self.params = dict(params or {})
-        self.spec = ComparisonSpec(baseline, metric, margin) if report else None
+        self.report, self.question = report, ComparisonSpec(baseline, metric, margin)
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Remember what Hydra gives; the launcher is made from the same configuration."""
@@ -63,8 +63,8 @@ class CompareSweeper(Sweeper):
 
         assert self.launcher is not None
         launch, check_supported, way = launcher_parts(self.launcher, self.master)
-        given = with_params(self.params, arguments)
-        sweep(given, self.context.config_loader, self.master, launch, self.spec, sys.argv, check_supported, way)
+        given, spec = with_params(self.params, arguments), self.question if self.report else None
+        sweep(given, self.context.config_loader, self.master, launch, spec, sys.argv, check_supported, way)
 
 
 def launcher_parts(launcher: Launcher, master: DictConfig) -> tuple["Launch", Callable[["RunConfig"], None], "Way"]:

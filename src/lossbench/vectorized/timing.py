@@ -46,10 +46,10 @@ def time_stack(configs: Sequence[RunConfig]) -> float:
 def _whole(configs: Sequence[RunConfig], shared: Shared, device: torch.device) -> float:
     """What a stack takes from its first step to its last evaluation, from a few updates and one evaluation."""
     stacked, parts = StackedRuns(configs, shared, device), shared.parts
-    _update_and_evaluation(stacked)  # the first of each is traced, and a device's first work takes longer
+    start = _seconds(lambda: _update_and_evaluation(stacked), device)  # each loss is traced once
     update, evaluation = _update_and_evaluation(stacked)
     epochs = -(-parts.total_steps // parts.steps_per_epoch) if validates_epochs(configs[0]) else 1
-    return update * parts.total_steps + evaluation * (epochs + len(configs[0].stages))
+    return start + update * parts.total_steps + evaluation * (epochs + len(configs[0].stages))
 
 
 def _update_and_evaluation(stacked: StackedRuns) -> tuple[float, float]:
