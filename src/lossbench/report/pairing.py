@@ -10,7 +10,7 @@ from lossbench.report.arms import Arm
 from lossbench.report.comparison import Comparison
 from lossbench.report.family import padding
 from lossbench.report.journal import append
-from lossbench.report.looks import SHOWN, History, Question, read_history
+from lossbench.report.looks import SHOWN, History, Question, Seen, read_history
 from lossbench.report.outcomes import Outcomes, find_outcomes
 from lossbench.report.records import Record
 from lossbench.report.stats.differences import Differences
@@ -40,11 +40,13 @@ class Frame:
         extras: arms of the family that are not in the report.
         is_look: whether it counts as a look: what the journal says of earlier ones is read, and this one is recorded.
         plan: hash of the plan of tuned losses; empty of plain runs.
+        looks: digest of an arm -> look that it is judged at where this is none; others are judged at the first.
     """
 
     extras: Sequence[Arm] = ()
     is_look: bool = True
     plan: str = ""
+    looks: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 def judge_arms(comparison: Comparison, baseline: Arm, outcomes: Outcomes, frame: Frame) -> Judged:
@@ -60,7 +62,7 @@ def judge_arms(comparison: Comparison, baseline: Arm, outcomes: Outcomes, frame:
         UserError: the journal of the study cannot be read.
     """
     study, extras = _any_run(baseline).study, frame.extras
-    history = read_history(study) if frame.is_look else History()
+    history = read_history(study) if frame.is_look else _looked_at(frame.looks)
     outcomes = _with_extras(outcomes, extras, comparison)
     compared = _compared(comparison, baseline, extras, outcomes)
     question = Question(comparison.metric, baseline.digest[:SHOWN], comparison.margin, frame.plan[:SHOWN])
@@ -89,6 +91,13 @@ def judge_arms(comparison: Comparison, baseline: Arm, outcomes: Outcomes, frame:
     if not frame.is_look:
         return found
     return _recorded(found, verdicts, history, study=study, arms=compared)
+
+
+def _looked_at(looks: Mapping[str, int]) -> History:
+    """A history after which arms are judged at these looks."""
+    other = Question("", "", None)
+    seen = {arm[:SHOWN]: [Seen(other, str(k)) for k in range(1, look)] for arm, look in looks.items()}
+    return History(seen=seen)
 
 
 def _with_extras(outcomes: Outcomes, extras: Sequence[Arm], comparison: Comparison) -> Outcomes:

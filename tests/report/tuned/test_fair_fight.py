@@ -117,6 +117,17 @@ def test_another_metric_is_another_look_and_the_report_says_what_chose(tmp_path:
     assert again.comparison.questions == 2
 
 
+def test_a_later_look_makes_no_difference_between_the_defaults_and_the_tuned(tmp_path: Path) -> None:
+    flat = {loss: peak(best, width=100.0) for loss, best in {"cross_entropy": 0.9, "power": 0.94}.items()}
+    tuned = make_tuned(tmp_path, flat, replicates=range(8))
+    assert compare_tuned(tuned).verdicts_at_the_defaults["power"] == "better"
+    again = compare_tuned(tuned, ComparisonSpec(margin=0.02))
+    assert again.comparison.paired["power"].look == 2
+    assert (again.verdicts["power"], again.verdicts_at_the_defaults["power"]) == ("undecided", "undecided")
+    assert "the answer was another one" not in again.headline
+    assert "after any number of trials" in about_trials(again.fight)[0]
+
+
 def test_a_study_without_winners_or_refits_is_one_line(tmp_path: Path) -> None:
     tuned = make_tuned(tmp_path, {**BASE, "power": peak(0.98)}, replicates=())
     with pytest.raises(UserError, match="no replicate has all its trials yet"):

@@ -134,7 +134,10 @@ def _tuned(refits: Refits, spec: ComparisonSpec) -> Comparison:
 
 
 def _after(n: int, refits: Refits, spec: ComparisonSpec, tuned: Comparison) -> Comparison:
-    """Compare what was chosen after n trials: after all it is the verdict, else judged by itself, without the twin."""
+    """Compare what was chosen after n trials: after all it is the verdict, else judged by itself, without the twin.
+
+    It is corrected for as many looks as the verdict, so that it tells what tuning changes and not what looking does.
+    """
     if n == refits.tuned.plan.trials:
         return tuned
     arms = [arm for arm in refits.arms_after(n) if arm.label != tuned.twin]
@@ -142,4 +145,7 @@ def _after(n: int, refits: Refits, spec: ComparisonSpec, tuned: Comparison) -> C
     comparison, outcomes = score_arms(arms, replace(spec, baseline=label, metric=tuned.metric))
     comparison = replace(comparison, provisional=refits.to_do)
     baseline = comparison.baseline
-    return comparison if baseline is None else with_verdicts(comparison, baseline, outcomes, Frame(is_look=False))
+    if baseline is None:
+        return comparison
+    looks = {arm.digest: tuned.paired[arm.label].look for arm in arms if arm.label in tuned.paired}
+    return with_verdicts(comparison, baseline, outcomes, Frame(is_look=False, looks=looks))
