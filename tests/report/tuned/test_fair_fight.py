@@ -134,6 +134,11 @@ def test_a_study_without_winners_or_refits_is_one_line(tmp_path: Path) -> None:
         find_fair_fight(tuned)
 
 
+def test_a_loss_that_no_trial_could_train_is_named(tmp_path: Path) -> None:
+    compared = compare_tuned(make_tuned(tmp_path, {**BASE, "power": lambda _, __: None}))
+    assert "Every trial of power diverged in 6 of 6 replicates, where its default was tested" in compared.caveats[0]
+
+
 def test_where_every_refit_diverged_one_line_says_so(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"all 12 refits diverged, .*search other ranges"):
         fight_of(tmp_path, {"cross_entropy": lambda _, __: None})

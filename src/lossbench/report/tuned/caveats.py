@@ -21,6 +21,7 @@ def find_caveats(fight: FairFight) -> list[str]:
     return [
         *about_control(fight),
         *about_ranges(fight),
+        *about_fruitless(fight),
         *about_what_was_tuned(fight),
         *about_refits(fight),
         *about_metric(findings),
@@ -67,6 +68,18 @@ def _again(edges: Sequence[Edge], fight: FairFight) -> str:
     """The overrides that ask the question again with a wider range."""
     wider = " ".join(filter(None, (edge.wider for edge in edges)))
     return f"; {wider} parent={fight.plan.hash[:8]} asks again with a wider one" if wider else ""
+
+
+def about_fruitless(fight: FairFight) -> Iterator[str]:
+    """Losses of which every trial diverged: what was tested there is the default, which nothing chose."""
+    chosen = fight.refits.tuned.winners.values()
+    for row in fight.plan.rows:
+        count = sum(winners.rows[row.name].winner.score is None for winners in chosen)
+        if count and not row.is_twin:
+            yield (
+                f"Every trial of {row.name} diverged in {count} of {counted(len(chosen), 'replicate')}, where its "
+                "default was tested: other ranges may hold settings that it can be trained with."
+            )
 
 
 def about_what_was_tuned(fight: FairFight) -> Iterator[str]:
