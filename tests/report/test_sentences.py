@@ -38,6 +38,7 @@ def study(tmp_path: Path, **arms: Sequence[float]) -> Path:
         ("test/error_rate", 0.01, True, "+1.00 points"),
         ("test/nll", -0.01234, True, "-0.0123 nats"),
         ("test/brier", 0.5, False, "0.5000"),
+        ("test/accuracy", -1e-9, True, "+0.00 points"),
         ("test/accuracy", math.nan, True, "n/a"),
     ],
 )

@@ -131,6 +131,8 @@ def test_a_light_trial_leaves_five_small_files(tmp_path: Path, bring_to_result: 
     bring_to_result(run)
     files = {path.name for path in run.path.rglob("*") if path.is_file()}
     assert files == {"config.yaml", "status.json", "result.json", "metrics.csv", "train.log"}
+    with pytest.raises(UserError, match=r"replicate2 is a trial, and trials keep no checkpoint .* ends in \.tuned"):
+        load(run.path)
 
 
 @pytest.mark.parametrize(("words", "validated"), [((), 1), (("evaluate=best",), 3), (("keep_checkpoints=all",), 3)])

@@ -25,7 +25,7 @@ def format_difference(value: float, unit: Unit, *, signed: bool = False, with_un
     """Write a difference or a width: "+1.20 points"; "n/a" where it is not known."""
     if math.isnan(value):
         return "n/a"
-    text = f"{unit.factor * value:{'+' if signed else ''}.{unit.digits}f}"
+    text = f"{unit.factor * value:{'+' if signed else ''}z.{unit.digits}f}"
     return f"{text} {unit.difference}".rstrip() if with_unit else text
 
 

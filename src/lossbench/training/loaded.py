@@ -153,12 +153,18 @@ def checkpoint_path(run: RunDirectory, name: str | None) -> Path:
     """Find a checkpoint: last, best, or None for the one that was tested.
 
     Raises:
-        UserError: there is no such name.
+        UserError: there is no such name, or the run is a trial that kept none.
     """
     name = name or run.config.evaluate
     if name not in ("last", "best"):
         raise UserError(f"checkpoint={name} does not exist; {suggest(str(name), ('last', 'best'))}")
-    return run.checkpoint(name)
+    path = run.checkpoint(name)
+    if run.config.trial and not path.exists():
+        raise UserError(
+            f"{run.path} is a trial, and trials keep no checkpoint unless keep_checkpoints=last or best is typed; name "
+            "a run of the folder that ends in .tuned: it has the settings that were chosen"
+        )
+    return path
 
 
 def load_weights(model: nn.Module, loss: Loss, path: Path) -> None:
