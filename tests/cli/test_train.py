@@ -195,7 +195,7 @@ def test_help_shows_groups_and_commands_and_imports_nothing_heavy(tmp_path: Path
         assert listed, group
         assert options <= set(listed[1].split(", "))
     typed = re.findall(r"^  lossbench\b.*$", shown.stdout, flags=re.MULTILINE)
-    assert len(typed) == 3
+    assert len(typed) == 4
     listed = shown.stdout.partition("Other commands")[2].partition("\n\n")[0]
     assert re.findall(r"^  ([a-z-]+) ", listed, flags=re.MULTILINE) == list(COMMANDS)
     assert modules & HEAVY == set()

@@ -1,9 +1,10 @@
 """What hydra/sweeper=tuned alone has, and runs and plain sweeps have not: keys, and names of studies. Torch-free."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lossbench.config.plain import is_mapping
+from lossbench.config.schema import missing_key
 from lossbench.errors import UserError
 
 TRIALS, TUNED = ".trials", ".tuned"
@@ -22,6 +23,7 @@ def require_untuned(composed: Mapping[str, Any]) -> None:
     Raises:
         UserError: names the key.
     """
+    require_there(composed, (*KEYS, "search", "study"))
     for key in KEYS:
         if composed[key] is not None:
             raise UserError(f"{key}={composed[key]} {HINT}, or leave {key} out")
@@ -33,6 +35,12 @@ def require_untuned(composed: Mapping[str, Any]) -> None:
             f"study={study}: names that end in {TRIALS} and {TUNED} are of the studies that hydra/sweeper=tuned makes; "
             "choose another, so that no other runs are mixed with theirs"
         )
+
+
+def require_there(composed: Mapping[str, Any], keys: Iterable[str]) -> None:
+    """Refuse a composed configuration from which ~KEY took one of some keys."""
+    if missing := next((key for key in keys if key not in composed), None):
+        raise missing_key(missing)
 
 
 def _changed(search: Any) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from lossbench.config.replicate import RULE
 from lossbench.config.resolve import place, wants_plan
-from lossbench.config.tuned import TRIALS, TUNED
+from lossbench.config.tuned import TRIALS, TUNED, require_there
 from lossbench.config.values import either, real, whole
 from lossbench.errors import UserError
 from lossbench.launch.expand import Job, with_params
@@ -76,6 +76,7 @@ def asked_of(
     Raises:
         UserError: names the key that is wrong.
     """
+    require_there(composed, OF_THE_COMMAND)
     arguments = with_params(params, typed)
     keys = {_key(argument) for argument in typed}
     _refuse(composed, keys)
