@@ -86,6 +86,11 @@ def difference_cell(pair: PairedComparison, arm: Arm, comparison: Comparison) ->
 def _verdict(pair: PairedComparison, comparison: Comparison) -> str:
     if comparison.provisional:
         return "not judged yet"
+    return marked_verdict(pair)
+
+
+def marked_verdict(pair: PairedComparison) -> str:
+    """The word with its mark; where equivalent losses differ slightly, that is below it."""
     if pair.qualifier and pair.qualifier.endswith(pair.verdict):
         return f"{MARKS[pair.verdict]} {pair.qualifier}"
     return "\n".join(filter(None, (f"{MARKS[pair.verdict]} {pair.verdict}", pair.qualifier)))

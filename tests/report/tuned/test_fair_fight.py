@@ -1,6 +1,7 @@
 """What a report of a fair fight calls better and worse: tuned, at the defaults, at an edge; and the twin."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from lossbench.report.tuned.comparison import find_fair_fight
 from lossbench.report.tuned.curves import crossings, phases
 from lossbench.report.tuned.report import compare_tuned
 from lossbench.report.tuned.sentences import about_trials
+from lossbench.report.tuned.verdict_table import tuned_table
 from lossbench.tuning.study import read_one
 
 REPLICATES = range(10)
@@ -30,6 +32,14 @@ def test_a_better_loss_is_better_tuned_and_one_that_only_likes_the_default_is_no
     )
     assert "Untuned, at the defaults, the answer was another one: focal better (+1" in compared.headline
     assert not compared.fight.control_failed
+
+
+def test_what_is_slight_at_the_defaults_is_called_so_in_the_table(tmp_path: Path) -> None:
+    fight = find_fair_fight(make_tuned(tmp_path, {**BASE, "power": peak()}, replicates=REPLICATES))
+    pair = replace(fight.defaults.paired["power"], verdict="better", qualifier="slightly better")
+    slight = replace(fight, defaults=replace(fight.defaults, paired={"power": pair}))
+    (row,) = (row for row in tuned_table(slight).rows if row[0] == "power")
+    assert row[3].startswith("▲ slightly better\n")
 
 
 def test_a_twin_that_differs_is_the_first_thing_that_is_said(tmp_path: Path) -> None:

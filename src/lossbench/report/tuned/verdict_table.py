@@ -3,12 +3,20 @@
 from typing import Any
 
 from lossbench.report.arms import Arm
-from lossbench.report.formatting import MARKS, format_difference
+from lossbench.report.formatting import format_difference
 from lossbench.report.tables import EMPTY, Table, words_cell
 from lossbench.report.tuned.chosen import chosen_values, middle, shown
 from lossbench.report.tuned.comparison import FairFight
 from lossbench.report.verdict_numbers import numbers_of
-from lossbench.report.verdict_table import LOST, lost_cell, score_cell, score_heading, verdict_cells, verdict_heading
+from lossbench.report.verdict_table import (
+    LOST,
+    lost_cell,
+    marked_verdict,
+    score_cell,
+    score_heading,
+    verdict_cells,
+    verdict_heading,
+)
 
 NARROW = "range too narrow"
 AT_THE_DEFAULTS = "at the defaults"
@@ -47,7 +55,8 @@ def _at_the_defaults(arm: Arm, fight: FairFight) -> str:
     if pair is None or fight.comparison.provisional:
         return EMPTY
     difference = format_difference(pair.mean, fight.comparison.unit, signed=True, with_unit=False)
-    return f"{MARKS[pair.verdict]} {pair.verdict}\n{difference}"
+    word, _, _ = marked_verdict(pair).partition("\n")
+    return f"{word}\n{difference}"
 
 
 def _chosen(arm: Arm, fight: FairFight) -> str:
