@@ -21,8 +21,12 @@ demo: setup
 	$(BIN)/python train.py experiment=digits_fair
 
 # In as many processes as there are cores; make test TESTS=all runs the tests marked slow too.
-test: setup
+test: .venv/.optional
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --dist worksteal --durations=20 $(if $(filter all,$(TESTS)),,-m "not slow")
+
+.venv/.optional: .venv/.ready requirements-optional.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-optional.txt
+	touch $@
 
 check: setup
 	$(BIN)/ruff check .
@@ -68,6 +72,7 @@ docs: .venv/.docs
 pins:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --group dev pyproject.toml -o requirements.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --group docs --constraint requirements.txt -o requirements-docs.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --group optional --constraint requirements.txt pyproject.toml -o requirements-optional.txt
 
 clean:
 	rm -rf .venv build dist src/*.egg-info
