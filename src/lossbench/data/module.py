@@ -97,7 +97,9 @@ class DataModule(LightningDataModule):
             self.normalise = Normalise(torch.tensor(source.mean), torch.tensor(source.std), channels_last=channels_last)
             self._readers = Readers(source, cache, self.split, self._cached_images, self.stages)
         self.done = 0
-        self._loader: ResumableLoader | None = None
+        # Not the loader: in a cycle with this module the garbage collector would free it, which closes the queues of
+        # its workers before they are asked to end, and each is waited for 10 s.
+        self._trained: TrainBatches | None = None
 
     def split(self, stage: str) -> Split:
         """The examples a stage (train, val or test) really uses, or all that replicates are drawn from ("pool").
@@ -160,10 +162,8 @@ class DataModule(LightningDataModule):
 
     def train_dataloader(self) -> ResumableLoader:
         """The training batches, from where the run stands."""
-        self._loader = ResumableLoader(
-            self.dataset("train", training=True), self.batches(*self._place()), **self._options()
-        )
-        return self._loader
+        self._trained = self.batches(*self._place())
+        return ResumableLoader(self.dataset("train", training=True), self._trained, **self._options())
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """The validation split, in order."""
@@ -209,7 +209,7 @@ class DataModule(LightningDataModule):
 
     def state_dict(self) -> dict[str, int]:
         """How far the run has come: batches trained on."""
-        return {"done": self._loader.batches.done if self._loader else self.done}
+        return {"done": self._trained.done if self._trained else self.done}
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
         """Continue after `done` batches."""

@@ -1,6 +1,7 @@
 """Augmentation is paired: pixels are a function of (seed, epoch, position), whoever makes them, in whatever company."""
 
 import random
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -145,6 +146,13 @@ def test_parts_of_a_batch_have_the_pixels_of_the_whole(photos: ImageFolder) -> N
             for p, image in zip(part.position, part.inputs, strict=True)
         }
         assert all(torch.equal(theirs[int(p)], image) for p, image in zip(batch.position, batch.inputs, strict=True))
+
+
+def test_a_loader_is_freed_at_once(photos: ImageFolder) -> None:
+    """The garbage collector closes the queues of its workers first, and waits 10 s for each worker."""
+    data = module(photos, None)
+    loader = weakref.ref(data.train_dataloader())
+    assert loader() is None
 
 
 @pytest.mark.parametrize("workers", [0, 2])
