@@ -19,6 +19,7 @@ LIGHT = [
     "errors", "seeds", "streams", "hardware", "meter", "metrics", "metrics.units",
     "training.schedules", "training.predictions", "data.embeddings",
     "data.source", "data.checks", "data.toy", "data.toys", "data.digits", "data.order", "data.augment",
+    "data.grouped", "data.tables.reading", "data.tables.csv_text",
     "vectorized.eligible", "vectorized.limits", "vectorized.outlook",
     *(f"data.images.{name}" for name in ("source", "image_source", "listing", "resplit", "random_split")),
     *(f"data.images.{name}" for name in ("imagenet", "pets", "folder", "fake")),
