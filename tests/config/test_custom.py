@@ -133,7 +133,7 @@ def test_a_data_set_and_a_model_train_and_load_again(
 ) -> None:
     words = (*OWN_DATA, "+data.split_seed=3", *OWN_MODEL, "+model.width=5", "trainer.max_epochs=1", "figures=false")
     run = planned(*words)
-    assert run.path.parent.name.startswith("my_own_losses.Even-my_own_losses.Width-cosine_prob-")
+    assert run.path.parent.name.startswith("my_own_losses.Even-my_own_losses.Width-cross_entropy-")
     assert run.record["model"] == node(own, name="my_own_losses.Width", _target_="my_own_losses.Width", width=5)
     start(run)
     loaded = lossbench.load(run.path)

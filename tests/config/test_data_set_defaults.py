@@ -8,7 +8,10 @@ import pytest
 import yaml
 from conftest import ROOT
 from hydra import compose, initialize_config_dir
+from hydra.utils import get_class
 from omegaconf import OmegaConf
+
+from lossbench.config.rules import TASKS
 
 CONF = ROOT / "conf"
 GROUPS = ("augment", "model", "optimizer", "scheduler")
@@ -40,16 +43,27 @@ def test_a_data_set_names_its_defaults_in_its_own_file(name: str) -> None:
         if isinstance(entry, dict)
         for key, value in entry.items()
     }
+    loss = defaults.pop("override /loss", "cross_entropy")
     assert [*defaults] == [f"/{group}" for group in GROUPS]  # augment first: model=linear_probe overrides it
     config = composed(f"data={name}")
     for group in GROUPS:
         assert config[group] == composed(f"{group}={defaults[f'/{group}']}")[group]
+    assert config["loss"] == composed(f"loss={loss}")["loss"]
     assert not [*CONF.rglob("for_*")]
 
 
 @pytest.mark.parametrize("name", DATA)
+def test_a_loss_that_is_not_named_fits_the_task_and_is_cross_entropy_but_for_the_toy(name: str) -> None:
+    config = composed(f"data={name}")
+    expected = ["cosine_prob" if name == "toy" else "cross_entropy"]
+    if name.startswith("toy_"):
+        expected = [*TASKS[get_class(config["data"]["_target_"]).task].values()]  # pyright: ignore[reportAttributeAccessIssue]
+    assert config["loss"]["name"] in expected
+
+
+@pytest.mark.parametrize("name", DATA)
 def test_what_is_typed_wins_whatever_the_data_set_brings(name: str) -> None:
-    typed = {"model": "linear", "optimizer": "sgd", "scheduler": "cosine", "augment": "mixing"}
+    typed = {"model": "linear", "optimizer": "sgd", "scheduler": "cosine", "augment": "mixing", "loss": "focal"}
     for group, option in typed.items():
         words = [f"data={name}", f"{group}={option}"]
         expected = in_file(f"{group}/{option}")

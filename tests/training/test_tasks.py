@@ -175,7 +175,7 @@ def test_the_best_checkpoint_is_the_one_with_the_better_value(planned: Plan, mon
     ("words", "line"),
     [
         (
-            ["data=toy_regression"],
+            ["data=toy_regression", "loss=cosine_prob"],
             "loss=cosine_prob is for classification, but the task of data=toy_regression is regression; "
             "losses for it: l1, mse, huber, "
             "smooth_l1",
