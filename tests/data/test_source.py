@@ -232,3 +232,24 @@ def test_a_setting_with_the_name_of_a_part_of_replicates_is_refused() -> None:
 
     with pytest.raises(ValueError, match=r"^folds is a name of lossbench\.data\.source\.Source; give"):
         check_settings(Own())
+
+
+def test_the_first_screen_says_classes_counts_and_imbalance() -> None:
+    (line,) = Tiny().about_lines("custom")
+    counts = "2 classes, 3 train / 2 val / 1 test examples, 1 to 2 training examples a class"
+    assert line == f"data: custom, {counts} (the largest class has 2 times the examples of the smallest)"
+    (line,) = ToyRegression().about_lines("toy_regression")
+    assert line == "data: toy_regression, regression, 512 train / 512 val / 512 test examples"
+
+
+def test_the_first_screen_says_what_replicates_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = Published()
+    assert replicated(source, 1).about()[1:] == ["every replicate keeps the test part; train and val are drawn anew"]
+    monkeypatch.setattr(Published, "folds", 5)
+    fresh = replicated(Published(), 1).about()[1:]
+    assert fresh == [f"each replicate is tested on one of 5 folds of all {len(source.pool())} examples"]
+
+
+def test_a_folder_named_by_others_is_one_harmless_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Tiny, "title", "cats\n\x1b[2J")
+    assert Tiny().about_lines("custom")[0].startswith("data: cats\\n\\x1b[2J (custom), 2 classes, ")

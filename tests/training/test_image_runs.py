@@ -358,6 +358,7 @@ def test_what_was_left_out_is_counted_and_said(tmp_path: Path, capsys: pytest.Ca
     out, line = capsys.readouterr().out, "using 24 of 30 training images (data.images_per_class=8); test/ is not used"
     assert "1 images could not be read and were left out" in out
     assert f"data: {line}; 1 images cannot be read (data.on_bad_image=skip)\n" in out
+    assert out.count("data: data (imagenet_subset), 3 classes, 18 train / 6 val / 5 test images, 6 training ") == 1
     assert run.log_path.read_text().count(f" data: {line}; ") == 1
     assert result.facts["left_out"] == [*line.split("; "), "1 images cannot be read (data.on_bad_image=skip)"]
 

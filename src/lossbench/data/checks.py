@@ -7,7 +7,7 @@ import numpy as np
 from lossbench.data.source import Source, check_arrays
 from lossbench.data.split import Split
 
-RESERVED = ("replicate", "folds", "published_test", "pool", "draw", "strata", "pictures")
+RESERVED = ("replicate", "folds", "published_test", "pool", "draw", "strata", "pictures", "about")
 """Names of `Source` that no setting of a data set may have."""
 
 

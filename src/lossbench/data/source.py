@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import numpy as np
 
+from lossbench.data.about import described
 from lossbench.data.folds import draw_parts, repeated_folds
 from lossbench.data.split import SPLITS, Split, lacking_classes
 from lossbench.escaping import in_line
@@ -31,6 +32,11 @@ class Source(ABC):
     """The shape of one example."""
     replicate: int | None = None
     """Which draw of the splits this is, set by `replicated`; None gives those of load(). No name for a setting."""
+
+    @property
+    def title(self) -> str:
+        """The name of the user's own folder or file, for the screen; "" where there is none."""
+        return ""
 
     @property
     def num_classes(self) -> int:
@@ -144,6 +150,32 @@ class Source(ABC):
     def facts(self) -> dict[str, Any]:
         """What else belongs into a result, such as the hashes of split lists."""
         return {}
+
+    def about(self) -> list[str]:
+        """What the data are, in lines for the first screen of a run.
+
+        Returns:
+            Classes, counts and imbalance in one line; then what was decided for the user, a line each.
+        """
+        unit = "images" if hasattr(self, "image_size") else "examples"
+        kind = f"{self.num_classes:,} classes" if self.class_names else self.task
+        sizes = {name: len(self.splits[name]) for name in SPLITS}
+        lines = [described(kind, unit, sizes, self.train_counts())]
+        if self.replicate is None:
+            return lines
+        if self.folds is None:
+            return [*lines, "every replicate keeps the test part; train and val are drawn anew"]
+        return [*lines, f"each replicate is tested on one of {self.folds} folds of all {len(self.pool()):,} {unit}"]
+
+    def about_lines(self, name: str) -> list[str]:
+        """What the data are, for the screen and the log.
+
+        Args:
+            name: of the data set on the command line, such as image_folder.
+        """
+        first, *decided = self.about()
+        title = f"{self.title} ({name})" if self.title else name
+        return [in_line(f"data: {line}") for line in (f"{title}, {first}", *decided)]
 
     def left_out(self) -> list[str]:
         """What of the data is not used, and which classes a split lacks: a clause each."""

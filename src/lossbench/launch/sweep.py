@@ -15,7 +15,7 @@ from lossbench.errors import UserError, one_line
 from lossbench.launch.bring import Launch, bring, failures, find_damaged_results, name_all, name_failed, summary
 from lossbench.launch.compose import Composer
 from lossbench.launch.expand import Job, expand
-from lossbench.launch.outlook.outlook import outlook, warnings_of
+from lossbench.launch.outlook.outlook import data_lines, outlook, warnings_of
 from lossbench.launch.outlook.runs import Run, look_up
 from lossbench.launch.outlook.way import Way
 from lossbench.launch.plan import Checked, Planned, check_jobs, plan_checked
@@ -68,6 +68,9 @@ def sweep(
     planned = plan_checked(checked, command)
     todo = [run for run in planned.labels if run.result() is None]
     print(summary(planned, todo), flush=True)
+    if todo:
+        valid = [run.config for run in runs if run.state != "invalid"]
+        print("\n".join(data_lines(valid, checked.cache)), flush=True)
     if spec is not None and todo:
         print("".join(f"{line}\n" for line in warnings_of(runs, spec, checked.cache)), end="", flush=True)
     record_plans(planned.labels, spec)

@@ -57,7 +57,7 @@ def execute(run: RunDirectory, stop_signals: StopSignals, *, rank: int = 0, srun
     with stop_signals.stops_at_once():
         parts = prepared(config)
     if rank == 0:
-        say_left_out(parts.source)
+        say_data(config, parts.source)
         warn_of_float16(config, parts)
         warn_of_parts(config, parts)
         print_notices(config, parts)
@@ -131,8 +131,11 @@ def measured_of(trainer: Trainer, task: TrainingTask, parts: Parts, run: RunDire
     return measured(task.results, task.evaluations, task.scale, saved, parts.source.class_names)
 
 
-def say_left_out(source: Source) -> None:
-    """Say in one line, on the screen and in train.log, what of the data is not used."""
+def say_data(config: RunConfig, source: Source) -> None:
+    """Say on the screen and in train.log what the data are, and in one line what of them is not used."""
+    for line in source.about_lines(config.data.name):
+        print(line, flush=True)
+        log.info("%s", line)
     if line := source.left_out_line():
         warn(line)
 

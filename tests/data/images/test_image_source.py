@@ -190,6 +190,8 @@ def test_images_seen_in_training_under_another_name_are_counted(root: Path, tmp_
     (root / tested).write_bytes((root / learnt).read_bytes())
     again = Mixed(root=str(root), cache_dir=str(tmp_path / "cache"))
     assert again.facts()["learnt_images"] == {"val": 0, "test": 1}
+    what = "1 test images have the content of a training image: a score on them says nothing about new images"
+    assert again.about()[1:] == [what]
 
 
 @pytest.mark.parametrize("splits", [("train",), ("train", "val", "test")])

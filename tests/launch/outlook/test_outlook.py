@@ -66,7 +66,9 @@ def test_plan_counts_runs_and_says_the_question_and_writes_nothing(tmp_path: Pat
     assert re.match(r"about \S+ .B \(predictions \S+ .B, checkpoints \S+ .B, records \S+ .B a run\)", lines["disk"])
     assert not runs.exists()
     alone = command(TRAIN, *DIGITS, "plan=true", runs=runs)
-    assert alone.stdout.startswith("1 run: 0 done already, 1 to do\ntime: about ")
+    sizes = "digits, 10 classes, 1,079 train / 359 val / 359 test examples, 104 to 110 training examples a class"
+    assert lines["data"] == sizes
+    assert alone.stdout.startswith(f"1 run: 0 done already, 1 to do\ndata: {sizes}\ntime: about ")
     assert alone.stdout.endswith("the same command without plan=true does it\n")
     assert (alone.returncode, runs.exists()) == (0, False)
 
@@ -97,8 +99,10 @@ def test_plan_submits_nothing_to_a_cluster_and_a_done_run_is_counted(tmp_path: P
 def test_a_sweep_that_can_decide_nothing_says_so_at_its_start(tmp_path: Path) -> None:
     words = ("-m", "data=toy", "trainer=cpu", "loss=cross_entropy,power", "trainer.max_steps=2", "logger=none")
     done = command(TRAIN, *words, "seed=0,1", runs=tmp_path)
-    first, second = done.stdout.splitlines()[:2]
+    first, data, second = done.stdout.splitlines()[:3]
     assert first == "4 runs: 0 done already, 4 to run"
+    assert data.startswith("data: toy, 5 classes, ")
+    assert done.stdout.count("data: ") == 1
     assert second == "this sweep can decide nothing: it compares 2 seeds, and 6 seeds are the least"
 
 

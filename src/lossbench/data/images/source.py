@@ -49,6 +49,11 @@ class FileSource(ImageSource):
         """The root as a path."""
         return Path(os.path.expanduser(self.root)).absolute()
 
+    @property
+    def title(self) -> str:
+        """The folder's name."""
+        return self.folder.name
+
     @abstractmethod
     def listing(self) -> Listing:
         """Say which files belong to which split and class, without opening images.
@@ -218,6 +223,13 @@ class FileSource(ImageSource):
         """Lists with their hashes; how many images are unreadable, and how many of val and test are in train."""
         skipped = {name: int((found.reason != "").sum()) for name, found in self.inspections.items()}
         return {**self.listed.facts, "skipped_images": skipped, "learnt_images": self.learnt()}
+
+    def about(self) -> list[str]:
+        """What the data are, and how many images of val and test are known from training."""
+        leaks = [
+            f"{n:,} {split} images have the content of a training image" for split, n in self.learnt().items() if n
+        ]
+        return [*super().about(), *(f"{leak}: a score on them says nothing about new images" for leak in leaks)]
 
     def left_out(self) -> list[str]:
         """What in the folder is not used, what cannot be read, and which classes a split, or a replicate, lacks."""

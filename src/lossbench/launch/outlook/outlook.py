@@ -1,9 +1,10 @@
 """What plan=true prints, and what a sweep that decides nothing says at its start."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
-from lossbench.config.facts import Cache
+from lossbench.config.facts import Cache, split_replicate
 from lossbench.config.schema import RunConfig
 from lossbench.launch.outlook.comparisons import PlannedComparison, planned_comparisons
 from lossbench.launch.outlook.disk import disk_of
@@ -46,9 +47,24 @@ def outlook(
     valid, sizes = [run for run in runs if run.state != "invalid"], SizeOf(cache)
     earlier = _earlier(valid)
     lines = [counts(runs, repeated), *([FORCED] if forced else [])]
+    lines += data_lines((run.config for run in valid), cache)
     lines += _costs(valid, sizes, earlier, way)
     lines += _decisions(valid, sizes, earlier, spec)
     return [*lines, NOTHING_DONE]
+
+
+def data_lines(configs: Iterable[RunConfig], cache: Cache) -> list[str]:
+    """Say what the data of some runs are, once for all replicates of a data set.
+
+    Args:
+        configs: of the runs, checked.
+        cache: of data sets.
+    """
+    kinds: dict[str, RunConfig] = {}
+    for config in configs:
+        kinds.setdefault(repr(split_replicate(config.data.source)[0].record), config)
+    lines = (cache.source(config.data.source).about_lines(config.data.name) for config in kinds.values())
+    return [*dict.fromkeys(chain.from_iterable(lines))]
 
 
 def warnings_of(runs: Sequence[Run], spec: ComparisonSpec, cache: Cache) -> list[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from lossbench.launch.outlook.outlook import NOTHING_DONE, decision
+from lossbench.launch.outlook.outlook import NOTHING_DONE, data_lines, decision
 from lossbench.launch.outlook.way import Way
 from lossbench.launch.tuned.fight import Fight
 from lossbench.launch.tuned.outlook import (
@@ -42,6 +42,7 @@ def plan_lines(fight: Fight, kinds: Kinds, way: Way, missing: Missing) -> Iterat
     """
     outlook = outlook_of(fight, kinds, way)
     yield _headline(fight)
+    yield from data_lines(kinds.refits, fight.cache)
     yield from _space_lines(fight)
     yield from _costs(fight, outlook, missing)
     yield from decision(comparison_of(fight, kinds.refits[0], outlook.sizes), outlook.earlier)
@@ -56,6 +57,7 @@ def start_lines(fight: Fight, kinds: Kinds, way: Way, missing: Missing) -> Itera
     yield _headline(fight)
     if not missing.replicates:
         return
+    yield from data_lines(kinds.refits, fight.cache)
     outlook = outlook_of(fight, kinds, way)
     yield next(_costs(fight, outlook, missing))
     comparison = comparison_of(fight, kinds.refits[0], outlook.sizes)
