@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from lossbench.data.grouped import crossing
 from lossbench.data.parts import Parts
 
 CLASSES = np.repeat(np.arange(3), [60, 30, 10])
@@ -41,3 +42,22 @@ def test_held_out_parts_have_the_shares_of_the_classes_and_replicates_cover_ever
 def test_a_fraction_that_leaves_nothing_is_named() -> None:
     with pytest.raises(ValueError, match="val_fraction leaves no val examples of the 80 training examples"):
         _ = parts("test", val_fraction=0.001).split
+
+
+@pytest.mark.parametrize("published", [False, True])
+def test_groups_are_never_split_and_decide_nothing_else(published: bool) -> None:
+    groups = np.arange(100) // 4
+    given = {"train": np.arange(80), "test": np.arange(80, 100)} if published else {"train": np.arange(100)}
+    made = Parts(CLASSES[np.random.default_rng(0).permutation(100)], given, groups=groups)
+    for found in (made.split, *map(made.draw, range(6))):
+        assert crossing(groups, found) == {}
+        assert [len(found[name]) for name in ("train", "val", "test")] == [64, 16, 20]
+    assert {made.draw(r)["val"].tobytes() for r in range(6)} > {made.draw(0)["val"].tobytes()}
+
+
+def test_a_group_in_two_given_parts_is_refused() -> None:
+    groups = np.array(["a", "a", "b", "c"])
+    with pytest.raises(
+        ValueError, match=r"^group: 1 groups are in more than one part, for instance 'a' in test, train;"
+    ):
+        Parts(np.array([0, 1, 0, 1]), {"train": np.array([0, 2]), "test": np.array([1, 3])}, groups=groups)

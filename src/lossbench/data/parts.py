@@ -7,8 +7,10 @@ from functools import cached_property
 import numpy as np
 
 from lossbench.data.folds import draw_parts, fold_count, repeated_folds
+from lossbench.data.grouped import crossing, grouped_folds, grouped_split
 from lossbench.data.split import SPLITS
-from lossbench.seeds import generator
+from lossbench.errors import some
+from lossbench.seeds import derive, generator
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,10 @@ class Parts:
         val_fraction: share held out for validation of what is not tested, in (0, 1).
         test_fraction: share held out for testing, in (0, 1); 1 / k for replicates.
         seed: of the split, >= 0.
+        groups: the group of each example, which no two parts share, such as its patient, (n,); None has no groups.
+
+    Raises:
+        ValueError: a group is in two of the given parts.
     """
 
     strata: np.ndarray
@@ -30,6 +36,15 @@ class Parts:
     val_fraction: float = 0.2
     test_fraction: float = 0.2
     seed: int = 0
+    groups: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        shared = {} if self.groups is None else crossing(self.groups, self.given)
+        for group, names in shared.items():
+            raise ValueError(
+                f"group: {len(shared)} groups are in more than one part, for instance {group!r} in "
+                f"{some(sorted(names))}; put each into one, or leave the groups out"
+            )
 
     @property
     def folds(self) -> int | None:
@@ -46,9 +61,7 @@ class Parts:
         left, found = self.given["train"], dict(self.given)
         for name, fraction in (("test", self.test_fraction), ("val", self.val_fraction)):
             if name not in self.given:
-                rng = generator(self.seed, "split", name)
-                held, rest = draw_parts(self.strata[left], (round(len(left) * fraction),), rng)
-                found[name], left = left[held], left[rest]
+                found[name], left = self._held_out(left, round(len(left) * fraction), "split", name)
         found["train"] = left
         for name in SPLITS:
             if not len(found[name]):
@@ -69,8 +82,19 @@ class Parts:
         """
         if self.folds is not None:
             share = len(self.split["val"]) / len(self.strata)
+            if self.groups is not None:
+                of = (self.strata, self.groups, replicate)
+                return grouped_folds(*of, folds=self.folds, val=share, seed=self.seed)
             return repeated_folds(self.strata, replicate, folds=self.folds, val=share, seed=self.seed)
         learn = np.sort(np.concatenate([self.split["train"], self.split["val"]]))
-        rng = generator(self.seed, "replicate", replicate)
-        val, train = draw_parts(self.strata[learn], (len(self.split["val"]),), rng)
-        return {"train": np.sort(learn[train]), "val": np.sort(learn[val]), "test": self.split["test"]}
+        val, train = self._held_out(learn, len(self.split["val"]), "replicate", replicate)
+        return {"train": np.sort(train), "val": np.sort(val), "test": self.split["test"]}
+
+    def _held_out(self, positions: np.ndarray, size: int, *names: object) -> tuple[np.ndarray, np.ndarray]:
+        """Draw some of the positions, whole groups where there are groups; gives them and the rest."""
+        if self.groups is None or not size:
+            held, rest = draw_parts(self.strata[positions], (size,), generator(self.seed, *names))
+            return positions[held], positions[rest]
+        of, share = (self.strata[positions], self.groups[positions]), size / len(positions)
+        parts = grouped_split(*of, val=share, test=0, seed=derive(self.seed, *names))
+        return positions[parts["val"]], positions[parts["train"]]
