@@ -10,6 +10,7 @@ from lossbench.data.toys import (
     GROUPS,
     ToyCounts,
     ToyDistribution,
+    ToyLabels,
     ToyRanking,
     ToyRegression,
     ToySimilarity,
@@ -17,7 +18,7 @@ from lossbench.data.toys import (
     ToyVectors,
 )
 
-ALL = (ToyRegression, ToyVectors, ToyDistribution, ToyCounts, ToyRanking, ToySimilarity, ToyTriplets)
+ALL = (ToyRegression, ToyVectors, ToyDistribution, ToyCounts, ToyLabels, ToyRanking, ToySimilarity, ToyTriplets)
 every_toy = pytest.mark.parametrize("make", ALL, ids=lambda make: make.__name__)
 
 

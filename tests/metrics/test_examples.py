@@ -23,6 +23,7 @@ CASES = {
     "count": (OUTPUT, TARGET.exp().round()),
     "ranking": (OUTPUT[:, :2], TARGET[:, 0].sign()),
     "similarity": (torch.stack((OUTPUT, TARGET), 1), TARGET[:, 0].sign()),
+    "multi_label": (OUTPUT - 1, (TARGET > 1) & (torch.arange(6) > 0) | (torch.arange(N)[:, None] == 7)),
     "triplets": (torch.stack((OUTPUT, TARGET, OUTPUT.roll(1, 0)), 1), torch.ones(N)),
 }
 EVERY = [(task, name) for task in CASES for name, found in METRICS.items() if task in found.tasks]

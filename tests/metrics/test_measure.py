@@ -19,6 +19,8 @@ OUTPUT = TARGET + 0.5 * normal(400, 3, seed=2).exp()
         ("regression", torch.zeros(3, 1), torch.zeros(3), "must have one shape"),
         ("vectors", torch.zeros(0, 2), torch.zeros(0, 2), "n >= 1"),
         ("ranking", torch.zeros(3, 2), torch.tensor([1.0, 0, -1]), r"target must be \+1 or -1, got 0"),
+        ("multi_label", torch.zeros(3, 2), torch.zeros(3), r"must have one shape \(n, C\)"),
+        ("multi_label", torch.zeros(2, 1), torch.tensor([[1.0], [0.5]]), "target must be 0 or 1"),
         ("similarity", torch.zeros(3, 2), torch.ones(3), r"must have shapes \(n, 2, D\)"),
         ("triplets", torch.zeros(3, 2, 4), torch.ones(3), r"must have shapes \(n, 3, D\)"),
     ],
@@ -48,6 +50,7 @@ def resampled(task: str, output: Tensor, target: Tensor, names: set[str]) -> dic
         ("count", OUTPUT, TARGET.exp().round()),
         ("ranking", OUTPUT[:, :2], TARGET[:, 0].sign()),
         ("similarity", torch.stack((OUTPUT, TARGET), 1), TARGET[:, 0].sign()),
+        ("multi_label", OUTPUT - 1, (TARGET > 0.5).double()),
         ("classification", OUTPUT, TARGET.argmax(1)),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -66,4 +69,5 @@ def test_every_task_has_losses_metrics_and_a_headline() -> None:
     for task in VIEWS:
         output = normal(*forms.get(task, (4, 3)))
         target = torch.ones(4) if task in forms else output.argmax(1) if task == "classification" else output.softmax(1)
+        target = target.round() if task == "multi_label" else target
         assert any(name in headlines() for name in judge(task, output, target)), task

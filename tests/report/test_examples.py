@@ -38,6 +38,8 @@ def saved(folder: Path, output: torch.Tensor, target: torch.Tensor, **result: An
         ("classification", "ece_scaled", OUTPUT, CLASS),
         ("regression", "mae", OUTPUT, TARGET),
         ("count", "mae", OUTPUT, TARGET.exp().round()),
+        ("multi_label", "accuracy", OUTPUT, (TARGET > 0.3).float()),
+        ("multi_label", "macro_f1", OUTPUT, (TARGET > 0.3).float()),
         ("ranking", "pair_accuracy", OUTPUT[:, :2], TARGET[:, 0].sign()),
         ("triplets", "pair_accuracy", torch.stack((OUTPUT, TARGET, OUTPUT.roll(1, 0)), 1), torch.ones(N)),
     ],

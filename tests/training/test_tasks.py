@@ -13,7 +13,7 @@ from conftest import ROOT, plan_run
 from typed import assert_one_line, command, train
 
 import lossbench
-from lossbench.data.toys import GROUPS, ToyCounts, ToyDistribution, ToyRanking, ToyRegression
+from lossbench.data.toys import GROUPS, ToyCounts, ToyDistribution, ToyLabels, ToyRanking, ToyRegression
 from lossbench.errors import UserError
 from lossbench.rundir.directory import RunDirectory
 from lossbench.training.assemble import assemble
@@ -96,6 +96,21 @@ def test_kl_div_recovers_the_distributions(runs: Path) -> None:
     output, group = outputs_of(run)
     np.testing.assert_allclose(torch.from_numpy(output).softmax(1), ToyDistribution().law()[group], atol=0.01)
     assert metrics_of(run)["test/kl"] < 1e-3
+
+
+def test_bce_recovers_how_often_each_label_holds(runs: Path) -> None:
+    run, train_split = train("data=toy_labels", "loss=bce", runs=runs), ToyLabels().splits["train"]
+    output, group = outputs_of(run)
+    shares = np.array([train_split.targets[train_split.inputs.argmax(1) == k].mean(0) for k in range(GROUPS)])
+    np.testing.assert_allclose(torch.from_numpy(output).sigmoid(), shares[group], atol=0.02)
+    result = run.result()
+    assert result is not None
+    assert (result.facts["task"], list(result.classes)) == ("multi_label", ["red", "round", "small", "sweet"])
+    assert result.facts["train_counts"]["smallest_class"] == train_split.targets.sum(0).min()
+    again = lossbench.load(run.path).evaluate("test")
+    assert {f"test/{name}": metric.value for name, metric in again.items()} == pytest.approx(
+        {name: value for name, value in result.metrics.items() if name.startswith("test/")}
+    )
 
 
 def test_margin_ranking_finds_the_direction(runs: Path) -> None:
@@ -183,6 +198,15 @@ def test_the_best_checkpoint_is_the_one_with_the_better_value(planned: Plan, mon
         (
             ["data=toy_counts", "loss=kl_div"],
             "loss=kl_div is for distribution, but the task of data=toy_counts is count; losses for it: poisson_nll",
+        ),
+        (
+            ["data=toy_labels", "loss=bce", "yardsticks=[cross_entropy]"],
+            "yardsticks.cross_entropy is for classification and distribution, but the task of data=toy_labels is "
+            "multi_label; losses for it: bce; type loss=bce yardsticks=[bce]",
+        ),
+        (
+            ["data=toy_labels", "loss=bce", "loss.weight=[1,2]"],
+            "loss.weight has 2 numbers, and data=toy_labels has 4 classes; give one number for each class",
         ),
         (
             ["loss=l1"],

@@ -46,7 +46,8 @@ def predict(
 ) -> list[Prediction]:
     """Classify images; the data that the run was trained on are not needed.
 
-    Probabilities are softmax(scale * logits) with the scale that the run fitted on its validation split.
+    Probabilities are softmax(scale * logits) with the scale that the run fitted on its validation split; of labels any
+    number of which may hold, each has its own, sigmoid(logit).
 
     Args:
         run: a finished run on image data.
@@ -62,7 +63,7 @@ def predict(
     """
     result, source = _result_of(run), _image_source(run)
     classes = list(result.classes)
-    probabilities_of = _classifier(run, source, len(classes), result.scale or 1.0, checkpoint)
+    probabilities_of = _classifier(run, source, len(classes), _to_probabilities(result), checkpoint)
     predictions: list[Prediction] = []
     for start in range(0, len(paths), BATCH_SIZE):
         read = [_read_image(path, source.image_size, source.shorter_side) for path in paths[start : start + BATCH_SIZE]]
@@ -103,27 +104,38 @@ def _best(path: Path, probabilities: "Tensor", classes: Sequence[str], top: int)
     return Prediction(path, tuple(names), tuple(best.values.tolist()))
 
 
+def _to_probabilities(result: Result) -> "Callable[[Any, Tensor], Tensor]":
+    """How a loss and the model's output, (n, C), become probabilities: of classes, or of each label by itself."""
+    if result.facts.get("task") == "multi_label":
+        return lambda loss, output: output.double().sigmoid()
+    scale = result.scale or 1.0
+    return lambda loss, output: (loss.logits(output).double() * scale).softmax(1)
+
+
 def _classifier(
-    run: RunDirectory, source: "ImageSource", classes: int, scale: float, checkpoint: str | None
+    run: RunDirectory,
+    source: "ImageSource",
+    classes: int,
+    to_probabilities: "Callable[[Any, Tensor], Tensor]",
+    checkpoint: str | None,
 ) -> "Callable[[list[Tensor]], Tensor]":
     """Load the trained model; gives a function from uint8 images (H, W, 3) to probabilities (n, C)."""
     import torch  # seconds: only now that there is something to do
 
     from lossbench.data.device_transforms import Normalise
 
-    model, logits_of = _model(run, source, classes, checkpoint)
+    model, loss = _model(run, source, classes, checkpoint)
     normalise = Normalise(torch.tensor(source.mean), torch.tensor(source.std))
 
     def probabilities_of(images: "list[Tensor]") -> "Tensor":
         with torch.inference_mode():
-            logits = logits_of(model(normalise(torch.stack(images))))
-        return (logits.double() * scale).softmax(1)
+            return to_probabilities(loss, model(normalise(torch.stack(images))))
 
     return probabilities_of
 
 
 def _model(run: RunDirectory, source: "ImageSource", classes: int, checkpoint: str | None) -> tuple[Any, Any]:
-    """The trained model from images to its output, and how the output becomes logits."""
+    """The trained model from images to its output, and its loss."""
     from torch import nn
 
     from lossbench.config.facts import weights_of
@@ -136,7 +148,7 @@ def _model(run: RunDirectory, source: "ImageSource", classes: int, checkpoint: s
     if config.model.backbone is None:
         model = build_model(config, source.input_shape, classes)
         load_weights(model, loss, path)
-        return model, loss.logits
+        return model, loss
     weights = weights_of(run.config.model)
     if weights != config.weights:  # a checkpoint holds the layer behind the backbone alone
         raise UserError(
@@ -146,7 +158,7 @@ def _model(run: RunDirectory, source: "ImageSource", classes: int, checkpoint: s
     model = build_model(config, (backbone.num_features,), classes)
     load_weights(model, loss, path)
     backbone.forward = backbone.features
-    return nn.Sequential(backbone, model), loss.logits
+    return nn.Sequential(backbone, model), loss
 
 
 def _read_image(path: Path, side: int, shorter: int) -> "Tensor | Prediction":

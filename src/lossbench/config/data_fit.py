@@ -42,7 +42,7 @@ class DataShape:
 
     Args:
         input_shape: of one example.
-        num_classes: C; 0 of other tasks than classification.
+        num_classes: C, of classes or labels; 0 of tasks without them.
     """
 
     input_shape: tuple[int, ...]

@@ -13,7 +13,7 @@ from lossbench.config.parse import Node
 from lossbench.config.schema import REPLICATE, Model
 from lossbench.config.values import path_text
 from lossbench.data.checks import check_settings, check_splits
-from lossbench.data.source import Source, replicated
+from lossbench.data.source import OF_CLASSES, Source, replicated
 from lossbench.errors import UserError, one_line
 
 
@@ -84,7 +84,7 @@ def fingerprint_of(source: Source, name: str) -> str:
 
 def shape_of(source: Source) -> DataShape:
     """Say the shape of a data set's examples and its classes, once its examples have been checked."""
-    return DataShape(tuple(source.input_shape), source.num_classes if source.task == "classification" else 0)
+    return DataShape(tuple(source.input_shape), source.num_classes if source.task in OF_CLASSES else 0)
 
 
 def weights_of(model: Model) -> dict[str, str] | None:

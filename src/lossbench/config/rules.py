@@ -26,9 +26,12 @@ TASKS: dict[str, dict[str, str]] = {
     "triplets": {"TripletMargin": "triplet_margin"},
     "distribution": {"KLDiv": "kl_div", "CrossEntropy": "cross_entropy", "NLL": "nll", "SoftmaxMSE": "softmax_mse"},
     "count": {"PoissonNLL": "poisson_nll"},
+    "multi_label": {"BCE": "bce"},
 }
 """Task -> class -> name of the losses for it. A loss that is not here is for classification, and so are these:"""
-CLASSIFIERS = ("CrossEntropy", "NLL", "SoftmaxMSE")
+CLASSIFIERS = ("CrossEntropy", "NLL", "SoftmaxMSE", "BCE")
+TO_TYPE = {"multi_label": "; type loss=bce yardsticks=[bce]"}
+"""Task -> what to type for it, where the data set's defaults are those of another task."""
 SEVERAL_TERMS = ("SymmetricCrossEntropy", "Squentropy", "CosineXent", "CosineXentHead")
 """The losses whose terms are measured too."""
 NOT_LOGITS = ("Cosine", "CosineXent", "MultiMargin")
@@ -83,6 +86,7 @@ def check_task(loss: str, tasks: Sequence[str], data: str, task: str) -> None:
         )
         raise ValueError(
             f"{loss} is for {' and '.join(tasks)}, but the task of data={data} is {task}; losses for it: {fitting}"
+            f"{TO_TYPE.get(task, '')}"
         )
 
 

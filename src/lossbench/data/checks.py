@@ -5,7 +5,7 @@ from dataclasses import fields, is_dataclass
 import numpy as np
 
 from lossbench.data.source import Source, check_arrays
-from lossbench.data.split import Split
+from lossbench.data.split import OF_CLASSES, Split
 
 RESERVED = ("replicate", "folds", "published_test", "pool", "draw", "strata", "pictures", "about")
 """Names of `Source` that no setting of a data set may have."""
@@ -46,7 +46,7 @@ def _check_ids(pool: Split) -> None:
 
 def _check_outputs(source: Source) -> None:
     if source.num_outputs < 1:
-        what = "class_names must name" if source.task == "classification" else "outputs must count"
+        what = "class_names must name" if source.task in OF_CLASSES else "outputs must count"
         raise ValueError(f"{what} what the model gives, one number or more, got {source.num_outputs}")
     if source.task == "classification" and source.num_classes < 2:
         where = f"root={getattr(source, 'root', None)} holds" if hasattr(source, "root") else "class_names name"

@@ -11,7 +11,7 @@ import numpy as np
 
 from lossbench.data.about import described
 from lossbench.data.folds import draw_parts, repeated_folds
-from lossbench.data.split import SPLITS, Split, lacking_classes
+from lossbench.data.split import OF_CLASSES, SPLITS, Split, class_counts, lacking_classes, rarest_labels
 from lossbench.escaping import in_line
 from lossbench.seeds import generator
 
@@ -106,7 +106,9 @@ class Source(ABC):
         return {"train": np.sort(learnt), "val": np.sort(validation), "test": np.arange(learn, learn + test)}
 
     def strata(self, split: Split) -> np.ndarray:
-        """What draws spread evenly, (n,): the classes; of other tasks nothing."""
+        """What draws spread evenly, (n,): the classes, or the rarest label of each example; of other tasks nothing."""
+        if self.task == "multi_label":
+            return rarest_labels(split.targets)
         return split.targets if self.task == "classification" else np.zeros(len(split), dtype=np.int64)
 
     @cached_property
@@ -179,7 +181,7 @@ class Source(ABC):
 
     def left_out(self) -> list[str]:
         """What of the data is not used, and which classes a split lacks: a clause each."""
-        if self.task != "classification":
+        if self.task not in OF_CLASSES:
             return []
         return lacking_classes(self.class_names, {name: split.targets for name, split in self.splits.items()})
 
@@ -189,21 +191,25 @@ class Source(ABC):
         return in_line(f"data: {'; '.join(clauses)}") if clauses else ""
 
     def record(self) -> dict[str, Any]:
-        """What result.json holds of the data: facts, training counts, what is left out, and of a replicate its pool."""
+        """What result.json holds of the data: facts, training counts, what is left out, and of a replicate its pool.
+
+        Of other tasks than classification it holds the task.
+        """
         left_out = self.left_out()
         return {
             **self.facts(),
             "train_counts": self.train_counts(),
+            **({} if self.task == "classification" else {"task": self.task}),
             **({"left_out": left_out} if left_out else {}),
             **({} if self.replicate is None else {"pool": len(self.pool()), "folds": self.folds}),
         }
 
     def train_counts(self) -> dict[str, int]:
-        """Count the training examples, and those of the smallest and the largest class."""
+        """Count the training examples, and those of the smallest and the largest class, or label."""
         targets = self.splits["train"].targets
-        if self.task != "classification":
+        if self.task not in OF_CLASSES:
             return {"examples": len(targets)}
-        classes = np.bincount(targets, minlength=self.num_classes)
+        classes = class_counts(targets, self.num_classes)
         return {"examples": len(targets), "smallest_class": int(classes.min()), "largest_class": int(classes.max())}
 
     def pictures(self, ids: Sequence[str]) -> list[np.ndarray]:
@@ -271,6 +277,10 @@ def _check_arrays(source: Source, name: str, split: Split) -> None:
         found, classes = (int(split.targets.min()), int(split.targets.max())), source.num_classes
         if found[0] < 0 or found[1] >= classes:
             raise ValueError(f"load(): {name} targets must be within 0 and {classes - 1}, got {found[0]} to {found[1]}")
+    elif source.task == "multi_label":
+        _require(f"{name} targets", split.targets, "float32", (n, source.num_classes))
+        if not np.isin(split.targets, (0, 1)).all():
+            raise ValueError(f"load(): {name} targets of multi_label must be 0 or 1 for each label")
     else:
         _require(f"{name} targets", split.targets, "float32", (n, *split.targets.shape[1:]))
     _require(f"{name} ids", split.ids, "str", (n,))

@@ -8,6 +8,8 @@ import numpy as np
 from lossbench.errors import some
 
 SPLITS = ("train", "val", "test")
+OF_CLASSES = ("classification", "multi_label")
+"""The tasks whose outputs are one for each class, or label, that class_names names."""
 
 
 @dataclass(frozen=True)
@@ -38,16 +40,43 @@ def joined(splits: Sequence[Split]) -> Split:
     return Split(*map(np.concatenate, columns))
 
 
+def class_counts(targets: np.ndarray, classes: int) -> np.ndarray:
+    """Count the examples of each class, or with each label: (C,) int64.
+
+    Args:
+        targets: class indices, (n,), or 0 and 1 for each label, (n, C).
+        classes: C.
+    """
+    if targets.ndim == 1:
+        return np.bincount(targets, minlength=classes)
+    return np.count_nonzero(targets, axis=0)
+
+
+def rarest_labels(targets: np.ndarray) -> np.ndarray:
+    """Give each example the label that it is drawn by: of those that it has, the one of the fewest examples.
+
+    Args:
+        targets: 0 and 1 for each label, (n, C).
+
+    Returns:
+        (n,) int64, 0..C-1; C of an example without a label.
+    """
+    counts = class_counts(targets, targets.shape[1])
+    by_size = np.lexsort((np.arange(len(counts)), counts))
+    sorted_targets = np.concatenate((targets[:, by_size] > 0, np.ones((len(targets), 1), dtype=bool)), axis=1)
+    return np.append(by_size, len(counts))[sorted_targets.argmax(axis=1)]
+
+
 def lacking_classes(names: Sequence[str], targets: Mapping[str, np.ndarray]) -> list[str]:
     """Name the classes of which a split has no example, a clause for each such split.
 
     Args:
         names: of the classes.
-        targets: split -> class indices, (n,).
+        targets: split -> class indices, (n,), or 0 and 1 for each label, (n, C).
     """
     clauses = []
     for split in SPLITS:
-        found = {*np.unique(targets[split]).tolist()}
-        if missing := [name for i, name in enumerate(names) if i not in found]:
+        counts = class_counts(targets[split], len(names))
+        if missing := [name for name, count in zip(names, counts.tolist(), strict=True) if not count]:
             clauses.append(f"the {split} split has no example of {some(missing)}")
     return clauses

@@ -146,6 +146,24 @@ class ToyCounts(SyntheticSource):
 
 
 @dataclass(frozen=True)
+class ToyLabels(SyntheticSource):
+    """Labels that hold independently, with probabilities that each group has: the likeliest are the group's shares."""
+
+    task: ClassVar[str] = "multi_label"
+    input_shape: ClassVar[tuple[int, ...]] = (GROUPS,)
+    class_names: ClassVar[tuple[str, ...]] = ("red", "round", "small", "sweet")
+
+    def draw_law(self, rng: np.random.Generator) -> np.ndarray:
+        """Probabilities: (8, 4), from 0.05 to 0.95."""
+        return rng.uniform(0.05, 0.95, (GROUPS, len(self.class_names)))
+
+    def make(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Targets (n, 4): 1 where a label holds, else 0."""
+        group = self.groups()
+        return np.eye(GROUPS)[group], rng.random((self.n, len(self.class_names))) < self.law()[group]
+
+
+@dataclass(frozen=True)
 class ToyRanking(SyntheticSource):
     """Pairs of points in 4 dimensions, one of them further along a hidden direction, which a linear score finds."""
 

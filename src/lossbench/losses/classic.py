@@ -281,6 +281,7 @@ class BCE(ClassWeighted):
     """See `bce`."""
 
     function: ClassVar[Callable[..., Tensor]] = staticmethod(bce)
+    tasks: ClassVar[tuple[str, ...]] = ("classification", "multi_label")
 
     def logits(self, output: Tensor) -> Tensor:
         """Give log sigmoid: a softmax of it divides each class's probability by their sum."""

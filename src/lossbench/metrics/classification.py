@@ -9,11 +9,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from lossbench.metrics.classes import Classes
+    from lossbench.metrics.labels import Labels
 
 
-@metric("accuracy", unit="%", better="higher", headline=True)
-def accuracy(outputs: "Classes") -> Estimate:
-    """mean [argmax p = y], with Wilson's interval."""
+@metric("accuracy", unit="%", better="higher", tasks=("classification", "multi_label"), headline=True)
+def accuracy(outputs: "Classes | Labels") -> Estimate:
+    """mean [argmax p = y], with Wilson's interval; of several labels how often all of them are right."""
     return proportion(outputs.correct)
 
 
@@ -61,8 +62,8 @@ def balanced_accuracy(outputs: "Classes") -> Estimate:
     return Estimate(mean, half_width, parts)
 
 
-@metric("macro_f1", unit="%", better="higher")
-def macro_f1(outputs: "Classes") -> Estimate:
+@metric("macro_f1", unit="%", better="higher", tasks=("classification", "multi_label"))
+def macro_f1(outputs: "Classes | Labels") -> Estimate:
     """Mean over the classes that occur in target or argmax p of 2 hits / (examples + predictions).
 
     The interval is Wilson's with the variance of the delta method.
@@ -70,6 +71,13 @@ def macro_f1(outputs: "Classes") -> Estimate:
     Reference:
         Takahashi et al. 2022, Confidence interval for micro-averaged F1 and macro-averaged F1 scores, section 3.3.
     """
+    from lossbench.metrics.labels import Labels
+    from lossbench.metrics.multi_label import macro_f1_of_labels
+
+    return macro_f1_of_labels(outputs) if isinstance(outputs, Labels) else _macro_f1(outputs)
+
+
+def _macro_f1(outputs: "Classes") -> Estimate:
     n, target, predicted = outputs.n, outputs.targets, outputs.predicted
     share = (outputs.count(predicted) + outputs.support) / n
     f1 = 2 * outputs.hits / n / share.clamp_min(1 / n)

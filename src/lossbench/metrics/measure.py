@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lossbench.metrics.classes import Classes
 from lossbench.metrics.estimates import Estimate, Metric
+from lossbench.metrics.labels import Labels
 from lossbench.metrics.members import RankedPairs, SimilarPairs, Triplets
 from lossbench.metrics.registry import METRICS
 from lossbench.metrics.vectors import Distributions, Rates, Vectors
@@ -21,6 +22,7 @@ VIEWS: dict[str, Callable[[Tensor, Tensor], Any]] = {
     "triplets": Triplets,
     "distribution": Distributions,
     "count": Rates,
+    "multi_label": Labels,
 }
 """Task -> what its metrics are given."""
 
@@ -49,7 +51,7 @@ def estimates(
         if estimate is not None:
             _require_one_each(name, estimate, len(output))
             found[name] = estimate
-    return _unknown_where_spoilt(found, outputs.known) if isinstance(outputs, Classes) else found
+    return _unknown_where_spoilt(found, outputs.known) if isinstance(outputs, Classes | Labels) else found
 
 
 def view(output: Tensor, target: Tensor, *, task: str, scale: float | None) -> Any:

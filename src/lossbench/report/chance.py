@@ -19,7 +19,8 @@ def is_guessable(metric: str) -> bool:
 def guessed(metric: str, outputs: Outputs) -> Parts | None:
     """What each example contributes to the score of guessing: the classes ranked by how often they occur.
 
-    Accuracy is then the share of the largest class, balanced accuracy 1 / classes. Of pairs and triplets it is 1/2.
+    Accuracy is then the share of the largest class, balanced accuracy 1 / classes. Of pairs and triplets it is 1/2. Of
+    several labels, those that more than half of the examples have are predicted.
 
     Args:
         metric: such as test/accuracy.
@@ -33,7 +34,13 @@ def guessed(metric: str, outputs: Outputs) -> Parts | None:
     name, n = metric.rpartition("/")[2], len(outputs.ids)
     if name == PAIRS:
         return Parts(outputs.ids, np.full(n, 0.5))
-    if outputs.targets.ndim != 1 or outputs.outputs.ndim != 2:
+    if outputs.outputs.ndim != 2:
+        return None
+    if outputs.targets.shape == outputs.outputs.shape:
+        above_half = np.tile(outputs.targets.mean(0, dtype=np.float32) - 0.5, (n, 1))
+        found = example_parts(name, above_half, outputs.targets, task="multi_label")
+        return None if found is None else Parts(outputs.ids, found)
+    if outputs.targets.ndim != 1:
         return None
     counts = np.bincount(outputs.targets, minlength=outputs.outputs.shape[1]).astype(np.float32)
     values = example_parts(name, np.tile(counts, (n, 1)), outputs.targets)

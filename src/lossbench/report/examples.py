@@ -92,7 +92,7 @@ def _candidates(run: Record, name: str, found: Outputs) -> Iterator[np.ndarray |
     """The parts, were the outputs those of each task that has the metric; then those of what its loss makes of them."""
     for task in METRICS[name].tasks:
         yield _parts(run, name, found, task, None)
-    if METRICS[name].tasks == ("classification",) and (logits := _logits_of_loss(run)) is not None:
+    if "classification" in METRICS[name].tasks and (logits := _logits_of_loss(run)) is not None:
         yield _parts(run, name, found, "classification", logits)
 
 

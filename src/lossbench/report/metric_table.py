@@ -61,7 +61,7 @@ def other_metrics(comparison: Comparison) -> list[str]:
     known = [{name for name, value in run.metrics.items() if value is not None} for run in comparison.runs]
     measured = set[str].intersection(*known)
     of_classifiers, every = ([f"{comparison.split}/{name}" for name in names] for names in (OF_CLASSIFIERS, METRICS))
-    chosen = of_classifiers if measured & {*of_classifiers} else every
+    chosen = of_classifiers if measured & {*of_classifiers[1:]} else every  # accuracy is measured of labels too
     return [name for name in chosen if name in measured and name != comparison.metric][:MOST_METRICS]
 
 

@@ -27,6 +27,11 @@ def has_diverged(record: Record) -> bool:
     return record.status.get("cause") == DIVERGED or bool(REASON.search(str(record.status.get("reason"))))
 
 
+def is_classifier(record: Record) -> bool:
+    """Whether a run that is done gives each example one class."""
+    return "task" not in record.done_result.facts
+
+
 def is_spoilt(record: Record) -> bool:
     """Whether a run that is done gave outputs that are NaN or infinite: no metric of its task has a value."""
     values = [value for name, value in record.metrics.items() if name.startswith("test/") and name[5:] in METRICS]
@@ -156,7 +161,7 @@ class _Guess:
             for unit, run in arm.runs.items():
                 self.runs.setdefault(unit, []).append(run)
         every = [run for runs in self.runs.values() for run in runs]
-        self.classes = max((len(run.done_result.classes) for run in every), default=0)
+        self.classes = max((len(run.done_result.classes) for run in every if is_classifier(run)), default=0)
         self.every = every
 
     def outputs(self, unit: int) -> Outputs | None:

@@ -70,6 +70,8 @@ def _correctness(run: Record) -> Correctness | None:
     if outputs is None:
         return None
     shapes = outputs.outputs.shape, outputs.targets.shape
+    if shapes[0] == shapes[1] and len(shapes[0]) == 2:  # several labels of each example
+        return Correctness(((outputs.outputs > 0) == (outputs.targets > 0)).all(axis=1), outputs.ids.tolist())
     if [*map(len, shapes)] != [2, 1]:
         reason = f"its test arrays are not those of classes: outputs {shapes[0]}, targets {shapes[1]}"
         raise DamagedError(run.path / "predictions.npz", f"cannot be read ({reason})", WITHOUT)

@@ -9,11 +9,14 @@ def table(result: Result) -> str:
     """Show the metrics of a result: value, half-width of its 95 % interval, unit and n, for each of its splits."""
     monitored = str(result.params.get("monitor", "")).removeprefix("val/")
     names = [*shown("above the loss"), "loss", *shown("below the loss"), monitored, *yardsticks(result)]
-    lines = [f"{'':24}" + "".join(f"{f'{stage} (n = {n})':>24}" for stage, n in result.n.items())]
-    for name in dict.fromkeys(names):
-        if all(f"{stage}/{name}" in result.metrics for stage in result.n):
-            cells = "".join(f"{_cell(result, f'{stage}/{name}'):>24}" for stage in result.n)
-            lines.append(f"{name + _unit(name):24}{cells}")
+    rows = {
+        name + _unit(name): name for name in names if all(f"{stage}/{name}" in result.metrics for stage in result.n)
+    }
+    width = max(24, *(len(row) + 1 for row in rows))
+    lines = [" " * width + "".join(f"{f'{stage} (n = {n})':>24}" for stage, n in result.n.items())]
+    for row, name in rows.items():
+        cells = "".join(f"{_cell(result, f'{stage}/{name}'):>24}" for stage in result.n)
+        lines.append(f"{row:{width}}{cells}")
     return "\n".join(lines)
 
 

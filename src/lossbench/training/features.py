@@ -40,6 +40,11 @@ class FeatureSource(Source):
         return next(iter(self.given.values())).inputs.shape[1:]
 
     @property
+    def task(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride] - the images' own
+        """That of the images."""
+        return "classification" if self.images is None else self.images.task
+
+    @property
     def folds(self) -> int | None:
         """Those of the images."""
         return None if self.images is None else self.images.folds

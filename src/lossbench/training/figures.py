@@ -13,6 +13,7 @@ from lossbench.data.batch import Batch
 from lossbench.data.images.image_source import ImageSource
 from lossbench.data.module import DataModule
 from lossbench.data.order import Draw
+from lossbench.data.source import Source
 from lossbench.plots.confusion import draw_confusion
 from lossbench.plots.curves import save_figure
 from lossbench.plots.examples import draw_images, draw_mistakes, to_array
@@ -37,18 +38,27 @@ def show_training(run: RunDirectory, parts: Parts, loggers: Iterable[Logger], de
     dataset = data.dataset("train", training=True)
     batch: Batch = dataset.__getitems__(Draw(first[:SHOWN], first.epoch))  # pyright: ignore[reportAttributeAccessIssue] - ours all have it
     batch = data.device_transforms(Batch(*(part.to(device) for part in batch)), "train", step=(0, 0))
-    images, names = data.normalise.back(batch.inputs), data.source.class_names  # pyright: ignore[reportOptionalMemberAccess] - images have one
-    target = batch.target.argmax(1) if batch.target.is_floating_point() else batch.target
+    images = data.normalise.back(batch.inputs)  # pyright: ignore[reportOptionalMemberAccess] - images have one
     figure = draw_images(
-        images, [names[int(y)] for y in target], f"training images of the first batch, seed {data.seed}"
+        images, _names(batch.target, data.source), f"training images of the first batch, seed {data.seed}"
     )
     _publish(figure, "augmented", run, loggers, 0)
+
+
+def _names(target: Tensor, source: Source) -> list[str]:
+    """Name the class of each image, of mixed images the first one, or all labels."""
+    names = source.class_names
+    if source.task == "multi_label":
+        return [", ".join(names[k] for k in row.nonzero()[:, 0].tolist()) for row in target]
+    return [names[int(y)] for y in (target.argmax(1) if target.is_floating_point() else target)]
 
 
 def show_test(
     run: RunDirectory, parts: Parts, evaluation: Evaluation, scale: float | None, loggers: Iterable[Logger], step: int
 ) -> None:
-    """Draw the most confident mistakes, the confusion matrix and the reliability diagram of the test split."""
+    """Draw the most confident mistakes, the confusion matrix and the reliability diagram of a classifier's test."""
+    if parts.source.task != "classification":
+        return
     logits, target = parts.loss.logits(evaluation.output).double(), evaluation.target.numpy()
     if not logits.isfinite().all():
         log.warning("no pictures of the test: the model's outputs are not finite")

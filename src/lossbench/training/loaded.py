@@ -14,7 +14,7 @@ from torch import nn
 from lossbench.config.schema import Model
 from lossbench.config.verify import verify
 from lossbench.data.module import UNTESTED, DataModule
-from lossbench.data.source import SPLITS
+from lossbench.data.source import OF_CLASSES, SPLITS
 from lossbench.errors import UserError, suggest
 from lossbench.metrics.estimates import Metric
 from lossbench.rundir.arrays import open_arrays, require_stages
@@ -115,7 +115,7 @@ class LoadedRun:
 
     def _require_fit(self, data: DataModule) -> None:
         ours, theirs = self.parts.data.source, data.source
-        what = "classes" if ours.task == "classification" else "outputs"
+        what = "classes" if ours.task in OF_CLASSES else "outputs"
         if (ours.task, ours.members) != (theirs.task, theirs.members):
             raise UserError(
                 f"the model was trained for {ours.task}, and these data are for {theirs.task}; "

@@ -13,6 +13,7 @@ from lossbench.config.parse import Node
 from lossbench.config.schema import Head, RunConfig
 from lossbench.data.embeddings import read_embeddings
 from lossbench.data.module import DataModule
+from lossbench.data.split import class_counts
 from lossbench.errors import UserError
 from lossbench.models.heads import ClassEmbeddings
 from lossbench.seeds import derive
@@ -94,7 +95,7 @@ def build_loss(seed: int, node: Node, data: DataModule, where: str = "loss") -> 
     """
     counted = {}
     if node.settings.get("class_counts", ()) is None:
-        counts = np.bincount(data.split("train").targets, minlength=data.source.num_classes)
+        counts = class_counts(data.split("train").targets, data.source.num_classes)
         if not counts.all():
             missing = data.source.class_names[int(counts.argmin())]
             raise UserError(

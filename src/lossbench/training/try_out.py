@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from lossbench.config.parse import Node
 from lossbench.config.rules import check_task
 from lossbench.data.module import DataModule
-from lossbench.data.source import Source
+from lossbench.data.source import OF_CLASSES, Source
 from lossbench.errors import UserError, one_line
 from lossbench.training.evaluation import (
     Evaluation,
@@ -188,7 +188,7 @@ def _require_logits(output: Any, source: Source, n: int) -> None:
     if not isinstance(found, Tensor):
         raise UserError(f"the model must give a tensor, or a tuple whose last part is one, got {type(found).__name__}")
     wanted = (n, source.num_classes)
-    if source.task == "classification" and found.shape != wanted:
+    if source.task in OF_CLASSES and found.shape != wanted:
         raise UserError(
             f"the model must give logits of shape {wanted}, one for each of the {source.num_classes} classes, "
             f"and gives {tuple(found.shape)}; model and head take the number of classes from the data, leave it out"
