@@ -35,7 +35,7 @@ ROOMS = {
     "losses": {"torch", "lossbench.losses", "lossbench.config.rules"},
     "models": {
         *{"torch", "torchvision", "lossbench.models", "lossbench.losses.outputs"},
-        *{"lossbench.config.rules", "lossbench.config.model_rules"},
+        *{"lossbench.config.rules", "lossbench.config.model_rules", "lossbench.config.weights_files"},
     },
     "metrics": {"torch", "torchmetrics", "lossbench.metrics", "lossbench.errors", "lossbench.seeds"},
     "data": {

@@ -13,9 +13,10 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from lossbench.models import weights
+from lossbench.models import published
+from lossbench.models.published import fetch, imagenet_file
 from lossbench.models.resnet import ResNet
-from lossbench.models.weights import fetch, imagenet_file, load_pretrained
+from lossbench.models.weights import load_pretrained
 
 WRAPPERS = [
     "",
@@ -129,7 +130,7 @@ def renamed(state: dict[str, Tensor]) -> dict[str, Tensor]:
             renamed(backbone().state_dict()),
             r"the file has 7 tensors, and 0 of the model's 6 by name and shape; in the file's order all 6 shapes "
             r"agree, "
-            r"so it is probably the same network under other names \(conv1\.weight = _conv1_weight, .*docs/images\.md",
+            r"so it is probably the same network under other names \(conv1\.weight = _conv1_weight, .*_match=order",
         ),
         (
             {**backbone(5).state_dict(), "conv1.bias": torch.zeros(4)},
@@ -210,7 +211,7 @@ def test_without_a_network_the_file_and_the_way_out_are_named(
     def fail(*args: object) -> None:
         raise error
 
-    monkeypatch.setattr(weights, "knock", fail if step == "knock" else lambda url: None)
+    monkeypatch.setattr(published, "knock", fail if step == "knock" else lambda url: None)
     monkeypatch.setattr(torch.hub, "download_url_to_file", fail)
     with pytest.raises(ValueError, match=r"^pretrained file .* does not exist and cannot be downloaded") as caught:
         ResNet((3, 32, 32), 5, "resnet34", pretrained=True)
@@ -220,7 +221,7 @@ def test_without_a_network_the_file_and_the_way_out_are_named(
 
 
 def test_the_cached_file_is_used_and_its_name_checked(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weights, "knock", lambda url: pytest.fail("asked the network"))
+    monkeypatch.setattr(published, "knock", lambda url: pytest.fail("asked the network"))
     prefix = hashlib.sha256(b"weights").hexdigest()[:8]
     cache.mkdir(parents=True)
     (cache / f"net-{prefix}.pth").write_bytes(b"weights")
@@ -239,7 +240,7 @@ def test_a_download_is_checked_and_loaded(cache: Path, monkeypatch: pytest.Monke
     digest = hashlib.sha256((tmp_path / "there").read_bytes()).hexdigest()
     url = f"{(tmp_path / 'there').as_uri()}-{digest[:8]}.pth"
     (tmp_path / "there").rename(tmp_path / f"there-{digest[:8]}.pth")
-    monkeypatch.setattr(weights, "imagenet_file", lambda architecture: fetch(url))
+    monkeypatch.setattr("lossbench.models.weights.imagenet_file", lambda architecture: fetch(url))
     model = backbone()
     assert load_pretrained(model, True, "resnet18") == digest
     assert same(model.state_dict(), source.state_dict())

@@ -71,10 +71,11 @@ def _other_data(overrides: Sequence[str], own: Mapping[str, Any], config_dir: Pa
     """Compose the data that the overrides name; settings alone change those of the run's own data set."""
     from lossbench.config.composition import composed_data
     from lossbench.config.facts import build_source
+    from lossbench.config.preprocessing import seen_in
 
     if not any(word.startswith("data=") for word in overrides):
         overrides = [*_own_data(own), *(re.sub(r"^[+](?=data)", "++", word) for word in overrides)]
-    data = composed_data(overrides, config_dir)
+    data = composed_data(overrides, config_dir, seen_in(own))
     build_source(data.source)  # a wrong setting is an error before torch is imported
     return data
 

@@ -66,7 +66,7 @@ def predict(
     probabilities_of = _classifier(run, source, len(classes), _to_probabilities(result), checkpoint)
     predictions: list[Prediction] = []
     for start in range(0, len(paths), BATCH_SIZE):
-        read = [_read_image(path, source.image_size, source.shorter_side) for path in paths[start : start + BATCH_SIZE]]
+        read = [_read_image(path, source) for path in paths[start : start + BATCH_SIZE]]
         images = [image for image in read if not isinstance(image, Prediction)]
         rows = iter(probabilities_of(images)) if images else iter(())
         for path, image in zip(paths[start : start + BATCH_SIZE], read, strict=True):
@@ -161,7 +161,7 @@ def _model(run: RunDirectory, source: "ImageSource", classes: int, checkpoint: s
     return nn.Sequential(backbone, model), loss
 
 
-def _read_image(path: Path, side: int, shorter: int) -> "Tensor | Prediction":
+def _read_image(path: Path, source: "ImageSource") -> "Tensor | Prediction":
     """Read an image as evaluation does, uint8 (side, side, 3); a prediction with the reason where it cannot be read."""
     import numpy as np
 
@@ -175,12 +175,12 @@ def _read_image(path: Path, side: int, shorter: int) -> "Tensor | Prediction":
     try:
         content = path.read_bytes()
         found = describe(content, path.name)  # what training would refuse is refused here too
-        size = shrunk(np.array([[found.height, found.width]]), shorter)
+        size = shrunk(np.array([[found.height, found.width]]), source.shorter_side)
         with room_for(found.height * found.width):
-            image = resize(decode(content), *size[0].tolist())
+            image = resize(decode(content), *size[0].tolist(), interpolation=source.interpolation)
     except (OSError, ValueError) as error:
         return Prediction(path, reason=getattr(error, "strerror", None) or str(error))
-    top, left, height, width = centre_boxes(size, side)[0].tolist()
+    top, left, height, width = centre_boxes(size, source.image_size)[0].tolist()
     return image[:, top : top + height, left : left + width].permute(1, 2, 0)
 
 

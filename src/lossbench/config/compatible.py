@@ -9,7 +9,7 @@ from lossbench.config.values import directory_name
 from lossbench.errors import UserError
 
 # Models that take colour images, and whose layers come in groups; and those of one group.
-DEEP = ("lossbench.models.resnet.", "lossbench.models.timm.")
+DEEP = ("lossbench.models.resnet.", "lossbench.models.timm.", "lossbench.models.lite0.")
 LONGEST_NAME = 80  # three of them and a hash are the name of one directory, which has at most 255 bytes
 FLAT = ("lossbench.models.linear.", "lossbench.models.mlp.")
 

@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from lossbench.config import custom
 from lossbench.config.overrides import readable
 from lossbench.config.plain import is_mapping, is_sequence
+from lossbench.config.preprocessing import with_preprocessing
 from lossbench.config.replicate import with_replicate
 from lossbench.config.schema import Data
 from lossbench.config.searched import SEARCH, without_ranges
@@ -84,12 +85,17 @@ def composed(overrides: Sequence[str], *, with_hydra: bool = False) -> DictConfi
     return compose("train", overrides=list(overrides), return_hydra_config=with_hydra)
 
 
-def composed_data(overrides: Sequence[str], config_dir: str | PathLike[str] | None = None) -> Data:
+def composed_data(
+    overrides: Sequence[str],
+    config_dir: str | PathLike[str] | None = None,
+    seen: Mapping[str, Any] | None = None,
+) -> Data:
     """Compose a data set alone, as a run has it; outside of `hydra_started`.
 
     Args:
         overrides: data=OPTION, its settings and replicate=NUMBER, as they are typed.
         config_dir: a folder of the user's own YAML files.
+        seen: how a network has seen images, for settings that are not typed (see `with_preprocessing`).
 
     Raises:
         UserError: there is no such data set, file or class, or a setting has a wrong value.
@@ -98,7 +104,7 @@ def composed_data(overrides: Sequence[str], config_dir: str | PathLike[str] | No
     words = readable(overrides, groups(), own_files=config_dir is not None)
     with hydra_started(config_dir):
         record = with_replicate(plain(composed(words)))["data"]
-    return Data.read("data", custom.complete(record, "data"))
+    return Data.read("data", with_preprocessing(custom.complete(record, "data"), seen or {}))
 
 
 def config_dir_of(words: Sequence[str]) -> str | None:

@@ -12,6 +12,7 @@ from lossbench.config.data_fit import DataKind, DataShape
 from lossbench.config.parse import Node
 from lossbench.config.schema import REPLICATE, Model
 from lossbench.config.values import path_text
+from lossbench.config.weights_files import LITE0_SHA256, lite0_file
 from lossbench.data.checks import check_settings, check_splits
 from lossbench.data.source import OF_CLASSES, Source, replicated
 from lossbench.errors import UserError, one_line
@@ -102,6 +103,8 @@ def _weights_of(node: Node, where: str) -> dict[str, str] | None:
     given = node.settings.get("pretrained") or None
     if given is None:
         return None
+    if given is True and node.class_name == "Lite0":
+        return {"sha256": _lite0(where)}
     if given is True:
         return {"published": str(node.settings.get("architecture", node.name))}
     try:
@@ -115,3 +118,12 @@ def _weights_of(node: Node, where: str) -> dict[str, str] | None:
         raise UserError(
             f"{where}.pretrained={given} cannot be read: {error.strerror}; give true, false or a file of weights"
         ) from error
+
+
+def _lite0(where: str) -> str:
+    """Require the weights of EfficientNet-Lite0 to be on this machine."""
+    try:
+        lite0_file()
+    except ValueError as error:
+        raise UserError(f"{where}=lite0: {error}") from error
+    return LITE0_SHA256

@@ -32,6 +32,10 @@ REWORDED = {
     r"Error merging override (.+)": "{0}: the value is of another kind than what is there",
 }
 """What Hydra says -> what a user can do."""
+OTHER_MODEL = (
+    "{0} is for model=linear_probe, a linear layer on its features, or model=finetune, the whole network: choose one "
+    "of them in place of the model that is named (here, or in the experiment), or features=none"
+)
 GROUP_CHOICE = r"[\w/@]+=[\w/-]+"
 LIGHT = ("lossbench.data.", "lossbench.training.schedules.", "hydra_plugins.lossbench.")
 """Modules whose classes can be asked what they take: they import nothing heavy."""
@@ -63,6 +67,8 @@ def _reworded(text: str, words: Sequence[str]) -> str:
     """Word what Hydra says of a command line; what is not known is folded into a line."""
     if missing := re.search(r"Could not find '([^']*)'.*Available options in '([^']*)'", text, flags=re.DOTALL):
         return _missing_option(missing[2], missing[1].removeprefix(f"{missing[2]}/"), text)
+    if other := re.search(r"In '(features/\w+)': Could not override 'model/backbone'", text):
+        return OTHER_MODEL.format(other[1].replace("/", "="))
     if wrong := re.search(r"Could not override '([^']+)'", text):
         return _unknown_key(wrong[1].split("@")[0], text, words)
     if refused := re.search(r"unexpected keyword argument '(\w+)'.*full_key: ([\w.]+)", text, flags=re.DOTALL):

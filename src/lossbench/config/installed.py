@@ -13,6 +13,7 @@ NEEDED = {
     "CometLogger": ("comet_ml", "comet-ml"),
     "RichModelSummary": ("rich", "rich"),
     "Timm": ("timm", "'lossbench[timm]'"),
+    "Lite0": ("timm", "'lossbench[weights]'"),
 }
 """Class -> the package that it imports when it is built, and what pip installs."""
 

@@ -6,9 +6,12 @@ from typing import Any
 ARCHITECTURES = ("resnet18", "resnet34", "resnet50")
 STEMS = ("auto", "imagenet", "small")
 HEADS = ("linear", "concat_pool", "cosine")
+MATCHES = ("name", "order")
+PRETRAINED: Mapping[str, Sequence[str]] = {"head": HEADS, "pretrained_match": MATCHES}
 CHOICES: Mapping[str, Mapping[str, Sequence[str]]] = {
-    "lossbench.models.resnet.ResNet": {"architecture": ARCHITECTURES, "stem": STEMS, "head": HEADS},
-    "lossbench.models.timm.Timm": {"head": HEADS},
+    "lossbench.models.resnet.ResNet": {"architecture": ARCHITECTURES, "stem": STEMS, **PRETRAINED},
+    "lossbench.models.timm.Timm": PRETRAINED,
+    "lossbench.models.lite0.Lite0": PRETRAINED,
 }
 """Class -> setting -> the names that it takes."""
 
@@ -33,6 +36,8 @@ def check_model(target: str, settings: Mapping[str, Any]) -> None:
         raise ValueError(f"pretrained must be false, true or a file of weights, got {pretrained!r}")
     if settings.get("stem") == "small" and pretrained:
         raise ValueError("stem=small has no pretrained weights; use stem=auto, or pretrained=false")
+    if settings.get("pretrained_match") == "order" and not isinstance(pretrained, str):
+        raise ValueError(f"pretrained_match=order is for a file of weights, got pretrained={str(pretrained).lower()}")
     scale, head = settings.get("scale"), settings.get("head", "linear")
     if scale is not None and head != "cosine":
         raise ValueError(f"scale belongs to head=cosine, got scale={scale} with head={head}; use scale=null")

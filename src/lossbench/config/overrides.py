@@ -20,7 +20,7 @@ TEXTS = (*PATHS, *HASHES, "study", "project", "experiment_name", "tracking_uri",
 """Last parts of keys whose values are free text: what Hydra's grammar cannot read in them is meant as it stands."""
 SEVERAL = ("callbacks", "logger", "experiment", "debug")
 """Groups of which [a,b] takes two options."""
-EVERY = ("data", "loss", "model", "optimizer", "scheduler", "trainer", "augment")
+EVERY = ("data", "loss", "model", "features", "optimizer", "scheduler", "trainer", "augment")
 """Groups of which a run has an option."""
 SETTING = re.compile(r"(?P<key>[+]{0,2}[\w./@-]+)=(?P<value>.*)", re.DOTALL)
 ELEMENT = re.compile(r"(?:'[^']*'|\"[^\"]*\"|[^,])+")

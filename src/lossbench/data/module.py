@@ -129,7 +129,7 @@ class DataModule(LightningDataModule):
         views = Views(reader.sizes, source.image_size, source.shorter_side, self.seed, augment)
         if self.cache == "gpu":
             return ViewDataset(split.targets, views)
-        return ImageDataset(reader, split.targets, views, self._readers.fill)
+        return ImageDataset(reader, split.targets, views, self._readers.fill, source.interpolation)
 
     def reader(self, stage: str) -> Reader:
         """Where the pixels of a stage come from: its files or the cache, which is built at the first call."""

@@ -5,6 +5,8 @@ from itertools import zip_longest
 
 from torch import Tensor
 
+from lossbench.models.order import counted, in_order
+
 SHOWN = 3  # names in the clause
 
 
@@ -22,10 +24,10 @@ def describe(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
     named = sum(theirs.get(name) == shape for name, shape in ours.items())
     ordered = sum(a == b for a, b in zip(ours.values(), theirs.values(), strict=False))
     counts = f"the file has {len(theirs)} tensors, and {named} of the model's {len(ours)} by name and shape"
-    if ordered == len(ours) > named:
+    if named < len(ours) and _match_in_order(wanted, given):
         return (
             f"{counts}; in the file's order all {ordered} shapes agree, so it is probably the same network under other "
-            f"names ({_pairs(ours, theirs)}): give them the model's names (docs/images.md shows how)"
+            f"names ({_pairs(ours, theirs)}): pretrained_match=order, beside pretrained, takes it (docs/images.md)"
         )
     return (
         f"{counts}; in the file's order {ordered} shapes agree ({_pairs(ours, theirs, differing=True)}): choose the "
@@ -42,9 +44,16 @@ def table(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
 
 
+def _match_in_order(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> bool:
+    try:
+        in_order(wanted, given)
+    except ValueError:
+        return False
+    return True
+
+
 def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
-    """Names and shapes; counters of BatchNorm's batches are left out, which some files lack."""
-    return {name: tuple(tensor.shape) for name, tensor in tensors.items() if not name.endswith("num_batches_tracked")}
+    return {name: tuple(tensors[name].shape) for name in counted(tensors)}
 
 
 def _pairs(

@@ -32,6 +32,7 @@ class ResNet(nn.Module):
             unless pretrained).
         head: linear | concat_pool | cosine.
         scale: of head=cosine; None is its default.
+        pretrained_match: of a file: name | order, see `load_pretrained`.
 
     Raises:
         ValueError: a setting is not allowed, images have not 3 channels, or the pretrained weights are missing or do
@@ -55,15 +56,16 @@ class ResNet(nn.Module):
         stem: str = "auto",
         head: str = "linear",
         scale: float | None = None,
+        pretrained_match: str = "name",
     ) -> None:
         super().__init__()
         chosen = {"architecture": architecture, "pretrained": pretrained, "stem": stem, "head": head, "scale": scale}
-        check_model("lossbench.models.resnet.ResNet", chosen)
+        check_model("lossbench.models.resnet.ResNet", {**chosen, "pretrained_match": pretrained_match})
         _require_images(input_shape)
         small = stem == "small" or (stem == "auto" and not pretrained and max(input_shape[1:]) <= SMALL)
         self.backbone, self.num_features = _backbone(architecture, small)
         self.head = make_head(head, self.num_features, num_classes, scale)
-        self.weights_sha256 = load_pretrained(self.backbone, pretrained, architecture)
+        self.weights_sha256 = load_pretrained(self.backbone, pretrained, architecture, pretrained_match)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map images (batch, 3, height, width) to logits (batch, C)."""

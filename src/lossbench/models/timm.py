@@ -11,8 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from lossbench.config.model_rules import check_model
+from lossbench.config.weights_files import sha256
 from lossbench.models.heads import make_head, pooled
-from lossbench.models.weights import fetch, knock, load_pretrained, sha256
+from lossbench.models.published import fetch, knock
+from lossbench.models.weights import load_pretrained
 
 
 class Timm(nn.Module):
@@ -26,6 +28,7 @@ class Timm(nn.Module):
         head: linear | cosine, on features pooled as timm does it | concat_pool, on feature maps of convolutional
             models.
         scale: of head=cosine; None is its default.
+        pretrained_match: of a file: name | order, see `load_pretrained`.
 
     Raises:
         ImportError: timm is not installed.
@@ -50,9 +53,11 @@ class Timm(nn.Module):
         pretrained: bool | str = False,
         head: str = "linear",
         scale: float | None = None,
+        pretrained_match: str = "name",
     ) -> None:
         super().__init__()
-        check_model("lossbench.models.timm.Timm", {"pretrained": pretrained, "head": head, "scale": scale})
+        chosen = {"pretrained": pretrained, "head": head, "scale": scale, "pretrained_match": pretrained_match}
+        check_model("lossbench.models.timm.Timm", chosen)
         timm = _package()
         _check_name(timm, name)
         if len(input_shape) != 3:
@@ -63,7 +68,8 @@ class Timm(nn.Module):
         file = _published(timm, name) if pretrained is True else None
         self.backbone, self.num_features = _backbone(timm, name, input_shape, head, file)
         self.head = make_head(head, self.num_features, num_classes, scale)
-        self.weights_sha256 = sha256(file) if file else load_pretrained(self.backbone, pretrained)
+        given = load_pretrained(self.backbone, pretrained if file is None else False, match=pretrained_match)
+        self.weights_sha256 = given if file is None else sha256(file)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map images (batch, channels, height, width) to logits (batch, C)."""

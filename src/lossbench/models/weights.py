@@ -1,10 +1,7 @@
-"""Pretrained weights: found or downloaded, read without executing anything, and loaded completely or not at all."""
+"""Pretrained weights: read without executing anything, and loaded completely or not at all."""
 
 import hashlib
-import re
-import urllib.request
 from collections.abc import Iterable, Mapping
-from http.client import HTTPException
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path
@@ -12,16 +9,19 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import get_model_weights
 
 from lossbench.models.misfit import describe, table
+from lossbench.models.order import in_order
+from lossbench.models.published import imagenet_file
 
 # What training wraps around a backbone; "0." is the model when a loss adds a head behind it.
 PREFIXES = ("model.", "module.", "_orig_mod.", "0.", "backbone.")
 CLASSIFIERS = ("fc", "head", "classifier")
 
 
-def load_pretrained(backbone: nn.Module, pretrained: bool | str, architecture: str = "") -> str | None:
+def load_pretrained(
+    backbone: nn.Module, pretrained: bool | str, architecture: str = "", match: str = "name"
+) -> str | None:
     """Give a backbone its pretrained weights.
 
     Args:
@@ -29,6 +29,7 @@ def load_pretrained(backbone: nn.Module, pretrained: bool | str, architecture: s
         pretrained: False leaves it alone, True loads torchvision's weights, else the path of a file: a state dict or
             a checkpoint.
         architecture: torchvision's name, for pretrained=True.
+        match: "name" finds the tensors of a file by their names, "order" by their place, where all shapes agree.
 
     Returns:
         SHA-256 of the file, hexadecimal; None without pretrained weights.
@@ -40,7 +41,10 @@ def load_pretrained(backbone: nn.Module, pretrained: bool | str, architecture: s
         return None
     path = imagenet_file(architecture) if pretrained is True else Path(pretrained).expanduser()
     state, digest = read_weights(path)
-    load_backbone(backbone, state, path)
+    if pretrained is not True and match == "order":
+        load_in_order(backbone, state, path)
+    else:
+        load_backbone(backbone, state, path)
     return digest
 
 
@@ -88,9 +92,7 @@ def load_backbone(backbone: nn.Module, state: Mapping[str, Tensor], path: Path) 
             named.
     """
     wanted = backbone.state_dict()
-    # A checkpoint's head may have a name that some backbone uses too: with a backbone marked as such, only that counts.
-    marked = {key: value for key, value in state.items() if "backbone." in key}
-    given = {_bare(key, wanted): value for key, value in (marked or state).items()}
+    given = {_bare(key, wanted): value for key, value in _marked(state).items()}
     found = {key: value for key, value in given.items() if key in wanted}
     for fault, keys in _misfits(wanted, given, found).items():
         if keys:
@@ -101,6 +103,32 @@ def load_backbone(backbone: nn.Module, state: Mapping[str, Tensor], path: Path) 
             error.add_note(table(wanted, given))
             raise error
     backbone.load_state_dict(found, strict=False)
+
+
+def load_in_order(backbone: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
+    """Copy weights into a backbone by their order, whatever their names; a classifier behind them is left out.
+
+    Args:
+        backbone: is changed in place.
+        state: tensors by name, in the order of the file.
+        path: where they come from, for messages.
+
+    Raises:
+        ValueError: they do not agree in order and shape; the first difference is named.
+    """
+    wanted, given = backbone.state_dict(), _marked(state)
+    try:
+        found = in_order(wanted, given)
+    except ValueError as error:
+        refusal = ValueError(f"pretrained file {path} does not fit the model by pretrained_match=order: {error}")
+        refusal.add_note(table(wanted, given))
+        raise refusal from error
+    backbone.load_state_dict(found, strict=False)
+
+
+def _marked(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """The tensors of the backbone where some are marked as such: the head may have a name that a backbone uses too."""
+    return {key: value for key, value in state.items() if "backbone." in key} or state
 
 
 def _misfits(
@@ -114,55 +142,6 @@ def _misfits(
     parts = {key.split(".")[0] for key in wanted}.difference(CLASSIFIERS)
     unused = [key for key in given if key not in wanted and key.split(".")[0] in parts]
     return {"lacks": missing, "has other shapes of": reshaped, "is of a larger model and has also": unused}
-
-
-def imagenet_file(architecture: str) -> Path:
-    """Find torchvision's ImageNet weights (IMAGENET1K_V1) in torch.hub's cache, or download them.
-
-    Args:
-        architecture: torchvision's name, such as resnet18.
-
-    Returns:
-        A file whose SHA-256 begins with the digits in its name.
-
-    Raises:
-        ValueError: the file is not there and cannot be downloaded, or is damaged.
-    """
-    return fetch(get_model_weights(architecture)["IMAGENET1K_V1"].url)
-
-
-def fetch(url: str) -> Path:
-    """Find a file in torch.hub's cache, or download it; its name ends with the beginning of its SHA-256."""
-    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
-    prefix = (re.findall(r"-([0-9a-f]{8,})\.", path.name) or [""])[-1]
-    if not path.exists():
-        try:
-            knock(url)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            torch.hub.download_url_to_file(url, str(path), prefix)
-        except (OSError, RuntimeError, HTTPException) as error:
-            todo = "put it there, or give pretrained a file of weights in place of true"
-            raise ValueError(
-                f"pretrained file {path} does not exist and cannot be downloaded ({error}); {todo}"
-            ) from error
-    if not sha256(path).startswith(prefix):
-        raise ValueError(f"pretrained file {path} is damaged: its SHA-256 does not begin with {prefix}; delete it")
-    return path
-
-
-def sha256(path: Path) -> str:
-    """Compute the SHA-256 of a file's bytes, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def knock(url: str) -> None:
-    """Ask for a file's header only, so that without a network the failure comes within seconds.
-
-    Raises:
-        OSError: no answer.
-    """
-    urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=10).close()
 
 
 def _parse(data: bytes, path: Path) -> dict[str, Any]:

@@ -49,14 +49,19 @@ WHEREABOUTS: dict[str, tuple[str, ...]] = {
         "test_list",
         "on_bad_image",
     ),
-    "model": ("pretrained",),
-    "model.backbone": ("pretrained",),
+    "model": ("pretrained", "pretrained_match"),
+    "model.backbone": ("pretrained", "pretrained_match"),
     "embeddings": ("path",),
 }
 # Of our own classes the name counts, not the module: moving a file orphans no run.
 OWN = "lossbench."
 # What these are set to where they are off: like null, it does not count.
-OFF: Mapping[str, object] = {"augment": {}, "trainer.accumulate_grad_batches": 1, "trainer.sync_batchnorm": False}
+OFF: Mapping[str, object] = {
+    "augment": {},
+    "trainer.accumulate_grad_batches": 1,
+    "trainer.sync_batchnorm": False,
+    "data.interpolation": "bilinear",
+}
 
 
 def identity(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,15 +83,18 @@ def identity(config: Mapping[str, Any]) -> dict[str, Any]:
         value: Any = config
         for part in path.split("."):
             value = value.get(part) if is_mapping(value) else None
-        picked[path] = None if path in OFF and value == OFF[path] else _without_whereabouts(value, path)
+        picked[path] = _deciding(value, path)
     return _canonical(picked)
 
 
-def _without_whereabouts(value: Any, path: str) -> Any:
+def _deciding(value: Any, path: str) -> Any:
+    """A value without whereabouts; None where it is what switches an option off."""
+    if path in OFF and value == OFF[path]:
+        return None
     if not is_mapping(value):
         return value
     hidden = WHEREABOUTS.get(path, ())
-    return {key: _without_whereabouts(item, f"{path}.{key}") for key, item in value.items() if key not in hidden}
+    return {key: _deciding(item, f"{path}.{key}") for key, item in value.items() if key not in hidden}
 
 
 def identity_hash(config: Mapping[str, Any]) -> str:

@@ -129,6 +129,7 @@ def _images_of(data: DataModule) -> ImageSource:
 
 def _store(backbone: nn.Module, source: ImageSource) -> FeatureStore:
     seen = (VERSION, digest_of(backbone), source.image_size, source.shorter_side, list(source.mean), list(source.std))
+    seen += () if source.interpolation == "bilinear" else (source.interpolation,)
     return FeatureStore(source.cache / "features" / sha256(str(seen).encode()).hexdigest()[:24])
 
 

@@ -191,4 +191,5 @@ def from_checkpoint(model: Model) -> Model:
     if not model.settings.get("pretrained"):
         return model
     stem = {"stem": "imagenet"} if model.settings.get("stem") == "auto" else {}
-    return Model({**model.record, "pretrained": False, **stem})
+    record = {key: value for key, value in model.record.items() if key != "pretrained_match"}
+    return Model({**record, "pretrained": False, **stem})

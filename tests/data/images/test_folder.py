@@ -245,4 +245,6 @@ def test_its_settings() -> None:
         "val_list",
         "test_list",
     }
-    assert {field.name for field in fields(ImageFolder)} == own | {"image_size", "resize", "mean", "std", "cache_dir"}
+    assert {field.name for field in fields(ImageFolder)} == own | {
+        *{"image_size", "resize", "mean", "std", "interpolation", "cache_dir"}
+    }

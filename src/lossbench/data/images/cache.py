@@ -35,7 +35,9 @@ class CachedReader:
         return self.cache.read(int(self.rows[position]))
 
 
-def cached(images: Reader, digests: np.ndarray, shorter: int, folder: Path) -> ImageCache:
+def cached(
+    images: Reader, digests: np.ndarray, shorter: int, folder: Path, interpolation: str = "bilinear"
+) -> ImageCache:
     """Give the decoded images of a data set, building the cache where there is none or a damaged one.
 
     Args:
@@ -43,19 +45,21 @@ def cached(images: Reader, digests: np.ndarray, shorter: int, folder: Path) -> I
         digests: a hash of the content of each, (n,) text; of equal ones the first is decoded.
         shorter: pixels of the shorter side in the cache.
         folder: the caches are in it.
+        interpolation: how images are resized.
 
     Raises:
         UserError: the disk has too little room, or the folder cannot be written.
     """
     rows, first = np.unique(digests, return_index=True)
-    key = sha256("\n".join((f"{VERSION} {shorter}", *rows.tolist())).encode()).hexdigest()[:24]
+    kind = f"{VERSION} {shorter}" + ("" if interpolation == "bilinear" else f" {interpolation}")
+    key = sha256("\n".join((kind, *rows.tolist())).encode()).hexdigest()[:24]
     path = folder / key
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not is_whole(path):
             with build_lock(folder / f"{key}.lock", path):
                 if not is_whole(path):
-                    build_cache(images, first, rows, shorter, path)
+                    build_cache(images, first, rows, shorter, path, interpolation)
     except OSError as error:
         raise UserError(
             f"cannot write {path} ({error.strerror or error}); choose another place with data.cache_dir or "

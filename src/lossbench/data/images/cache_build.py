@@ -22,7 +22,14 @@ SPARE = 64 * 2**20
 """Bytes that must stay free on the disk beside the cache."""
 
 
-def build_cache(images: Reader, first: np.ndarray, digests: np.ndarray, shorter: int, path: Path) -> None:
+def build_cache(
+    images: Reader,
+    first: np.ndarray,
+    digests: np.ndarray,
+    shorter: int,
+    path: Path,
+    interpolation: str = "bilinear",
+) -> None:
     """Decode images into a new cache.
 
     Args:
@@ -31,6 +38,7 @@ def build_cache(images: Reader, first: np.ndarray, digests: np.ndarray, shorter:
         digests: of each row's image, (m,) text.
         shorter: pixels of the shorter side in the cache.
         path: the cache's folder; what lies there is removed.
+        interpolation: how images are resized.
 
     Raises:
         UserError: the disk has too little room.
@@ -45,7 +53,7 @@ def build_cache(images: Reader, first: np.ndarray, digests: np.ndarray, shorter:
     beside = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
     beside.mkdir()
     try:
-        sums = _decode_all(images, first, sizes, beside / "pixels.bin")
+        sums = _decode_all(images, first, sizes, beside / "pixels.bin", interpolation)
         with open(beside / "index.npz", "wb") as file:
             np.savez(file, allow_pickle=False, sizes=sizes, sums=sums, digests=digests)
         stat = (beside / "pixels.bin").stat()
@@ -58,7 +66,7 @@ def build_cache(images: Reader, first: np.ndarray, digests: np.ndarray, shorter:
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def _decode_all(images: Reader, first: np.ndarray, sizes: np.ndarray, path: Path) -> np.ndarray:
+def _decode_all(images: Reader, first: np.ndarray, sizes: np.ndarray, path: Path, interpolation: str) -> np.ndarray:
     """Write all pixels, in threads (decoding releases Python's lock), and return the checksum of each row."""
     offsets = offsets_of(sizes)
     with open(path, "wb") as file:
@@ -72,7 +80,8 @@ def _decode_all(images: Reader, first: np.ndarray, sizes: np.ndarray, path: Path
     def one(row: int) -> int:
         at = int(first[row])
         with room_for(int(images.sizes[at].prod())):
-            image = resize(images.read(at), *sizes[row].tolist()).permute(1, 2, 0).contiguous().numpy().reshape(-1)
+            resized = resize(images.read(at), *sizes[row].tolist(), interpolation=interpolation)
+            image = resized.permute(1, 2, 0).contiguous().numpy().reshape(-1)
         pixels[offsets[row] : offsets[row + 1]] = image
         return zlib.crc32(image.data)
 

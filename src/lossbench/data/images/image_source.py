@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lossbench.config.values import integer, number, path_text
+from lossbench.config.values import choice, integer, number, path_text
 from lossbench.data.source import Source, Split
 
 if TYPE_CHECKING:
     from hashlib import _Hash
 
 LARGEST_SIDE, TOO_LARGE = 4096, "one image of that side takes 200 MB of memory"
+INTERPOLATIONS = ("bilinear", "bicubic")
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -29,6 +30,7 @@ class ImageSource(Source):
             or image_size up to 64.
         mean: of the three channels, subtracted from values in [0, 1].
         std: of the three channels, > 0, divides what is left.
+        interpolation: how images are resized, bilinear or bicubic, both antialiased.
         cache_dir: where file checks, decoded images and features are kept.
     """
 
@@ -36,10 +38,12 @@ class ImageSource(Source):
     resize: int | None = None
     mean: Sequence[float] = IMAGENET_MEAN
     std: Sequence[float] = IMAGENET_STD
+    interpolation: str = "bilinear"
     cache_dir: str = "~/.cache/lossbench"
 
     def __post_init__(self) -> None:
         path_text("cache_dir", self.cache_dir, "a folder")
+        choice("interpolation", self.interpolation, INTERPOLATIONS)
         integer("image_size", self.image_size, 8, LARGEST_SIDE, TOO_LARGE)
         if self.resize is not None:
             integer("resize", self.resize, self.image_size, LARGEST_SIDE, TOO_LARGE)

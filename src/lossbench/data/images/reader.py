@@ -143,13 +143,13 @@ def is_plain_jpeg(content: bytes) -> bool:
     return False
 
 
-def resize(image: Tensor, height: int, width: int) -> Tensor:
-    """Resize uint8 (3, h, w) to (3, height, width): bilinear, antialiased."""
+def resize(image: Tensor, height: int, width: int, interpolation: str = "bilinear") -> Tensor:
+    """Resize uint8 (3, h, w) to (3, height, width): bilinear or bicubic, antialiased."""
     if image.shape[1:] == (height, width):
         return image
     # So that torch sees channels last, and is three times faster.
     batch = image.permute(1, 2, 0)[None].permute(0, 3, 1, 2)
-    return F.interpolate(batch, (height, width), mode="bilinear", antialias=True)[0]
+    return F.interpolate(batch, (height, width), mode=interpolation, antialias=True)[0]
 
 
 def shrunk(sizes: np.ndarray, shorter: int) -> np.ndarray:

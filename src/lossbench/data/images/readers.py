@@ -48,7 +48,8 @@ class Readers:
     def decoded(self) -> ImageCache:
         """The decoded images, from the disk; built where they are not there."""
         source, whole = self.source, self.whole()
-        return cached(reader_of(source, whole), source.digests(whole), source.shorter_side, source.cache / "images")
+        reader, digests, folder = reader_of(source, whole), source.digests(whole), source.cache / "images"
+        return cached(reader, digests, source.shorter_side, folder, source.interpolation)
 
     def __call__(self, stage: str) -> Reader:
         """Give the images of a stage."""

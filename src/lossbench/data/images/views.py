@@ -93,11 +93,14 @@ class ImageDataset(ViewDataset):
         targets: class indices, (n,).
         views: what is seen of each image.
         fill: the colour that replaces what is erased, uint8 (3,).
+        interpolation: how images are resized.
     """
 
-    def __init__(self, reader: Reader, targets: np.ndarray, views: Views, fill: np.ndarray) -> None:
+    def __init__(
+        self, reader: Reader, targets: np.ndarray, views: Views, fill: np.ndarray, interpolation: str = "bilinear"
+    ) -> None:
         super().__init__(targets, views)
-        self.reader, self.fill = reader, torch.from_numpy(fill)
+        self.reader, self.fill, self.interpolation = reader, torch.from_numpy(fill), interpolation
 
     def inputs(self, positions: list[int], views: np.ndarray, epoch: int) -> Tensor:
         """Read and crop: uint8 (b, side, side, 3)."""
@@ -113,8 +116,8 @@ class ImageDataset(ViewDataset):
         with room_for(int(self.reader.sizes[position].prod())):
             image = self.reader.read(position)
             if self.views.centred:
-                image = resize(image, *self.views.resized[position].tolist())
-            image = resize(image[:, top : top + height, left : left + width], side, side)
+                image = resize(image, *self.views.resized[position].tolist(), interpolation=self.interpolation)
+            image = resize(image[:, top : top + height, left : left + width], side, side, self.interpolation)
         image = image.flip(2) if flip else image
         if self.views.augment and self.views.augment.transforms:
             image = self._transformed(image, derive(self.views.seed, "transforms", epoch, position))
