@@ -6,7 +6,9 @@ import pytest
 import torch
 from conftest import plan_run
 
+from lossbench import losses
 from lossbench.job.start import start
+from lossbench.losses.bounds import EVERY
 from lossbench.training.assemble import assemble
 from lossbench.vectorized.shared import Shared
 from lossbench.vectorized.train import StackedRuns
@@ -90,3 +92,20 @@ def test_a_stack_is_that_of_the_cpu_and_measures_the_same_each_time(tmp_path: Pa
         assert torch.equal(on_gpu[name], again[name])
     rows = [[row.values for row in each.rows.rows if "val/ece" in row.names] for each in stacks[1:]]
     assert all(torch.equal(one, other) for one, other in zip(*rows, strict=True))
+
+
+def test_a_loss_of_cosines_waits_for_the_gpu_in_one_of_64_calls() -> None:
+    loss, cosines, target = losses.CosFace(), torch.zeros(4, 3, device="cuda"), torch.zeros(4, dtype=torch.int64).cuda()
+    torch.cuda.set_sync_debug_mode("error")
+    waits = 0
+    try:
+        for _ in range(2 * EVERY):
+            try:
+                loss(cosines, target)
+            except RuntimeError:  # it waited
+                waits += 1
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert waits == 2
+    with pytest.raises(ValueError, match="cosface takes cosines"):
+        [loss(cosines + 3, target) for _ in range(EVERY)]

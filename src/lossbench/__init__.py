@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 from lossbench.errors import UserError
 
 if TYPE_CHECKING:
+    from lossbench import losses as losses
     from lossbench.api import compare as compare
     from lossbench.api import train as train
     from lossbench.report.loss_comparison import LossComparison as LossComparison
     from lossbench.training.loaded import LoadedRun as LoadedRun
     from lossbench.training.loaded import load as load
 
-__all__ = ["LoadedRun", "LossComparison", "UserError", "compare", "load", "train"]
+__all__ = ["LoadedRun", "LossComparison", "UserError", "compare", "load", "losses", "train"]
 
 # torch and matplotlib take seconds to import: only what is used is.
 _MODULES = {
@@ -27,6 +28,8 @@ _MODULES = {
 def __getattr__(name: str) -> object:
     if name in _MODULES:
         return getattr(import_module(_MODULES[name]), name)
+    if name == "losses":
+        return import_module("lossbench.losses")
     raise AttributeError(f"module 'lossbench' has no attribute {name!r}")
 
 

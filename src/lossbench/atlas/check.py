@@ -4,10 +4,10 @@ import copy
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor
 
 from lossbench.atlas.catalog import Entry
+from lossbench.atlas.finite import cosines_of
 from lossbench.errors import UserError, one_line
 from lossbench.losses import Loss
 from lossbench.losses.case import Case, examples
@@ -96,10 +96,10 @@ def _output_of(entry: Entry, loss: Loss) -> Callable[[Tensor], Any]:
         return lambda logits: logits
     logits, target, _ = examples()
     try:
-        loss.per_example(logits, target)
+        loss.per_example(cosines_of(logits), target)
     except (ValueError, TypeError, AttributeError):
         return lambda logits: HeadOutput(logits, logits)
-    return lambda logits: torch.tanh(logits / 4)
+    return cosines_of
 
 
 def _shift(case: Case) -> Finding:

@@ -11,6 +11,11 @@ LARGEST = 1e4  # logit gap, or error, up to which a loss is tried
 Call = Callable[[Tensor, Tensor], Tensor]
 
 
+def cosines_of(logits: Tensor) -> Tensor:
+    """Numbers within [-1, 1] in place of logits, for a loss that takes cosines."""
+    return torch.tanh(logits / 4)
+
+
 def gap_up_to(call: Call, dtype: torch.dtype) -> float:
     """Find the logit gap between two classes up to which loss and gradient are finite, whichever is the true one."""
     return _first_infinite(lambda gaps: _pairs(call, gaps), dtype)

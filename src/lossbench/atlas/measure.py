@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lossbench.atlas.catalog import CLASSES, Entry
-from lossbench.atlas.finite import DTYPES, LARGEST, Call, error_up_to, gap_up_to
+from lossbench.atlas.finite import DTYPES, LARGEST, Call, cosines_of, error_up_to, gap_up_to
 from lossbench.atlas.measured import Band, Chance, Curve, Measured, Swept
 from lossbench.errors import UserError, one_line
 from lossbench.losses.outputs import HeadOutput
@@ -103,15 +103,19 @@ def _classification(entry: Entry) -> Measured | str:
         minimum = (1.0, _at_the_end(call, path))
     return Measured(
         path=path,
-        of_p=_of_p(call),
+        of_p=path == "probability" and _of_p(call),
         curve=along(call, drawn, path),
         minimum=minimum,
         falls=falls,
-        finite={name: gap_up_to(call, dtype) for name, dtype in DTYPES.items()},
+        finite={name: gap_up_to(_of_logits(call, path), dtype) for name, dtype in DTYPES.items()},
         chance=_at_chance(call) if path == "probability" else None,
         swept=_sweep(entry, path, drawn),
         contour=_contour(call, 6.0 if path == "probability" else 1.0),
     )
+
+
+def _of_logits(call: Call, path: str) -> Call:
+    return (lambda z, y: call(cosines_of(z), y)) if path == "cosine" else call
 
 
 def _regression(entry: Entry) -> Measured | str:

@@ -1,6 +1,6 @@
 """Losses: pure functions with one value per example, and modules that hold their hyper-parameters.
 
-Every file names in its `__all__` what it adds here.
+This is a public API (docs/use_a_loss.md). Every file names in its `__all__` what it adds here.
 """
 
 from lossbench.losses.base import Loss as Loss
@@ -8,8 +8,12 @@ from lossbench.losses.classic import *
 from lossbench.losses.cosine import *
 from lossbench.losses.likelihood import *
 from lossbench.losses.margin import *
+from lossbench.losses.outputs import ClassCosines as ClassCosines
+from lossbench.losses.outputs import HeadOutput as HeadOutput
 from lossbench.losses.pairs import *
 from lossbench.losses.prior import *
 from lossbench.losses.probability import *
 from lossbench.losses.regression import *
 from lossbench.losses.robust import *
+
+__all__ = sorted(name for name, value in globals().items() if callable(value))  # pyright: ignore[reportUnsupportedDunderAll]

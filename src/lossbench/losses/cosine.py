@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lossbench.losses.base import Loss, Number, negative, pick, scores
+from lossbench.losses.bounds import EMBEDDINGS, cosine_scores
 from lossbench.losses.fused import fused_cosine_distance, fused_cosine_xent, inverse_norm
 from lossbench.losses.outputs import ClassCosines, HeadOutput
 
@@ -43,7 +44,7 @@ def cosine(logits: Tensor | ClassCosines, target: Tensor) -> Tensor:
         section 3. Class embeddings: Barz & Denzler 2019, arXiv 1809.09924, section 3.
     """
     if isinstance(logits, ClassCosines):
-        return 1 - pick(scores(logits.cosines, target), target)
+        return 1 - pick(cosine_scores(logits.cosines, target, "cosine", EMBEDDINGS), target)
     wide = scores(logits, target)
     if not target.is_floating_point():
         return fused_cosine_distance(wide, target, _floor(logits))
@@ -134,7 +135,7 @@ def _cosine_xent_terms(
     logits: Tensor | ClassCosines, target: Tensor, xent_weight: Number, scale: Number
 ) -> dict[str, Tensor]:
     if isinstance(logits, ClassCosines):
-        cos = scores(logits.cosines, target)
+        cos = cosine_scores(logits.cosines, target, "cosine_xent", EMBEDDINGS)
         return {
             "cosine": 1 - pick(cos, target),
             "xent": xent_weight * negative(torch.log_softmax(cos * scale, -1), target),

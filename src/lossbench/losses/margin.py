@@ -8,7 +8,8 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from lossbench.losses.base import Loss, Number, negative, pick, scores, softplus
+from lossbench.losses.base import Loss, Number, negative, pick, softplus
+from lossbench.losses.bounds import cosine_scores
 from lossbench.losses.written import shifted_xent, similarity_xent, written
 
 __all__ = ["ArcFace", "CosFace", "NormalizedSoftmax", "TvMF", "arcface", "cosface", "normalized_softmax", "tvmf"]
@@ -28,7 +29,7 @@ def normalized_softmax(cosines: Tensor, target: Tensor, *, temperature: Number =
         (batch,) values >= 0 in nats.
 
     Raises:
-        ValueError: a wrong shape or dtype.
+        ValueError: a wrong shape or dtype, or logits in place of cosines.
 
     When to use:
         Features that are to be compared by their angle later, in retrieval.
@@ -40,7 +41,7 @@ def normalized_softmax(cosines: Tensor, target: Tensor, *, temperature: Number =
     Reference:
         Zhai & Wu 2019, Classification is a Strong Baseline for Deep Metric Learning, arXiv 1811.12649, section 3.
     """
-    return negative(torch.log_softmax(scores(cosines, target) / temperature, -1), target)
+    return negative(torch.log_softmax(cosine_scores(cosines, target, "normalized_softmax") / temperature, -1), target)
 
 
 def cosface(cosines: Tensor, target: Tensor, *, margin: Number = 0.35, scale: Number = 64.0) -> Tensor:
@@ -58,7 +59,7 @@ def cosface(cosines: Tensor, target: Tensor, *, margin: Number = 0.35, scale: Nu
         (batch,) values >= 0 in nats.
 
     Raises:
-        ValueError: a wrong shape or dtype.
+        ValueError: a wrong shape or dtype, or logits in place of cosines.
 
     When to use:
         Many classes with few examples each, or features that are compared later, as in face recognition.
@@ -70,7 +71,9 @@ def cosface(cosines: Tensor, target: Tensor, *, margin: Number = 0.35, scale: Nu
     Reference:
         Wang et al. 2018, CosFace: Large Margin Cosine Loss for Deep Face Recognition, arXiv 1801.09414, equation 4.
     """
-    return _xent_with_margin(scores(cosines, target), target, scale, margin, lambda cos: (cos - margin, 1.0))
+    return _xent_with_margin(
+        cosine_scores(cosines, target, "cosface"), target, scale, margin, lambda cos: (cos - margin, 1.0)
+    )
 
 
 def arcface(cosines: Tensor, target: Tensor, *, margin: Number = 0.5, scale: Number = 64.0) -> Tensor:
@@ -89,7 +92,7 @@ def arcface(cosines: Tensor, target: Tensor, *, margin: Number = 0.5, scale: Num
         (batch,) values >= 0 in nats.
 
     Raises:
-        ValueError: a wrong shape or dtype.
+        ValueError: a wrong shape or dtype, or logits in place of cosines.
 
     When to use:
         As `cosface`; its margin is the same at every angle.
@@ -110,7 +113,7 @@ def arcface(cosines: Tensor, target: Tensor, *, margin: Number = 0.5, scale: Num
         shifted = torch.where(near, cos * cos_margin - sin * sin_margin, cos - margin * sin_margin)
         return shifted, torch.where(near, cos_margin + sin_margin * bend, 1.0)
 
-    return _xent_with_margin(scores(cosines, target), target, scale, margin, shift)
+    return _xent_with_margin(cosine_scores(cosines, target, "arcface"), target, scale, margin, shift)
 
 
 def tvmf(cosines: Tensor, target: Tensor, *, kappa: Number = 16.0, scale: Number = 16.0) -> Tensor:
@@ -128,7 +131,7 @@ def tvmf(cosines: Tensor, target: Tensor, *, kappa: Number = 16.0, scale: Number
         (batch,) values >= 0 in nats.
 
     Raises:
-        ValueError: a wrong shape or dtype.
+        ValueError: a wrong shape or dtype, or logits in place of cosines.
 
     When to use:
         Features of a class that are to lie close together.
@@ -140,7 +143,7 @@ def tvmf(cosines: Tensor, target: Tensor, *, kappa: Number = 16.0, scale: Number
     Reference:
         Kobayashi 2021, T-vMF Similarity for Regularizing Intra-Class Feature Distribution, CVPR 2021, section 3.
     """
-    wide = scores(cosines, target)
+    wide = cosine_scores(cosines, target, "tvmf")
 
     def composed(cos: Tensor, y: Tensor) -> Tensor:
         return negative(torch.log_softmax(_similarity(cos, kappa, scale), -1), y)
