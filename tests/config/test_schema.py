@@ -16,6 +16,7 @@ from lossbench.config.schema import (
     Checkpoint,
     Data,
     EarlyStopping,
+    Features,
     Head,
     Model,
     Optimizer,
@@ -92,6 +93,10 @@ VALUES: dict[str, tuple[list[Any], list[Any]]] = {
     "optimizer.weight_decay": ([0, 1e-4, 2], [*NO_NUMBER, None]),
     "optimizer.eps": (POSITIVE[0], [*POSITIVE[1], None]),
     "optimizer.nesterov": ([False], [None, 0, 1, "true", []]),
+    "features.views": ([1], [*AT_LEAST_1[1], None, 1001]),
+    "features.scale": ([[0.35, 1.0], [0.35, 1]], [None, 0.35, [0.35], [0, 1], [0.5, 0.4], [0.5, 1.1], ["0.35", 1]]),
+    "features.flip": ([0.5], [*SHARE[1], None]),
+    "features.dtype": (["float32"], [None, "float64", 32, True]),
     "optimizer.betas": (
         [[0.9, 0.999], [0, 0]],
         [None, 0.9, [0.9], [0.9, 1.0], [0.9, 0.9, 0.9], [-0.1, 0], [True, 0], ["0.9", 0], [math.nan, 0]],
@@ -134,6 +139,7 @@ def test_every_rule_is_tried() -> None:
         "callbacks.early_stopping": EarlyStopping,
         "trainer": Trainer,
         "checkpoint": Checkpoint,
+        "features": Features,
     }
     found = {*rules_of(RunConfig)} | {name for where, kind in parts.items() for name in rules_of(kind, f"{where}.")}
     nodes = {"loss", "scheduler", "callbacks", "yardsticks", "logger", "profiler"}

@@ -94,12 +94,12 @@ def test_targets_are_probabilities(settings: dict[str, Any]) -> None:
         assert torch.allclose(found.target.sum(1), torch.ones(6), atol=1e-6)
         assert found.position is given.position
         # The batch handed in stays what it was.
-        assert all(torch.equal(a, b) for a, b in zip(given, batch(), strict=True))
+        assert all(torch.equal(a, b) for a, b in zip(given.tensors(), batch().tensors(), strict=True))
 
 
 @pytest.mark.parametrize("settings", SOFT, ids=str)
 def test_the_same_numbers_give_the_same_batch(settings: dict[str, Any]) -> None:
-    for a, b in zip(softened(3, **settings), softened(3, **settings), strict=True):
+    for a, b in zip(softened(3, **settings).tensors(), softened(3, **settings).tensors(), strict=True):
         assert torch.equal(a, b)
     if "label_smoothing" not in settings:
         assert any(

@@ -64,7 +64,9 @@ def test_one_example_or_many_are_the_same() -> None:
     many = data.__getitems__([4, 2])
     assert len(data) == 9
     for i, index in enumerate((4, 2)):
-        assert all(torch.equal(one, column[i]) for one, column in zip(data[index], many, strict=True))
+        assert all(
+            torch.equal(one, column[i]) for one, column in zip(data[index].tensors(), many.tensors(), strict=True)
+        )
 
 
 def test_workers_change_nothing() -> None:
@@ -76,7 +78,7 @@ def test_workers_change_nothing() -> None:
     alone, helped = epochs(0), epochs(2)
     assert len(alone) == 15
     for ours, theirs in zip(alone, helped, strict=True):
-        assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+        assert all(torch.equal(a, b) for a, b in zip(ours.tensors(), theirs.tensors(), strict=True))
 
 
 @pytest.mark.parametrize("workers", [0, 2])

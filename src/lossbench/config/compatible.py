@@ -1,10 +1,13 @@
 """Whether the settings of a configuration fit each other, whatever the data hold. Torch-free."""
 
+from dataclasses import fields
+
 from lossbench.config.custom import is_custom
 from lossbench.config.model_rules import check_model
 from lossbench.config.parse import Node
+from lossbench.config.plain import is_sequence
 from lossbench.config.rules import RegionError, check_loss
-from lossbench.config.schema import RunConfig
+from lossbench.config.schema import Features, RunConfig
 from lossbench.config.values import directory_name
 from lossbench.errors import UserError
 
@@ -24,6 +27,7 @@ def check_together(config: RunConfig) -> None:
         for group, node in (("data", config.data.source), ("model", config.model), ("loss", config.loss)):
             directory_name(f"{group}.name", node.record.get("name"), LONGEST_NAME)
         _check_model(config)
+        _check_features(config)
         _check_batches(config)
         _check_devices(config)
         _check_bars(config)
@@ -90,6 +94,28 @@ def _check_model(config: RunConfig) -> None:
             f"scheduler=finetune needs a model with groups of layers, model={model.name} has none; "
             "use resnet18, 34, 50 or timm"
         )
+
+
+def _check_features(config: RunConfig) -> None:
+    features, usual = config.features, Features()
+    for each in fields(Features):
+        found = getattr(features, each.name)
+        if _plain(found) != _plain(getattr(usual, each.name)):
+            given = f"features.{each.name}={_plain(found)}"
+            if config.model.backbone is None:
+                raise ValueError(
+                    f"{given} is about the features of a frozen backbone, and model={config.model.name} has none; "
+                    "use model=linear_probe, or augment=... to vary the images that a whole network is trained on"
+                )
+            if each.name in ("scale", "flip") and features.views == 1:
+                raise ValueError(
+                    f"{given} is about random crops, and features.views=1 has the centre crop alone; "
+                    "use features.views=4, for example"
+                )
+
+
+def _plain(value: object) -> object:
+    return list(value) if is_sequence(value) else value
 
 
 def _check_settings(where: str, model: Node) -> None:

@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from lossbench.config.parse import required
 from lossbench.config.plain import is_mapping, is_sequence
 from lossbench.config.preprocessing import seen_by, whole_network, with_preprocessing
 from lossbench.config.replicate import with_replicate
-from lossbench.config.schema import Checkpoint, Embeddings, RunConfig, Trainer, missing_key
+from lossbench.config.schema import Checkpoint, Embeddings, Features, RunConfig, Trainer, missing_key
 from lossbench.config.searched import without_ranges
 from lossbench.config.values import path_text
 from lossbench.data.embeddings import embeddings_of
@@ -110,9 +110,9 @@ def _require_keys(composed: Mapping[str, Any]) -> None:
     missing = [key for key in (*required(RunConfig), *COMMAND_ONLY) if key not in (*composed, *FROM_FILES)]
     if missing:
         raise missing_key(missing[0])
-    for section, kind in (("trainer", Trainer), ("checkpoint", Checkpoint)):
-        known = required(kind)
-        for key in composed[section] if is_mapping(composed[section]) else ():
+    for section, kind in (("trainer", Trainer), ("checkpoint", Checkpoint), ("features", Features)):
+        known = [each.name for each in fields(kind)]
+        for key in composed[section] if is_mapping(composed.get(section)) else ():
             if key not in known:
                 raise UserError(f"{section}.{key} does not exist; {suggest(key, known)}")
 

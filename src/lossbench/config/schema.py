@@ -10,6 +10,7 @@ from lossbench.config.values import (
     MOST,
     Rule,
     betas,
+    crop_areas,
     directory_name,
     either,
     one_of,
@@ -140,6 +141,16 @@ class Head(Node):
 
 
 @dataclass(frozen=True)
+class Features:
+    """How the features of a frozen backbone are computed."""
+
+    views: int = setting(whole(1, 1), 1)
+    scale: tuple[float, float] = setting(crop_areas, (0.35, 1.0))
+    flip: float = setting(real(0, top=1), 0.5)
+    dtype: Literal["float32"] = setting(one_of("float32"), "float32")
+
+
+@dataclass(frozen=True)
 class Optimizer(Node):
     """The optimiser."""
 
@@ -242,6 +253,7 @@ class RunConfig(Paired):
     monitor: str = setting(validation_metric)
     weights: Mapping[str, str] | None = part(_plain)
     fingerprint: str = part(_plain)
+    features: Features = part(section(Features), Features())
     embeddings: Embeddings | None = part(Embeddings.read, None)
     loss_lr: float | None = setting(either(None, real(0, above=True, below=3.4e38)), None)
     replicate: int | None = setting(either(None, whole(0, MOST)), None)

@@ -125,6 +125,17 @@ def betas(name: str, value: Any) -> None:
         number(name, part, 0, below=1)
 
 
+def crop_areas(name: str, value: Any) -> None:
+    """Require the smallest and the largest share of an image that a random crop has."""
+    if (
+        not is_sequence(value)
+        or len(value) != 2
+        or not all(map(_is_number, value))
+        or not 0 < value[0] <= value[1] <= 1
+    ):
+        raise ValueError(f"{name} must be two numbers, 0 < smallest <= largest <= 1, such as [0.35,1], got {value!r}")
+
+
 def whole(low: int, high: int | None = None, why: str = "") -> Rule:
     """The rule of a whole number, see `integer`."""
     return lambda name, value: integer(name, value, low, high, why)

@@ -41,6 +41,7 @@ def soften(batch: Batch, augment: Augment, classes: int, rng: np.random.Generato
 
     mixup: x <- s x_i + (1 - s) x_j, t <- s t_i + (1 - s) t_j, s ~ Beta(mixup, mixup), one s a batch;
     cutmix pastes a rectangle of the share 1 - s of the area instead. Smoothing: t <- (1 - a) t + a / C.
+    A mixed example has the weight s w_i + (1 - s) w_j, and its classes the shares s w_i and (1 - s) w_j of it.
 
     Args:
         batch: inputs (b, ...) and class indices (b,).
@@ -54,7 +55,7 @@ def soften(batch: Batch, augment: Augment, classes: int, rng: np.random.Generato
     if not augment.soft:
         return batch
     target = F.one_hot(batch.target, classes).float()
-    inputs, smoothing = batch.inputs, augment.label_smoothing
+    inputs, weight, smoothing = batch.inputs, batch.weight, augment.label_smoothing
     kinds = [name for name in ("mixup", "cutmix") if getattr(augment, name) > 0]
     if kinds:
         kind = kinds[rng.integers(len(kinds))]
@@ -64,8 +65,17 @@ def soften(batch: Batch, augment: Augment, classes: int, rng: np.random.Generato
             torch.from_numpy(rng.permutation(len(target))).to(target.device, non_blocking=True),
         )
         inputs, share = _blend(inputs, order, share) if kind == "mixup" else _paste(inputs, order, share, rng)
-        target = share * target + (1 - share) * target[order]
-    return batch._replace(inputs=inputs, target=(1 - smoothing) * target + smoothing / classes)
+        target, weight = _mixed(target, weight, order, share)
+    return batch._replace(inputs=inputs, target=(1 - smoothing) * target + smoothing / classes, weight=weight)
+
+
+def _mixed(target: Tensor, weight: Tensor | None, order: Tensor, share: float) -> tuple[Tensor, Tensor | None]:
+    """Mix class probabilities (b, C) by their shares, and by the weights of their examples."""
+    if weight is None:
+        return share * target + (1 - share) * target[order], None
+    own, other = share * weight, (1 - share) * weight[order]
+    mixed = own + other
+    return (own / mixed)[:, None] * target + (other / mixed)[:, None] * target[order], mixed
 
 
 def _blend(inputs: Tensor, order: Tensor, share: float) -> tuple[Tensor, float]:

@@ -116,8 +116,7 @@ class DataModule(LightningDataModule):
         split = self.source.splits["train" if overfit else stage]
         if not limit:
             return split
-        take = slice(limit * self.batch_size)
-        return Split(split.inputs[take], split.targets[take], split.ids[take])
+        return split.take(slice(limit * self.batch_size))
 
     def dataset(self, stage: str, *, training: bool = False) -> Dataset[Batch]:
         """The examples of a stage as evaluation, or training, sees them."""
@@ -128,8 +127,8 @@ class DataModule(LightningDataModule):
         augment = self.augment if training else None
         views = Views(reader.sizes, source.image_size, source.shorter_side, self.seed, augment)
         if self.cache == "gpu":
-            return ViewDataset(split.targets, views)
-        return ImageDataset(reader, split.targets, views, self._readers.fill, source.interpolation)
+            return ViewDataset(split, views)
+        return ImageDataset(reader, split, views, self._readers.fill, source.interpolation)
 
     def reader(self, stage: str) -> Reader:
         """Where the pixels of a stage come from: its files or the cache, which is built at the first call."""

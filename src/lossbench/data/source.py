@@ -11,7 +11,7 @@ import numpy as np
 
 from lossbench.data.about import described
 from lossbench.data.folds import draw_parts, repeated_folds
-from lossbench.data.split import OF_CLASSES, SPLITS, Split, class_counts, lacking_classes, rarest_labels
+from lossbench.data.split import OF_CLASSES, SPLITS, Split, class_counts, joined, lacking_classes, rarest_labels
 from lossbench.escaping import in_line
 from lossbench.seeds import generator
 
@@ -115,9 +115,7 @@ class Source(ABC):
     def _loaded_pool(self) -> Split:
         """The splits of load(), one after another."""
         check_arrays(self, self._loaded)
-        parts = [self._loaded[name] for name in SPLITS]
-        inputs, targets, ids = zip(*((part.inputs, part.targets, part.ids) for part in parts), strict=True)
-        return Split(np.concatenate(inputs), np.concatenate(targets), np.concatenate(ids))
+        return joined([self._loaded[name] for name in SPLITS])
 
     def fingerprint(self) -> str:
         """Hash the examples and what splits them: 16 hexadecimal digits of SHA-256, the same for all replicates."""
@@ -141,11 +139,12 @@ class Source(ABC):
         return digest.hexdigest()[:16]
 
     def add_to(self, digest: "_Hash", name: str, split: Split) -> None:
-        """Add the inputs, targets and ids of some examples to a hash."""
+        """Add the inputs, targets, ids and weights of some examples to a hash."""
         for array in (
             split.inputs,
             split.targets.astype("<i8" if split.targets.dtype.kind == "i" else "<f4"),
             np.char.encode(split.ids, "utf-8"),
+            *split.columns_of_weights(),
         ):
             digest.update(f"{name}{array.dtype.str}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
 
@@ -200,6 +199,7 @@ class Source(ABC):
             **self.facts(),
             "train_counts": self.train_counts(),
             **({} if self.task == "classification" else {"task": self.task}),
+            **self.train_weights(),
             **({"left_out": left_out} if left_out else {}),
             **({} if self.replicate is None else {"pool": len(self.pool()), "folds": self.folds}),
         }
@@ -211,6 +211,13 @@ class Source(ABC):
             return {"examples": len(targets)}
         classes = class_counts(targets, self.num_classes)
         return {"examples": len(targets), "smallest_class": int(classes.min()), "largest_class": int(classes.max())}
+
+    def train_weights(self) -> dict[str, Any]:
+        """What result.json holds of the weights of training examples; nothing where all count alike."""
+        weights = self.splits["train"].weights
+        if weights is None:
+            return {}
+        return {"train_weights": {"smallest": float(weights.min()), "largest": float(weights.max())}}
 
     def pictures(self, ids: Sequence[str]) -> list[np.ndarray]:
         """What examples look like.
@@ -284,6 +291,10 @@ def _check_arrays(source: Source, name: str, split: Split) -> None:
     else:
         _require(f"{name} targets", split.targets, "float32", (n, *split.targets.shape[1:]))
     _require(f"{name} ids", split.ids, "str", (n,))
+    if split.weights is not None:
+        _require(f"{name} weights", split.weights, "float32", (n,))
+        if not (np.isfinite(split.weights) & (split.weights > 0)).all():
+            raise ValueError(f"load(): {name} weights must be finite and > 0; leave out examples that do not count")
 
 
 def _require(what: str, array: np.ndarray, dtype: str, shape: tuple[int, ...]) -> None:

@@ -20,24 +20,39 @@ class Split:
         inputs: float32, (n, ...); of image data sets what names each image, (n,).
         targets: int64, (n,), class indices; of other tasks float32, (n, ...), listed in docs/configuration.md.
         ids: text, (n,), the same example has the same id in every run.
+        weights: float32, (n,), finite and > 0: how much each example counts in the training loss, and nowhere else;
+            None counts all alike.
     """
 
     inputs: np.ndarray
     targets: np.ndarray
     ids: np.ndarray
+    weights: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
 
-    def take(self, index: np.ndarray) -> "Split":
+    def take(self, index: np.ndarray | slice) -> "Split":
         """Pick examples by position."""
-        return Split(self.inputs[index], self.targets[index], self.ids[index])
+        weights = None if self.weights is None else self.weights[index]
+        return Split(self.inputs[index], self.targets[index], self.ids[index], weights)
+
+    def columns_of_weights(self) -> list[np.ndarray]:
+        """The weights for a hash: none where all examples count alike, so that the hash is that of before."""
+        return [] if self.weights is None else [self.weights.astype("<f4")]
 
 
 def joined(splits: Sequence[Split]) -> Split:
-    """Give the examples of some splits, one after another."""
-    columns = zip(*((split.inputs, split.targets, split.ids) for split in splits), strict=True)
-    return Split(*map(np.concatenate, columns))
+    """Give the examples of some splits, one after another; beside weighted ones those without weights count 1."""
+    inputs, targets, ids = zip(*((split.inputs, split.targets, split.ids) for split in splits), strict=True)
+    return Split(np.concatenate(inputs), np.concatenate(targets), np.concatenate(ids), _joined_weights(splits))
+
+
+def _joined_weights(splits: Sequence[Split]) -> np.ndarray | None:
+    if all(split.weights is None for split in splits):
+        return None
+    each = [np.ones(len(split), np.float32) if split.weights is None else split.weights for split in splits]
+    return np.concatenate(each)
 
 
 def class_counts(targets: np.ndarray, classes: int) -> np.ndarray:

@@ -279,6 +279,22 @@ class Loss(nn.Module, ABC):
         """Give the reduced loss: a scalar, or (batch,) for the reduction none."""
         return self.reduce(self.per_example(output, target), target)
 
+    def weighted(self, output: Any, target: Tensor, weight: Tensor) -> Tensor:
+        """Give the loss of examples that count differently: sum_i w_i l_i / sum_i w_i, or the sum for that reduction.
+
+        Args:
+            output: of the model, (batch, ...).
+            target: (batch, ...).
+            weight: w, of each example, (batch,), > 0; class weights are multiplied in.
+        """
+        values = self.per_example(output, target) * weight
+        return values.sum() if self.reduction == "sum" else weighted_mean(values, self.combined(target, weight))
+
+    def combined(self, target: Tensor, weight: Tensor) -> Tensor:
+        """Give the weights of examples with those of their classes multiplied in: (batch,)."""
+        of_classes = self.example_weights(target)
+        return weight if of_classes is None else weight * of_classes
+
     def logits(self, output: Any) -> Tensor:
         """Give what a softmax turns into class probabilities: (batch, classes)."""
         return output

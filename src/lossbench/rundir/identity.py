@@ -15,6 +15,10 @@ DECIDES = (
     "augment",
     "model",
     "weights",
+    "features.views",
+    "features.scale",
+    "features.flip",
+    "features.dtype",
     "head",
     "embeddings",
     "loss",
@@ -58,6 +62,10 @@ OWN = "lossbench."
 # What these are set to where they are off: like null, it does not count.
 OFF: Mapping[str, object] = {
     "augment": {},
+    "features.views": 1,
+    "features.scale": [0.35, 1.0],
+    "features.flip": 0.5,
+    "features.dtype": "float32",
     "trainer.accumulate_grad_batches": 1,
     "trainer.sync_batchnorm": False,
     "data.interpolation": "bilinear",

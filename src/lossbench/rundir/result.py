@@ -213,6 +213,7 @@ KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(("scale", "peak_memory_mb"), NUMBER.or_null()),
     **dict.fromkeys(("skipped_images", "learnt_images"), COUNTS),
     "train_counts": by_name(WHOLE, "numbers of training examples", "examples"),
+    "train_weights": by_name(NUMBER, "numbers > 0", "smallest", "largest"),
     **dict.fromkeys(("params", "git"), SETTINGS),
     "metrics": by_name(NUMBER.or_null(), "finite numbers"),
     "half_width_95": by_name(NUMBER.or_null(), "finite numbers"),

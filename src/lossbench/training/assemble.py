@@ -20,7 +20,7 @@ from lossbench.training.modules import build_backbone, build_loss, build_model
 from lossbench.training.schedules import Schedule
 from lossbench.training.task import TrainingTask
 from lossbench.training.try_out import few_examples, require_task, try_losses, try_model
-from lossbench.training.update import own_parameters
+from lossbench.training.update import own_parameters, require_weighable
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,8 @@ def losses_of(config: RunConfig, data: DataModule) -> tuple[Loss, dict[str, Loss
     task, name = data.source.task, config.data.name
     loss = build_loss(config.seed, config.loss, data)
     require_task(f"loss={config.loss.name}", loss, name, task)
+    if data.split("train").weights is not None:
+        require_weighable(config.loss.name, loss)
     yardsticks: dict[str, Loss] = {}
     for key, node in config.yardsticks.items():
         yardsticks[key] = build_loss(config.seed, node, data, f"yardsticks.{key}")

@@ -1,7 +1,7 @@
 """Features of a frozen backbone: computed once for an image, shared by every loss, seed, split and sweep."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 import numpy as np
@@ -86,7 +86,7 @@ def features_of(backbone: nn.Module, data: DataModule, accelerator: str) -> Feat
         features, missing = store.read(source.digests(split))
         if len(missing):
             features = _computed(backbone, whole, stage, store, device)
-        given[stage] = Split(features, split.targets, split.ids)
+        given[stage] = replace(split, inputs=features)
     return _features_source(source, given)
 
 
@@ -117,7 +117,7 @@ def random_features(backbone: nn.Module, data: DataModule, accelerator: str) -> 
     for stage in _stages(source):
         split = data.split(stage)
         drawn = rng.standard_normal((len(split), features.shape[1]), dtype=np.float32)
-        given[stage] = Split(drawn, split.targets, split.ids)
+        given[stage] = replace(split, inputs=drawn)
     return _features_source(source, given)
 
 
@@ -191,7 +191,7 @@ def _compute(
     with torch.inference_mode(), Meter("computing features", len(missing)) as meter, BlockWriter(store) as writer:
         for batch in data.evaluation_loader(stage, missing.tolist()):
             index = batch.position.numpy()
-            batch = data.device_transforms(type(batch)(*(part.to(device) for part in batch)), stage)
+            batch = data.device_transforms(batch.on(device), stage)
             features = backbone.features(batch.inputs)  # pyright: ignore[reportCallIssue] - asked for when it was built
             writer.add(digests[index], features.float().cpu().numpy())
             meter.add(len(index))

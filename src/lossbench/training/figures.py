@@ -37,7 +37,7 @@ def show_training(run: RunDirectory, parts: Parts, loggers: Iterable[Logger], de
     first = data.batches().batch(0)
     dataset = data.dataset("train", training=True)
     batch: Batch = dataset.__getitems__(Draw(first[:SHOWN], first.epoch))  # pyright: ignore[reportAttributeAccessIssue] - ours all have it
-    batch = data.device_transforms(Batch(*(part.to(device) for part in batch)), "train", step=(0, 0))
+    batch = data.device_transforms(batch.on(device), "train", step=(0, 0))
     images = data.normalise.back(batch.inputs)  # pyright: ignore[reportOptionalMemberAccess] - images have one
     figure = draw_images(
         images, _names(batch.target, data.source), f"training images of the first batch, seed {data.seed}"

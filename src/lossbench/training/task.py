@@ -141,7 +141,7 @@ class TrainingTask(LightningModule):
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Compute the loss that is minimised, and keep what is logged."""
         output = self.model(batch.inputs)
-        loss = self._update_loss.part(output, batch.target, self.trainer.world_size)
+        loss = self._update_loss.part(output, batch.target, self.trainer.world_size, batch.weight)
         logged = self.global_step % self._every == 0
         with torch.no_grad():
             if logged or loss.device.type == "cpu":
@@ -150,7 +150,7 @@ class TrainingTask(LightningModule):
             self._totals += torch.stack((loss.detach() * len(batch.target), hits.to(loss.dtype)))
             self._seen += len(batch.target)
             if logged:
-                terms = {name: term.mean() for name, term in self.loss.terms(output, batch.target).items()}
+                terms = self._update_loss.terms(output, batch.target, batch.weight)
                 self._note({"loss": loss.detach(), **terms})
         return loss
 
@@ -181,8 +181,7 @@ class TrainingTask(LightningModule):
             self._totals[0] += change
             multiply_gradients(optimizer, factor)
         if self._losses is not None:
-            self._losses["loss"] = self._losses["loss"] * factor
-            self._losses = {name: self._average(value) for name, value in self._losses.items()}
+            self._losses = {name: self._average(value * factor) for name, value in self._losses.items()}
 
     def _average(self, value: Tensor) -> Tensor:
         """The mean over all processes."""

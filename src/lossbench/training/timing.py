@@ -66,7 +66,7 @@ def time_run(config: RunConfig) -> Timed:
         once, loading = missing_features(backbone, data) * (seconds + loading) / len(batch.inputs), 0.0
         batch, shape = batch._replace(inputs=features.cpu()), tuple(features.shape[1:])
     model, loss = model_of(config, source, shape).to(device), losses_of(config, data)[0]
-    return _time(config, model, loss, Batch(*(part.to(device) for part in batch)), loading / _workers(config), once)
+    return _time(config, model, loss, batch.on(device), loading / _workers(config), once)
 
 
 def _batch(config: RunConfig, data: DataModule) -> Batch:

@@ -1,15 +1,16 @@
 """What the runs of a group share, and what those of one replicate share."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from lossbench.config.schema import RunConfig
 from lossbench.data.module import POOL, DataModule
-from lossbench.data.source import SPLITS, Source, Split, replicated
+from lossbench.data.source import SPLITS, Source, replicated
 from lossbench.errors import UserError, one_line
 from lossbench.training.assemble import Parts, build_data, losses_of
 from lossbench.training.evaluation import Loss
@@ -43,7 +44,7 @@ class Shared:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
         self._replicates: dict[int | None, Replicate] = {}
-        self._held: dict[tuple[str, torch.device, torch.dtype], tuple[Tensor, Tensor]] = {}
+        self._held: dict[tuple[str, torch.device, torch.dtype], tuple[Tensor, Tensor, Tensor | None]] = {}
 
     def replicate(self, config: RunConfig) -> Replicate:
         """Give what the runs of a run's replicate share.
@@ -67,23 +68,26 @@ class Shared:
         numbers = list(dict.fromkeys(config.replicate for config in configs))
         which = [numbers.index(config.replicate) for config in configs]
         if numbers == [None]:
-            return Examples(*self._tensors(stage, device, dtype), which)
-        inputs, target = self._tensors(POOL, device, dtype)
+            inputs, target, weight = self._tensors(stage, device, dtype)
+            return Examples(inputs, target, which, weight=weight)
+        inputs, target, weight = self._tensors(POOL, device, dtype)
         of = {config.replicate: self.replicate(config).data.split(stage).inputs for config in configs}
         chosen = [torch.from_numpy(of[number]) for number in numbers]
         if len(chosen) == 1:
             positions = chosen[0].to(device)
-            return Examples(inputs[positions], target[positions], which)
-        return Examples(inputs, target, which, chosen)
+            given = None if weight is None else weight[positions]
+            return Examples(inputs[positions], target[positions], which, weight=given)
+        return Examples(inputs, target, which, chosen, weight)
 
-    def _tensors(self, stage: str, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """Inputs and targets of a split, or of all replicates, moved to the device once for all stacks."""
+    def _tensors(self, stage: str, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Inputs, targets and weights of a split, or of all replicates, moved to the device once for all stacks."""
         key = (stage, device, dtype)
         if key not in self._held:
             split = self.parts.data.split(stage)
             self._held[key] = (
                 torch.from_numpy(split.inputs).to(device, dtype),
                 torch.from_numpy(split.targets).to(device),
+                None if split.weights is None else torch.from_numpy(split.weights).to(device, dtype),
             )
         return self._held[key]
 
@@ -103,6 +107,7 @@ def _replicate(config: RunConfig, parts: Parts) -> Replicate:
 def _positions(source: Source, replicate: int) -> Source:
     """A replicate of a data set with positions in the pool as inputs: the pool is held once for all replicates."""
     pool, drawn, found = source.pool(), source.draw(replicate), replicated(source, replicate)
-    splits = {name: Split(drawn[name], pool.targets[drawn[name]], pool.ids[drawn[name]]) for name in SPLITS}
+    positions = replace(pool, inputs=np.arange(len(pool)))
+    splits = {name: positions.take(drawn[name]) for name in SPLITS}
     vars(found)["splits"] = splits  # in place of what the cached property would read
     return found

@@ -103,8 +103,9 @@ class StackedRuns:
         step, epoch = self.stack.step, self.stack.step // self.parts.steps_per_epoch
         seen = self.stack.train_step()
         with torch.no_grad():
-            hits = (raw(seen.output).argmax(-1) == seen.target).sum(-1)
-            self._totals += torch.stack((seen.losses * seen.target.shape[-1], hits), dim=1)
+            target = seen.batch.target
+            hits = (raw(seen.output).argmax(-1) == target).sum(-1)
+            self._totals += torch.stack((seen.losses * target.shape[-1], hits), dim=1)
             if step % self.every == 0:
                 self._note_divergence(step)
                 self._log(step, epoch, seen)
@@ -118,7 +119,8 @@ class StackedRuns:
         speed = self._clock.rate(step + 1)
         norm = torch.stack([gradient.flatten(1).square().sum(1) for gradient in seen.gradients]).sum(0).sqrt()
         rates = self._rates * self.schedule.factor(step, self.parts.total_steps, self.parts.steps_per_epoch)
-        for runs, terms in self.stack.losses.terms(seen.output, seen.target, seen.shared):
+        _, target, weight, shared = seen.batch
+        for runs, terms in self.stack.losses.terms(seen.output, target, weight, shared=shared):
             part = slice(*runs)
             losses: dict[str, Tensor | float] = {"loss": seen.losses[part], **terms}
             self.rows.add(step, epoch, step_row(losses, norm[part], rates[part], speed), *runs)

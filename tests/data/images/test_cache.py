@@ -30,6 +30,7 @@ from lossbench.data.images.reader import GeneratedReader, resize, shrunk
 from lossbench.data.images.views import ImageDataset, Views
 from lossbench.data.module import DataModule, ResumableLoader
 from lossbench.data.order import Draw, TrainBatches
+from lossbench.data.split import Split
 from lossbench.errors import UserError
 
 SIZES = np.array([[9, 14], [20, 10], [8, 8], [31, 12], [10, 11], [8, 40], [17, 17]])
@@ -112,7 +113,7 @@ def test_evaluation_sees_the_same_bits_with_and_without_the_cache(
     assert len([*(tmp_path / "cache" / "images").iterdir()]) == 1
     for stage in ("val", "test"):
         for a, b in zip(decoded.evaluation_loader(stage), kept.evaluation_loader(stage), strict=True):
-            assert all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+            assert all(torch.equal(x, y) for x, y in zip(a.tensors(), b.tensors(), strict=True))
 
 
 def test_another_content_is_another_cache(photos: ImageFolder, tmp_path: Path) -> None:
@@ -152,7 +153,9 @@ def test_training_on_the_cache_never_changes_it(tmp_path: Path) -> None:
     augment = Augment(flip=0.5, erasing=1.0, transforms=[lambda image: image.add_(100)])
     for kind in (augment, Augment(erasing=1.0)):
         views = Views(pictures.sizes, SHORTER, SHORTER, 0, kind)
-        data = ImageDataset(pictures, np.zeros(len(SIZES), dtype=np.int64), views, np.zeros(3, dtype=np.uint8))
+        names = np.array([str(k) for k in range(len(SIZES))])
+        split = Split(names, np.zeros(len(SIZES), dtype=np.int64), names)
+        data = ImageDataset(pictures, split, views, np.zeros(3, dtype=np.uint8))
         for epoch in range(3):
             data.__getitems__(Draw(range(len(SIZES)), epoch))
     assert is_right(pictures)

@@ -207,7 +207,7 @@ def test_numbers_of_the_classes_are_batched_too() -> None:
     logits, target = torch.randn(3, 8, 3, dtype=torch.float64), torch.randint(3, (3, 8))
     expected = [loss.per_example(z, y) for loss, z, y in zip(losses, logits, target, strict=True)]
     torch.testing.assert_close(together.per_example(logits, target), torch.stack(expected))
-    torch.testing.assert_close(together(logits, target, False), torch.stack(expected).mean(1))
+    torch.testing.assert_close(together(logits, target, shared=False), torch.stack(expected).mean(1))
     for loss, each in zip(losses, counts, strict=True):
         assert loss.class_counts == each  # the losses are as they were
         assert loss.arguments()["class_counts"].tolist() == list(each)

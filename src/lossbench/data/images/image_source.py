@@ -77,6 +77,8 @@ class ImageSource(Source):
         """A hash of the content of each of a split's images: (n,) text."""
 
     def add_to(self, digest: "_Hash", name: str, split: Split) -> None:
-        """Add ids, targets and the content of some images to a hash."""
+        """Add ids, targets, content and weights of some images to a hash."""
         for row in zip(split.ids.tolist(), split.targets.tolist(), self.digests(split).tolist(), strict=True):
             digest.update(f"{name}\0{row[0]}\0{row[1]}\0{row[2]}\n".encode("utf-8", "surrogateescape"))
+        for weights in split.columns_of_weights():
+            digest.update(f"{name} weights".encode() + weights.tobytes())

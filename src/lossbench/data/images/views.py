@@ -8,10 +8,11 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from lossbench.data.augment import TRIES, Augment, centre_boxes, erase_boxes, random_boxes, uniforms
-from lossbench.data.batch import Batch
+from lossbench.data.batch import Batch, Labels
 from lossbench.data.images.reader import Reader, resize, shrunk
 from lossbench.data.images.room import room_for
 from lossbench.data.order import Draw
+from lossbench.data.split import Split
 from lossbench.seeds import derive
 
 CROP, FLIP, ERASE = 2 * TRIES + 2, 1, 2 * TRIES + 3
@@ -60,15 +61,15 @@ class ViewDataset(Dataset[Batch]):
     """The views alone, (b, 9), for images cropped on the device; a batch is a function of (seed, epoch, positions).
 
     Args:
-        targets: class indices, (n,).
+        split: the images' targets and weights.
         views: what is seen of each image.
     """
 
-    def __init__(self, targets: np.ndarray, views: Views) -> None:
-        self.targets, self.views = torch.from_numpy(targets), views
+    def __init__(self, split: Split, views: Views) -> None:
+        self.labels, self.views = Labels(split), views
 
     def __len__(self) -> int:
-        return len(self.targets)
+        return len(self.labels)
 
     def __getitem__(self, index: slice) -> Batch:
         """Give the examples of a slice (as evaluation sees them, or as epoch 0 does)."""
@@ -77,8 +78,8 @@ class ViewDataset(Dataset[Batch]):
     def __getitems__(self, positions: list[int]) -> Batch:
         """Fetch a batch at once (the loader's fast path)."""
         epoch = positions.epoch if isinstance(positions, Draw) else 0
-        index = torch.tensor(positions)
-        return Batch(self.inputs(positions, self.views.choose(positions, epoch), epoch), self.targets[index], index)
+        inputs = self.inputs(positions, self.views.choose(positions, epoch), epoch)
+        return self.labels.batch(inputs, torch.tensor(positions))
 
     def inputs(self, positions: list[int], views: np.ndarray, epoch: int) -> Tensor:
         """Give what a batch brings to the device."""
@@ -90,16 +91,16 @@ class ImageDataset(ViewDataset):
 
     Args:
         reader: where pixels come from.
-        targets: class indices, (n,).
+        split: the images' targets and weights.
         views: what is seen of each image.
         fill: the colour that replaces what is erased, uint8 (3,).
         interpolation: how images are resized.
     """
 
     def __init__(
-        self, reader: Reader, targets: np.ndarray, views: Views, fill: np.ndarray, interpolation: str = "bilinear"
+        self, reader: Reader, split: Split, views: Views, fill: np.ndarray, interpolation: str = "bilinear"
     ) -> None:
-        super().__init__(targets, views)
+        super().__init__(split, views)
         self.reader, self.fill, self.interpolation = reader, torch.from_numpy(fill), interpolation
 
     def inputs(self, positions: list[int], views: np.ndarray, epoch: int) -> Tensor:

@@ -1,13 +1,29 @@
 """The batches of K runs, gathered for all of them at once."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from lossbench.vectorized.engine.examples import Examples, gather
+
+
+class Batch(NamedTuple):
+    """What K runs see in a step; all of it without their dimension where they share it.
+
+    Args:
+        inputs: (batch, ...), or (K, batch, ...).
+        target: (batch,), or (K, batch).
+        weight: of the examples, like target; None where all count alike.
+        shared: whether all runs see the same.
+    """
+
+    inputs: Tensor
+    target: Tensor
+    weight: Tensor | None
+    shared: bool
 
 
 class Batches:
@@ -30,7 +46,7 @@ class Batches:
         self.whole = self.batch_size == len(examples)
         self._distinct(orders)
         self._pass: tuple[int, Tensor] = (-1, torch.zeros(0))
-        self._all: tuple[Tensor, Tensor] | None = None
+        self._all: Batch | None = None
 
     def _distinct(self, orders: Sequence[Any]) -> None:
         """Find the runs that see the same batches: those of one seed and replicate."""
@@ -41,8 +57,8 @@ class Batches:
         self.which = torch.tensor([place[key] for key in keys], device=device)
         self._replicates = torch.tensor([replicate for _, replicate in distinct], device=device)
 
-    def at(self, step: int) -> tuple[Tensor, Tensor, bool]:
-        """Give inputs and targets of a step, and whether all runs share them (then without their dimension)."""
+    def at(self, step: int) -> Batch:
+        """Give what the runs see in a step."""
         if self.whole:
             return self._whole()
         number, place = divmod(step, self.per_pass)
@@ -57,19 +73,23 @@ class Batches:
         order, index = order.to(self.examples.inputs.device), self.examples.index
         return order if index is None else index[self._replicates].gather(1, order)
 
-    def _gathered(self, index: Tensor) -> tuple[Tensor, Tensor, bool]:
-        inputs, target = self.examples.inputs, self.examples.target
-        if len(self.orders) == 1:
-            return inputs[index[0]], target[index[0]], True
-        index = index[self.which]
-        return gather(inputs, index), target[index], False
+    def _gathered(self, index: Tensor) -> Batch:
+        if len(self.orders) > 1:
+            return self._chosen(index[self.which])
+        inputs, target, weight, _ = self._everything()
+        return Batch(inputs[index[0]], target[index[0]], None if weight is None else weight[index[0]], True)
 
-    def _whole(self) -> tuple[Tensor, Tensor, bool]:
+    def _chosen(self, index: Tensor) -> Batch:
+        """Each run's own examples: (K, batch) positions."""
+        inputs, target, weight, _ = self._everything()
+        return Batch(gather(inputs, index), target[index], None if weight is None else weight[index], False)
+
+    def _everything(self) -> Batch:
+        return Batch(self.examples.inputs, self.examples.target, self.examples.weight, True)
+
+    def _whole(self) -> Batch:
         """All training examples at each step, in the same order in every run; gathered once."""
-        examples = self.examples
-        if examples.index is None:
-            return examples.inputs, examples.target, True
         if self._all is None:
-            index = examples.index[examples.which]
-            self._all = gather(examples.inputs, index), examples.target[index]
-        return *self._all, False
+            index = self.examples.index
+            self._all = self._everything() if index is None else self._chosen(index[self.examples.which])
+        return self._all

@@ -15,12 +15,18 @@ class Examples:
         target: (N,) class indices.
         which: the replicate of each run, 0..R-1.
         chosen: (n,) positions of each replicate's examples; None where all runs see all of them, in order (R = 1).
+        weight: (N,) of each example in the training loss; None where all count alike.
     """
 
     def __init__(
-        self, inputs: Tensor, target: Tensor, which: Sequence[int], chosen: Sequence[Tensor] | None = None
+        self,
+        inputs: Tensor,
+        target: Tensor,
+        which: Sequence[int],
+        chosen: Sequence[Tensor] | None = None,
+        weight: Tensor | None = None,
     ) -> None:
-        self.inputs, self.target = inputs, target
+        self.inputs, self.target, self.weight = inputs, target, weight
         self.which = torch.tensor(which, dtype=torch.int64, device=inputs.device)
         self.sizes = [len(target)] if chosen is None else [len(positions) for positions in chosen]
         self.index: Tensor | None = None

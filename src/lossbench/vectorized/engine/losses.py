@@ -42,60 +42,73 @@ class StackedLosses:
                 self.kinds.append(_Kind(first, k, losses[first], _differing(losses[first:k], device)))
                 first = k
 
-    def __call__(self, output: Any, target: Tensor, shared: bool) -> Tensor:
+    def __call__(self, output: Any, target: Tensor, weight: Tensor | None = None, *, shared: bool) -> Tensor:
         """Give the loss of each run: (K,).
 
         Args:
             output: of the stacked model, (K, batch, C), or a tuple of such.
             target: (batch,) where all runs share it, else (K, batch).
-            shared: whether they do.
+            weight: of the examples, like target; None where all count alike.
+            shared: whether all runs have the same targets and weights.
         """
-        return torch.cat(
-            [self._map(each, lambda loss, z, y: loss(z, y), output, target, shared) for each in self.kinds]
-        )
 
-    def terms(self, output: Any, target: Tensor, shared: bool) -> list[tuple[tuple[int, int], dict[str, Tensor]]]:
+        def reduced(loss: Any, z: Any, y: Tensor, *w: Tensor) -> Tensor:
+            return loss.weighted(z, y, *w) if w else loss(z, y)
+
+        return torch.cat([self._map(each, reduced, output, labels(target, weight), shared) for each in self.kinds])
+
+    def terms(
+        self, output: Any, target: Tensor, weight: Tensor | None = None, *, shared: bool
+    ) -> list[tuple[tuple[int, int], dict[str, Tensor]]]:
         """Give the parts that a loss is the sum of: for each kind its runs, and name -> (runs,) means."""
 
-        def means(loss: Any, z: Any, y: Tensor) -> dict[str, Tensor]:
-            return {name: term.mean() for name, term in loss.terms(z, y).items()}
+        def means(loss: Any, z: Any, y: Tensor, *w: Tensor) -> dict[str, Tensor]:
+            return {name: _mean(term, *w) for name, term in loss.terms(z, y).items()}
 
-        return [((each.first, each.last), self._map(each, means, output, target, shared)) for each in self.kinds]
+        given = labels(target, weight)
+        return [((each.first, each.last), self._map(each, means, output, given, shared)) for each in self.kinds]
 
     def estimates(self, output: Any, target: Tensor) -> list[tuple[slice, dict[str, Estimate]]]:
         """Give the loss and its terms on a split: for each kind its runs, and name -> estimate."""
         shared = target.ndim == 1
-        losses = self(output, target, shared)
+        losses = self(output, target, shared=shared)
         return [
             (slice(*runs), {"loss": Estimate(losses[slice(*runs)]), **{n: Estimate(term) for n, term in terms.items()}})
-            for runs, terms in self.terms(output, target, shared)
+            for runs, terms in self.terms(output, target, shared=shared)
         ]
 
     def per_example(self, output: Any, target: Tensor) -> Tensor:
         """Give the loss of each run on each example: outputs and target (n,) or (K, n) -> (K, n)."""
         values = [
-            self._map(each, lambda loss, z, y: loss.per_example(z, y), output, target, target.ndim == 1)
+            self._map(each, lambda loss, z, y: loss.per_example(z, y), output, (target,), target.ndim == 1)
             for each in self.kinds
         ]
         return torch.cat(values)
 
     def logits(self, output: Any) -> Tensor:
         """Give what a softmax turns into class probabilities: (K, batch, C)."""
-        nothing = torch.zeros(0)
-        return torch.cat(
-            [self._map(each, lambda loss, z, _: loss.logits(z), output, nothing, True) for each in self.kinds]
-        )
+        return torch.cat([self._map(each, lambda loss, z: loss.logits(z), output, (), True) for each in self.kinds])
 
     def _map(
-        self, each: _Kind, function: Callable[[Any, Any, Tensor], Any], output: Any, target: Tensor, shared: bool
+        self, each: _Kind, function: Callable[..., Any], output: Any, labels: tuple[Tensor, ...], shared: bool
     ) -> Any:
         part = slice(each.first, each.last)
         mine = output[part] if isinstance(output, Tensor) else type(output)(*(one[part] for one in output))
 
-        def one(z: Any, y: Tensor, numbers: dict[str, Tensor]) -> Any:
-            return function(each.loss.with_numbers(numbers), z, y)
+        def one(z: Any, numbers: dict[str, Tensor], *given: Tensor) -> Any:
+            return function(each.loss.with_numbers(numbers), z, *given)
 
-        return vmap(one, in_dims=(0, None if shared else 0, 0))(mine, target if shared else target[part], each.numbers)
+        given = labels if shared else tuple(tensor[part] for tensor in labels)
+        return vmap(one, in_dims=(0, 0, *[None if shared else 0] * len(given)))(mine, each.numbers, *given)
+
+
+def labels(target: Tensor, weight: Tensor | None) -> tuple[Tensor, ...]:
+    """Targets, and weights where there are some."""
+    return (target,) if weight is None else (target, weight)
+
+
+def _mean(values: Tensor, weight: Tensor | None = None) -> Tensor:
+    return values.mean() if weight is None else (values * weight).sum() / weight.sum()
 
 
 def _differing(losses: Sequence[Any], device: torch.device | None) -> dict[str, Tensor]:

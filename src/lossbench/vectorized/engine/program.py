@@ -5,12 +5,15 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from lossbench.vectorized.engine.batches import Batch
+
 
 class Program(NamedTuple):
     """A traced step.
 
     Args:
-        run: parameters, buffers, inputs, target -> losses, gradients, parts of the output.
+        run: parameters, buffers, inputs, target, and weights where there are some -> losses, gradients, parts of the
+            output.
         kind: of the output: a tensor, or a tuple of such.
     """
 
@@ -28,13 +31,11 @@ class Stepped(NamedTuple):
     Args:
         losses: (K,).
         output: of the models, (K, batch, C), or a tuple of such.
-        target: (batch,) where all runs share it, else (K, batch).
-        shared: whether they do.
+        batch: that they saw.
         gradients: (K, ...) of each parameter.
     """
 
     losses: Tensor
     output: Any
-    target: Tensor
-    shared: bool
+    batch: Batch
     gradients: Sequence[Tensor]

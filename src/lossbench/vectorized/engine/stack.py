@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from lossbench.vectorized.engine.batches import Batches
+from lossbench.vectorized.engine.batches import Batch, Batches
 from lossbench.vectorized.engine.losses import StackedLosses, kind
 from lossbench.vectorized.engine.optimizers import OPTIMIZERS
 from lossbench.vectorized.engine.program import Program, Stepped
@@ -83,14 +83,14 @@ class Stack:
 
     def train_step(self) -> Stepped:
         """Make one step of every run; give what was computed before the update."""
-        inputs, target, shared = self.batches.at(self.step)
-        program = self._program(inputs, target, shared)
-        losses, *rest = program.run(*self.state.values(), inputs, target)
+        batch = self.batches.at(self.step)
+        program = self._program(batch)
+        losses, *rest = program.run(*self.state.values(), *_tensors(batch))
         gradients, output = rest[: len(self.parameters)], rest[len(self.parameters) :]
         place = (self.step, self.total_steps, self.steps_per_epoch)
         self.optimizer.step(gradients, self.schedule.factor(*place), self.schedule.momentum(*place))
         self.step += 1
-        return Stepped(losses, program.output(output), target, shared, gradients)
+        return Stepped(losses, program.output(output), batch, gradients)
 
     @torch.no_grad()
     def evaluate(self, inputs: Tensor, weights: Mapping[str, Tensor] | None = None, *, shared: bool = True) -> Any:
@@ -129,38 +129,39 @@ class Stack:
                 tensor.copy_(state["buffers"][name][index])
         self.optimizer.load_state_dict(state["optimizer"], index)
 
-    def _program(self, inputs: Tensor, target: Tensor, shared: bool) -> Program:
+    def _program(self, batch: Batch) -> Program:
         """The traced step for batches of this shape."""
-        key = (inputs.shape, shared)
+        key = (batch.inputs.shape, batch.shared)
         if key not in self._programs:
             kinds: list[type] = []
 
             def step(*given: Tensor) -> Sequence[Tensor]:
-                losses, gradients, output = self._differentiate(given, shared)
+                losses, gradients, output = self._differentiate(given, batch.shared)
                 kinds.append(type(output))
                 return losses.detach(), *gradients, *([output] if isinstance(output, Tensor) else output)
 
             self.skeleton.train()
-            given = (*self.state.values(), inputs, target)
+            given = (*self.state.values(), *_tensors(batch))
             copies = [tensor.detach().clone().requires_grad_(tensor.requires_grad) for tensor in given]
             self._programs[key] = Program(trace(step, *copies), kinds[0])
         return self._programs[key]
 
     def _differentiate(self, given: Sequence[Tensor], shared: bool) -> tuple[Tensor, Sequence[Tensor], Any]:
-        """Losses, gradients and output, from parameters, buffers, inputs and target."""
+        """Losses, gradients and output, from parameters, buffers, and what `_tensors` gives of a batch."""
         parameters = dict(zip(self.parameters, given, strict=False))
         buffers = dict(zip(self.buffers, given[len(parameters) :], strict=False))
-        output = self._forward(parameters, buffers, given[-2], shared)
-        losses = self.losses(output, given[-1], shared)
+        inputs, *labels = given[len(parameters) + len(buffers) :]
+        output = self._forward(parameters, buffers, inputs, shared)
+        losses = self.losses(output, *labels, shared=shared)
         # The gradient of the sum: no run influences another.
         return losses, torch.autograd.grad(losses.sum(), list(parameters.values())), output
 
     def _lay_out(self) -> None:
         """Store parameters in their gradients' layout: arithmetic on two layouts takes several times as long."""
-        inputs, target, shared = self.batches.at(0)
+        batch = self.batches.at(0)
         copies = [tensor.detach().clone().requires_grad_(tensor.requires_grad) for tensor in self.state.values()]
         self.skeleton.train()
-        _, gradients, _ = self._differentiate((*copies, inputs, target), shared)
+        _, gradients, _ = self._differentiate((*copies, *_tensors(batch)), batch.shared)
         for (name, parameter), gradient in zip(self.parameters.items(), gradients, strict=True):
             if gradient.stride() != parameter.stride():
                 self.parameters[name] = torch.empty_like(gradient).copy_(parameter.detach()).requires_grad_()
@@ -172,6 +173,11 @@ class Stack:
             return functional_call(self.skeleton, (mine, state), (given,))
 
         return vmap(one, in_dims=(0, 0, None if shared else 0))(dict(parameters), dict(buffers), inputs)
+
+
+def _tensors(batch: Batch) -> tuple[Tensor, ...]:
+    """Inputs, targets, and weights where there are some."""
+    return (batch.inputs, batch.target, *(() if batch.weight is None else (batch.weight,)))
 
 
 def one_of(stacked: Mapping[str, Tensor], k: int) -> dict[str, Tensor]:
