@@ -107,9 +107,9 @@ def test_a_report_stays_in_its_study(tmp_path: Path) -> None:
 
 def test_predictions_and_findings_are_written_as_text(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
-    predictions = [Prediction(Path(name), (name,), (0.5,)) for name in HOSTILE]
-    predictions += [Prediction(Path("x"), reason=name) for name in HOSTILE]
-    texts = [predict.write_predictions(run, predictions).read_text()]
+    predictions = [Prediction(name, (name,), (0.5,)) for name in HOSTILE]
+    predictions += [Prediction("x", reason=name) for name in HOSTILE]
+    texts = [path.read_text() for path in predict.write_predictions(run, predictions)]
     check.write_csv([Finding("train", name, "unusual", name) for name in HOSTILE], tmp_path / "check.csv")
     texts.append((tmp_path / "check.csv").read_text())
     for text in texts:

@@ -17,7 +17,7 @@ HEAVY = {"torch", "torchvision", "pytorch_lightning", "lightning", "torchmetrics
 LIGHT_ROOMS = ("cli", "config", "rundir", "job", "launch", "report", "plots", "tuning")
 LIGHT = [
     "errors", "seeds", "streams", "hardware", "meter", "metrics", "metrics.units",
-    "training.schedules", "training.predictions", "data.embeddings",
+    "training.schedules", "training.predictions", "training.predicted", "data.embeddings",
     "data.source", "data.checks", "data.toy", "data.toys", "data.digits", "data.order", "data.augment",
     "data.grouped", "data.tables.reading", "data.tables.csv_text",
     "vectorized.eligible", "vectorized.limits", "vectorized.outlook",
@@ -68,6 +68,7 @@ ROOMS = {
         *{"torch", "torchvision", "pytorch_lightning", "torchmetrics", "lossbench.training", "lossbench.losses"},
         *{"lossbench.models", "lossbench.data", "lossbench.metrics", "lossbench.config", "lossbench.rundir"},
         *{"lossbench.errors", "lossbench.seeds", "lossbench.hardware", "lossbench.plots", "lossbench.meter"},
+        "lossbench.escaping",
     },
     "training.task": {
         *{

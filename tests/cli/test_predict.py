@@ -1,6 +1,7 @@
 """lossbench predict: what a run says about images, long after its data are gone."""
 
 import csv
+import json
 import os
 import re
 import shutil
@@ -21,9 +22,13 @@ from records import RESULT
 import lossbench
 from lossbench.cli import predict as module
 from lossbench.cli.predict import predict
+from lossbench.data.device_transforms import Normalise
+from lossbench.data.images.decode import read_rgb
+from lossbench.data.images.image_source import ImageSource
 from lossbench.errors import UserError, exit_on_user_error
 from lossbench.job.start import start
 from lossbench.rundir.directory import RunDirectory
+from lossbench.training import new_inputs
 
 CLASSES = ("cat", "dog", "emu")
 Typed = Callable[..., tuple[int, str, str]]
@@ -56,6 +61,7 @@ class Trained:
     """A finished run whose training data were deleted, and what it said about its validation and test images."""
 
     run: RunDirectory
+    loaded: lossbench.LoadedRun
     images: list[Path]
     probabilities: np.ndarray
     targets: np.ndarray
@@ -100,7 +106,7 @@ def train(folder: Path, *overrides: str) -> Trained:
     shutil.rmtree(folder / "cache")
     parts = {"val": slice(len(saved["val_ids"])), "test": slice(len(saved["val_ids"]), None)}
     return Trained(
-        run, paths, probabilities, np.concatenate([saved["val_targets"], saved["test_targets"]]), parts, again
+        run, loaded, paths, probabilities, np.concatenate([saved["val_targets"], saved["test_targets"]]), parts, again
     )
 
 
@@ -137,7 +143,7 @@ def written(out: str) -> list[list[str]]:
 
 def check(trained: Trained) -> None:
     answers = predict(trained.run, trained.images, top=3)
-    assert [answer.path for answer in answers] == trained.images
+    assert [answer.name for answer in answers] == [*map(str, trained.images)]
     found = np.array([[dict(zip(a.classes, a.probabilities, strict=True))[name] for name in CLASSES] for a in answers])
     np.testing.assert_allclose(found, trained.probabilities, rtol=1e-4, atol=1e-6)
     assert all(list(a.probabilities) == sorted(a.probabilities, reverse=True) for a in answers)
@@ -147,13 +153,38 @@ def check(trained: Trained) -> None:
     assert np.ptp(found, axis=0).min() > 0.005  # not the same answer to everything
 
 
+def test_a_loaded_run_predicts_from_paths_and_pixels(trained: Trained) -> None:
+    expected = predict(trained.run, trained.images, top=2)
+    assert trained.loaded.predict([*map(str, trained.images)], top=2) == expected
+    assert trained.loaded.predict(trained.images[0], top=2)[0].classes == expected[0].classes
+    pixels = read_rgb(trained.images[0].read_bytes())
+    np.testing.assert_allclose(
+        trained.loaded.probabilities(np.stack([pixels] * 3)), trained.probabilities[[0] * 3], rtol=1e-4, atol=1e-6
+    )
+    for wrong, found in ((pixels / 255, "float64 of shape"), (pixels[..., :1], "uint8 of shape")):
+        with pytest.raises(UserError, match=rf"^an image must be a path or uint8 pixels.* {re.escape(found)}"):
+            trained.loaded.predict([wrong])
+    with pytest.raises(UserError, match=r"^gone.jpg cannot be read: No such file or directory$"):
+        trained.loaded.probabilities(["gone.jpg"])
+    with pytest.raises(UserError, match=r"^top must be a whole number >= 1, got 0$"):
+        trained.loaded.predict(trained.images, top=0)
+
+
 def test_the_answers_are_those_of_the_runs_own_evaluation_though_its_images_are_gone(trained: Trained) -> None:
     check(trained)
 
 
 def test_a_linear_probe_answers_through_its_backbone(tmp_path: Path) -> None:
     backbone = ("model.backbone.pretrained=false", "model.backbone.stem=imagenet")
-    check(train(tmp_path, "model=linear_probe", *backbone))
+    probe = train(tmp_path, "model=linear_probe", *backbone)
+    check(probe)
+    source = probe.loaded.parts.source
+    assert isinstance(source, ImageSource)
+    pixels = torch.stack([torch.from_numpy(read_rgb(path.read_bytes())[:16, :16]) for path in probe.images[:2]])
+    images = Normalise(torch.tensor(source.mean), torch.tensor(source.std))(pixels)
+    with torch.inference_mode():
+        features = probe.loaded.parts.backbone.features(images)  # pyright: ignore[reportOptionalMemberAccess, reportCallIssue]
+        torch.testing.assert_close(probe.loaded.model(images), probe.loaded.head(features))
 
 
 def test_a_backbone_whose_weights_changed_is_refused(tmp_path: Path) -> None:
@@ -177,11 +208,11 @@ def test_a_bad_image_among_many_moves_no_other_answer(
     (tmp_path / "empty.jpg").touch()
     os.mkfifo(tmp_path / "pipe.jpg")
     expected = [answer.classes for answer in predict(trained.run, trained.images)]
-    monkeypatch.setattr(module, "BATCH_SIZE", 4)
+    monkeypatch.setattr(new_inputs, "BATCH_SIZE", 4)
     paths = [*trained.images[:6], tmp_path / "empty.jpg", *trained.images[6:], tmp_path / "gone.jpg", tmp_path]
     paths.append(tmp_path / "pipe.jpg")
     answers = predict(trained.run, paths)
-    assert [answer.path for answer in answers] == paths
+    assert [answer.name for answer in answers] == [*map(str, paths)]
     assert [answer.reason for answer in answers if answer.reason] == [
         "empty file",
         "No such file or directory",
@@ -245,6 +276,24 @@ def test_the_file_has_a_row_for_each_class_named(trained: Trained, typed: Typed,
     assert {row[4] for row in rows[:-1]} == {""}
 
 
+def test_csv_and_json_are_new_files_of_ones_choice(trained: Trained, typed: Typed, tmp_path: Path) -> None:
+    table, plain = tmp_path / "a.csv", tmp_path / "a.json"
+    before = [*trained.run.path.rglob("*")]
+    code, out, _ = typed(trained.run.path, *trained.images[:2], "--top", "2", "--csv", table, "--json", plain)
+    assert (code, [*trained.run.path.rglob("*")]) == (0, before)
+    assert f"written to {table} and {plain};" in out
+    rows = [row[:3] for row in csv.reader(table.read_text().splitlines())][1:]
+    found = json.loads(plain.read_text())
+    assert rows == [
+        [each["image"], str(rank), best["class"]] for each in found for rank, best in enumerate(each["classes"], 1)
+    ]
+    assert [each["classes"][0]["probability"] for each in found] == pytest.approx(
+        trained.probabilities[:2].max(1), rel=1e-4
+    )
+    code, _, err = typed(trained.run.path, trained.images[0], "--json", plain)
+    assert (code, err) == (1, f"error: --json {plain} exists already; name a new file\n")
+
+
 def test_every_command_writes_a_new_file_and_the_run_stays_valid(trained: Trained, typed: Typed) -> None:
     results = trained.run.result()
     outs = [typed(trained.run.path, trained.images[0]) for _ in range(2)]
@@ -305,14 +354,28 @@ def test_a_mistake_is_one_line(trained: Trained, typed: Typed, tmp_path: Path, w
     assert mention in err
 
 
-def test_a_run_on_other_data_cannot_classify_images(
-    trained: Trained, typed: Typed, planned: Callable[..., RunDirectory]
+def test_a_run_on_arrays_classifies_arrays(
+    trained: Trained, typed: Typed, planned: Callable[..., RunDirectory], tmp_path: Path
 ) -> None:
     run = planned("data=digits", "trainer.max_epochs=1", "trainer=cpu")
     start(run)
     code, out, err = typed(run.path, trained.images[0])
     assert (code, out) == (1, "")
-    assert err == f"error: {run.path} was trained on data=digits, not on image files: it cannot classify images\n"
+    np.save(tmp_path / "x.npy", np.zeros((3, 8, 8)))
+    wrong = typed(run.path, tmp_path / "x.npy")[2]
+    assert wrong.endswith("takes an array of numbers of shape (n, 1, 8, 8), got float64 of shape (3, 8, 8)\n")
+    loaded = lossbench.load(run.path)
+    test = loaded.parts.data.split("test")
+    np.save(tmp_path / "x.npy", test.inputs)
+    assert typed(run.path, tmp_path / "x.npy", "--csv", tmp_path / "x.csv")[0] == 0
+    rows = [*csv.reader((tmp_path / "x.csv").read_text().splitlines())]
+    assert rows[0] == ["example", "rank", "class", "probability", "reason"]
+    right = np.mean([int(row[2]) == target for row, target in zip(rows[1:], test.targets, strict=True)])
+    assert right == pytest.approx(loaded.evaluate()["accuracy"].value)
+    assert err == (
+        f"error: {run.path} was trained on data=digits, not on image files: name one .npy file with an array of shape "
+        "(n, 1, 8, 8)\n"
+    )
 
 
 def test_a_run_that_is_not_done(trained: Trained, typed: Typed, planned: Callable[..., RunDirectory]) -> None:
@@ -328,3 +391,20 @@ def test_a_directory_that_was_edited_is_refused(trained: Trained, planned: Calla
     (run.path / "config.yaml").write_text((run.path / "config.yaml").read_text().replace("n_train: 4", "n_train: 5"))
     with pytest.raises(UserError, match=r"does not belong to this directory"):
         predict(run, trained.images)
+
+
+def test_of_labels_all_above_half_are_named(typed: Typed, planned: Callable[..., RunDirectory], tmp_path: Path) -> None:
+    run = planned("data=toy_labels", "trainer.max_epochs=1", "trainer=cpu")
+    start(run)
+    loaded = lossbench.load(run.path)
+    inputs = loaded.parts.data.split("test").inputs
+    outputs = torch.from_numpy(loaded.predictions["test_outputs"])
+    np.testing.assert_allclose(loaded.probabilities(inputs), outputs.sigmoid(), atol=1e-6)
+    found = loaded.predict(inputs)
+    assert [len(each.classes) for each in found] == (outputs > 0).sum(1).tolist()
+    assert {len(each.classes) for each in loaded.predict(inputs, top=2)} == {2}
+    np.save(tmp_path / "x.npy", inputs)
+    _, out, _ = typed(run.path, tmp_path / "x.npy", "--csv", tmp_path / "x.csv")
+    named = [row[0] for row in csv.reader((tmp_path / "x.csv").read_text().splitlines())][1:]
+    assert list(dict.fromkeys(named)) == [str(k) for k in range(len(inputs))]
+    assert out.count("no label above 50 %") == (outputs <= 0).all(1).sum()

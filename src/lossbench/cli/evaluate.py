@@ -11,8 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lossbench.cli.parser import Parser, as_path, require_data
-from lossbench.errors import UserError
+from lossbench.cli.parser import Parser, as_path, require_data, require_new_file
 from lossbench.rundir.directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 def main(words: Sequence[str] | None = None) -> None:
     """Measure a trained model on a split and print every metric with its interval."""
     given = _parser().parse_intermixed_args(words)
-    _check_new_file(given.json)
+    require_new_file("--json", given.json)
     require_data(given.overrides, "lossbench evaluate")
     record = RunDirectory(given.run_dir).record
     other = _other_data(given.overrides, record["data"], given.config_dir) if given.overrides else None
@@ -56,15 +55,6 @@ def _parser() -> Parser:
     parser.add_argument("--json", type=as_path, help="also write the metrics to this file")
     parser.add_argument("--config-dir", type=as_path, help="a folder of your own YAML files")
     return parser
-
-
-def _check_new_file(path: Path | None) -> None:
-    if path is None:
-        return
-    if path.exists():
-        raise UserError(f"--json {path} exists already; name a new file")
-    if not path.absolute().parent.is_dir():
-        raise UserError(f"--json {path}: there is no folder {path.absolute().parent}")
 
 
 def _other_data(overrides: Sequence[str], own: Mapping[str, Any], config_dir: Path | None) -> "Data":

@@ -47,6 +47,20 @@ def require_data(overrides: Sequence[str], command: str) -> None:
             )
 
 
+def require_new_file(option: str, path: Path | None) -> None:
+    """Refuse to overwrite a file, or to write where there is no folder; None is no file.
+
+    Raises:
+        UserError: names the option and the path.
+    """
+    if path is None:
+        return
+    if path.exists():
+        raise UserError(f"{option} {path} exists already; name a new file")
+    if not path.absolute().parent.is_dir():
+        raise UserError(f"{option} {path}: there is no folder {path.absolute().parent}")
+
+
 def as_path(typed: str) -> Path:
     """Read a path, of any characters that a file may have; an empty one is a mistake, not the working directory."""
     try:

@@ -11,20 +11,23 @@ import numpy as np
 import torch
 from torch import nn
 
-from lossbench.config.schema import Model
 from lossbench.config.verify import verify
 from lossbench.data.module import UNTESTED, DataModule
 from lossbench.data.source import OF_CLASSES, SPLITS
 from lossbench.errors import UserError, suggest
 from lossbench.metrics.estimates import Metric
+from lossbench.models.probe import Probe
 from lossbench.rundir.arrays import open_arrays, require_stages
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.result import Result
 from lossbench.training.assemble import Parts, assemble
-from lossbench.training.checkpoints import ANEW, give_weights, loss_weights, model_weights, read_weights
-from lossbench.training.evaluation import Evaluation, Loss, measure, with_intervals
+from lossbench.training.checkpoints import ANEW
+from lossbench.training.evaluation import Evaluation, measure, with_intervals
 from lossbench.training.features import FeatureSource, features_of
-from lossbench.training.update import own_parameters
+from lossbench.training.new_inputs import predict, probabilities
+from lossbench.training.predicted import Prediction
+from lossbench.training.predictor import Predictor, finished, predictor_of, require_classifier
+from lossbench.training.restore import checkpoint_path, from_checkpoint, load_weights
 
 
 @dataclass(frozen=True)
@@ -39,9 +42,15 @@ class LoadedRun:
     directory: RunDirectory
     parts: Parts
 
-    @property
+    @cached_property
     def model(self) -> nn.Module:
-        """The trained model: inputs (batch, ...), of a linear probe features (batch, D), to logits (batch, C)."""
+        """The trained model: inputs (batch, ...), of a linear probe normalised images too, to logits (batch, C)."""
+        backbone, head = self.parts.backbone, self.parts.model
+        return head if backbone is None else Probe(backbone, head).eval()
+
+    @property
+    def head(self) -> nn.Module:
+        """What was trained: of a linear probe the layer from features (batch, D) to logits, otherwise the model."""
         return self.parts.model
 
     @property
@@ -95,7 +104,7 @@ class LoadedRun:
         outputs = []
         with torch.inference_mode():
             for batch in data.evaluation_loader(split):
-                output = self.model(data.device_transforms(batch, split).inputs)
+                output = self.head(data.device_transforms(batch, split).inputs)
                 outputs.append(output if isinstance(output, tuple) else (output,))
         columns = [torch.cat(column) for column in zip(*outputs, strict=True)]
         whole = type(output)(*columns) if isinstance(output, tuple) else columns[0]  # pyright: ignore[reportPossiblyUnboundVariable] - a split has examples
@@ -103,6 +112,41 @@ class LoadedRun:
         target = torch.from_numpy(data.split(split).targets)
         evaluation = Evaluation(whole, target)
         return with_intervals(measure(self.parts.loss, self.parts.yardsticks, evaluation, scale, data.source.task))
+
+    def predict(self, inputs: Any, *, top: int | None = None) -> list[Prediction]:
+        """Classify new examples; run.predict(["photo.jpg"])[0].classes.
+
+        Args:
+            inputs: of a run on images paths, or uint8 pixels (height, width, 3) of each image; otherwise an array
+                (n, ...) of examples as the model takes them.
+            top: how many classes to name for each, >= 1; None names the best one, or all labels above 0.5.
+
+        Returns:
+            A prediction for each example: name, classes and probabilities (the best first), or the reason why it
+            cannot be read.
+
+        Raises:
+            UserError: the run is not done or does not classify, or the inputs are none that it takes.
+        """
+        return predict(self._predictor, inputs, top=top)
+
+    def probabilities(self, inputs: Any) -> np.ndarray:
+        """Give the probabilities of all classes, float32 (n, C): softmax(scale * logits); see `predict`.
+
+        Raises:
+            UserError: as `predict`, or an image cannot be read.
+        """
+        found = list(probabilities(self._predictor, inputs))
+        for name, row in found:
+            if isinstance(row, str):
+                raise UserError(f"{name} cannot be read: {row}")
+        return np.array([row for _, row in found], dtype=np.float32).reshape(len(found), -1)
+
+    @cached_property
+    def _predictor(self) -> Predictor:
+        source, result = self.parts.source, finished(self.directory)
+        require_classifier(self.directory, source)
+        return predictor_of(self.directory, result, source, self.model, self.parts.loss)
 
     def _require_own_examples(self, split: str, data: DataModule | None) -> None:
         if split not in self.parts.data.stages:
@@ -147,49 +191,3 @@ def load(run_dir: str | PathLike[str], checkpoint: str | None = None) -> LoadedR
     parts = assemble(replace(run.config, model=from_checkpoint(run.config.model)))
     load_weights(parts.model, parts.loss, path)
     return LoadedRun(run, parts)
-
-
-def checkpoint_path(run: RunDirectory, name: str | None) -> Path:
-    """Find a checkpoint: last, best, or None for the one that was tested.
-
-    Raises:
-        UserError: there is no such name, or the run is a trial that kept none.
-    """
-    name = name or run.config.evaluate
-    if name not in ("last", "best"):
-        raise UserError(f"checkpoint={name} does not exist; {suggest(str(name), ('last', 'best'))}")
-    path = run.checkpoint(name)
-    if run.config.trial and not path.exists():
-        raise UserError(
-            f"{run.path} is a trial, and trials keep no checkpoint unless keep_checkpoints=last or best is typed; name "
-            "a run of the folder that ends in .tuned: it has the settings that were chosen"
-        )
-    return path
-
-
-def load_weights(model: nn.Module, loss: Loss, path: Path) -> None:
-    """Give a model and its loss the weights of a checkpoint; put both into evaluation mode.
-
-    A checkpoint of a stacked run has no state of the loss, which is that of its settings.
-
-    Raises:
-        UserError: the checkpoint is missing, damaged, unsafe, or of another model.
-    """
-    checkpoint = read_weights(path)
-    give_weights(model, model_weights(checkpoint), path, ANEW)
-    model.eval()
-    if not isinstance(loss, nn.Module):
-        return
-    loss.eval()
-    state = loss_weights(checkpoint)
-    if state or own_parameters(loss):
-        give_weights(loss, state, path, ANEW)
-
-
-def from_checkpoint(model: Model) -> Model:
-    """Build a model without the pretrained weights that it started from: its checkpoint has them all."""
-    if not model.settings.get("pretrained"):
-        return model
-    stem = {"stem": "imagenet"} if model.settings.get("stem") == "auto" else {}
-    record = {key: value for key, value in model.record.items() if key != "pretrained_match"}
-    return Model({**record, "pretrained": False, **stem})

@@ -1,0 +1,145 @@
+"""New examples put through a trained run: image files, pixels in memory, arrays."""
+
+from collections.abc import Iterator, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lossbench.data.augment import centre_boxes
+from lossbench.data.images.decode import describe
+from lossbench.data.images.image_source import ImageSource
+from lossbench.data.images.reader import decode, resize, shrunk
+from lossbench.data.images.room import room_for
+from lossbench.errors import UserError, one_line
+from lossbench.training.predicted import Prediction
+from lossbench.training.predictor import Predictor
+
+BATCH_SIZE = 32
+HALF = 0.5
+Rows = Iterator[tuple[str, np.ndarray | str]]
+"""The name of an example, and its class probabilities (C,) or the reason why it cannot be read."""
+
+
+def predict(predictor: Predictor, inputs: Any, *, top: int | None = None) -> list[Prediction]:
+    """Classify new examples.
+
+    Args:
+        predictor: a trained run.
+        inputs: of a run on images the paths of files, or uint8 pixels (height, width, 3) of each image; otherwise an
+            array (n, ...) of examples as the model takes them.
+        top: how many classes to name for each, >= 1; None names the best one, or all labels above 0.5.
+
+    Returns:
+        One prediction for each example, in their order.
+
+    Raises:
+        UserError: top is no whole number >= 1, or the inputs are none that the run takes.
+    """
+    if top is not None and (not isinstance(top, int) or top < 1):
+        raise UserError(f"top must be a whole number >= 1, got {top!r}")
+    return [_prediction(predictor, name, found, top) for name, found in probabilities(predictor, inputs)]
+
+
+def probabilities(predictor: Predictor, inputs: Any) -> Rows:
+    """Give the probabilities of all classes for each example; see `predict`."""
+    if not isinstance(predictor.source, ImageSource):
+        return _of_array(predictor, inputs)
+    return _of_images(predictor, [inputs] if _is_image(inputs) else list(inputs))
+
+
+def read_arrays(predictor: Predictor, files: Sequence[Path]) -> np.ndarray:
+    """Read the examples of a run on arrays from a file of NumPy.
+
+    Raises:
+        UserError: it is not one .npy file, or is damaged.
+    """
+    if len(files) != 1 or files[0].suffix != ".npy":
+        shape = ", ".join(map(str, ("n", *predictor.source.input_shape)))
+        raise UserError(
+            f"{predictor.run.path} was trained on data={predictor.run.config.data.name}, not on image files: name one "
+            f".npy file with an array of shape ({shape})"
+        )
+    try:
+        return np.load(files[0], allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f"{files[0]} cannot be read as an array of NumPy: {one_line(error)}") from error
+
+
+def _is_image(inputs: Any) -> bool:
+    """Whether the inputs are one path or the pixels of one image."""
+    return isinstance(inputs, str | PathLike) or np.ndim(getattr(inputs, "shape", ()) and inputs) == 3
+
+
+def _prediction(predictor: Predictor, name: str, found: np.ndarray | str, top: int | None) -> Prediction:
+    if isinstance(found, str):
+        return Prediction(name, reason=found)
+    classes, usual = predictor.classes, int((found > HALF).sum()) if predictor.task == "multi_label" else 1
+    best: list[int] = np.argsort(-found, kind="stable")[: usual if top is None else top].tolist()
+    return Prediction(name, tuple(classes[i] for i in best), tuple(found[best].tolist()))
+
+
+def _of_array(predictor: Predictor, inputs: Any) -> Rows:
+    shape = tuple(predictor.source.input_shape)
+    array = np.asarray(inputs)
+    if array.dtype.kind not in "fiub" or array.shape[1:] != shape:
+        wanted = ", ".join(map(str, ("n", *shape)))
+        raise UserError(
+            f"{predictor.run.path} takes an array of numbers of shape ({wanted}), got {array.dtype} of shape "
+            f"{array.shape}"
+        )
+    numbers = torch.from_numpy(array.astype(np.float32))
+    for start in range(0, len(numbers), BATCH_SIZE):
+        found = predictor.of(numbers[start : start + BATCH_SIZE])
+        yield from ((str(start + k), row) for k, row in enumerate(found))
+
+
+def _of_images(predictor: Predictor, inputs: Sequence[Any]) -> Rows:
+    assert isinstance(predictor.source, ImageSource)
+    for start in range(0, len(inputs), BATCH_SIZE):
+        given = inputs[start : start + BATCH_SIZE]
+        read = [_read(each, predictor.source) for each in given]
+        images = [image for image in read if isinstance(image, Tensor)]
+        found = iter(predictor.of_images(torch.stack(images)) if images else ())
+        for k, (each, image) in enumerate(zip(given, read, strict=True), start):
+            yield _name(each, k), image if isinstance(image, str) else next(found)
+
+
+def _name(given: Any, position: int) -> str:
+    return str(given) if isinstance(given, str | PathLike) else str(position)
+
+
+def _read(given: Any, source: ImageSource) -> Tensor | str:
+    """Prepare an image as evaluation does, uint8 (side, side, 3); the reason where it cannot be read."""
+    if isinstance(given, str | PathLike):
+        return _read_file(Path(given), source)
+    pixels = np.asarray(given)
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
+        raise UserError(
+            f"an image must be a path or uint8 pixels (height, width, 3), got {type(given).__name__} with "
+            f"{pixels.dtype} of shape {pixels.shape}"
+        )
+    return _cropped(torch.from_numpy(np.array(pixels)).permute(2, 0, 1), source)
+
+
+def _read_file(path: Path, source: ImageSource) -> Tensor | str:
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        return "is not a regular file"  # a pipe would be waited for
+    try:
+        content = path.read_bytes()
+        found = describe(content, path.name)  # what training would refuse is refused here too
+        with room_for(found.height * found.width):
+            return _cropped(decode(content), source)
+    except (OSError, ValueError) as error:
+        return getattr(error, "strerror", None) or str(error)
+
+
+def _cropped(image: Tensor, source: ImageSource) -> Tensor:
+    """Resize and crop uint8 (3, height, width) as evaluation does: uint8 (side, side, 3)."""
+    size = shrunk(np.array([image.shape[1:]]), source.shorter_side)
+    top, left, height, width = centre_boxes(size, source.image_size)[0].tolist()
+    image = resize(image, *size[0].tolist(), interpolation=source.interpolation)
+    return image[:, top : top + height, left : left + width].permute(1, 2, 0)
