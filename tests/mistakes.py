@@ -117,6 +117,7 @@ def make_desk(folder: Path) -> Path:
     for name, rows in {"nine": np.eye(9), "nan": np.where(np.arange(10)[:, None] == 3, np.nan, np.eye(10))}.items():
         np.save(folder / f"{name}.npy", rows)
     np.save(folder / "labels.npy", np.arange(10))
+    np.savez(folder / "x.npz", X=np.eye(30, 4), labels=np.arange(30) % 2)
     for name in ("mine/loss/soft_power.yaml", "hidden/loss/power.yaml"):
         (folder / name).parent.mkdir(parents=True)
         (folder / name).write_text(f"name: {Path(name).stem}\n_target_: lossbench.losses.Power\nq: 0.3\n")

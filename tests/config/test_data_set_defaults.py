@@ -93,7 +93,7 @@ def test_the_defaults_are_those_that_numbers_were_published_with(name: str, expe
 
 @pytest.mark.parametrize("name", IMAGES)
 def test_a_linear_probe_sees_images_as_they_are_unless_typed(name: str) -> None:
-    assert composed(f"data={name}")["augment"] == in_file("augment/crop_flip")
+    assert composed(f"data={name}")["augment"] == ({} if name == "arrays" else in_file("augment/crop_flip"))
     for words in ([f"data={name}", "model=linear_probe"], ["model=linear_probe", f"data={name}"]):
         assert composed(*words)["augment"] == {}
         assert composed(*words, "augment=mixing")["augment"] == in_file("augment/mixing")

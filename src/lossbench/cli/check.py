@@ -1,7 +1,7 @@
-"""Check every image of a data set: lossbench check data=pets data.root=PATH [replicate=3] [--classes] [--csv FILE].
+"""Check a data set: lossbench check data=pets data.root=PATH [replicate=3] [--classes] [--csv FILE].
 
-Counts the images of every class in each split, names what is left out and what is odd, and lists what cannot be read,
-with the reason, and what is unusual but read right; the exit code is 1 when an image cannot be read.
+Counts the examples of every class in each split, names what is left out and what is odd, and lists the image files that
+cannot be read, with the reason, and what is unusual but read right; the exit code is 1 when an image cannot be read.
 """
 
 from collections import Counter
@@ -34,14 +34,14 @@ class Finding(NamedTuple):
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Open every image of a data set and print what is wrong or odd."""
+    """Read every example of a data set and print what is wrong or odd."""
     given = _parser().parse_intermixed_args(words)
     _check_new_file(given.csv)
     require_data(given.overrides, "lossbench check")
-    source = build(given.overrides, given.config_dir)
+    name, source = build(given.overrides, given.config_dir)
     try:
         findings = list(findings_of(source))
-        lines = [*describe(source), *_classes(source, whole=given.classes)]
+        lines = [*describe(name, source), *_classes(source, whole=given.classes)]
     except ValueError as error:
         raise UserError(f"data.{error}") from error
     for line in lines:
@@ -69,26 +69,18 @@ def _check_new_file(path: Path | None) -> None:
         raise UserError(f"--csv {path} must be a new file in a folder that exists")
 
 
-def build(overrides: Sequence[str], config_dir: Path | None = None) -> Any:
-    """Compose and build the data set that the overrides name.
-
-    Raises:
-        UserError: it has no image files.
-    """
+def build(overrides: Sequence[str], config_dir: Path | None = None) -> tuple[str, Any]:
+    """Compose and build the data set that the overrides name; gives its name, too."""
     from lossbench.config.composition import composed_data
     from lossbench.config.facts import build_source
-    from lossbench.data.images.source import FileSource
 
     data = composed_data(overrides, config_dir)
-    source = build_source(data.source)
-    if not isinstance(source, FileSource):
-        raise UserError(f"data={data.name} has no image files; choose data=imagenet_subset, pets or image_folder")
-    return source
+    return data.name, build_source(data.source)
 
 
 def findings_of(source: Any) -> Iterator[Finding]:
-    """List every image that cannot be read or is unusual, split by split."""
-    for split, inspected in source.inspections.items():
+    """List every image file that cannot be read or is unusual, split by split."""
+    for split, inspected in getattr(source, "inspections", {}).items():
         names = source.listed.files[split]
         for name, reason, note in zip(names, inspected.reason.tolist(), inspected.note.tolist(), strict=True):
             if reason or note:
@@ -96,8 +88,21 @@ def findings_of(source: Any) -> Iterator[Finding]:
                 yield Finding(split, str(source.folder / name), kind, reason or note)
 
 
-def describe(source: Any) -> list[str]:
-    """Count the images of each split, with the range of their sides."""
+def describe(name: str, source: Any) -> list[str]:
+    """Say what the data are: of files the images of each split, with the range of their sides.
+
+    Raises:
+        ValueError: the splits are not what training relies on.
+    """
+    if hasattr(source, "inspections"):
+        return _describe_files(source)
+    from lossbench.data.checks import check_splits
+
+    check_splits(source)
+    return source.about_lines(name)
+
+
+def _describe_files(source: Any) -> list[str]:
     lines = [f"{source.folder}: {source.num_classes} classes"]
     for split, inspected in source.inspections.items():
         good = inspected.reason == ""
@@ -107,9 +112,11 @@ def describe(source: Any) -> list[str]:
 
 
 def _classes(source: Any, *, whole: bool) -> list[str]:
-    """A table of the classes, what is left out, and what is odd."""
+    """A table of the classes, what is left out, and what is odd; [] of data without classes."""
     from lossbench.data.images.balance import class_table, counts_of, oddities
 
+    if not source.class_names:
+        return []
     counts, left_out = counts_of(source), source.left_out()
     return [
         *class_table(source.class_names, counts, whole=whole),

@@ -29,7 +29,9 @@ class Cache:
         whole, replicate = split_replicate(node)
         key = ("source", json.dumps(whole.record, sort_keys=True, default=repr))
         if key not in self._known:
-            self._known[key] = build_source(whole)
+            built = build_source(whole)
+            settled = json.dumps({**whole.record, **built.settled()}, sort_keys=True, default=repr)
+            self._known[key] = self._known["source", settled] = built
         return self._known[key] if replicate is None else replicated(self._known[key], replicate)
 
     def fingerprint(self, node: Node) -> str:

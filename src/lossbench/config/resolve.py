@@ -18,7 +18,7 @@ from lossbench.config.parse import required
 from lossbench.config.plain import is_mapping, is_sequence
 from lossbench.config.preprocessing import seen_by, whole_network, with_preprocessing
 from lossbench.config.replicate import with_replicate
-from lossbench.config.schema import Checkpoint, Embeddings, Features, RunConfig, Trainer, missing_key
+from lossbench.config.schema import Checkpoint, Data, Embeddings, Features, RunConfig, Trainer, missing_key
 from lossbench.config.searched import without_ranges
 from lossbench.config.values import path_text
 from lossbench.data.embeddings import embeddings_of
@@ -72,6 +72,8 @@ def resolve(
     check_installed(config)
     invalid = check_losses(config)  # last: a cell of a sweep is invalid only where nothing else is wrong
     source = cache.source(config.data.source)
+    record["data"] = {**record["data"], **source.settled()}
+    config = replace(config, data=Data.read("data", record["data"]))
     check_kind(config, kind_of(source))
     _check_values(config)
     record["weights"] = cache(weights_of, config.model)

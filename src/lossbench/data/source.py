@@ -148,9 +148,18 @@ class Source(ABC):
         ):
             digest.update(f"{name}{array.dtype.str}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
 
+    def settled(self) -> Mapping[str, Any]:
+        """Settings that were left open and that the data decide: config.yaml holds them."""
+        return {}
+
     def facts(self) -> dict[str, Any]:
         """What else belongs into a result, such as the hashes of split lists."""
         return {}
+
+    @property
+    def unit(self) -> str:
+        """What the examples are: images or examples."""
+        return "images" if hasattr(self, "image_size") else "examples"
 
     def about(self) -> list[str]:
         """What the data are, in lines for the first screen of a run.
@@ -158,7 +167,7 @@ class Source(ABC):
         Returns:
             Classes, counts and imbalance in one line; then what was decided for the user, a line each.
         """
-        unit = "images" if hasattr(self, "image_size") else "examples"
+        unit = self.unit
         kind = f"{self.num_classes:,} classes" if self.class_names else self.task
         sizes = {name: len(self.splits[name]) for name in SPLITS}
         lines = [described(kind, unit, sizes, self.train_counts())]

@@ -43,6 +43,9 @@ DECIDES = (
 WHEREABOUTS: dict[str, tuple[str, ...]] = {
     "data": (
         "root",
+        "path",
+        "x",
+        "y",
         "download",
         "num_workers",
         "pin_memory",

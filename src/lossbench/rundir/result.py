@@ -205,13 +205,13 @@ def _finite(value: float | None) -> float | None:
 
 NAMES = tuple(each.name for each in fields(Result) if each.name != "facts")
 REQUIRED = tuple(each.name for each in fields(Result) if each.default is MISSING and each.default_factory is MISSING)
-COUNTS = by_name(WHOLE, "numbers of images by split")
+COUNTS = by_name(WHOLE, "numbers of examples by split")
 KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(("data", "model", "loss", "study", "hash", "fingerprint", "engine", "device", "predictions"), TEXT),
     **dict.fromkeys(("seed", "steps", "epochs"), WHOLE),
     **dict.fromkeys(("resumed_at", "stacked_runs", "replicate"), WHOLE.or_null()),
     **dict.fromkeys(("scale", "peak_memory_mb"), NUMBER.or_null()),
-    **dict.fromkeys(("skipped_images", "learnt_images"), COUNTS),
+    **dict.fromkeys(("skipped_images", "learnt_images", "learnt_rows"), COUNTS),
     "train_counts": by_name(WHOLE, "numbers of training examples", "examples"),
     "train_weights": by_name(NUMBER, "numbers > 0", "smallest", "largest"),
     **dict.fromkeys(("params", "git"), SETTINGS),

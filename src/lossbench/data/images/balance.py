@@ -1,13 +1,15 @@
-"""The classes of a data set of files: how many images each split has of each, and what is odd. Torch-free."""
+"""The classes of a data set: how many examples each split has of each, and what is odd. Torch-free."""
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
 from lossbench.data.images.source import FileSource
-from lossbench.data.source import SPLITS
+from lossbench.data.parted import PartedSource
+from lossbench.data.source import SPLITS, Source
+from lossbench.data.split import class_counts
 from lossbench.errors import some
 
 FEW = 10
@@ -18,10 +20,13 @@ SHORTEST = 5
 """Letters of a name that may be another one's misspelling."""
 
 
-def counts_of(source: FileSource) -> np.ndarray:
-    """Count the readable images: (C, 3), a row a class, a column for train, val and test."""
-    targets = source.readable_targets()
-    return np.stack([np.bincount(targets[split], minlength=source.num_classes) for split in SPLITS], axis=1)
+def counts_of(source: Source) -> np.ndarray:
+    """Count the readable examples: (C, 3), a row a class, a column for train, val and test."""
+    if isinstance(source, FileSource):
+        targets = source.readable_targets()
+    else:
+        targets = {name: split.targets for name, split in source.splits.items()}
+    return np.stack([class_counts(targets[split], source.num_classes) for split in SPLITS], axis=1)
 
 
 def class_table(names: Sequence[str], counts: np.ndarray, *, whole: bool = False) -> list[str]:
@@ -51,21 +56,23 @@ def _row(name: str, counts: Sequence[int]) -> str:
     return f"  {train:7,} {val:7,} {test:7,}  {name}"
 
 
-def oddities(source: FileSource, counts: np.ndarray) -> Iterator[str]:
-    """What is odd about the classes, a line each: sizes, names, repeated images."""
+def oddities(source: Source, counts: np.ndarray) -> Iterator[str]:
+    """What is odd about the classes, a line each: sizes, names, repeated content."""
     names = source.class_names
     sizes = counts[:, 0]
     least, most = int(sizes.argmin()), int(sizes.argmax())
     if 0 < sizes[least] < sizes[most]:
         yield (
-            f"imbalance {sizes[most] / sizes[least]:.3g}: {names[most]} has {sizes[most]:,} training images, "
+            f"imbalance {sizes[most] / sizes[least]:.3g}: {names[most]} has {sizes[most]:,} training {source.unit}, "
             f"{names[least]} {sizes[least]:,}"
         )
     if few := [f"{names[i]} ({sizes[i]})" for i in np.flatnonzero(sizes < FEW).tolist()]:
-        yield f"fewer than {FEW} training images: {some(few)}"
+        yield f"fewer than {FEW} training {source.unit}: {some(few)}"
     if alike := [" and ".join(pair) for pair in near_identical(names)]:
         yield f"class names that are nearly the same: {some(alike)}"
-    yield from _repeated(source)
+    if isinstance(source, FileSource | PartedSource):
+        yield from _repeated(source)
+        yield from (f"{line}; a score on them says nothing about new {source.unit}" for line in _learnt(source))
 
 
 def near_identical(names: Sequence[str]) -> list[tuple[str, ...]]:
@@ -103,35 +110,24 @@ def _misspelt(keys: Iterable[str]) -> set[tuple[str, str]]:
     return pairs
 
 
-def _repeated(source: FileSource) -> Iterator[str]:
-    """Images with the content of another one: of another class, of the same, and of training in val and test."""
-    groups = [group for group in _by_content(source).values() if len(group) > 1]
+def _repeated(source: FileSource | PartedSource) -> Iterator[str]:
+    """Examples with the content of another one: of another class, or of the same."""
+    files: dict[str, list[tuple[object, str]]] = defaultdict(list)
+    for digest, target, name in source.contents():
+        files[digest].append((target, name))
+    groups = [group for group in files.values() if len(group) > 1]
     mixed = [dict(reversed(group)) for group in groups]  # the first name of each class
     mixed = [names for names in mixed if len(names) > 1]
     if mixed:
         first, second, *_ = sorted(mixed[0].values())
-        yield f"images that are in several classes: {len(mixed):,}, for instance {first} and {second}"
+        yield f"{source.unit} that are in several classes: {len(mixed):,}, for instance {first} and {second}"
     if repeats := sum(map(len, groups)) - len(groups):
         first, second, *_ = (name for _, name in groups[0])
-        yield f"images with the content of another: {repeats:,}, for instance {first} and {second}"
-    yield from _learnt(source.learnt())
+        yield f"{source.unit} with the content of another: {repeats:,}, for instance {first} and {second}"
 
 
-def _by_content(source: FileSource) -> dict[str, list[tuple[int, str]]]:
-    """Hash of the content -> class index and name of each file."""
-    files: dict[str, list[tuple[int, str]]] = defaultdict(list)
-    for part, names in source.listed.files.items():
-        columns = (source.inspections[part].digest.tolist(), source.listed.targets[part], names)
-        for digest, target, name in zip(*columns, strict=True):
-            if digest:
-                files[digest].append((target, name))
-    return files
-
-
-def _learnt(learnt: Mapping[str, int]) -> Iterator[str]:
-    for split, n in learnt.items():
+def _learnt(source: FileSource | PartedSource) -> Iterator[str]:
+    unit = source.unit
+    for split, n in source.learnt().items():
         if n:
-            yield (
-                f"{n} {split} images have the content of a training image; "
-                "a score on them says nothing about new images"
-            )
+            yield f"{n:,} {split} {unit} have the content of a training {unit[:-1]}"

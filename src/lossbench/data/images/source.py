@@ -2,7 +2,7 @@
 
 import os
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, combinations
@@ -258,6 +258,14 @@ class FileSource(ImageSource):
     def readable_targets(self) -> dict[str, np.ndarray]:
         """The class indices of the images that can be read: split -> (n,)."""
         return {name: split.targets for name, split in self.readable_splits().items()}
+
+    def contents(self) -> Iterator[tuple[str, int, str]]:
+        """Give the hash of the content, the class index and the name of every readable file."""
+        for part, names in self.listed.files.items():
+            columns = (self.inspections[part].digest.tolist(), self.listed.targets[part], names)
+            for digest, target, name in zip(*columns, strict=True):
+                if digest:
+                    yield digest, target, name
 
     def learnt(self) -> dict[str, int]:
         """Count the readable images of val and test whose content is that of a training image, under whatever name."""

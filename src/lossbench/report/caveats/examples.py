@@ -53,9 +53,10 @@ def about_test_set(findings: Findings) -> Iterator[str]:
     """Data left out, intervals that do not cover other examples, test images that were trained on."""
     yield from _left_out(findings)
     yield from _without_examples(findings)
-    repeated = max(run.done_result.facts.get("learnt_images", {}).get("test", 0) for run in findings.comparison.runs)
-    if repeated:
-        yield f"{repeated} test images have the content of a training image."
+    for unit in ("image", "row"):
+        known = (run.done_result.facts.get(f"learnt_{unit}s", {}) for run in findings.comparison.runs)
+        if repeated := max(counts.get("test", 0) for counts in known):
+            yield f"{repeated} test {unit}s have the content of a training {unit}."
 
 
 def _left_out(findings: Findings) -> Iterator[str]:
