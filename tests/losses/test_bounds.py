@@ -52,10 +52,3 @@ def test_under_vmap_nothing_is_looked_at(loss: losses.Loss) -> None:
     stacked = torch.stack([logits(3.0), logits(0.9)])
     found = torch.vmap(gradient)(stacked)
     torch.testing.assert_close(found[1], gradient(logits(0.9)))
-
-
-@pytest.mark.slow
-def test_a_compiled_loss_does_not_break_the_graph() -> None:
-    loss = losses.CosFace()
-    compiled = torch.compile(loss, backend="eager", fullgraph=True)
-    torch.testing.assert_close(compiled(logits(0.9), Y), loss(logits(0.9), Y))

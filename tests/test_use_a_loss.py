@@ -1,0 +1,54 @@
+"""The scripts of docs/use_a_loss.md run as they stand, and learn."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+PAGE = Path(__file__).parents[1] / "docs" / "use_a_loss.md"
+SCRIPTS = re.findall(r"^<!-- run -->\n```python\n(.*?)```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+HUGGING_FACE = next(script for script in SCRIPTS if "transformers" in script)
+
+
+def run(script: str) -> dict[str, Any]:
+    """Execute a script; give its variables."""
+    names: dict[str, Any] = {"__name__": "script"}
+    exec(compile(script, str(PAGE), "exec"), names)
+    return names
+
+
+def needs_seconds(script: str) -> bool:
+    return any(f"import {library}" in script for library in ("timm", "pytorch_lightning")) or script is HUGGING_FACE
+
+
+@pytest.mark.filterwarnings("ignore")  # of other libraries
+@pytest.mark.parametrize(
+    "script",
+    [pytest.param(each, marks=pytest.mark.slow if needs_seconds(each) else ()) for each in SCRIPTS],
+    ids=range(len(SCRIPTS)),
+)
+def test_a_script_runs_and_learns(script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = run(script)
+    assert names.get("accuracy", 1.0) > 0.8
+    assert ("accuracy" in names) == (".backward()" in script or "rainer" in script)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_accumulated_parts_of_the_hugging_face_trainer_are_one_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    short = HUGGING_FACE.replace("num_train_epochs=4", 'max_steps=2, optim="sgd", max_grad_norm=0')  # sees a factor
+    parts = short.replace("batch_size=16", "batch_size=8, gradient_accumulation_steps=2")
+    assert len({HUGGING_FACE, short, parts}) == 3
+    whole, accumulated = (run(script)["model"].state_dict() for script in (short, parts))
+    for name, weights in whole.items():
+        torch.testing.assert_close(accumulated[name], weights, rtol=1e-4, atol=1e-5)
+
+
+def test_every_script_of_the_page_is_run() -> None:
+    assert PAGE.read_text().count("```python") == len(SCRIPTS) == 7
