@@ -67,7 +67,7 @@ def test_every_bad_file_has_its_reason_and_every_odd_one_its_note(check: Check, 
     assert len(unreadable) >= 12
     assert {line for line in lines if line.startswith("unreadable: ")} == unreadable
     assert {line for line in lines if line.startswith("unusual: ")} == unusual
-    assert len(lines) == 4 + 3 + 2 + len(unreadable) + len(unusual) + 1  # splits, classes, what is odd
+    assert len(lines) == 4 + 3 + 2 + len(unreadable) + len(unusual) + 2  # splits, classes, what is held out and odd
     written = {(f"{root}/b/{name}", "unreadable", reason) for name, reason in bad.items()}
     written |= {(f"{root}/a/{name}", "unusual", note) for name, note in odd.items() if note}
     assert_csv(tmp_path / "all.csv", written)
@@ -102,6 +102,7 @@ def test_all_good(check: Check, root: Path) -> None:
         ["6", "2", "2", "b"],
     ]
     assert classes[3:] == [
+        "splits: test is 0.2 of each class (data.test_fraction), val is 0.2 of the rest (data.val_fraction)",
         "odd: imbalance 1.17: a has 7 training images, b 6",
         "odd: fewer than 10 training images: a (7), b (6)",
     ]

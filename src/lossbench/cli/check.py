@@ -120,6 +120,7 @@ def _classes(source: Any, *, whole: bool) -> list[str]:
     counts, left_out = counts_of(source), source.left_out()
     return [
         *class_table(source.class_names, counts, whole=whole),
+        *(f"splits: {line}" for line in source.listed.decided),
         *([f"left out: {'; '.join(left_out)}"] if left_out else []),
         *(f"odd: {line}" for line in oddities(source, counts)),
     ]

@@ -144,8 +144,7 @@ def test_labels_of_the_test_list_count_where_the_training_images_are_drawn(
 WRONG = {
     "a validation image to learn from": (
         {"train_list": ["n01/n01_0.JPEG", "n01/n01_1.JPEG"], "val_list": ["n01/n01_1.JPEG"]},
-        "val_list and train_list share 1 images, for instance train/n01/n01_1.JPEG; a validation image must not be "
-        "learnt",
+        "val_list and train_list share 1 images, for instance train/n01/n01_1.JPEG",
     ),
     "validation list alone": (
         {"val_list": "v.txt"},
@@ -180,11 +179,11 @@ WRONG = {
     ),
     "nothing to validate": (
         {"images_per_class": 2},
-        "val_fraction leaves no val images; change it or raise images_per_class",
+        "val_fraction leaves no val images in classes of this size",
     ),
     "nothing to learn": (
         {"images_per_class": 2, "val_fraction": 0.9},
-        "val_fraction leaves no train images; change it or raise images_per_class",
+        "val_fraction leaves no train images in classes of this size",
     ),
     "few": ({"images_per_class": 1}, "images_per_class must be a whole number >= 2, got 1"),
     "seed": ({"split_seed": -1}, "split_seed must be a whole number >= 0, got -1"),
@@ -230,9 +229,8 @@ def test_a_home_directory_is_understood_in_root_and_lists(
 @pytest.mark.parametrize(
     ("missing", "line"),
     [
-        ("", "data.root={root} has no folder train"),
-        ("train", "data.root={root} has no folder train"),
-        ("val", "data.root={root} has no folder val"),
+        ("", "data.root={root} is not a folder"),
+        ("train", "data.root={root} has val/ and no train/ that holds class folders (train/<class>/*.jpg)"),
         ("val/*", "data.root={root}: {root}/val has no class folders with images (val/<class>/*.jpg)"),
         ("train/n02", "data.root: the test split has 1 classes that the training split lacks, for instance n02"),
     ],

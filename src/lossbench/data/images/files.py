@@ -1,7 +1,8 @@
 """Which files below a folder are images: one rule for all data sets of files, for lists and for predict. Torch-free."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -111,17 +112,28 @@ def class_folders(root: Path, folder: str) -> ClassFolders:
         ValueError: there is no such folder, it or one in it may not be listed, or it has no class folders with images.
     """
     base, prefix = root / folder, f"{folder}/" if folder else ""
-    try:
-        if not base.is_dir():
-            raise ValueError(f"root={root} has no folder {folder}" if folder else f"root={root} is not a folder")
+    if not base.is_dir():
+        raise ValueError(f"root={root} has no folder {folder}" if folder else f"root={root} is not a folder")
+    with listable(root):
         entries = sorted(os.scandir(base), key=lambda entry: entry.name)
         found = {f"{prefix}{name}": find_images(base / name) for name in _folders(entries)}
-    except OSError as error:
-        raise ValueError(f"root={root}: {error.filename} cannot be listed: {error.strerror}") from error
     images = {label.removeprefix(prefix): _below(label, one.images) for label, one in found.items() if one.images}
     if not images:
         raise ValueError(f"root={root}: {base} has no class folders with images ({folder or '.'}/<class>/*.jpg)")
     return ClassFolders(images, [*_left_out(found), *_left_out_beside(entries, prefix)])
+
+
+@contextmanager
+def listable(root: Path | str) -> Iterator[None]:
+    """Name a folder that may not be listed.
+
+    Raises:
+        ValueError: one line, instead of an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ValueError(f"root={root}: {error.filename} cannot be listed: {error.strerror}") from error
 
 
 def _folders(entries: Iterable["os.DirEntry[str]"]) -> list[str]:
@@ -151,6 +163,17 @@ def _clause(what: str, names: Sequence[str]) -> list[str]:
     return [f"{what}: {some(names)}"] if names else []
 
 
+def folders_in(folder: Path) -> list[str]:
+    """The names of the folders in a folder that may hold data, sorted."""
+    return sorted(_folders(os.scandir(folder)))
+
+
 def folders_beside(root: Path, *used: str) -> list[str]:
     """Say which folders of the root are not used, a clause each; hidden ones and a system's own do not count."""
-    return [f"{name}/ is not used" for name in sorted(_folders(os.scandir(root))) if name not in used]
+    return [f"{name}/ is not used" for name in folders_in(root) if name not in used]
+
+
+def loose_images(root: Path) -> list[str]:
+    """Say which images lie in the root itself, in no folder."""
+    loose = [entry.name for entry in os.scandir(root) if is_image(entry.name) and not _is_folder(entry)]
+    return _clause("images beside the folders", sorted(loose))

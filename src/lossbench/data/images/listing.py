@@ -1,6 +1,6 @@
 """Which files a data set of images consists of, and what is in them. Torch-free."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate, chain, pairwise
@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from lossbench.data.images.inspection import Inspection, inspect
-from lossbench.data.images.subset import class_of
 from lossbench.data.source import Split
 from lossbench.errors import some
 
@@ -26,6 +25,7 @@ class Listing:
         targets: part -> their class indices.
         facts: what else belongs into a result, such as the hashes of split lists.
         left_out: what in the folder is not used, a clause each, such as "test/ is not used".
+        decided: what became what, a line each for the first screen, such as "train/ is train, val/ is test".
     """
 
     classes: tuple[str, ...]
@@ -33,6 +33,7 @@ class Listing:
     targets: Mapping[str, Sequence[int]]
     facts: Mapping[str, Any]
     left_out: Sequence[str] = ()
+    decided: Sequence[str] = ()
 
     def pooled(self, parts: Mapping[str, Sequence[str]]) -> "Listing":
         """Give what replicates are drawn from: the files of some splits together, sorted by name.
@@ -95,33 +96,31 @@ class OpenedFiles:
         return Split(names, targets, names).take(np.flatnonzero(self.inspections[part].reason == ""))
 
 
-def check_classes(root: str, files: Mapping[str, Sequence[str]], depth: int) -> None:
+def check_classes(root: str, listing: Listing) -> None:
     """Require two classes or more to learn from, and none that is only to validate or test on.
 
     Args:
         root: the data set's folder, as the user has given it.
-        files: split -> names.
-        depth: folders above the class folders in a name.
+        listing: of the splits, train first, or of a pool.
 
     Raises:
         ValueError: there is one class, or another split has a class of its own.
     """
-    learnt = {class_of(name, depth) for name in files["train"]}
-    for split in ("val", "test"):
-        if strange := {class_of(name, depth) for name in files[split]} - learnt:
+    (_, learnt), *others = listing.targets.items()
+    for split, targets in others:
+        if strange := [listing.classes[k] for k in {*targets} - {*learnt}]:
             raise ValueError(
                 f"root: the {split} split has {len(strange)} classes that the training split lacks, for instance "
                 f"{min(strange)}"
             )
-    if len(learnt) == 1:
-        inner = {name.split("/")[depth + 1] for name in files["train"] if name.count("/") > depth + 1}
-        hint = f"; it holds the folders {some(sorted(inner))}: are these the classes?" if len(inner) > 1 else ""
-        raise ValueError(
-            f"root={root} has one class, {min(learnt)}; two folders or more, one a class, are needed{hint}"
-        )
+    if len({*learnt}) == 1:
+        label = listing.classes[learnt[0]]
+        inner = _inner_folders(root, label, chain.from_iterable(listing.files.values()))
+        raise ValueError(f"root={root} has one class, {label}; two folders or more, one a class, are needed{inner}")
 
 
-def label(files: Mapping[str, Sequence[str]], classes: Sequence[str], depth: int) -> dict[str, list[int]]:
-    """Give each file the index of its class folder, below `depth` other folders, among the classes."""
-    index = {name: i for i, name in enumerate(classes)}
-    return {split: [index[class_of(name, depth)] for name in names] for split, names in files.items()}
+def _inner_folders(root: str, label: str, names: Iterable[str]) -> str:
+    """Name the folders in a class folder, where they may be the classes."""
+    below = [name.removeprefix(f"{label}/") for name in names if name.startswith(f"{label}/")]
+    inner = sorted({name.split("/")[0] for name in below if "/" in name})
+    return f"; it holds the folders {some(inner)}: is data.root={root}/{label} meant?" if len(inner) > 1 else ""

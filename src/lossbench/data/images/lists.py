@@ -8,7 +8,7 @@ ending where they have a label.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -60,12 +60,13 @@ class FileList:
         return {"sha256": self.sha256, "known": self.known}
 
 
-def read_list(path: Path, root_name: str = "data.root", *, ending: str | None = None) -> FileList:
+def read_list(path: Path, root_name: str = "data.root", *, ending: str | None = None, strict: bool = True) -> FileList:
     """Read a list of images.
 
     Args:
         path: a text file; blank lines and lines that begin with # are skipped.
         root_name: what the user calls the folder that the names start from.
+        strict: whether the first folder of a name is its class, so that each needs one, with a label of its own.
         ending: added to names that do not end like an image; None adds .JPEG to DEIC's lists, which leave it out, and
             nothing to others.
 
@@ -85,8 +86,8 @@ def read_list(path: Path, root_name: str = "data.root", *, ending: str | None = 
         raise UserError(f"{path} lists no images; a line is CLASS/FILE or CLASS/FILE LABEL")
     ending = ending if ending is not None else ".JPEG" * (known or "").startswith("DEIC")
     try:
-        names = _names(lines, root_name, ending)
-        return FileList(names, _labels(lines), digest, known)
+        names = _names(lines, root_name, ending, strict=strict)
+        return FileList(names, _labels(lines, strict=strict), digest, known)
     except ValueError as error:
         hint = (
             "; it lists all validation images of ImageNet: leave it out to test on them" if known == "DEIC test" else ""
@@ -154,13 +155,13 @@ def _is_image(name: str) -> bool:
     return name.lower().endswith(_IMAGE)
 
 
-def _names(lines: Sequence[tuple[int, str, str | None]], root_name: str, ending: str) -> list[str]:
+def _names(lines: Sequence[tuple[int, str, str | None]], root_name: str, ending: str, *, strict: bool) -> list[str]:
     seen: dict[str, int] = {}
     for number, given, _ in lines:
         name = given if _is_image(given) else given + ending
         if reason := unsafe(name):
             raise ValueError(f"line {number}: {given!r} {reason}; names are CLASS/FILE below {root_name}")
-        if "/" not in name:
+        if strict and "/" not in name:
             raise ValueError(f"line {number}: {given!r} has no class folder; write CLASS/FILE")
         if never_data(name):
             raise ValueError(f"line {number}: {given!r} is a file of a system, or hidden, and no data; delete the line")
@@ -169,16 +170,24 @@ def _names(lines: Sequence[tuple[int, str, str | None]], root_name: str, ending:
     return list(seen)
 
 
-def _labels(lines: Sequence[tuple[int, str, str | None]]) -> np.ndarray | None:
+def _labels(lines: Sequence[tuple[int, str, str | None]], *, strict: bool) -> np.ndarray | None:
     first, _, label = lines[0]
     if odd := next((number for number, _, other in lines if (other is None) != (label is None)), None):
         having, lacking = (odd, first) if label is None else (first, odd)
         raise ValueError(f"line {lacking} has no label but line {having} has one: either all have one or none")
     if label is None:
         return None
+    labels = [_label(number, str(word)) for number, _, word in lines]
+    if strict:
+        _require_one_to_one([(number, name, label) for (number, name, _), label in zip(lines, labels, strict=True)])
+    return np.array(labels, np.int64)
+
+
+def _require_one_to_one(lines: Iterable[tuple[int, str, int]]) -> None:
+    """Require that each class folder has one label, and each label one class folder."""
     of_folder, of_label = dict[str, tuple[int, int]](), dict[int, tuple[str, int]]()
-    for number, name, word in lines:
-        folder, value = name.split("/")[0], _label(number, str(word))
+    for number, name, value in lines:
+        folder = name.split("/")[0]
         if (known := of_folder.setdefault(folder, (value, number)))[0] != value:
             raise ValueError(
                 f"line {number}: class folder {folder} has label {value} but {known[0]} in line {known[1]}"
@@ -187,7 +196,6 @@ def _labels(lines: Sequence[tuple[int, str, str | None]]) -> np.ndarray | None:
             raise ValueError(
                 f"line {number}: label {value} is of class folder {folder} but of {owner[0]} in line {owner[1]}"
             )
-    return np.array([int(str(word)) for _, _, word in lines], np.int64)
 
 
 def _label(number: int, word: str) -> int:

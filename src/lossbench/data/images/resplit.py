@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from lossbench.data.folds import draw_parts, first_of_each, fold_parts
+from lossbench.data.folds import draw_parts, fold_parts
 from lossbench.data.images.subset import hold_out
 from lossbench.errors import some
 from lossbench.seeds import generator
@@ -19,6 +19,7 @@ def resplit(
     seed: int,
     classes: Sequence[str],
     per_class: int | None = None,
+    may_be_short: bool = False,
 ) -> Mapping[str, np.ndarray]:
     """Split a pool of images for one replicate; train and val are as large for every replicate.
 
@@ -37,7 +38,7 @@ def resplit(
     Raises:
         ValueError: a class has too few images, or a fraction leaves no images for a split.
     """
-    _require_enough(targets, folds, classes, per_class)
+    left = _require_enough(targets, folds, classes, None if may_be_short else per_class)
     rest, test = fold_parts(targets, replicate, folds=folds, seed=seed)
     rng = generator(seed, "replicate", replicate)
     if per_class is None:
@@ -46,25 +47,37 @@ def resplit(
         val, _, train = draw_parts(targets[rest], (n_val, len(rest) - learn), rng)
     else:
         (ranked,) = draw_parts(targets[rest], (), rng)
-        train, val = _hold_out_of_each(targets[rest], first_of_each(targets[rest], ranked, per_class), val_fraction)
+        train, val = _hold_out_of_each(targets[rest], ranked, np.minimum(left, per_class), val_fraction)
     for name, part in (("train", train), ("val", val)):
         if not len(part):
             raise ValueError(f"val_fraction={val_fraction} leaves no {name} images in classes of this size")
     return {"train": np.sort(rest[train]), "val": np.sort(rest[val]), "test": test}
 
 
-def _hold_out_of_each(targets: np.ndarray, ranked: np.ndarray, fraction: float) -> tuple[np.ndarray, np.ndarray]:
-    """Take an even share out of each class, so that fewer images of a class are a subset of more in both parts."""
+def _hold_out_of_each(
+    targets: np.ndarray, ranked: np.ndarray, numbers: np.ndarray, fraction: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Take the first so many of each class, and an even share out of them: of more, fewer are a subset in both parts.
+
+    Args:
+        targets: class indices, (n,).
+        ranked: positions in random order.
+        numbers: how many of each class, (C,).
+        fraction: the share to take out, in (0, 1).
+    """
     kept, taken = list[int](), list[int]()
-    for label in np.unique(targets[ranked]):
-        members = ranked[targets[ranked] == label].tolist()
+    for label in np.unique(targets[ranked]).tolist():
+        members = ranked[targets[ranked] == label][: numbers[label]].tolist()
         for part, more in zip((kept, taken), hold_out(members, fraction), strict=True):
             part += more
     return np.array(kept, dtype=np.int64), np.array(taken, dtype=np.int64)
 
 
-def _require_enough(targets: np.ndarray, folds: int, classes: Sequence[str], per_class: int | None) -> None:
+def _require_enough(targets: np.ndarray, folds: int, classes: Sequence[str], per_class: int | None) -> np.ndarray:
     """Require of every class an image to learn from where another one is tested, and as many as are asked for.
+
+    Returns:
+        How many of each class are left in every replicate, (C,).
 
     Raises:
         ValueError: names the classes that have fewer.
@@ -83,3 +96,4 @@ def _require_enough(targets: np.ndarray, folds: int, classes: Sequence[str], per
             f"images, of which {counts[least] - left[least]} are tested), got {per_class}; images_per_class=null takes "
             "all"
         )
+    return left

@@ -160,6 +160,7 @@ class FileSource(ImageSource):
             seed=seed,
             classes=self._whole._files_of_pool.listing.classes,
             per_class=getattr(self, "images_per_class", None),
+            may_be_short=getattr(self, "may_be_short", False),
         )
 
     def _drawn_anew(self, rng: np.random.Generator) -> Mapping[str, np.ndarray]:
@@ -225,11 +226,13 @@ class FileSource(ImageSource):
         return {**self.listed.facts, "skipped_images": skipped, "learnt_images": self.learnt()}
 
     def about(self) -> list[str]:
-        """What the data are, and how many images of val and test are known from training."""
+        """What the data are, what became what, and how many images of val and test are known from training."""
+        first, *of_replicates = super().about()
         leaks = [
             f"{n:,} {split} images have the content of a training image" for split, n in self.learnt().items() if n
         ]
-        return [*super().about(), *(f"{leak}: a score on them says nothing about new images" for leak in leaks)]
+        leaks = [f"{leak}: a score on them says nothing about new images" for leak in leaks]
+        return [first, *self.listed.decided, *of_replicates, *leaks]
 
     def left_out(self) -> list[str]:
         """What in the folder is not used, what cannot be read, and which classes a split, or a replicate, lacks."""

@@ -61,14 +61,25 @@ def hold_out_of_each(groups: Iterable[Sequence[str]], fraction: float) -> tuple[
     return kept, taken
 
 
-def first_of_each(groups: Mapping[str, Sequence[str]], per_class: int | None) -> dict[str, list[str]]:
+def hold_out_by_class(groups: Mapping[str, Sequence[str]], fraction: float) -> tuple[dict[str, list[str]], list[str]]:
+    """Take the same share out of each ranked class; give what is kept, class by class, and all that is taken out."""
+    kept, taken = dict[str, list[str]](), list[str]()
+    for label, names in groups.items():
+        kept[label], more = hold_out(names, fraction)
+        taken += more
+    return kept, taken
+
+
+def first_of_each(
+    groups: Mapping[str, Sequence[str]], per_class: int | None, *, may_be_short: bool = False
+) -> dict[str, list[str]]:
     """Keep the first `per_class` names of each class; None keeps all.
 
     Raises:
-        ValueError: a class has fewer.
+        ValueError: a class has fewer, and may not be short.
     """
     for label, names in groups.items():
-        if per_class is not None and len(names) < per_class:
+        if per_class is not None and len(names) < per_class and not may_be_short:
             raise ValueError(
                 f"images_per_class must be <= {len(names)} (class {label} has no more), got {per_class}; "
                 "images_per_class=null takes all"
