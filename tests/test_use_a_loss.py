@@ -10,6 +10,8 @@ import torch
 PAGE = Path(__file__).parents[1] / "docs" / "use_a_loss.md"
 SCRIPTS = re.findall(r"^<!-- run -->\n```python\n(.*?)```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
 HUGGING_FACE = next(script for script in SCRIPTS if "transformers" in script)
+TIMM = next(script for script in SCRIPTS if "import timm" in script)
+HEAD = "from lossbench.models.heads import CosineHead"
 
 
 def run(script: str) -> dict[str, Any]:
@@ -48,6 +50,29 @@ def test_accumulated_parts_of_the_hugging_face_trainer_are_one_batch(
     whole, accumulated = (run(script)["model"].state_dict() for script in (short, parts))
     for name, weights in whole.items():
         torch.testing.assert_close(accumulated[name], weights, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("script", "old_model", "old_loss"),
+    [
+        pytest.param(HUGGING_FACE, "loss = ", "losses.CosineProb()", id="hugging_face"),
+        pytest.param(TIMM, 'model = timm.create_model("resnet18", num_classes=3)', "losses.Poly1()", id="timm"),
+    ],
+)
+def test_a_cosine_head_takes_the_place_of_the_last_layer_as_the_page_says(
+    script: str, old_model: str, old_loss: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (said,) = re.findall(r"^For a loss of cosines: (.*)", PAGE.read_text().split(script)[1], re.MULTILINE)[:1]
+    model, *body = re.findall(r"`(.*?)`", said)
+    lines = [HEAD, "from torch import nn", model, *(f"model = {made}" for made in body)]
+    kept = old_model if old_model == "loss = " else ""
+    changed = script.replace(old_model, "\n".join([*lines, kept]), 1).replace(old_loss, "losses.CosFace(scale=16.0)")
+    names = run(changed)
+    assert [type(each).__name__ for each in names["model"].modules()].count("CosineHead") == 1
+    assert names["accuracy"] > 0.8
 
 
 def test_every_script_of_the_page_is_run() -> None:

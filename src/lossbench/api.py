@@ -33,8 +33,8 @@ def train(
     A run that is done is loaded and not trained again; an interrupted one goes on where it stopped.
 
     Args:
-        loss: loss=NAME; None is the default of the configuration, as for data.
-        data: data=NAME.
+        loss: loss=NAME; None is what the data set brings: cross_entropy, or the loss of its task.
+        data: data=NAME; None is toy.
         overrides: anything else as it is typed, e.g. ["loss.alpha=0.5", "trainer.max_epochs=3"].
         config_dir: a folder of your own YAML files.
         settings: groups and settings without a dot, e.g. model="mlp", seed=1, study="mine", force=True.
