@@ -176,3 +176,10 @@ def test_the_order_of_keys_does_not_matter() -> None:
 def test_differences_say_from_what_to_what() -> None:
     config = changed("loss.alpha", 0.5)
     assert differences(identity(config), identity(CONFIG)) == ["loss.alpha: 0.3 -> 0.5"]
+
+
+def test_where_arrays_lie_does_not_count_but_a_setting_of_a_users_own_data_set_does() -> None:
+    moved = [{**CONFIG["data"], "path": path, "x": None} for path in ("a.npz", "b.npz")]
+    assert identity({**CONFIG, "data": moved[0]}) == identity({**CONFIG, "data": moved[1]}) == identity(CONFIG)
+    own = [{**data, "_target_": "my_data.Mine"} for data in moved]
+    assert identity({**CONFIG, "data": own[0]}) != identity({**CONFIG, "data": own[1]})

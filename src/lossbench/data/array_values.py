@@ -1,6 +1,7 @@
 """What an array of inputs holds: images or numbers, and in which order their axes are. Torch-free."""
 
 from collections.abc import Sequence
+from hashlib import sha256
 
 import numpy as np
 
@@ -40,6 +41,11 @@ class NumberedArrays:
         image = self.arrays[part][index - self.starts[part]]
         return np.ascontiguousarray(np.broadcast_to(image, (*image.shape[:2], 3)))
 
+    def describe(self) -> tuple[np.ndarray, np.ndarray]:
+        """Give heights and widths, pixels, (n, 2), and a hash of the content of each image, (n,) text."""
+        digests = [sha256(self[index].tobytes()).hexdigest()[:32] for index in range(len(self))]
+        return np.tile(np.array(self.size), (len(self), 1)), np.array(digests)
+
 
 def image_size(arrays: NamedArrays) -> tuple[int, int]:
     """Height and width of the images; none is read.
@@ -59,7 +65,7 @@ def images_in(arrays: NamedArrays) -> NumberedArrays:
         ValueError: an array holds no images, or the parts have images of several sizes.
     """
     names = [arrays.inputs(part)[0] for part in arrays.layout.parts]
-    found = [_images(name, arrays.file.read(name)) for name in names]
+    found = [as_images(name, arrays.file.read(name)) for name in names]
     if len({images.shape[1:] for images in found}) > 1:
         shapes = ", ".join(f"{name} {images.shape}" for name, images in zip(names, found, strict=True))
         raise ValueError(f"path={arrays.path}: the images of all parts must have one size, got {shapes}")
@@ -81,7 +87,7 @@ def _axes(name: str, shape: tuple[int, ...]) -> tuple[int, int, int | None]:
     )
 
 
-def _images(name: str, array: np.ndarray) -> np.ndarray:
+def as_images(name: str, array: np.ndarray) -> np.ndarray:
     """Images as uint8 (n, h, w, 1 or 3)."""
     height, width, channels = _axes(name, array.shape)
     pixels = _bytes(name, array)

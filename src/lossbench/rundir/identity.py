@@ -43,9 +43,6 @@ DECIDES = (
 WHEREABOUTS: dict[str, tuple[str, ...]] = {
     "data": (
         "root",
-        "path",
-        "x",
-        "y",
         "download",
         "num_workers",
         "pin_memory",
@@ -60,6 +57,8 @@ WHEREABOUTS: dict[str, tuple[str, ...]] = {
     "model.backbone": ("pretrained", "pretrained_match"),
     "embeddings": ("path",),
 }
+# The same of our own data sets alone: settings of a user's data set may have these names too.
+OWN_WHEREABOUTS: dict[str, tuple[str, ...]] = {"data": ("path", "x", "y")}
 # Of our own classes the name counts, not the module: moving a file orphans no run.
 OWN = "lossbench."
 # What these are set to where they are off: like null, it does not count.
@@ -104,7 +103,8 @@ def _deciding(value: Any, path: str) -> Any:
         return None
     if not is_mapping(value):
         return value
-    hidden = WHEREABOUTS.get(path, ())
+    own = str(value.get("_target_")).startswith(OWN)
+    hidden = (*WHEREABOUTS.get(path, ()), *(OWN_WHEREABOUTS.get(path, ()) if own else ()))
     return {key: _deciding(item, f"{path}.{key}") for key, item in value.items() if key not in hidden}
 
 
