@@ -93,7 +93,7 @@ VALUES: dict[str, tuple[list[Any], list[Any]]] = {
     "optimizer.weight_decay": ([0, 1e-4, 2], [*NO_NUMBER, None]),
     "optimizer.eps": (POSITIVE[0], [*POSITIVE[1], None]),
     "optimizer.nesterov": ([False], [None, 0, 1, "true", []]),
-    "features.views": ([1], [*AT_LEAST_1[1], None, 1001]),
+    "features.views": ([1], [*AT_LEAST_1[1], None, 1001]),  # others need a backbone: test_feature_views.py
     "features.scale": ([[0.35, 1.0], [0.35, 1]], [None, 0.35, [0.35], [0, 1], [0.5, 0.4], [0.5, 1.1], ["0.35", 1]]),
     "features.flip": ([0.5], [*SHARE[1], None]),
     "features.dtype": (["float32"], [None, "float64", 32, True]),

@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from counted import Counting, N, fake, photos
 from photos import save_photo
-from torch import Tensor, nn
+from torch import nn
 
-from lossbench.data.images.fake import FakeImages
-from lossbench.data.images.folder import ImageFolder
 from lossbench.data.images.image_source import ImageSource
 from lossbench.data.module import DataModule
 from lossbench.data.source import SPLITS, replicated
@@ -23,37 +22,6 @@ from lossbench.training.feature_store import FeatureStore
 from lossbench.training.features import FeatureSource, features_of
 
 FORK = multiprocessing.get_context("fork")
-N = 35
-
-
-class Counting(nn.Module):
-    """A backbone that counts the images that pass it."""
-
-    def __init__(self, width: int = 5) -> None:
-        super().__init__()
-        generator = torch.Generator().manual_seed(0)
-        self.weight = nn.Parameter(torch.randn(3, width, generator=generator))
-        self.seen = 0
-        self.stop_at: int | None = None
-
-    def features(self, images: Tensor) -> Tensor:
-        self.seen += len(images)
-        if self.stop_at is not None and self.seen > self.stop_at:
-            raise KeyboardInterrupt
-        return images.mean((2, 3)) @ self.weight
-
-
-def fake(tmp_path: Path) -> FakeImages:
-    sizes = {"n_train": 22, "n_val": 6, "n_test": 7}
-    return FakeImages(cache_dir=str(tmp_path), image_size=16, height=16, width=20, classes=3, **sizes)
-
-
-def photos(tmp_path: Path) -> ImageFolder:
-    for i in range(N):
-        path = tmp_path / "images" / "ab"[i % 2] / f"{i}.png"
-        if not path.exists():
-            save_photo(path, i)
-    return ImageFolder(root=str(tmp_path / "images"), cache_dir=str(tmp_path / "cache"), image_size=16)
 
 
 def of(source: ImageSource, backbone: nn.Module, **settings: Any) -> FeatureSource:

@@ -144,10 +144,10 @@ class Head(Node):
 class Features:
     """How the features of a frozen backbone are computed."""
 
-    views: int = setting(whole(1, 1), 1)
+    views: int = setting(whole(1, 1000, "each is computed of every training image"), 1)
     scale: tuple[float, float] = setting(crop_areas, (0.35, 1.0))
     flip: float = setting(real(0, top=1), 0.5)
-    dtype: Literal["float32"] = setting(one_of("float32"), "float32")
+    dtype: Literal["float32", "float16", "bfloat16"] = setting(one_of("float32", "float16", "bfloat16"), "float32")
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,13 @@
 
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from lossbench.data.forms import first_forms
+from lossbench.data.order import Draw
 from lossbench.data.source import Split
 
 
@@ -54,18 +57,52 @@ class ArrayDataset(Dataset[Batch]):
     """A split in memory; a whole batch is one indexing operation."""
 
     def __init__(self, split: Split) -> None:
-        self.inputs, self.labels = torch.from_numpy(split.inputs), Labels(split)
+        self.inputs, self.labels = tensor_of(split.inputs), Labels(split)
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def __getitem__(self, index: int | slice) -> Batch:
-        return self.labels.batch(self.inputs[index], torch.arange(len(self))[index])
+        return self.at(torch.arange(len(self))[index], 0)
 
     def __getitems__(self, indices: list[int]) -> Batch:
         """Fetch a batch at once (the loader's fast path)."""
-        position = torch.tensor(indices)
-        return self.labels.batch(self.inputs[position], position)
+        return self.at(torch.tensor(indices), indices.epoch if isinstance(indices, Draw) else 0)
+
+    def at(self, position: Tensor, epoch: int) -> Batch:
+        """Give the examples at some positions, (b,), in a pass over the data."""
+        return self.labels.batch(single(self.inputs[position]), position)
+
+
+class FormsDataset(ArrayDataset):
+    """A split in memory, of which each pass sees another form of each example (see `first_forms`).
+
+    Args:
+        split: has forms.
+        seed: the run's.
+    """
+
+    def __init__(self, split: Split, seed: int) -> None:
+        super().__init__(split)
+        assert split.forms is not None
+        self.inputs, self.rows = tensor_of(split.forms.table), torch.from_numpy(split.forms.rows)
+        self.first = torch.from_numpy(first_forms(seed, *split.forms.rows.shape))
+
+    def at(self, position: Tensor, epoch: int) -> Batch:
+        """Give the examples at some positions, (b,), in a pass over the data."""
+        form = (self.first[position] + epoch) % self.rows.shape[1]
+        return self.labels.batch(single(self.inputs[self.rows[position, form]]), position)
+
+
+def tensor_of(inputs: np.ndarray) -> Tensor:
+    """Give the inputs of a split as a tensor that shares their memory."""
+    tensor = torch.from_numpy(inputs)
+    return tensor.view(torch.bfloat16) if tensor.dtype == torch.uint16 else tensor
+
+
+def single(inputs: Tensor) -> Tensor:
+    """Give inputs that are kept in half precision as float32, in which models compute; others as they are."""
+    return inputs.float() if inputs.dtype in (torch.float16, torch.bfloat16) else inputs
 
 
 def as_is(batch: Any) -> Any:

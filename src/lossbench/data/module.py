@@ -3,13 +3,15 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
 from lossbench.data.augment import Augment
-from lossbench.data.batch import ArrayDataset, Batch, as_is
+from lossbench.data.batch import ArrayDataset, Batch, FormsDataset, as_is
 from lossbench.data.device_transforms import Normalise, soften
+from lossbench.data.images.crops import Crops, CropViews, RepeatedReader
 from lossbench.data.images.image_source import ImageSource
 from lossbench.data.images.reader import Reader
 from lossbench.data.images.readers import Readers
@@ -122,13 +124,17 @@ class DataModule(LightningDataModule):
         """The examples of a stage as evaluation, or training, sees them."""
         split, source = self.split(stage), self.source
         if not isinstance(source, ImageSource):
-            return ArrayDataset(split)
+            return FormsDataset(split, self.seed) if training and split.forms is not None else ArrayDataset(split)
         reader = self.reader(stage)
         augment = self.augment if training else None
-        views = Views(reader.sizes, source.image_size, source.shorter_side, self.seed, augment)
+        return self._images(split, reader, Views(reader.sizes, *source.sides, self.seed, augment))
+
+    def _images(self, split: Split, reader: Reader, views: Views) -> Dataset[Batch]:
+        """Images of which views are seen; on a GPU the views alone, which are cropped there."""
+        assert isinstance(self.source, ImageSource)
         if self.cache == "gpu":
             return ViewDataset(split, views)
-        return ImageDataset(reader, split, views, self._readers.fill, source.interpolation)
+        return ImageDataset(reader, split, views, self._readers.fill, self.source.interpolation)
 
     def reader(self, stage: str) -> Reader:
         """Where the pixels of a stage come from: its files or the cache, which is built at the first call."""
@@ -179,6 +185,22 @@ class DataModule(LightningDataModule):
         places = evaluation_batches(len(chosen), size, *self._place())
         batches = [[chosen[place] for place in batch] for batch in places]
         return DataLoader(self.dataset(stage), batch_sampler=batches, collate_fn=as_is, **self._options())
+
+    def crops_loader(self, stage: str, crops: Crops, positions: Sequence[int]) -> DataLoader[Batch]:
+        """Random crops of a stage's images, in order; position k V + v is crop v of image k.
+
+        Args:
+            stage: of the images.
+            crops: of each image, V of them.
+            positions: which crops.
+        """
+        split, source, reader = self.split(stage), self.source, self.reader(stage)
+        assert isinstance(source, ImageSource)
+        views = CropViews(reader.sizes, *source.sides, source.digests(split), crops)
+        repeated = split.take(np.repeat(np.arange(len(split)), crops.count))
+        dataset = self._images(repeated, RepeatedReader(reader, crops.count), views)
+        batches = [[*positions[at : at + EVALUATED_AT_ONCE]] for at in range(0, len(positions), EVALUATED_AT_ONCE)]
+        return DataLoader(dataset, batch_sampler=batches, collate_fn=as_is, **self._options())
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Normalise, crop and mix a batch on the device."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from lossbench.data.forms import first_forms
 from lossbench.seeds import generator
 
 
@@ -74,6 +75,10 @@ class TrainBatches:
         number, at = divmod(step, self.per_pass)
         whole = self.order_of(number)[at * self.batch_size : (at + 1) * self.batch_size]
         return Draw(whole[self.rank + self.world * part :: self.world * self.accumulate].tolist(), number)
+
+    def forms_of(self, number: int, forms: int) -> np.ndarray:
+        """Which of so many forms of each example one pass sees: (n,)."""
+        return (first_forms(self.seed, self.n, forms) + number) % forms
 
     def order_of(self, number: int) -> np.ndarray:
         """Positions of all examples in the order of one pass: (n,)."""

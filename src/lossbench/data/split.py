@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lossbench.data.forms import Forms
 from lossbench.errors import some
 
 SPLITS = ("train", "val", "test")
@@ -17,17 +18,21 @@ class Split:
     """Examples held in memory.
 
     Args:
-        inputs: float32, (n, ...); of image data sets what names each image, (n,).
+        inputs: float32, (n, ...); of image data sets what names each image, (n,). Features may be float16, or
+            bfloat16 as the uint16 numbers with its bits: NumPy lacks it.
         targets: int64, (n,), class indices; of other tasks float32, (n, ...), listed in docs/configuration.md.
         ids: text, (n,), the same example has the same id in every run.
         weights: float32, (n,), finite and > 0: how much each example counts in the training loss, and nowhere else;
             None counts all alike.
+        forms: of which training sees another one in each pass, while evaluation sees `inputs`; None has these alone.
+            Examples of several splits (`joined`) have none.
     """
 
     inputs: np.ndarray
     targets: np.ndarray
     ids: np.ndarray
     weights: np.ndarray | None = None
+    forms: Forms | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -35,7 +40,8 @@ class Split:
     def take(self, index: np.ndarray | slice) -> "Split":
         """Pick examples by position."""
         weights = None if self.weights is None else self.weights[index]
-        return Split(self.inputs[index], self.targets[index], self.ids[index], weights)
+        forms = None if self.forms is None else self.forms.take(index)
+        return Split(self.inputs[index], self.targets[index], self.ids[index], weights, forms)
 
     def columns_of_weights(self) -> list[np.ndarray]:
         """The weights for a hash: none where all examples count alike, so that the hash is that of before."""

@@ -8,7 +8,7 @@ from torch import nn
 from lossbench.config.build import build
 from lossbench.config.data_fit import monitored
 from lossbench.config.facts import build_source
-from lossbench.config.schema import RunConfig
+from lossbench.config.schema import Features, RunConfig
 from lossbench.data.augment import Augment
 from lossbench.data.module import DataModule
 from lossbench.data.source import Source
@@ -48,8 +48,8 @@ class Parts:
         return model[0] if type(model) is nn.Sequential else model  # a class of its own is a body
 
 
-FeaturesOf = Callable[[nn.Module, DataModule, str], FeatureSource]
-"""Features in place of images: of a backbone, the images and the accelerator."""
+FeaturesOf = Callable[[nn.Module, DataModule, str, Features], FeatureSource]
+"""Features in place of images: of a backbone, the images, the accelerator, and how they are computed."""
 
 
 def assemble(config: RunConfig, features: FeaturesOf = features_of) -> Parts:
@@ -111,7 +111,7 @@ def _data_of(config: RunConfig, source: Source, features: FeaturesOf) -> tuple[D
     if config.model.backbone is None:
         return data, None
     backbone = build_backbone(config.model.backbone, source.input_shape, source.num_classes)
-    return build_data(config, features(backbone, data, config.trainer.accelerator)), backbone
+    return build_data(config, features(backbone, data, config.trainer.accelerator, config.features)), backbone
 
 
 def require_measured(config: RunConfig, measured: Sequence[str]) -> None:

@@ -19,38 +19,40 @@ log = logging.getLogger(__name__)
 
 BLOCK = 4096
 """Images in a block."""
-SECONDS = 60.0
+SECONDS = 15.0
 """After which a smaller block is written, so that an interruption loses no more."""
 
 
 class FeatureStore:
-    """The features that one frozen network gives for images, each image's once.
+    """The features that one frozen network gives for images, or for crops of them, each image's once.
 
     Args:
         folder: the blocks are in it.
+        dtype: of the features: float32, float16, or uint16 for the bits of bfloat16.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, dtype: str = "float32") -> None:
+        self.folder, self.dtype = folder, np.dtype(dtype)
 
-    def read(self, digests: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def read(self, digests: np.ndarray, into: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Read the features of images.
 
         Args:
             digests: a hash of the content of each, (n,) text.
+            into: takes the features, (n, D); None makes an array.
 
         Returns:
-            float32 (n, D), and the positions of those that are not there, (m,); D is 0 where nothing is there.
+            (n, D), and the positions of those that are not there, (m,); D is 0 where nothing is there.
         """
         order = np.argsort(digests, kind="stable")
         ranked, found = digests[order], np.zeros(len(digests), dtype=bool)
-        features = np.zeros((len(digests), 0), dtype=np.float32)
+        features = np.zeros((len(digests), 0), dtype=self.dtype) if into is None else into
         for path in sorted(self.folder.glob("*.npz")):
             for kept, rows in self._block(path, ranked):
                 wanted, which = _matches(ranked, kept)
                 at = order[wanted]
                 if features.shape[1] == 0:
-                    features = np.zeros((len(digests), rows.shape[1]), dtype=np.float32)
+                    features = np.zeros((len(digests), rows.shape[1]), dtype=self.dtype)
                 features[at] = rows[which]
                 found[at] = True
         return features, np.flatnonzero(~found)
@@ -66,7 +68,7 @@ class FeatureStore:
                 log.warning("%s cannot be read (%s): its features are computed again", path, one_line(error))
                 return
             try:
-                block = _features_in(file, wanted)
+                block = _features_in(file, wanted, self.dtype)
             except Exception as error:  # a damaged archive raises some ten kinds
                 log.warning("%s is damaged (%s): its features are computed again", path, one_line(error))
                 with suppress(OSError):  # in a cache that cannot be written it stays, and is passed over
@@ -124,14 +126,14 @@ class BlockWriter:
             self.flush()
 
 
-def _features_in(file: BinaryIO, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+def _features_in(file: BinaryIO, wanted: np.ndarray, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray] | None:
     """Read the digests and features of a block; None where no image of it is wanted: a store has many data sets'."""
     with np.load(file, allow_pickle=False) as block:
         digests = block["digests"]
         if not np.isin(digests, wanted).any():
             return None
         features = block["features"]
-    if features.ndim != 2 or features.dtype != np.float32 or digests.shape != features.shape[:1]:
+    if features.ndim != 2 or features.dtype != dtype or digests.shape != features.shape[:1]:
         raise ValueError(f"features {features.dtype} {features.shape} of {digests.shape} images")
     return digests, features
 

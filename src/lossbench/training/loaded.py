@@ -98,7 +98,9 @@ class LoadedRun:
         self._require_own_examples(split, data)
         data = data or self.parts.data
         if self.parts.backbone is not None and not isinstance(data.source, FeatureSource):
-            features = features_of(self.parts.backbone, data, self.directory.config.trainer.accelerator)
+            config = self.directory.config
+            settings = replace(config.features, views=1)  # evaluation sees centre crops
+            features = features_of(self.parts.backbone, data, config.trainer.accelerator, settings)
             data = DataModule(features, data.seed, data.batch_size)
         self._require_fit(data)
         outputs = []
@@ -188,6 +190,7 @@ def load(run_dir: str | PathLike[str], checkpoint: str | None = None) -> LoadedR
     run = RunDirectory(Path(run_dir))
     verify(run)
     path = checkpoint_path(run, checkpoint)
-    parts = assemble(replace(run.config, model=from_checkpoint(run.config.model)))
+    centre = replace(run.config.features, views=1)  # what is trained no more needs no random crops
+    parts = assemble(replace(run.config, model=from_checkpoint(run.config.model), features=centre))
     load_weights(parts.model, parts.loss, path)
     return LoadedRun(run, parts)

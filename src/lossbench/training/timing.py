@@ -63,7 +63,7 @@ def time_run(config: RunConfig) -> Timed:
         inputs = batch.inputs.to(device)
         _features(backbone, inputs[:2])  # a device's first work takes longer
         features, seconds = _timed(lambda: _features(backbone, inputs))
-        once, loading = missing_features(backbone, data) * (seconds + loading) / len(batch.inputs), 0.0
+        once, loading = missing_features(backbone, data, config.features) * (seconds + loading) / len(batch.inputs), 0.0
         batch, shape = batch._replace(inputs=features.cpu()), tuple(features.shape[1:])
     model, loss = model_of(config, source, shape).to(device), losses_of(config, data)[0]
     return _time(config, model, loss, batch.on(device), loading / _workers(config), once)

@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from lossbench.config.schema import RunConfig
+from lossbench.data.batch import tensor_of
 from lossbench.data.module import POOL, DataModule
-from lossbench.data.source import SPLITS, Source, replicated
+from lossbench.data.source import SPLITS, Source, Split, replicated
 from lossbench.errors import UserError, one_line
 from lossbench.training.assemble import Parts, build_data, losses_of
 from lossbench.training.evaluation import Loss
@@ -34,6 +35,29 @@ class Replicate:
     left_out: str
 
 
+class Held(NamedTuple):
+    """Examples on a device, as `Examples` takes them.
+
+    Args:
+        inputs: (N, ...), or (M, ...) of all their forms; features that are stored in half precision are held in it.
+        target: (N,).
+        weight: (N,); None where all count alike.
+        rows: (N, F) of their forms; None where there is one.
+    """
+
+    inputs: Tensor
+    target: Tensor
+    weight: Tensor | None
+    rows: Tensor | None
+
+    def at(self, positions: Tensor) -> "Held":
+        """Pick examples; all their forms stay where they are."""
+        weight = None if self.weight is None else self.weight[positions]
+        if self.rows is None:
+            return Held(self.inputs[positions], self.target[positions], weight, None)
+        return Held(self.inputs, self.target[positions], weight, self.rows[positions])
+
+
 class Shared:
     """What the runs of a group share.
 
@@ -44,7 +68,7 @@ class Shared:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
         self._replicates: dict[int | None, Replicate] = {}
-        self._held: dict[tuple[str, torch.device, torch.dtype], tuple[Tensor, Tensor, Tensor | None]] = {}
+        self._held: dict[tuple[str, torch.device, torch.dtype], Held] = {}
 
     def replicate(self, config: RunConfig) -> Replicate:
         """Give what the runs of a run's replicate share.
@@ -68,28 +92,33 @@ class Shared:
         numbers = list(dict.fromkeys(config.replicate for config in configs))
         which = [numbers.index(config.replicate) for config in configs]
         if numbers == [None]:
-            inputs, target, weight = self._tensors(stage, device, dtype)
-            return Examples(inputs, target, which, weight=weight)
-        inputs, target, weight = self._tensors(POOL, device, dtype)
+            held = self._tensors(stage, device, dtype)
+            return Examples(held.inputs, held.target, which, None, held.weight, held.rows, dtype)
+        held = self._tensors(POOL, device, dtype)
+        if stage != "train":
+            held = held._replace(rows=None)
         of = {config.replicate: self.replicate(config).data.split(stage).inputs for config in configs}
         chosen = [torch.from_numpy(of[number]) for number in numbers]
         if len(chosen) == 1:
-            positions = chosen[0].to(device)
-            given = None if weight is None else weight[positions]
-            return Examples(inputs[positions], target[positions], which, weight=given)
-        return Examples(inputs, target, which, chosen, weight)
+            held, chosen = held.at(chosen[0].to(device)), None
+        return Examples(held.inputs, held.target, which, chosen, held.weight, held.rows, dtype)
 
-    def _tensors(self, stage: str, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Inputs, targets and weights of a split, or of all replicates, moved to the device once for all stacks."""
+    def _tensors(self, stage: str, device: torch.device, dtype: torch.dtype) -> Held:
+        """Give a split, or all replicates, moved to the device once for all stacks."""
         key = (stage, device, dtype)
         if key not in self._held:
-            split = self.parts.data.split(stage)
-            self._held[key] = (
-                torch.from_numpy(split.inputs).to(device, dtype),
-                torch.from_numpy(split.targets).to(device),
-                None if split.weights is None else torch.from_numpy(split.weights).to(device, dtype),
-            )
+            self._held[key] = _held(self.parts.data.split(stage), device, dtype)
         return self._held[key]
+
+
+def _held(split: Split, device: torch.device, dtype: torch.dtype) -> Held:
+    inputs = tensor_of(split.inputs if split.forms is None else split.forms.table)
+    return Held(
+        inputs.to(device, dtype if inputs.dtype == torch.float32 else inputs.dtype),
+        torch.from_numpy(split.targets).to(device),
+        None if split.weights is None else torch.from_numpy(split.weights).to(device, dtype),
+        None if split.forms is None else torch.from_numpy(split.forms.rows).to(device),
+    )
 
 
 def _replicate(config: RunConfig, parts: Parts) -> Replicate:

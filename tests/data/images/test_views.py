@@ -86,7 +86,9 @@ def training(source: ImageSource, augment: Augment | None, **settings: Any) -> I
 def same(ours: Any, theirs: Any) -> bool:
     ours, theirs = list(ours), list(theirs)
     return len(ours) == len(theirs) and all(
-        torch.equal(a, b) for x, y in zip(ours, theirs, strict=True) for a, b in zip(x, y, strict=True)
+        torch.equal(a, b)
+        for x, y in zip(ours, theirs, strict=True)
+        for a, b in zip(x.tensors(), y.tensors(), strict=True)
     )
 
 

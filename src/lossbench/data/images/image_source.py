@@ -64,6 +64,11 @@ class ImageSource(Source):
         return self.resize or (self.image_size if self.image_size <= 64 else round(self.image_size * 8 / 7))
 
     @property
+    def sides(self) -> tuple[int, int]:
+        """The side of what the model sees, and the images' shorter side before a centre crop, pixels."""
+        return self.image_size, self.shorter_side
+
+    @property
     def cache(self) -> Path:
         """Where file checks, decoded images and features are kept."""
         return Path(os.path.expanduser(self.cache_dir)).absolute()

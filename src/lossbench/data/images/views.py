@@ -49,12 +49,16 @@ class Views:
         views[:, :4] = centre_boxes(self.resized[index], self.side)
         if self.augment is None:
             return views
-        draws = uniforms(self.seed, epoch, index, CROP + FLIP + ERASE)
+        draws = self.draws(index, epoch, CROP + FLIP + ERASE)
         if self.augment.scale is not None:
             views[:, :4] = random_boxes(draws[:, :CROP], self.sizes[index], self.augment.scale, self.augment.ratio)
         views[:, 4] = draws[:, CROP] < self.augment.flip
         views[:, 5:] = erase_boxes(draws[:, CROP + FLIP :], self.side, self.augment.erasing)
         return views
+
+    def draws(self, positions: np.ndarray, epoch: int, count: int) -> np.ndarray:
+        """Draw `count` uniform numbers for each position: (n, count)."""
+        return uniforms(self.seed, epoch, positions, count)
 
 
 class ViewDataset(Dataset[Batch]):

@@ -11,11 +11,14 @@ class Examples:
     """A split as each of K runs sees it.
 
     Args:
-        inputs: (N, ...), what any run may see.
+        inputs: (N, ...), what any run may see; with rows (M, ...), all forms of them.
         target: (N,) class indices.
         which: the replicate of each run, 0..R-1.
         chosen: (n,) positions of each replicate's examples; None where all runs see all of them, in order (R = 1).
         weight: (N,) of each example in the training loss; None where all count alike.
+        rows: (N, F), where in the inputs the forms of each example are, of which each pass of training sees another
+            one; None where there is one.
+        dtype: of the inputs as models see them; None is that in which they are held.
     """
 
     def __init__(
@@ -25,15 +28,18 @@ class Examples:
         which: Sequence[int],
         chosen: Sequence[Tensor] | None = None,
         weight: Tensor | None = None,
+        rows: Tensor | None = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
-        self.inputs, self.target, self.weight = inputs, target, weight
+        self.inputs, self.target, self.weight, self.rows = inputs, target, weight, rows
+        self.dtype = dtype or inputs.dtype
         self.which = torch.tensor(which, dtype=torch.int64, device=inputs.device)
         self.sizes = [len(target)] if chosen is None else [len(positions) for positions in chosen]
         self.index: Tensor | None = None
         """(R, n) positions, padded with repeats of a replicate's first example."""
         if chosen is not None:
-            rows = [torch.cat((row, row[:1].expand(max(self.sizes) - len(row)))) for row in chosen]
-            self.index = torch.stack(rows).to(inputs.device)
+            padded = [torch.cat((row, row[:1].expand(max(self.sizes) - len(row)))) for row in chosen]
+            self.index = torch.stack(padded).to(inputs.device)
 
     def __len__(self) -> int:
         return max(self.sizes)
@@ -49,20 +55,23 @@ class Examples:
         known = [row[:size].cpu() for row, size in zip(rows, self.sizes, strict=True)]
         return [known[replicate] for replicate in self.which.tolist()]
 
+    def take(self, index: Tensor) -> Tensor:
+        """Give inputs by position: (...) positions -> (..., ...)."""
+        chosen = self.inputs.index_select(0, index.flatten())  # twice as fast as indexing with two dimensions
+        return chosen.view(*index.shape, *self.inputs.shape[1:]).to(self.dtype)
+
+    def blocks(self, size: int) -> Iterator[Tensor]:
+        """The inputs that all runs share, `size` examples at a time: (size, ...)."""
+        return (block.to(self.dtype) for block in self.inputs.split(size))
+
     def gathered(self, size: int) -> Iterator[Tensor]:
         """The inputs of all runs, `size` examples at a time: (K, size, ...)."""
         assert self.index is not None
-        return (gather(self.inputs, block[self.which]) for block in self.index.split(size, dim=1))
+        return (self.take(block[self.which]) for block in self.index.split(size, dim=1))
 
     def by_replicate(self, size: int) -> Iterator[tuple[Tensor, Iterator[Tensor]]]:
         """Each replicate's runs, and its inputs, `size` examples at a time: (size, ...)."""
         assert self.index is not None
         for replicate, row in enumerate(self.index):
             runs = (self.which == replicate).nonzero()[:, 0]
-            yield runs, (self.inputs[block] for block in row.split(size))
-
-
-def gather(inputs: Tensor, index: Tensor) -> Tensor:
-    """Choose examples for each run: (N, ...) and (K, n) positions -> (K, n, ...)."""
-    chosen = inputs.index_select(0, index.flatten())  # twice as fast as indexing with two dimensions
-    return chosen.view(*index.shape, *inputs.shape[1:])
+            yield runs, (self.take(block) for block in row.split(size))

@@ -26,7 +26,7 @@ def outputs_of(stack: Stack, examples: Examples, weights: Mapping[str, Tensor] |
     """
     given = stack.state if weights is None else weights
     if examples.index is None:
-        return _joined(stack.evaluate(block, given) for block in examples.inputs.split(EVALUATED_AT_ONCE))
+        return _joined(stack.evaluate(block, given) for block in examples.blocks(EVALUATED_AT_ONCE))
     if len(stack) * len(examples) * examples.inputs[0].numel() <= FEW:
         return _joined(stack.evaluate(block, given, shared=False) for block in examples.gathered(EVALUATED_AT_ONCE))
     return _by_replicate(stack, examples, given)
