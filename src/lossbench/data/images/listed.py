@@ -10,7 +10,7 @@ from lossbench.data.images.layout import has_class_folders, part_of
 from lossbench.data.images.lists import FileList
 
 LOOKED_FOR = 100
-"""Images of a list of which one must be there."""
+"""The first images of a list, of which one must be there."""
 
 
 def read_given(lists: Mapping[str, FileList], folder: Path, root: str) -> Given:
@@ -122,8 +122,8 @@ def _require_there(lists: Mapping[str, FileList], folder: Path, root: str) -> No
     for part, found in lists.items():
         if not any((folder / name).exists() for name in found.names[:LOOKED_FOR]):
             raise ValueError(
-                f"{part}_list: {found.names[0]} is not in root={root}, nor is any other of the first "
-                f"{min(LOOKED_FOR, len(found.names))} images; the names in a list start from data.root"
+                f"{part}_list: none of the images looked for is in root={root}, such as {found.names[0]!r}; the names "
+                "in a list start from data.root"
             )
 
 
