@@ -15,6 +15,8 @@ from lossbench.metrics.registry import METRICS
 
 OF_IMAGES = ("scale", "flip", "transforms", "erasing")
 """Settings of augment that work on images alone."""
+SMALLEST = 8
+"""Height and width that model=convnet takes, pixels."""
 MIXING = ("mixup", "cutmix", "label_smoothing")
 PER_CLASS = ("weight", "class_counts")
 """Hyper-parameters of losses with one number for each class."""
@@ -86,6 +88,7 @@ def check_shape(config: RunConfig, shape: DataShape) -> None:
         what = "features" if config.model.backbone is not None else f"inputs of shape {shape.input_shape}"
         raise UserError(f"augment.cutmix pastes rectangles of images, and the model sees {what}; use augment.mixup")
     _check_initial_weight(config, shape)
+    _check_small_images(config, shape)
     if config.model.backbone is None:
         _check_given_shape(config, shape)
 
@@ -181,6 +184,17 @@ def _check_per_class(where: str, loss: Node, classes: int, data: str) -> None:
                 f"{where}.{name} has {len(given)} numbers, and data={data} has {classes} classes; "
                 "give one number for each class"
             )
+
+
+def _check_small_images(config: RunConfig, shape: DataShape) -> None:
+    """Refuse what model=convnet cannot halve three times."""
+    if config.model.class_name != "ConvNet" or config.model.backbone is not None:
+        return
+    if len(shape.input_shape) != 3 or min(shape.input_shape[1:]) < SMALLEST:
+        raise UserError(
+            f"model={config.model.name} takes images of at least {SMALLEST} x {SMALLEST} pixels, and data="
+            f"{config.data.name} has inputs of shape {shape.input_shape}; use model=mlp or model=linear"
+        )
 
 
 def _check_initial_weight(config: RunConfig, shape: DataShape) -> None:

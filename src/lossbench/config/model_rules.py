@@ -7,11 +7,13 @@ ARCHITECTURES = ("resnet18", "resnet34", "resnet50")
 STEMS = ("auto", "imagenet", "small")
 HEADS = ("linear", "concat_pool", "cosine")
 MATCHES = ("name", "order")
+WIDEST = 1024
 PRETRAINED: Mapping[str, Sequence[str]] = {"head": HEADS, "pretrained_match": MATCHES}
 CHOICES: Mapping[str, Mapping[str, Sequence[str]]] = {
     "lossbench.models.resnet.ResNet": {"architecture": ARCHITECTURES, "stem": STEMS, **PRETRAINED},
     "lossbench.models.timm.Timm": PRETRAINED,
     "lossbench.models.lite0.Lite0": PRETRAINED,
+    "lossbench.models.convnet.ConvNet": {"head": HEADS},
 }
 """Class -> setting -> the names that it takes."""
 
@@ -31,6 +33,16 @@ def check_model(target: str, settings: Mapping[str, Any]) -> None:
     for name, options in CHOICES[target].items():
         if name in settings:
             check_choice(name, settings[name], options)
+    _check_pretrained(settings)
+    width = settings.get("width", 1)
+    if isinstance(width, bool) or not isinstance(width, int) or not 1 <= width <= WIDEST:
+        raise ValueError(f"width must be an integer from 1 to {WIDEST}, got {width!r}")
+    scale, head = settings.get("scale"), settings.get("head", "linear")
+    if scale is not None and head != "cosine":
+        raise ValueError(f"scale belongs to head=cosine, got scale={scale} with head={head}; use scale=null")
+
+
+def _check_pretrained(settings: Mapping[str, Any]) -> None:
     pretrained = settings.get("pretrained", False)
     if not isinstance(pretrained, bool | str) or pretrained == "":
         raise ValueError(f"pretrained must be false, true or a file of weights, got {pretrained!r}")
@@ -38,9 +50,6 @@ def check_model(target: str, settings: Mapping[str, Any]) -> None:
         raise ValueError("stem=small has no pretrained weights; use stem=auto, or pretrained=false")
     if settings.get("pretrained_match") == "order" and not isinstance(pretrained, str):
         raise ValueError(f"pretrained_match=order is for a file of weights, got pretrained={str(pretrained).lower()}")
-    scale, head = settings.get("scale"), settings.get("head", "linear")
-    if scale is not None and head != "cosine":
-        raise ValueError(f"scale belongs to head=cosine, got scale={scale} with head={head}; use scale=null")
 
 
 def check_choice(setting: str, value: object, options: Sequence[str]) -> None:
