@@ -115,7 +115,7 @@ def test_published_weights_come_from_the_cache_and_fit_other_images(
     file, theirs = tmp_path / "model.safetensors", timm.create_model("vit_tiny_patch16_224")
     importlib.import_module("safetensors.torch").save_file(theirs.state_dict(), file)
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda **where: str(file))
-    monkeypatch.setattr(module, "knock", lambda url: pytest.fail("asked the network"))
+    monkeypatch.setattr("lossbench.models.published.knock", lambda url: pytest.fail("asked the network"))
     model = Timm((1, 64, 64), 5, "vit_tiny_patch16_224", pretrained=True)
     block = "blocks.0.attn.qkv.weight"
     assert torch.equal(model.backbone.state_dict()[block], theirs.state_dict()[block])
@@ -129,14 +129,14 @@ def test_without_a_network_the_file_and_the_way_out_are_named(
         raise URLError("no route")
 
     monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda **where: None)
-    monkeypatch.setattr(module, "knock", fail)
+    monkeypatch.setattr("lossbench.models.published.knock", fail)
     with pytest.raises(
         ValueError, match=r"^pretrained weights model\.safetensors of timm/test_vit\S* is not in "
     ) as caught:
         Timm((3, 64, 64), 5, "test_vit", pretrained=True)
-    assert str(caught.value).endswith(
-        "cannot be downloaded (<urlopen error no route>); give pretrained a file of weights in place of true"
-    )
+    fetched = "cannot be downloaded (<urlopen error no route>); run `lossbench weights timm/test_vit` where"
+    assert fetched in str(caught.value)
+    assert str(caught.value).endswith("(LOSSBENCH_WEIGHTS), or give pretrained a file of weights in place of true")
 
 
 def test_the_configuration_builds_what_it_names(timm: ModuleType) -> None:

@@ -151,6 +151,49 @@ def test_a_file_that_does_not_fit_says_what_it_shares_with_the_model(
     assert first.rstrip().endswith("=" if "_fc" in state else "differs")
 
 
+def test_a_file_under_other_names_loads_in_order_where_that_is_asked_for(file: Path) -> None:
+    source, model = backbone(), backbone()
+    torch.save(renamed(source.state_dict()), file)
+    assert load_pretrained(model, str(file), match="order") == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert same(model.state_dict(), source.state_dict())
+    torch.save({f"model.backbone.{k}": v for k, v in renamed(source.state_dict()).items()} | {"head": Tensor()}, file)
+    load_pretrained(model, str(file), match="order")
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"_bn1.weight": None}, r"it has 5 tensors, and the model has 6|in order, bn1\.weight"),
+        (
+            {"more": torch.zeros(2, 2), "and": torch.zeros(2), "still": torch.zeros(2)},
+            r"it has 3 tensors more than the model",
+        ),
+        ({"deep": torch.zeros(4, 4, 1, 1)}, r"it has 1 tensors more than the model \(deep\), and no classifier"),
+        ({"_conv1.bias": torch.zeros(5)}, r"in order, conv1\.bias \(4,\) stands against _conv1\.bias \(5,\)"),
+    ],
+)
+def test_a_file_that_does_not_match_in_order_is_refused(
+    file: Path, change: dict[str, Tensor | None], line: str
+) -> None:
+    theirs = {f"_{key}": value for key, value in backbone().state_dict().items() if "num_batches" not in key}
+    torch.save({key: value for key, value in {**theirs, **change}.items() if value is not None}, file)
+    with pytest.raises(ValueError, match=rf"does not fit the model by pretrained_match=order: ({line})") as caught:
+        load_pretrained(backbone(), str(file), match="order")
+    assert caught.value.__notes__
+
+
+def test_a_mean_is_not_taken_for_a_weight_of_the_same_shape(file: Path) -> None:
+    theirs = {f"_{key}": value for key, value in backbone().state_dict().items() if "num_batches" not in key}
+    keys = [*theirs]
+    keys[-1], keys[-2] = keys[-2], keys[-1]
+    torch.save({key: theirs[key] for key in keys}, file)
+    with pytest.raises(ValueError, match=r"in order, bn1\.running_mean \(4,\) stands against _bn1\.running_var"):
+        load_pretrained(backbone(), str(file), match="order")
+    with pytest.raises(ValueError, match="in the file's order 6 shapes agree") as caught:
+        load_pretrained(backbone(), str(file))
+    assert "pretrained_match" not in str(caught.value)
+
+
 class Evil:
     def __init__(self, path: Path) -> None:
         self.path = str(path)
@@ -197,8 +240,10 @@ def test_safetensors_load(tmp_path: Path) -> None:
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of published weights; torch.hub's lies beside it."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    return tmp_path / "hub" / "checkpoints"
+    monkeypatch.setenv("LOSSBENCH_WEIGHTS", str(tmp_path / "weights"))
+    return tmp_path / "weights"
 
 
 @pytest.mark.parametrize(
@@ -216,7 +261,7 @@ def test_without_a_network_the_file_and_the_way_out_are_named(
     with pytest.raises(ValueError, match=r"^pretrained file .* does not exist and cannot be downloaded") as caught:
         ResNet((3, 32, 32), 5, "resnet34", pretrained=True)
     assert str(cache / "resnet34-b627a593.pth") in str(caught.value)
-    assert str(caught.value).endswith("; put it there, or give pretrained a file of weights in place of true")
+    assert "run `lossbench weights resnet34` where there is a network, and copy the file into" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -225,7 +270,7 @@ def test_the_cached_file_is_used_and_its_name_checked(cache: Path, monkeypatch: 
     prefix = hashlib.sha256(b"weights").hexdigest()[:8]
     cache.mkdir(parents=True)
     (cache / f"net-{prefix}.pth").write_bytes(b"weights")
-    assert fetch(f"somewhere/net-{prefix}.pth") == cache / f"net-{prefix}.pth"
+    assert fetch(f"somewhere/net-{prefix}.pth", "net") == cache / f"net-{prefix}.pth"
     (cache / "resnet18-f37072fd.pth").write_bytes(b"weights")
     with pytest.raises(
         ValueError,
@@ -240,7 +285,7 @@ def test_a_download_is_checked_and_loaded(cache: Path, monkeypatch: pytest.Monke
     digest = hashlib.sha256((tmp_path / "there").read_bytes()).hexdigest()
     url = f"{(tmp_path / 'there').as_uri()}-{digest[:8]}.pth"
     (tmp_path / "there").rename(tmp_path / f"there-{digest[:8]}.pth")
-    monkeypatch.setattr("lossbench.models.weights.imagenet_file", lambda architecture: fetch(url))
+    monkeypatch.setattr("lossbench.models.weights.imagenet_file", lambda architecture: fetch(url, "resnet18"))
     model = backbone()
     assert load_pretrained(model, True, "resnet18") == digest
     assert same(model.state_dict(), source.state_dict())

@@ -38,6 +38,15 @@ CONFIG: dict[str, Any] = {
 }
 
 
+def test_a_setting_at_its_usual_value_orphans_no_run() -> None:
+    usual = deepcopy(CONFIG)
+    usual["data"]["interpolation"] = "bilinear"
+    usual["model"]["pretrained_match"] = "order"
+    assert identity_hash(usual) == identity_hash(CONFIG)
+    usual["data"]["interpolation"] = "bicubic"
+    assert identity_hash(usual) != identity_hash(CONFIG)
+
+
 def changed(path: str, value: object) -> dict[str, Any]:
     config = deepcopy(CONFIG)
     *parents, last = path.split(".")

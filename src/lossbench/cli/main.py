@@ -17,6 +17,7 @@ COMMANDS = {
     "evaluate": "measure a run's checkpoint again, on the same or on other data",
     "predict": "classify new images with a trained run",
     "check": "which images of a data set cannot be read, and why",
+    "weights": "fetch published weights into a folder that machines without a network can use",
     "atlas": "draw what losses look like, without training; --check holds them to the laws",
     "convert-lists": "turn a pickled list of images into text without running anything in it",
 }

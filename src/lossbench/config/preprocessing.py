@@ -5,11 +5,13 @@ Torch-free; timm is imported where a model of it is pretrained.
 
 from collections.abc import Mapping
 from importlib import import_module
+from inspect import signature
 from typing import Any
 
+from lossbench.config import custom
 from lossbench.config.installed import is_installed
 from lossbench.config.parse import NAME, TARGET
-from lossbench.config.plain import is_mapping
+from lossbench.config.plain import is_mapping, is_sequence
 
 BACKBONE = "backbone"
 PLAIN: Mapping[str, Any] = {
@@ -51,13 +53,41 @@ def with_preprocessing(data: Any, seen: Mapping[str, Any]) -> Any:
     """
     if not is_mapping(data):
         return data
-    usual = {**PLAIN, **({"image_size": None} if str(data.get(TARGET)).startswith(SIZED_BY_DATA) else {}), **seen}
+    usual = {**PLAIN, **seen}
+    if str(data.get(TARGET)).startswith(SIZED_BY_DATA):
+        usual["image_size"] = seen.get("image_size")
     filled = {**data, **{key: usual[key] for key in PLAIN if key in data and data[key] is None}}
-    crop, size = seen.get("crop"), filled.get("image_size")
-    if crop and filled.get("resize", crop) is None and isinstance(size, int) and size > SMALL:
-        resize = round(size / crop)
-        filled["resize"] = None if resize == round(size * 8 / 7) else resize
-    return filled
+    return {**filled, "resize": _resize(filled, seen)} if "resize" in filled else filled
+
+
+def _resize(data: Mapping[str, Any], seen: Mapping[str, Any]) -> Any:
+    """The shorter side before the centre crop: typed, or by the network's `crop` where that is not the usual 7/8."""
+    typed, size, crop = data["resize"], data.get("image_size"), seen.get("crop")
+    if typed is not None or crop is None or not isinstance(size, int) or size <= SMALL:
+        return typed
+    resize = round(size / crop)
+    return None if resize == round(size * 8 / 7) else resize
+
+
+def with_own_settings(data: Any, seen: Mapping[str, Any]) -> Any:
+    """Add to the record of a user's own image data set what its class takes and leaves at lossbench's default, as null.
+
+    Args:
+        data: the data set's record.
+        seen: how a pretrained network has seen images; where that is as usual, nothing is added.
+    """
+    if not seen or not is_mapping(data) or not custom.is_custom(data):
+        return data
+    factory = custom.load(data[TARGET], data[custom.SOURCE], "data")
+    if not hasattr(factory, "shorter_side"):  # no images
+        return data
+    takes = signature(factory).parameters
+    usual = [key for key, value in PLAIN.items() if key in takes and _plain(takes[key].default) == value]
+    return {**dict.fromkeys(usual), **data}
+
+
+def _plain(value: object) -> object:
+    return [*value] if is_sequence(value) else value
 
 
 def seen_by(model: Any) -> Mapping[str, Any]:

@@ -16,7 +16,7 @@ from lossbench.config.inside import check_inside
 from lossbench.config.installed import check_installed
 from lossbench.config.parse import required
 from lossbench.config.plain import is_mapping, is_sequence
-from lossbench.config.preprocessing import seen_by, whole_network, with_preprocessing
+from lossbench.config.preprocessing import seen_by, whole_network, with_own_settings, with_preprocessing
 from lossbench.config.replicate import with_replicate
 from lossbench.config.schema import Checkpoint, Data, Embeddings, Features, RunConfig, Trainer, missing_key
 from lossbench.config.searched import without_ranges
@@ -127,13 +127,14 @@ def _completed(
     record = {key: value for key, value in with_replicate(composed).items() if key not in COMMAND_ONLY}
     record["yardsticks"] = {name: dict(cache(load_yardstick, name)) for name in names}
     record["augment"] = record["augment"] or {}
-    record["data"] = with_preprocessing(record["data"], seen_by(record["model"]))
     record["model"] = whole_network(record["model"])
     if is_mapping(record["loss"]):
         record["loss"] = without_ranges(record["loss"])
     for group in custom.BASES:
         if is_mapping(record[group]):
             record[group] = custom.complete(record[group], group)
+    seen = seen_by(record["model"])
+    record["data"] = with_preprocessing(with_own_settings(record["data"], seen), seen)
     return record
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from lossbench.config.model_rules import check_model
 from lossbench.config.weights_files import sha256
 from lossbench.models.heads import make_head, pooled
-from lossbench.models.published import fetch, knock
+from lossbench.models.published import timm_file
 from lossbench.models.weights import load_pretrained
 
 
@@ -65,7 +65,7 @@ class Timm(nn.Module):
                 f"inputs must be images (channels, height, width), got {tuple(input_shape)}; use other data, or "
                 "model=mlp or linear"
             )
-        file = _published(timm, name) if pretrained is True else None
+        file = timm_file(timm, name) if pretrained is True else None
         self.backbone, self.num_features = _backbone(timm, name, input_shape, head, file)
         self.head = make_head(head, self.num_features, num_classes, scale)
         given = load_pretrained(self.backbone, pretrained if file is None else False, match=pretrained_match)
@@ -130,31 +130,3 @@ def _backbone(
             "cosine"
         )
     return backbone.train(), output.shape[1]
-
-
-def _published(timm: ModuleType, name: str) -> Path:
-    """Find timm's weights in their hub's cache, or download them; without a network timm would try for a minute."""
-    source = timm.get_pretrained_cfg(name)
-    if source is None or not source.has_weights:
-        raise ValueError(
-            f"pretrained weights for name={name} do not exist in timm; timm.list_models(pretrained=True) has the "
-            "names that have some"
-        )
-    if not source.hf_hub_id:
-        return fetch(source.url)
-    hub = import_module("huggingface_hub")
-    repo, _, revision = source.hf_hub_id.partition("@")
-    where = {"repo_id": repo, "filename": source.hf_hub_filename or "model.safetensors", "revision": revision or None}
-    try:
-        cached = hub.try_to_load_from_cache(**where)
-        if isinstance(cached, str):
-            return Path(cached)
-        knock(hub.hf_hub_url(**where))
-        return Path(hub.hf_hub_download(**where))
-    except Exception as error:
-        cache = hub.constants.HF_HUB_CACHE
-        missing = f"{where['filename']} of {repo} is not in {cache}"
-        raise ValueError(
-            f"pretrained weights {missing} and cannot be downloaded ({error}); "
-            "give pretrained a file of weights in place of true"
-        ) from error

@@ -13,6 +13,7 @@ from lossbench.data.order import TrainBatches
 from lossbench.data.source import Source, Split
 from lossbench.data.toy import Toy
 from lossbench.losses import CosineProb, CosineXent, CosineXentHead, CrossEntropy, LogitAdjusted, Power
+from lossbench.models.convnet import ConvNet
 from lossbench.models.heads import CosineHead
 from lossbench.models.heads import CosineXentHead as Head
 from lossbench.training.schedules import Constant, Cosine, OneCycle
@@ -32,26 +33,11 @@ LOSSES: tuple[Callable[[int], Any], ...] = (
 RUNS = 12  # over three losses, four settings of each
 
 
-class ConvNet(nn.Sequential):
-    """A small convolutional net with BatchNorm."""
-
-    def __init__(self) -> None:
-        layers = (
-            nn.Conv2d(1, 4, 3, padding=1),
-            nn.BatchNorm2d(4),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
-            nn.Flatten(),
-            nn.Linear(64, 10),
-        )
-        super().__init__(*layers)
-
-
 MODELS: dict[str, tuple[Source, Callable[[], nn.Module]]] = {
     "toy": (Toy(init="random"), lambda: nn.Linear(4, 5, bias=False)),
     "digits/linear": (Digits(), lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 10))),
     "digits/mlp": (Digits(), lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, 10))),
-    "digits/conv": (Digits(images_per_class=20), ConvNet),
+    "digits/conv": (Digits(images_per_class=20), lambda: ConvNet((1, 8, 8), 10, width=2)),
 }
 
 
