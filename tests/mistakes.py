@@ -109,6 +109,8 @@ def make_desk(folder: Path) -> Path:
     for name in ("cat", "dog"):
         for i in range(6):
             save_photo(folder / "photos" / name / f"{i}.jpg", i, (12, 12))
+    rows = [f"photos/{name}/{i}.jpg,{name}\n" for name in ("cat", "dog") for i in range(6)]
+    (folder / "photos.csv").write_text("".join(["file,label\n", *rows]))
     for i in range(4):
         save_photo(folder / "one_class" / "cat" / f"{i}.jpg", i, (12, 12))
     (folder / "empty").mkdir()

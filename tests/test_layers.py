@@ -24,6 +24,7 @@ LIGHT = [
     *(f"data.images.{name}" for name in ("source", "image_source", "listing", "resplit", "random_split")),
     *(f"data.images.{name}" for name in ("imagenet", "pets", "folder", "fake")),
     *(f"data.images.{name}" for name in ("subset", "lists", "inspection", "decode")),
+    "data.images.table",
     *(
         name.removeprefix("lossbench.")
         for name in MODULES

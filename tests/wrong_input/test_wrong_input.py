@@ -8,7 +8,14 @@ from mistakes import Mistake, listing, make_desk, mistakes
 from typed import TYPED, ForkServer, fork_server
 
 # What a wrong command line may import: it is in the process from which children are forked. The heavy ones are not.
-LIGHT = ("lossbench.cli.train", "lossbench.config.hydra_errors", "lossbench.launch.sweep", "numpy", "composed_once")
+LIGHT = (
+    "lossbench.cli.train",
+    "lossbench.config.hydra_errors",
+    "lossbench.launch.sweep",
+    "numpy",
+    "polars",
+    "composed_once",
+)
 HEAVY = ("torch", "torchvision", "pytorch_lightning", "torchmetrics", "matplotlib")
 TABLE = mistakes()
 

@@ -4,7 +4,6 @@ Counts the examples of every class in each split, names what is left out and wha
 cannot be read, with the reason, and what is unusual but read right; the exit code is 1 when an image cannot be read.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -130,12 +129,15 @@ def _sizes(source: Any, split: str) -> str:
     """Images a class, and the shorter sides in pixels, of the readable images of a split."""
     import numpy as np
 
+    from lossbench.data.split import class_counts
+
     inspected = source.inspections[split]
     good = inspected.reason == ""
-    counts = Counter(np.array(source.listed.targets[split])[good].tolist())
+    found = class_counts(np.array(source.listed.targets[split])[good], source.num_classes)
+    counts = found[found > 0].tolist() or [0]
     sides = np.minimum(inspected.height, inspected.width)[good]
     return (
-        f"{min(counts.values())} to {max(counts.values())} a class, "
+        f"{min(counts)} to {max(counts)} a class, "
         f"shorter side {sides.min()} to {sides.max()} px (median {np.median(sides):.0f}), "
     )
 

@@ -7,11 +7,12 @@ A replicate's run is measured on the split of its replicate, unless replicate= o
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lossbench.cli.parser import Parser, as_path, require_data, require_new_file
+from lossbench.escaping import in_line
 from lossbench.rundir.directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -34,11 +35,9 @@ def main(words: Sequence[str] | None = None) -> None:
     data = _data_module(other) if other else None
     metrics = run.evaluate(given.split, data)
     n = len((data or run.parts.data).split(given.split))
-    if data is not None and (seen := _trained_on(run, data, given.split)):
-        print(
-            f"warning: the run was trained on {seen} of these {n} examples; "
-            "its score on them says nothing about new data"
-        )
+    if data is not None:
+        for line in _warnings(run, data, given.split):
+            print(in_line(f"warning: {line}"))
     print(f"{given.run_dir}, {given.split} split, n = {n}; ± is the half-width of the 95 % interval")
     _print_metrics(metrics)
     if given.json:
@@ -60,13 +59,13 @@ def _parser() -> Parser:
 def _other_data(overrides: Sequence[str], own: Mapping[str, Any], config_dir: Path | None) -> "Data":
     """Compose the data that the overrides name; settings alone change those of the run's own data set."""
     from lossbench.config.composition import composed_data
-    from lossbench.config.facts import build_source
+    from lossbench.config.facts import build_source, fingerprint_of
     from lossbench.config.preprocessing import seen_in
 
     if not any(word.startswith("data=") for word in overrides):
         overrides = [*_own_data(own), *(re.sub(r"^[+](?=data)", "++", word) for word in overrides)]
     data = composed_data(overrides, config_dir, seen_in(own))
-    build_source(data.source)  # a wrong setting is an error before torch is imported
+    fingerprint_of(build_source(data.source), data.name)  # what is wrong is said before torch is imported
     return data
 
 
@@ -87,6 +86,17 @@ def _data_module(data: "Data") -> "DataModule":
     from lossbench.data.module import DataModule
 
     return DataModule(build_source(data.source), seed=0, batch_size=data.batch_size)
+
+
+def _warnings(run: "LoadedRun", data: "DataModule", split: str) -> Iterator[str]:
+    """What makes a score on other data mean less: examples that the run was trained on, classes of other names."""
+    if seen := _trained_on(run, data, split):
+        n = len(data.split(split))
+        yield f"the run was trained on {seen} of these {n} examples; its score on them says nothing about new data"
+    ours, theirs = tuple(run.parts.source.class_names), tuple(data.source.class_names)
+    if ours != theirs:
+        other = next((pair for pair in zip(ours, theirs, strict=False) if pair[0] != pair[1]), (len(ours), len(theirs)))
+        yield f"the classes have other names or another order, and count as the same: {other[0]} and {other[1]}"
 
 
 def _trained_on(run: "LoadedRun", data: "DataModule", split: str) -> int:

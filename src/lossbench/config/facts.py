@@ -30,7 +30,7 @@ class Cache:
         key = ("source", json.dumps(whole.record, sort_keys=True, default=repr))
         if key not in self._known:
             built = build_source(whole)
-            settled = json.dumps({**whole.record, **built.settled()}, sort_keys=True, default=repr)
+            settled = json.dumps({**whole.record, **settled_of(built)}, sort_keys=True, default=repr)
             self._known[key] = self._known["source", settled] = built
         return self._known[key] if replicate is None else replicated(self._known[key], replicate)
 
@@ -64,9 +64,28 @@ def split_replicate(source: Node) -> tuple[Node, int | None]:
     return Node(settings), source.record.get(REPLICATE)
 
 
+def settled_of(source: Source) -> dict[str, Any]:
+    """Give the settings that were left open and that the data decide.
+
+    Raises:
+        UserError: the data cannot be read.
+    """
+    try:
+        return dict(source.settled())
+    except ValueError as error:
+        raise UserError(f"data.{error}") from error
+
+
 def kind_of(source: Source) -> DataKind:
-    """Say what a data set is for, and whether it holds images; reads no examples."""
-    return DataKind(source.task, hasattr(source, "image_size"))
+    """Say what a data set is for, and whether it holds images; reads no examples, but a table may say the task.
+
+    Raises:
+        UserError: the table cannot be read.
+    """
+    try:
+        return DataKind(source.task, hasattr(source, "image_size"))
+    except ValueError as error:
+        raise UserError(f"data.{error}") from error
 
 
 def fingerprint_of(source: Source, name: str) -> str:

@@ -168,9 +168,11 @@ class Source(ABC):
             Classes, counts and imbalance in one line; then what was decided for the user, a line each.
         """
         unit = self.unit
-        kind = f"{self.num_classes:,} classes" if self.class_names else self.task
+        each = "label" if self.task == "multi_label" else "class"
+        kinds = {"label": "labels, any number of which hold", "class": "classes"}
+        kind = f"{self.num_classes:,} {kinds[each]}" if self.class_names else self.task
         sizes = {name: len(self.splits[name]) for name in SPLITS}
-        lines = [described(kind, unit, sizes, self.train_counts())]
+        lines = [described(kind, unit, sizes, self.train_counts(), each)]
         if self.replicate is None:
             return lines
         if self.folds is None:

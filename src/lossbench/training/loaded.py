@@ -14,7 +14,7 @@ from torch import nn
 from lossbench.config.verify import verify
 from lossbench.data.module import UNTESTED, DataModule
 from lossbench.data.source import OF_CLASSES, SPLITS
-from lossbench.errors import UserError, suggest
+from lossbench.errors import UserError, some, suggest
 from lossbench.metrics.estimates import Metric
 from lossbench.models.probe import Probe
 from lossbench.rundir.arrays import open_arrays, require_stages
@@ -171,6 +171,12 @@ class LoadedRun:
             raise UserError(
                 f"the model takes inputs {ours.input_shape} and {ours.num_outputs} {what}, "
                 f"the data have {theirs.input_shape} and {theirs.num_outputs}; choose data of the same shape and {what}"
+            )
+        names, others = tuple(ours.class_names), tuple(theirs.class_names)
+        if names != others and sorted(names) == sorted(others):
+            raise UserError(
+                f"the classes of these data have another order than the model's: {some(others)} and {some(names)}; "
+                "name them in the model's order"
             )
 
 

@@ -1,7 +1,7 @@
 """Which files a data set of images consists of, and what is in them. Torch-free."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import accumulate, chain, pairwise
 from pathlib import Path
@@ -22,18 +22,20 @@ class Listing:
         classes: names in the order of the class indices.
         files: part -> file names below the root, with forward slashes; the parts are train, val and test, or those of
             what replicates are drawn from (see `pooled`).
-        targets: part -> their class indices.
+        targets: part -> their class indices, or 0 and 1 for each label, float32 (n, C).
         facts: what else belongs into a result, such as the hashes of split lists.
         left_out: what in the folder is not used, a clause each, such as "test/ is not used".
         decided: what became what, a line each for the first screen, such as "train/ is train, val/ is test".
+        weights: part -> how much each file counts in training, float32; {} counts all alike.
     """
 
     classes: tuple[str, ...]
     files: Mapping[str, Sequence[str]]
-    targets: Mapping[str, Sequence[int]]
+    targets: Mapping[str, Sequence[int] | np.ndarray]
     facts: Mapping[str, Any]
     left_out: Sequence[str] = ()
     decided: Sequence[str] = ()
+    weights: Mapping[str, np.ndarray] = field(default_factory=dict[str, np.ndarray])
 
     def pooled(self, parts: Mapping[str, Sequence[str]]) -> "Listing":
         """Give what replicates are drawn from: the files of some splits together, sorted by name.
@@ -41,6 +43,7 @@ class Listing:
         Args:
             parts: name -> the splits that it is made of.
         """
+        assert not self.weights, "files with weights are pooled by who knows them"
         files, targets = dict[str, list[str]](), dict[str, list[int]]()
         for part, splits in parts.items():
             pairs = chain.from_iterable(zip(self.files[name], self.targets[name], strict=True) for name in splits)
@@ -92,8 +95,11 @@ class OpenedFiles:
     def readable(self, part: str) -> Split:
         """The images of a part that can be read."""
         names = np.array(self.listing.files[part], dtype=np.str_)
-        targets = np.array(self.listing.targets[part], dtype=np.int64)
-        return Split(names, targets, names).take(np.flatnonzero(self.inspections[part].reason == ""))
+        given = self.listing.targets[part]
+        targets = given if isinstance(given, np.ndarray) else np.array(given, dtype=np.int64)
+        return Split(names, targets, names, self.listing.weights.get(part)).take(
+            np.flatnonzero(self.inspections[part].reason == "")
+        )
 
 
 def check_classes(root: str, listing: Listing) -> None:

@@ -19,7 +19,7 @@ from lossbench.data.images.inspection import Inspection
 from lossbench.data.images.listing import Listing, OpenedFiles
 from lossbench.data.images.lists import unsafe
 from lossbench.data.images.resplit import resplit
-from lossbench.data.split import SPLITS, Split, joined, lacking_classes
+from lossbench.data.split import SPLITS, Split, class_counts, joined, lacking_classes
 from lossbench.errors import UserError, some
 from lossbench.seeds import generator
 
@@ -189,7 +189,9 @@ class FileSource(ImageSource):
             )
 
     def _require_learnt(self, train: Split, listing: Listing) -> None:
-        """Require an image to learn from of every class that the data set has."""
+        """Require an image to learn from of every class that the data set has; a label may lack one."""
+        if self.task == "multi_label":
+            return
         if lost := {*chain.from_iterable(listing.targets.values())} - {*train.targets.tolist()}:
             raise ValueError(
                 f"root={self.root}: no training image of {some(listing.classes[i] for i in sorted(lost))} can be "
@@ -246,7 +248,7 @@ class FileSource(ImageSource):
         """Name the classes that some replicates do not test."""
         if self.replicate is None or self.folds is None:
             return []
-        counts = np.bincount(self._whole._readable_pool.targets, minlength=self.num_classes)
+        counts = class_counts(self._whole._readable_pool.targets, self.num_classes)
         rare = [f"{self.class_names[i]} ({counts[i]})" for i in np.flatnonzero(counts < self.folds).tolist()]
         what = f"classes with fewer images than the {self.folds} folds, which some replicates do not test"
         return [f"{what}: {some(rare)}"] if rare else []
@@ -262,10 +264,12 @@ class FileSource(ImageSource):
         """The class indices of the images that can be read: split -> (n,)."""
         return {name: split.targets for name, split in self.readable_splits().items()}
 
-    def contents(self) -> Iterator[tuple[str, int, str]]:
-        """Give the hash of the content, the class index and the name of every readable file."""
+    def contents(self) -> Iterator[tuple[str, object, str]]:
+        """Give the hash of the content, the class index, or the labels, and the name of every readable file."""
         for part, names in self.listed.files.items():
-            columns = (self.inspections[part].digest.tolist(), self.listed.targets[part], names)
+            targets = np.array(self.listed.targets[part])
+            labels = map(tuple, targets.tolist()) if targets.ndim > 1 else targets.tolist()
+            columns = (self.inspections[part].digest.tolist(), labels, names)
             for digest, target, name in zip(*columns, strict=True):
                 if digest:
                     yield digest, target, name
