@@ -4,11 +4,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import polars
 import pytest
 import torch
 from conftest import plan_run
-from run_files import arrays, assert_same, result_of, steady
+from run_files import arrays, assert_same, result_of, steady, weights
+from tables import a_table, written
 
+from lossbench.config.facts import build_source
 from lossbench.errors import Stopped
 from lossbench.job.start import start
 from lossbench.launch.progress import SweepProgress
@@ -66,7 +69,9 @@ def assert_alone(root: Path, runs: Sequence[RunDirectory], *words: str) -> None:
                 assert np.array_equal(mine[f"{split}_{name}"], its[f"{split}_{name}"]), (split, name)
             np.testing.assert_allclose(mine[f"{split}_outputs"], its[f"{split}_outputs"], atol=1e-3)
         assert [line.split(",")[:3] for line in steady(run)] == [line.split(",")[:3] for line in steady(alone)]
-        assert run.log_path.read_text().count("data:") == alone.log_path.read_text().count("data:")
+        left_out = build_source(alone.config.data.source).left_out_line()
+        assert left_out in run.log_path.read_text()
+        assert left_out in alone.log_path.read_text()
 
 
 @pytest.mark.parametrize(
@@ -207,3 +212,60 @@ def test_a_replicate_that_lacks_a_class_fails_where_the_loss_counts_it(
     assert list(progress.failed) == [runs[4]]
     assert "class_counts=null counts the training split, which has no c" in progress.failed[runs[4]]
     assert "the train split has no example of c (replicates 1)" in capsys.readouterr().out
+
+
+TABLE = ("data=table", "data.target=risk", "data.group=patient", "data.id=row_id", "model=mlp", "model.hidden=[8]")
+TABLE = (*TABLE, "trainer=cpu", "trainer.max_steps=20", "data.batch_size=32", "figures=false")
+
+
+def test_replicates_of_a_table_are_encoded_by_their_own_training_rows(tmp_path: Path) -> None:
+    frame = a_table().with_columns(visits=polars.Series([1, 2, 5] * 100))
+    words = (*TABLE, f"data.path={written(frame, tmp_path / 'table.csv')}", "data.weight=visits")
+    runs = stacked(tmp_path / "stack", [f"replicate={r}" for r in range(5)], *words)
+    assert_alone(tmp_path / "alone", runs[:5], *words)
+    results = [result_of(run) for run in runs]
+    assert [each.facts["columns"] for each in results[:5]] == [each.facts["columns"] for each in results[5:]]
+    assert len({str(each.facts["columns"]) for each in results}) == 5
+    widths = [weights(run)["model.layers.0.weight"].shape[1] for run in runs]
+    assert len({*widths}) > 1  # a city is rare in some training parts: those are stacks of their own
+    assert [each.stacked_runs for each in results] == [widths.count(width) for width in widths]
+
+
+def test_the_examples_of_a_stack_are_those_of_each_replicate(tmp_path: Path) -> None:
+    words = (*TABLE, f"data.path={written(a_table().drop('city'), tmp_path / 'table.csv')}", "loss=cross_entropy")
+    configs = [plan_run(tmp_path, *words, f"replicate={r}").config for r in (2, 0, 2, 1)]
+    shared = Shared(assemble(configs[0]))
+    for stage in ("train", "val", "test"):
+        examples = shared.examples(stage, configs, torch.device("cpu"), torch.float32)
+        assert examples.index is not None
+        for config, which in zip(configs, examples.which.tolist(), strict=True):
+            alone = build_source(config.data.source).splits[stage]
+            rows = examples.index[which][: len(alone)]
+            assert np.array_equal(examples.inputs[rows].numpy(), alone.inputs)
+            assert np.array_equal(examples.target[rows].numpy(), alone.targets)
+
+
+@pytest.mark.parametrize("engine", ["lightning", "vectorized"])
+def test_no_validation_or_test_row_of_a_table_touches_the_weights(tmp_path: Path, engine: str) -> None:
+    def trained(name: str, frame: polars.DataFrame) -> RunDirectory:
+        words = (*TABLE, f"data.path={written(frame, tmp_path / name)}")
+        if engine == "vectorized":
+            return stacked(tmp_path, ["replicate=0", "replicate=3"], *words)[0]
+        run = plan_run(tmp_path, *words, "loss=cross_entropy", "replicate=0")
+        start(run)
+        return run
+
+    frame = a_table()
+    first = trained("one.csv", frame)
+    held_out = [*arrays(first)["val_ids"].tolist(), *arrays(first)["test_ids"].tolist()]
+    chosen = polars.col("row_id").cast(polars.String).is_in(held_out)
+    new = {"age": 999.0, "city": "Atlantis", "smoker": None}
+    other = frame.with_columns(
+        polars.when(chosen).then(polars.lit(value)).otherwise(name).alias(name) for name, value in new.items()
+    )
+    again = trained("two.csv", other)
+    assert result_of(again).fingerprint != result_of(first).fingerprint
+    assert result_of(again).facts["columns"] == result_of(first).facts["columns"]
+    assert not np.array_equal(arrays(again)["test_outputs"], arrays(first)["test_outputs"])
+    for name, tensor in weights(first).items():
+        assert torch.equal(tensor, weights(again)[name]), name

@@ -32,7 +32,7 @@ def main(words: Sequence[str] | None = None) -> None:
     import lossbench  # torch takes seconds to import
 
     run = lossbench.load(given.run_dir, given.checkpoint)
-    data = _data_module(other) if other else None
+    data = run.encoded(_data_module(other)) if other else None
     metrics = run.evaluate(given.split, data)
     n = len((data or run.parts.data).split(given.split))
     if data is not None:
@@ -100,9 +100,18 @@ def _warnings(run: "LoadedRun", data: "DataModule", split: str) -> Iterator[str]
 
 
 def _trained_on(run: "LoadedRun", data: "DataModule", split: str) -> int:
-    """Count the examples of other data that were in the run's training split: the same data set, the same ids."""
-    if type(data.source) is not type(run.parts.source):
+    """Count the examples of other data that were in the run's training split: the same data set, the same ids.
+
+    Rows of tables, which are only counted where no column names them, are the same where their cells are.
+    """
+    from lossbench.data.tables.table import Table
+
+    ours, theirs = run.parts.source, data.source
+    if type(theirs) is not type(ours):
         return 0
+    if isinstance(theirs, Table) and isinstance(ours, Table):
+        trained = {*ours.digests(ours.splits["train"]).tolist()}
+        return sum(name in trained for name in theirs.digests(data.split(split)).tolist())
     return len({*data.split(split).ids} & {*run.parts.data.split("train").ids})
 
 

@@ -117,6 +117,12 @@ def widths(name: str, value: Any) -> None:
         )
 
 
+def names(name: str, value: Any, what: str) -> None:
+    """Require a list of names, such as those of columns."""
+    if not is_sequence(value) or not all(isinstance(each, str | int) and not isinstance(each, bool) for each in value):
+        raise ValueError(f"{name} must be a list of {what} such as [a,b], got {value!r}")
+
+
 def betas(name: str, value: Any) -> None:
     """Require the two decay rates of Adam."""
     if not is_sequence(value) or len(value) != 2:

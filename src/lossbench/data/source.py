@@ -30,6 +30,8 @@ class Source(ABC):
     class_names: ClassVar[tuple[str, ...]] = ()
     input_shape: ClassVar[tuple[int, ...]]
     """The shape of one example."""
+    own_inputs: ClassVar[bool] = False
+    """Whether each replicate encodes the examples in its own way; then the inputs of pool() are their positions."""
     replicate: int | None = None
     """Which draw of the splits this is, set by `replicated`; None gives those of load(). No name for a setting."""
 
@@ -251,6 +253,10 @@ class Source(ABC):
         low, high = float(pool.inputs.min()), float(pool.inputs.max())
         shown = np.rint((pool.inputs[[place[name] for name in ids]] - low) * (255 / ((high - low) or 1)))
         return list(shown.astype(np.uint8).transpose(0, 2, 3, 1))
+
+    def fitted_like(self, other: "Source") -> Self:
+        """Give the same examples encoded as those of another data set, on which a model was trained."""
+        return self
 
     def initial_weight(self, seed: int) -> np.ndarray | None:
         """Initial weights (C, D) that belong to the data set, or None."""

@@ -96,7 +96,7 @@ class LoadedRun:
         if split not in SPLITS:
             raise UserError(f"split={split} does not exist; {suggest(split, SPLITS)}")
         self._require_own_examples(split, data)
-        data = data or self.parts.data
+        data = self.parts.data if data is None else self.encoded(data)
         if self.parts.backbone is not None and not isinstance(data.source, FeatureSource):
             config = self.directory.config
             settings = replace(config.features, views=1)  # evaluation sees centre crops
@@ -149,6 +149,11 @@ class LoadedRun:
         source, result = self.parts.source, finished(self.directory)
         require_classifier(self.directory, source)
         return predictor_of(self.directory, result, source, self.model, self.parts.loss)
+
+    def encoded(self, data: DataModule) -> DataModule:
+        """Give other data as the model sees them: the columns of a table encoded as in the run's training."""
+        source = data.source.fitted_like(self.parts.source)
+        return data if source is data.source else DataModule(source, data.seed, data.batch_size)
 
     def _require_own_examples(self, split: str, data: DataModule | None) -> None:
         if split not in self.parts.data.stages:

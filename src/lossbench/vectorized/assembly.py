@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
+from lossbench.data.module import DataModule
+from lossbench.data.source import Source
 from lossbench.errors import UserError, some
 from lossbench.job.memory import memory_error, memory_failure
 from lossbench.launch.progress import SweepProgress
@@ -80,12 +82,17 @@ def left_out_lines(runs: Iterable[RunDirectory], shared: Shared) -> Iterator[str
 
 
 def of_one_size(runs: Sequence[RunDirectory], shared: Shared) -> tuple[list[RunDirectory], list[RunDirectory]]:
-    """Split runs into those with as many training and validation examples as the first one, and the others."""
+    """Split runs into those whose examples are as many and as wide as those that the parts are made of, and the others.
 
-    def sizes(run: RunDirectory) -> tuple[int, ...]:
-        data = shared.replicate(run.config).data
-        return tuple(len(data.split(stage)) for stage in ("train", "val"))
+    Groups that cross no splits may give unequal training parts; tables may give rows of other widths.
+    """
 
-    first = sizes(runs[0])
-    alike = [run for run in runs if sizes(run) == first]
-    return alike, [run for run in runs if sizes(run) != first]
+    def sizes(data: DataModule, source: Source) -> tuple[object, ...]:
+        return *(len(data.split(stage)) for stage in ("train", "val")), tuple(source.input_shape)
+
+    def of(run: RunDirectory) -> tuple[object, ...]:
+        return sizes(shared.replicate(run.config).data, shared.seen_by(run.config))
+
+    wanted = sizes(shared.parts.data, shared.parts.data.source)
+    alike = [run for run in runs if of(run) == wanted]
+    return alike, [run for run in runs if of(run) != wanted]

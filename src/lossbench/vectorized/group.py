@@ -54,7 +54,7 @@ def run_group(
     for line in notices(config, shared.parts):
         progress.say(f"notice: {line}")
     alike, others = of_one_size(good, shared)
-    reason = _run_assembled(alike, shared, progress, limits, locked, stop_signals)
+    reason = _run_assembled(alike, shared, progress, limits, locked, stop_signals) if alike else None
     return reason or (run_group(others, progress, limits, locked, stop_signals) if others else None)
 
 

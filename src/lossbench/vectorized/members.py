@@ -42,7 +42,7 @@ def build_members(
     configs: Sequence[RunConfig], shared: Shared, device: torch.device, dtype: torch.dtype
 ) -> list[Member]:
     """Build each run's loss, and one model for each seed: the same seed gives the same weights."""
-    source = shared.parts.data.source
+    source = shared.seen_by(configs[0])
     models: dict[int, nn.Module] = {}
     members: list[Member] = []
     for config in configs:

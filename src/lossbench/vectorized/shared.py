@@ -12,6 +12,7 @@ from lossbench.config.schema import RunConfig
 from lossbench.data.batch import tensor_of
 from lossbench.data.module import POOL, DataModule
 from lossbench.data.source import SPLITS, Source, Split, replicated
+from lossbench.data.split import joined
 from lossbench.errors import UserError, one_line
 from lossbench.training.assemble import Parts, build_data, losses_of
 from lossbench.training.evaluation import Loss
@@ -23,7 +24,8 @@ class Replicate:
     """What the runs of one replicate share.
 
     Args:
-        data: its splits; their inputs are positions in the pool, except where no replicates were asked for.
+        data: its splits; their inputs are positions in the pool, except where no replicates were asked for, or where
+            each replicate has inputs of its own.
         yardsticks: with numbers of the classes that belong to its training examples.
         record: what result.json holds of its data.
         left_out: what of its data is not used, in one line; "" where all is.
@@ -80,6 +82,10 @@ class Shared:
             self._replicates[config.replicate] = _replicate(config, self.parts)
         return self._replicates[config.replicate]
 
+    def seen_by(self, config: RunConfig) -> Source:
+        """Give the data set that a run's model sees: features in place of images, the replicate's own inputs."""
+        return self.replicate(config).data.source if self.parts.source.own_inputs else self.parts.data.source
+
     def examples(self, stage: str, configs: Sequence[RunConfig], device: torch.device, dtype: torch.dtype) -> Examples:
         """Give a split as each of some runs sees it.
 
@@ -94,14 +100,20 @@ class Shared:
         if numbers == [None]:
             held = self._tensors(stage, device, dtype)
             return Examples(held.inputs, held.target, which, None, held.weight, held.rows, dtype)
-        held = self._tensors(POOL, device, dtype)
+        of = {config.replicate: self.replicate(config).data.split(stage) for config in configs}
+        held, chosen = self._chosen([of[number] for number in numbers], device, dtype)
         if stage != "train":
             held = held._replace(rows=None)
-        of = {config.replicate: self.replicate(config).data.split(stage).inputs for config in configs}
-        chosen = [torch.from_numpy(of[number]) for number in numbers]
         if len(chosen) == 1:
             held, chosen = held.at(chosen[0].to(device)), None
         return Examples(held.inputs, held.target, which, chosen, held.weight, held.rows, dtype)
+
+    def _chosen(self, splits: Sequence[Split], device: torch.device, dtype: torch.dtype) -> tuple[Held, list[Tensor]]:
+        """What any of some replicates may see, and each one's positions in it."""
+        if self.parts.source.own_inputs:
+            together = joined(splits)
+            return _held(together, device, dtype), [*torch.arange(len(together)).split([*map(len, splits)])]
+        return self._tensors(POOL, device, dtype), [torch.from_numpy(split.inputs) for split in splits]
 
     def _tensors(self, stage: str, device: torch.device, dtype: torch.dtype) -> Held:
         """Give a split, or all replicates, moved to the device once for all stacks."""
@@ -126,7 +138,8 @@ def _replicate(config: RunConfig, parts: Parts) -> Replicate:
         return Replicate(parts.data, parts.yardsticks, parts.source.record(), parts.source.left_out_line())
     try:
         source = replicated(parts.source, config.replicate)
-        data = build_data(config, _positions(parts.data.source, config.replicate))
+        own = parts.source.own_inputs
+        data = build_data(config, source if own else _positions(parts.data.source, config.replicate))
         _, yardsticks = losses_of(config, data)
         return Replicate(data, yardsticks, source.record(), source.left_out_line())
     except ValueError as error:

@@ -50,7 +50,7 @@ def about_scale(findings: Findings) -> Iterator[str]:
 
 
 def about_test_set(findings: Findings) -> Iterator[str]:
-    """Data left out, intervals that do not cover other examples, test images that were trained on."""
+    """Data left out, intervals that do not cover other examples, test examples that were trained on."""
     yield from _left_out(findings)
     yield from _without_examples(findings)
     for unit in ("image", "row"):
