@@ -11,7 +11,7 @@ from lossbench import losses
 from lossbench.models import heads
 
 PROMISED = Path(__file__).with_name("public_api.txt")
-OF_EVERY_LOSS = ("forward", "per_example", "reduce", "terms", "logits", "hyper_parameters")
+OF_EVERY_LOSS = ("forward", "per_example", "reduce", "weighted", "terms", "logits", "hyper_parameters")
 HEADS = ("ClassEmbeddings", "CosineHead", "CosineXentHead")
 
 

@@ -143,6 +143,7 @@ def test_the_average_of_the_weights_is_what_is_tested_saved_and_loaded(plan: Pla
 
 def test_the_best_average_is_what_is_judged(plan: Plan) -> None:
     words = (
+        "loss=cosine_prob",
         "callbacks=ema",
         "callbacks.ema.decay=0.5",
         "evaluate=best",
@@ -175,7 +176,7 @@ def test_soft_targets_are_refused_by_losses_that_do_not_take_them(plan: Plan, mo
     with pytest.raises(
         UserError, match=r"augment\.cutmix=1\.0 makes targets of several classes.*use augment\.cutmix=0"
     ):
-        start(plan("augment.cutmix=1.0"))
+        start(plan("loss=cosine_prob", "augment.cutmix=1.0"))
 
 
 def test_crops_are_refused_where_there_are_no_images(planned: Plan) -> None:
