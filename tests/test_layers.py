@@ -129,6 +129,10 @@ ROOMS = {
         "lossbench.seeds",
     },
     "plots": {"lossbench.plots", "lossbench.rundir.files", "lossbench.errors", "lossbench.escaping"},
+    "export": {
+        *{"torch", "lossbench.export", "lossbench.training", "lossbench.data", "lossbench.config", "lossbench.rundir"},
+        *{"lossbench.metrics.units", "lossbench.errors", "lossbench.escaping"},
+    },
     "atlas": {
         *{
             "torch",

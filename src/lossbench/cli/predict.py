@@ -13,6 +13,7 @@ from lossbench.errors import UserError
 from lossbench.escaping import in_line
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.files import cannot_write, write_atomic
+from lossbench.rundir.finished import finished
 from lossbench.training.predicted import Prediction, as_csv, as_json
 
 
@@ -36,6 +37,7 @@ def predict(
     Raises:
         UserError: the run is not done or does not classify, its checkpoint or a file is missing.
     """
+    finished(run)
     from lossbench.training import new_inputs  # seconds: only now that there is something to do
     from lossbench.training.predictor import load_predictor
 

@@ -19,6 +19,7 @@ from lossbench.metrics.estimates import Metric
 from lossbench.models.probe import Probe
 from lossbench.rundir.arrays import open_arrays, require_stages
 from lossbench.rundir.directory import RunDirectory
+from lossbench.rundir.finished import finished
 from lossbench.rundir.result import Result
 from lossbench.training.assemble import Parts, assemble
 from lossbench.training.checkpoints import ANEW
@@ -26,7 +27,7 @@ from lossbench.training.evaluation import Evaluation, measure, with_intervals
 from lossbench.training.features import FeatureSource, features_of
 from lossbench.training.new_inputs import predict, probabilities
 from lossbench.training.predicted import Prediction
-from lossbench.training.predictor import Predictor, finished, predictor_of, require_classifier
+from lossbench.training.predictor import Predictor, predictor_of, require_classifier
 from lossbench.training.restore import checkpoint_path, from_checkpoint, load_weights
 
 

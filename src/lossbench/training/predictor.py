@@ -18,6 +18,7 @@ from lossbench.data.source import OF_CLASSES, Source
 from lossbench.errors import UserError
 from lossbench.models.probe import Probe
 from lossbench.rundir.directory import RunDirectory
+from lossbench.rundir.finished import finished
 from lossbench.rundir.result import Result
 from lossbench.training.modules import build_backbone, build_model, seeded
 from lossbench.training.restore import checkpoint_path, from_checkpoint, load_weights
@@ -126,22 +127,6 @@ def require_classifier(run: RunDirectory, source: Source) -> None:
     if source.task not in OF_CLASSES:
         name = run.config.data.name
         raise UserError(f"{run.path} was trained on data={name} for {source.task}: classifiers alone predict classes")
-
-
-def finished(run: RunDirectory) -> Result:
-    """Give the result of a run.
-
-    Raises:
-        UserError: it is no run directory, or not done.
-    """
-    if not (run.path / "config.yaml").exists():
-        raise UserError(
-            f"{run.path} is not a run directory: it holds no config.yaml; name one such as runs/STUDY/NAME/seed0"
-        )
-    result = run.result()
-    if result is None:
-        raise UserError(f"{run.path} is not done; run it with {run.start_command}")
-    return result
 
 
 def _model_and_loss(config: RunConfig, source: Source, classes: int, checkpoint: Path) -> tuple[nn.Module, Any]:

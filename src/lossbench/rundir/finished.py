@@ -1,0 +1,21 @@
+"""A run that must be done, because something is made of what it found. Torch-free."""
+
+from lossbench.errors import UserError
+from lossbench.rundir.directory import RunDirectory
+from lossbench.rundir.result import Result
+
+
+def finished(run: RunDirectory) -> Result:
+    """Give the result of a run.
+
+    Raises:
+        UserError: it is no run directory, or not done.
+    """
+    if not (run.path / "config.yaml").exists():
+        raise UserError(
+            f"{run.path} is not a run directory: it holds no config.yaml; name one such as runs/STUDY/NAME/seed0"
+        )
+    result = run.result()
+    if result is None:
+        raise UserError(f"{run.path} is not done; run it with {run.start_command}")
+    return result
