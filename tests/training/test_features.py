@@ -3,6 +3,8 @@
 import errno
 import logging
 import multiprocessing
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,7 +32,7 @@ def of(source: ImageSource, backbone: nn.Module, **settings: Any) -> FeatureSour
 
 def expected(source: ImageSource, stage: str) -> np.ndarray:
     """The features as batches of the stage's own give them."""
-    data, backbone = DataModule(source, 0, 4), Counting()
+    data, backbone = DataModule(source, 0, 4, channels_last=True), Counting()
     with torch.inference_mode():
         parts = [
             backbone.features(data.device_transforms(batch, stage).inputs) for batch in data.evaluation_loader(stage)
@@ -97,6 +99,22 @@ def test_an_interruption_loses_the_block_it_hits(tmp_path: Path, monkeypatch: py
         of(source, backbone)
     assert not [*tmp_path.rglob("*.lock")]
     backbone.stop_at, backbone.seen = None, 0
+    features = of(source, backbone)
+    assert backbone.seen == N - 16
+    assert np.array_equal(features.pool().inputs, expected(source, "pool"))
+
+
+@pytest.mark.usefixtures("small_batches")
+def test_a_killed_process_keeps_the_blocks_that_it_wrote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feature_store, "BLOCK", 8)
+    source = replicated(fake(tmp_path), 0)
+    backbone = Counting()
+    backbone.stop_at, backbone.stop = 21, lambda: os.kill(os.getpid(), signal.SIGKILL)
+    process = FORK.Process(target=of, args=(source, backbone))
+    process.start()
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL
+    backbone = Counting()
     features = of(source, backbone)
     assert backbone.seen == N - 16
     assert np.array_equal(features.pool().inputs, expected(source, "pool"))

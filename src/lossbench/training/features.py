@@ -79,7 +79,8 @@ def features_of(
     """
     source = images_of(data)
     device = torch.device("cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu")
-    whole = DataModule(source, data.seed, data.batch_size, data.num_workers, cache=data.cache)
+    last = device.type == "cpu"
+    whole = DataModule(source, data.seed, data.batch_size, data.num_workers, cache=data.cache, channels_last=last)
     given: dict[str, Split] = {}
     for stage in _stages(source):
         centre = computed(CentreCrops(backbone, whole, stage, settings), backbone, device, whole, stage)

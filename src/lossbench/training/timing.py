@@ -16,6 +16,7 @@ from lossbench.data.images.image_source import ImageSource
 from lossbench.data.module import DataModule
 from lossbench.training.assemble import build_data, losses_of, model_of
 from lossbench.training.evaluation import Loss, raw
+from lossbench.training.feature_work import forward, moved
 from lossbench.training.features import missing_features
 from lossbench.training.machine import thread_count
 from lossbench.training.modules import build_backbone
@@ -59,12 +60,13 @@ def time_run(config: RunConfig) -> Timed:
     batch, loading = _timed(lambda: _batch(config, data))
     once, shape = 0.0, None
     if config.model.backbone is not None:
-        backbone = build_backbone(config.model.backbone, source.input_shape, source.num_classes).to(device)
+        backbone = build_backbone(config.model.backbone, source.input_shape, source.num_classes)
         inputs = batch.inputs.to(device)
-        _features(backbone, inputs[:2])  # a device's first work takes longer
-        features, seconds = _timed(lambda: _features(backbone, inputs))
+        with moved(backbone, device), torch.inference_mode():
+            forward(backbone, inputs[:2])  # a device's first work takes longer
+            features, seconds = _timed(lambda: forward(backbone, inputs))
         once, loading = missing_features(backbone, data, config.features) * (seconds + loading) / len(batch.inputs), 0.0
-        batch, shape = batch._replace(inputs=features.cpu()), tuple(features.shape[1:])
+        batch, shape = batch._replace(inputs=features.clone()), tuple(features.shape[1:])
     model, loss = model_of(config, source, shape).to(device), losses_of(config, data)[0]
     return _time(config, model, loss, batch.on(device), loading / _workers(config), once)
 
@@ -74,11 +76,6 @@ def _batch(config: RunConfig, data: DataModule) -> Batch:
     positions = data.batches(world=config.trainer.processes).batch(0)
     images: Any = data.dataset("train", training=True)
     return data.device_transforms(images.__getitems__(positions), "train", step=(0, 0))
-
-
-def _features(backbone: Any, inputs: Tensor) -> Tensor:
-    with torch.no_grad():
-        return backbone.features(inputs)
 
 
 def _workers(config: RunConfig) -> int:
