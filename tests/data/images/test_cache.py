@@ -10,6 +10,7 @@ import signal
 import time
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
@@ -89,7 +90,7 @@ def folder_of(tmp_path: Path) -> ImageFolder:
     return ImageFolder(root=str(tmp_path / "images"), cache_dir=str(tmp_path / "cache"), image_size=12, resize=15)
 
 
-@pytest.mark.parametrize("kind", ["files", "fake"])
+@pytest.mark.parametrize("kind", ["files", "fake", "bicubic"])
 def test_evaluation_sees_the_same_bits_with_and_without_the_cache(
     kind: str, photos: ImageFolder, tmp_path: Path
 ) -> None:
@@ -104,7 +105,7 @@ def test_evaluation_sees_the_same_bits_with_and_without_the_cache(
         image_size=20,
         resize=21,
     )
-    source = photos if kind == "files" else fake
+    source = {"files": photos, "fake": fake, "bicubic": replace(fake, interpolation="bicubic")}[kind]
     decoded, kept = (
         DataModule(source, 0, 4, cache=name, augment=Augment(scale=(0.5, 1.0))) for name in ("none", "disk")
     )
@@ -140,6 +141,7 @@ def test_the_name_is_that_of_a_set_and_of_the_size(tmp_path: Path) -> None:
     assert cached(repeated, DIGESTS[twice], 8, tmp_path).path == first.path
     assert cached(GeneratedReader(never, SIZES[::-1]), DIGESTS[::-1], 8, tmp_path).path == first.path
     assert cached(images, DIGESTS, 9, tmp_path).path != first.path
+    assert cached(images, DIGESTS, 8, tmp_path, "bicubic").path != first.path
     for absent in ("", "z"):
         with pytest.raises(ValueError, match=r"lacks 1 of 2 images$"):
             CachedReader(first, np.array([DIGESTS[0], absent]))

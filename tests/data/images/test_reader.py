@@ -244,13 +244,15 @@ def test_made_images_are_the_same_whenever_they_are_read(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("size", [(32, 48), (48, 32), (7, 7), (100, 3), (31, 50)])
-def test_resizing_is_torchvisions(size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("kind", ["bilinear", "bicubic"])
+def test_resizing_is_torchvisions(size: tuple[int, int], kind: str) -> None:
     """On uint8, bit for bit, whatever the strides; no work where nothing changes."""
     image = torch.from_numpy(np.array(photo()))
-    theirs = v2.functional.resize(image.permute(2, 0, 1).contiguous(), list(size), antialias=True)
-    assert torch.equal(resize(image.permute(2, 0, 1), *size), theirs)
-    assert torch.equal(resize(image.permute(2, 0, 1).contiguous(), *size), theirs)
-    assert resize(theirs, *size) is theirs
+    mode = v2.InterpolationMode(kind)
+    theirs = v2.functional.resize(image.permute(2, 0, 1).contiguous(), list(size), mode, antialias=True)
+    for planes in (image.permute(2, 0, 1), image.permute(2, 0, 1).contiguous()):
+        assert torch.equal(resize(planes, *size, interpolation=kind), theirs)
+    assert resize(theirs, *size, interpolation=kind) is theirs
 
 
 def test_resizing_smooths() -> None:
