@@ -85,3 +85,12 @@ def test_trials_are_left_out_and_said(study: Path, capsys: pytest.CaptureFixture
     judged.mkdir()
     with pytest.raises(UserError, match=rf"^1 trial of {other}: .*; lossbench report {judged} judges them$"):
         read_done([other])
+
+
+@pytest.mark.parametrize(("facts", "reports"), [({"groups": 7}, 1), ({}, 2)])
+def test_replicates_that_keep_groups_whole_may_differ_in_size(tmp_path: Path, facts: dict, reports: int) -> None:
+    for replicate, (val, test) in enumerate(((20, 20), (31, 12))):
+        for loss in ("cross_entropy", "power"):
+            found = {"replicate": replicate, "folds": 5, "pool": 100, "n": {"val": val, "test": test}, **facts}
+            make_run(tmp_path / "study", loss, replicate, result=found, kind="replicate")
+    assert len(comparable_sets(read(tmp_path / "study"))) == reports

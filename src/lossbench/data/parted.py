@@ -143,8 +143,9 @@ class PartedSource(Source):
         return [*self.examples.unused, *super().left_out()]
 
     def facts(self) -> dict[str, Any]:
-        """How many examples of val and test have the content of a training example."""
-        return {self.learnt_key: self.learnt()}
+        """How many examples of val and test have the content of a training example, and how many groups there are."""
+        groups = self.examples.groups
+        return {self.learnt_key: self.learnt(), **({} if groups is None else {"groups": len(np.unique(groups))})}
 
     learnt_key: ClassVar[str] = "learnt_rows"
     """What result.json calls the number of examples that are known from training."""

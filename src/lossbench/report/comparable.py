@@ -18,10 +18,20 @@ def measured_on(record: Record) -> dict[str, str]:
         "data sets": result.data,
         "units (replicates or seeds)": f"{result.kind}s",
         "data fingerprints (examples and splits)": result.fingerprint[:16],
-        "numbers of examples": f"val {result.n.get('val')}, test {_tested(result)}",
+        "numbers of examples": _sizes(result),
         "tested weights (evaluate)": str(result.params.get("evaluate")),
         "classes": str(len(result.classes)),
     }
+
+
+def _sizes(result: Result) -> str:
+    """The numbers of examples; replicates that keep groups whole differ in size, and share what they are drawn from."""
+    val, test = result.n.get("val"), result.n.get("test")
+    if "groups" not in result.facts or result.replicate is None:
+        return f"val {val}, test {_tested(result)}"
+    limit = result.params.get("data.limit_eval_batches")
+    tested = "" if result.folds else f", test {test}"
+    return f"pool {result.facts['pool']} in {result.facts['groups']} groups{tested}, limit_eval_batches {limit}"
 
 
 def _tested(result: Result) -> int | None:

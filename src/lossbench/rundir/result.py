@@ -209,7 +209,7 @@ COUNTS = by_name(WHOLE, "numbers of examples by split")
 KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(("data", "model", "loss", "study", "hash", "fingerprint", "engine", "device", "predictions"), TEXT),
     **dict.fromkeys(("seed", "steps", "epochs"), WHOLE),
-    **dict.fromkeys(("resumed_at", "stacked_runs", "replicate"), WHOLE.or_null()),
+    **dict.fromkeys(("resumed_at", "stacked_runs", "replicate", "groups"), WHOLE.or_null()),
     **dict.fromkeys(("scale", "peak_memory_mb"), NUMBER.or_null()),
     **dict.fromkeys(("skipped_images", "learnt_images", "learnt_rows"), COUNTS),
     "columns": list_of(SETTINGS, "a list of encoded columns"),

@@ -137,6 +137,7 @@ def test_no_two_splits_share_a_group_and_weights_follow_their_images(make: Make)
             assert split.weights is not None
             assert split.weights.tolist() == [weight[name] for name in split.ids.tolist()]
     assert source.fingerprint() != make({"file": NAMES, "label": LABELS, "w": weights}).fingerprint()
+    assert source.facts()["groups"] == 10
 
 
 def test_test_images_may_have_labels_of_their_own_column(make: Make) -> None:

@@ -74,6 +74,11 @@ class ImageTable(TableSettings):
         rows = self._whole._rows
         return Parts(rows.labels, {name: np.arange(0) for name in rows.parts}, test_fraction=self.test_fraction).folds
 
+    def facts(self) -> dict[str, Any]:
+        """Beside those of all data sets of files: how many groups there are, where splits keep them whole."""
+        groups = self._whole._rows.groups
+        return {**super().facts(), **({} if groups is None else {"groups": len(np.unique(groups))})}
+
     def draw(self, replicate: int) -> Mapping[str, np.ndarray]:
         """Draw the splits of a replicate; no group is in two of them.
 
