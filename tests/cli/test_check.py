@@ -102,7 +102,7 @@ def test_all_good(check: Check, root: Path) -> None:
         ["6", "2", "2", "b"],
     ]
     assert classes[3:] == [
-        "splits: test is 0.2 of each class (data.test_fraction), val is 0.2 of the rest (data.val_fraction)",
+        "splits: 0.2 of each class is test (data.test_fraction), 0.2 of the rest is val (data.val_fraction)",
         "odd: imbalance 1.17: a has 7 training images, b 6",
         "odd: fewer than 10 training images: a (7), b (6)",
     ]

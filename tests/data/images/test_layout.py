@@ -55,17 +55,17 @@ KEPT = {
     "no val": (
         {"train": 10, "test": 4},
         {"train": [("train", 24)], "val": [("train", 6)], "test": [("test", 12)]},
-        "train/ is train, test/ is test, val is 0.2 of each class of train/ (data.val_fraction)",
+        "train/ is train, test/ is test, 0.2 of each class of train/ is val (data.val_fraction)",
     ),
     "no test": (
         {"train": 10, "valid": 3},
         {"train": [("train", 24)], "val": [("valid", 9)], "test": [("train", 6)]},
-        "train/ is train, valid/ is val, test is 0.2 of each class of train/ (data.test_fraction)",
+        "train/ is train, valid/ is val, 0.2 of each class of train/ is test (data.test_fraction)",
     ),
     "train alone": (
         {"train": 10},
         {"train": [("train", 18)], "val": [("train", 6)], "test": [("train", 6)]},
-        "train/ is train, test is 0.2 of each class of train/ (data.test_fraction), val is 0.2 of the rest "
+        "train/ is train, 0.2 of each class of train/ is test (data.test_fraction), 0.2 of the rest is val "
         "(data.val_fraction)",
     ),
 }
@@ -178,8 +178,8 @@ def test_what_is_open_is_refused_in_one_line(folder: Callable[..., ImageFolder],
 IMAGENET = {
     "as ImageNet": ({"train": 60, "val": 4}, {"train": 120, "val": 30, "test": 12}, "val/ is test"),
     "with a test folder": ({"train": 10, "val": 4, "test": 5}, {"train": 30, "val": 12, "test": 15}, "val/ is val"),
-    "class folders": ({".": 10}, {"train": 18, "val": 6, "test": 6}, "test is 0.2 of each class, val is"),
-    "no val": ({"train": 10}, {"train": 18, "val": 6, "test": 6}, "test is 0.2 of each class of train/, val is"),
+    "class folders": ({".": 10}, {"train": 18, "val": 6, "test": 6}, "0.2 of each class is test, 0.2"),
+    "no val": ({"train": 10}, {"train": 18, "val": 6, "test": 6}, "0.2 of each class of train/ is test, 0.2"),
 }
 
 
@@ -190,7 +190,7 @@ def test_a_subset_of_any_layout(imagenet: Callable[..., ImageNetSubset], root: P
     source = imagenet()
     assert {split: len(part) for split, part in source.splits.items()} == expected
     assert words in source.about()[1]
-    assert (source.folds is None) is source.published_test is ("test is" not in words)
+    assert (source.folds is None) is source.published_test is ("is test," not in words)
 
 
 def test_classes_smaller_than_the_default_of_a_subset_give_all_they_have(

@@ -77,7 +77,7 @@ def test_parts_without_a_list_are_held_out_and_what_no_list_names_is_counted(
     assert {split: len(part) for split, part in source.splits.items()} == {"train": 6, "val": 2, "test": 2}
     assert source.left_out() == ["2 of 12 images are in no list"]
     assert source.about()[1] == (
-        "train_list is train, test is 0.2 of each class of train_list (data.test_fraction), val is 0.2 of the rest "
+        "train_list is train, 0.2 of each class of train_list is test (data.test_fraction), 0.2 of the rest is val "
         "(data.val_fraction)"
     )
     tested = [name for r in range(5) for name in replicated(source, r).splits["test"].ids.tolist()]

@@ -68,7 +68,7 @@ class Given:
         of = f"each class of {self.places['train']}" if self.places else "each class"
         for part, share in shares.items():
             setting = f" (data.{part}_fraction)" if f"{part}_fraction" in settings else ""
-            found.append(f"{part} is {share:.3g} of {of}{setting}")
+            found.append(f"{share:.3g} of {of} is {part}{setting}")
             of = "the rest"
         yield ", ".join(found)
 
