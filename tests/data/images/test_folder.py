@@ -218,7 +218,10 @@ def test_a_mistake_is_one_line(source: Callable[..., ImageFolder], case: str) ->
 
 def test_a_folder_without_class_folders(source: Callable[..., ImageFolder], root: Path) -> None:
     line = refusal(lambda: source(root=str(root / "ant")).splits)
-    assert line == f"root={root / 'ant'}: {root / 'ant'} has no class folders with images (./<class>/*.jpg)"
+    assert line == (
+        f"root={root / 'ant'}: {root / 'ant'} has no class folders with images (./<class>/*.jpg); it holds 10 images: "
+        "data=image_table reads their classes from a table"
+    )
 
 
 def test_its_settings() -> None:

@@ -231,7 +231,11 @@ def test_a_home_directory_is_understood_in_root_and_lists(
     [
         ("", "data.root={root} is not a folder"),
         ("train", "data.root={root} has val/ and no train/ that holds class folders (train/<class>/*.jpg)"),
-        ("val/*", "data.root={root}: {root}/val has no class folders with images (val/<class>/*.jpg)"),
+        (
+            "val/*",
+            "data.root={root}: {root}/val has no class folders with images (val/<class>/*.jpg); it holds 1 images: "
+            "data=image_table reads their classes from a table",
+        ),
         ("train/n02", "data.root: the test split has 1 classes that the training split lacks, for instance n02"),
     ],
 )

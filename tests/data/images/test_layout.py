@@ -3,12 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from odd_files import photos
 
 from lossbench.data.images.folder import ImageFolder
 from lossbench.data.images.imagenet import ImageNetSubset
 from lossbench.data.images.random_split import RandomSplitSource
+from lossbench.data.images.table import ImageTable
 from lossbench.data.source import SPLITS, replicated
 
 CLASSES = ("ant", "bee", "cat")
@@ -132,6 +134,47 @@ def test_a_class_may_be_called_like_a_part(folder: Callable[..., ImageFolder], r
     assert source.about()[1] == "train/ is one of the classes, because no train/ holds class folders"
 
 
+@pytest.mark.parametrize("part", ["", "train/"])
+def test_folders_that_may_be_the_classes_are_named(folder: Callable[..., ImageFolder], root: Path, part: str) -> None:
+    kinds = {"animal": ("cat", "dog"), "vehicle": ("bus", "car")}
+    photos(root, [f"{part}{kind}/{name}/{i}.jpg" for kind, names in kinds.items() for name in names for i in range(5)])
+    source = folder()
+    assert source.class_names == ("animal", "vehicle")
+    line = "folders in a class folder belong to the class: animal has cat, dog"
+    assert source.about()[1] == line
+    photos(root, [f"{part}plain/{i}.jpg" for i in range(5)])
+    assert line not in folder().about()
+
+
+def test_four_layouts_of_one_collection_have_the_same_classes_and_counts(root: Path, tmp_path: Path) -> None:
+    names = [f"{label}/{i}.jpg" for label in CLASSES for i in range(10)]
+    part = dict(zip(names, ["train"] * 6 + ["val"] * 2 + ["test"] * 2 + ["train"] * 20, strict=True))
+    part = {name: part[names[int(name.split("/")[1][:-4])]] for name in names}
+    photos(root, [*names, *(f"{part[name]}/{name}" for name in names)])
+    for split in SPLITS:
+        (tmp_path / "three").mkdir(exist_ok=True)
+        (tmp_path / "two" / ("test" if split == "test" else "train")).mkdir(parents=True, exist_ok=True)
+        (root / split).rename(tmp_path / "three" / split)
+    for name in names:
+        photos(tmp_path / "two", [f"{part[name].replace('val', 'train')}/{name}"])
+    rows = "\n".join(f"{name},{name.split('/')[0]},{part[name]}" for name in names)
+    (tmp_path / "labels.csv").write_text(f"file,label,split\n{rows}\n")
+    cache = str(tmp_path / "cache")
+    sources = [
+        ImageFolder(root=str(root), cache_dir=cache),
+        ImageFolder(root=str(tmp_path / "three"), cache_dir=cache),
+        ImageFolder(root=str(tmp_path / "two"), cache_dir=cache, val_fraction=0.25),
+        ImageTable(path=str(tmp_path / "labels.csv"), root=str(root), cache_dir=cache),
+    ]
+    for source in sources:
+        assert source.class_names == CLASSES
+        assert {split: np.bincount(part.targets).tolist() for split, part in source.splits.items()} == {
+            "train": [6] * 3,
+            "val": [2] * 3,
+            "test": [2] * 3,
+        }
+
+
 UNCLEAR: Mapping[str, tuple[Sequence[str], str]] = {
     "two val folders": (
         [f"{part}/{label}/1.jpg" for part in ("train", "val", "dev") for label in CLASSES],
@@ -152,7 +195,8 @@ UNCLEAR: Mapping[str, tuple[Sequence[str], str]] = {
     ),
     "val without classes": (
         [*(f"train/{label}/1.jpg" for label in CLASSES), "val/1.jpg"],
-        "root={root}: {root}/val has no class folders with images (val/<class>/*.jpg)",
+        "root={root}: {root}/val has no class folders with images (val/<class>/*.jpg); it holds 1 images: "
+        "data=image_table reads their classes from a table",
     ),
     "a class to test only": (
         [*(f"train/{label}/{i}.jpg" for label in CLASSES for i in range(3)), "test/unknown/1.jpg"],

@@ -119,8 +119,14 @@ def class_folders(root: Path, folder: str) -> ClassFolders:
         found = {f"{prefix}{name}": find_images(base / name) for name in _folders(entries)}
     images = {label.removeprefix(prefix): _below(label, one.images) for label, one in found.items() if one.images}
     if not images:
-        raise ValueError(f"root={root}: {base} has no class folders with images ({folder or '.'}/<class>/*.jpg)")
+        what = f"has no class folders with images ({folder or '.'}/<class>/*.jpg){_loose(entries)}"
+        raise ValueError(f"root={root}: {base} {what}")
     return ClassFolders(images, [*_left_out(found), *_left_out_beside(entries, prefix)])
+
+
+def _loose(entries: Iterable["os.DirEntry[str]"]) -> str:
+    loose = sum(is_image(entry.name) for entry in entries)
+    return f"; it holds {loose:,} images: data=image_table reads their classes from a table" if loose else ""
 
 
 @contextmanager

@@ -90,7 +90,8 @@ def _of_parts(folder: Path, parts: Mapping[str, str]) -> Given:
     for one in found.values():
         left_out += one.left_out
     images = {part: one.images for part, one in found.items()}
-    return Given(images, {part: f"{name}/" for part, name in parts.items()}, left_out=left_out)
+    places = {part: f"{name}/" for part, name in parts.items()}
+    return Given(images, places, left_out=left_out, notes=_nested(found["train"].images, places["train"]))
 
 
 def _of_classes(folder: Path, root: str) -> Given:
@@ -98,7 +99,19 @@ def _of_classes(folder: Path, root: str) -> Given:
     named = [label for label in found.images if part_of(label)]
     _require_no_parts(named, [*found.images], folder, root)
     notes = [f"{label}/ is one of the classes, because no train/ holds class folders" for label in named]
-    return Given({"train": found.images}, left_out=found.left_out, notes=notes)
+    return Given({"train": found.images}, left_out=found.left_out, notes=[*notes, *_nested(found.images, "")])
+
+
+def _nested(images: Mapping[str, Sequence[str]], prefix: str) -> list[str]:
+    """Say so where all classes hold several folders of images: perhaps these were meant as the classes."""
+    inner: dict[str, list[str]] = {}
+    for label, names in images.items():
+        below = [name.removeprefix(f"{prefix}{label}/") for name in names]
+        inner[label] = sorted({name.split("/")[0] for name in below if "/" in name})
+    if not all(len(folders) > 1 for folders in inner.values()):
+        return []
+    label = min(inner)
+    return [f"folders in a class folder belong to the class: {label} has {some(inner[label])}"]
 
 
 def _require_no_parts(named: Sequence[str], classes: Sequence[str], folder: Path, root: str) -> None:
