@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from photo_runs import Trained, train
+from tables import a_table, written
 
 import lossbench
 from lossbench.errors import UserError
@@ -105,3 +106,21 @@ def test_a_folder_is_never_overwritten_and_none_is_left_of_a_file_that_differs(
     with pytest.raises(UserError, match=r"cannot be exported: the file's probabilities differ from the run's by"):
         export(trained.run, "safetensors", tmp_path / "new")
     assert [path.name for path in tmp_path.iterdir()] == ["there"]
+
+
+def test_rows_of_a_table_are_encoded_as_in_training(planned: Callable[..., RunDirectory], tmp_path: Path) -> None:
+    frame = a_table()
+    path = written(frame, tmp_path / "table.csv")
+    run = planned("data=table", f"data.path={path}", "data.target=risk", "trainer.max_epochs=2", "trainer=cpu")
+    start(run)
+    loaded = lossbench.load(run.path)
+    test = loaded.parts.data.split("test")
+    found = loaded.probabilities(path)
+    names = [each.name for each in loaded.predict(path)]
+    place = [names.index(name) for name in test.ids.tolist()]
+    np.testing.assert_allclose(found[place], loaded.probabilities(test.inputs), atol=1e-6)
+    np.testing.assert_allclose(loaded.probabilities(frame), found, atol=1e-6)
+    folder = export(run, "safetensors", tmp_path / "out")[0]
+    np.testing.assert_allclose(alone([folder], [Path(path)], tmp_path)[0], found, atol=TOLERANCE)
+    with pytest.raises(UserError, match=r"city"):
+        loaded.predict(frame.drop("city"))

@@ -27,7 +27,7 @@ def predict(
 
     Args:
         run: a finished classifier.
-        paths: image files or folders of them; of a run on arrays a file of NumPy.
+        paths: image files or folders of them; of a run on a table a table, on arrays a .npy file.
         top: how many classes to name for each, >= 1; None names the best one, or all labels above 0.5.
         checkpoint: last or best; None takes the weights that were tested.
 
@@ -42,7 +42,7 @@ def predict(
     from lossbench.training.predictor import load_predictor
 
     predictor = load_predictor(run, checkpoint)
-    inputs = paths if predictor.sees_images else new_inputs.read_arrays(predictor, paths)
+    inputs = paths if predictor.sees_images else new_inputs.read_examples(predictor, paths)
     return new_inputs.predict(predictor, inputs, top=top)
 
 
@@ -128,7 +128,7 @@ def _parser() -> Parser:
         nargs="+",
         type=as_path,
         metavar="FILE",
-        help="image files, or folders of them; of a run on arrays one file of NumPy (.npy)",
+        help="image files, or folders of them; of a run on a table one table; on arrays one .npy file",
     )
     parser.add_argument("--top", type=int, help="how many classes to name (default 1, or all labels above 50 %%)")
     parser.add_argument("--csv", type=as_path, help="write to this new file, in place of one in RUN_DIR/predicted")

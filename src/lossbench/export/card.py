@@ -10,6 +10,7 @@ import torch
 from lossbench.config.parse import Node
 from lossbench.config.schema import RunConfig
 from lossbench.data.images.image_source import ImageSource
+from lossbench.data.tables.csv_text import MISSING
 from lossbench.export.formats import FORMATS
 from lossbench.export.verdict import verdicts
 from lossbench.training.predictor import Predictor
@@ -72,6 +73,10 @@ def card_of(predictor: Predictor, format_name: str, checkpoint: str) -> dict[str
 
 def _input(predictor: Predictor) -> dict[str, Any]:
     source = predictor.source
+    if predictor.columns:
+        columns = [{**column} for column in predictor.columns]
+        shape = ["n", *predictor.input_shape]
+        return {"kind": "table", "dtype": "float32", "shape": shape, "columns": columns, "missing": [*MISSING]}
     if not isinstance(source, ImageSource):
         return {"kind": "array", "dtype": "float32", "shape": ["n", *source.input_shape]}
     return {

@@ -109,7 +109,7 @@ def _inputs(predictor: Predictor) -> Iterator[np.ndarray]:
     rng = np.random.default_rng(0)
     if not predictor.sees_images:
         for n in (1, 3):
-            yield rng.normal(size=(n, *predictor.source.input_shape)).astype(np.float32)
+            yield rng.normal(size=(n, *predictor.input_shape)).astype(np.float32)
         return
     for n, height, width in ((1, 47, 31), (3, 90, 260), (2, 333, 251)):
         yield rng.integers(0, 256, (n, height, width, 3), dtype=np.uint8)

@@ -34,7 +34,7 @@ def example(predictor: Predictor, prepared: bool = False) -> Tensor:
     source = predictor.source
     if isinstance(source, ImageSource) and not prepared:
         return torch.zeros(2, source.shorter_side + 7, source.shorter_side + 12, 3, dtype=torch.uint8)
-    return torch.zeros(2, *source.input_shape)
+    return torch.zeros(2, *predictor.input_shape)
 
 
 def traced(module: nn.Module, inputs: Tensor, axes: int, about: str) -> ExportedProgram:

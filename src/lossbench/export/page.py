@@ -13,6 +13,12 @@ SHOWN = (
 )
 """The metrics in the table, where they were measured; card.json has all."""
 NO_SCORES = "These weights are not those that the run tested, so nothing is known of how well they do."
+CALLS = {
+    "image": ("PHOTO.jpg ...", 'read("photo.jpg")'),
+    "array": ("EXAMPLES.npy", "array"),
+    "table": ("ROWS.csv", 'read("rows.csv")'),
+}
+WHAT = {"image": "photographs", "array": "examples", "table": "rows of a table"}
 PREPARED = (
     "resized so that the shorter side has {shorter_side} pixels ({interpolation}, antialiased), the {crop} x {crop} "
     "pixels in the middle"
@@ -30,7 +36,7 @@ def page(card: Mapping[str, Any]) -> str:
 
 
 def _lead(card: Mapping[str, Any]) -> str:
-    what = "photographs" if card["input"]["kind"] == "image" else "examples"
+    what = WHAT[card["input"]["kind"]]
     n, rest = len(card["classes"]), "any number of which may hold" if card["task"] == "multi_label" else "one for each"
     return (
         f"# {for_markdown(card['name'])}\n\n"
@@ -40,8 +46,7 @@ def _lead(card: Mapping[str, Any]) -> str:
 
 
 def _use(card: Mapping[str, Any]) -> str:
-    images = card["input"]["kind"] == "image"
-    files, call = ("PHOTO.jpg ...", 'read("photo.jpg")') if images else ("EXAMPLES.npy", "array")
+    files, call = CALLS[card["input"]["kind"]]
     lines = [
         "## Use",
         "",
@@ -68,7 +73,13 @@ def _use(card: Mapping[str, Any]) -> str:
 def _input(card: Mapping[str, Any]) -> str:
     how = card["input"]
     shape = f"{how['dtype']} ({', '.join(map(str, how['shape']))})"
-    if how["kind"] != "image":
+    if how["kind"] == "table":
+        names = ", ".join(for_markdown(str(column["name"])) for column in how["columns"])
+        text = (
+            f"A CSV file with the columns {names}; others are not looked at. `read` in predict.py turns its rows into "
+            f"{shape}: numbers are standardised, categories one-hot, as the training rows were."
+        )
+    elif how["kind"] != "image":
         text = f"{shape}, as the data set had them when the network was trained."
     else:
         inside = "by `prepare` in predict.py" if card["format"] == "safetensors" else "inside the network's file"

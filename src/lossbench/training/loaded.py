@@ -120,8 +120,8 @@ class LoadedRun:
         """Classify new examples; run.predict(["photo.jpg"])[0].classes.
 
         Args:
-            inputs: of a run on images paths, or uint8 pixels (height, width, 3) of each image; otherwise an array
-                (n, ...) of examples as the model takes them.
+            inputs: of a run on images paths, or uint8 pixels (height, width, 3) of each image; of a run on a table a
+                file or a frame of polars or pandas; otherwise an array (n, ...) of examples as the model takes them.
             top: how many classes to name for each, >= 1; None names the best one, or all labels above 0.5.
 
         Returns:

@@ -14,6 +14,8 @@ from lossbench.data.images.decode import describe
 from lossbench.data.images.image_source import ImageSource
 from lossbench.data.images.reader import decode, resize, shrunk
 from lossbench.data.images.room import room_for
+from lossbench.data.tables.encoding import encode
+from lossbench.data.tables.reading import read_table
 from lossbench.errors import UserError, one_line
 from lossbench.training.predicted import Prediction
 from lossbench.training.predictor import Predictor
@@ -29,8 +31,8 @@ def predict(predictor: Predictor, inputs: Any, *, top: int | None = None) -> lis
 
     Args:
         predictor: a trained run.
-        inputs: of a run on images the paths of files, or uint8 pixels (height, width, 3) of each image; otherwise an
-            array (n, ...) of examples as the model takes them.
+        inputs: of a run on images the paths of files, or uint8 pixels (height, width, 3) of each image; of a run on a
+            table a file or a frame of polars or pandas; otherwise an array (n, ...) of what the model takes.
         top: how many classes to name for each, >= 1; None names the best one, or all labels above 0.5.
 
     Returns:
@@ -46,19 +48,38 @@ def predict(predictor: Predictor, inputs: Any, *, top: int | None = None) -> lis
 
 def probabilities(predictor: Predictor, inputs: Any) -> Rows:
     """Give the probabilities of all classes for each example; see `predict`."""
+    if predictor.columns and not isinstance(inputs, np.ndarray):
+        return _of_array(predictor, _encoded(predictor, inputs))
     if not isinstance(predictor.source, ImageSource):
         return _of_array(predictor, inputs)
     return _of_images(predictor, [inputs] if _is_image(inputs) else list(inputs))
 
 
-def read_arrays(predictor: Predictor, files: Sequence[Path]) -> np.ndarray:
-    """Read the examples of a run on arrays from a file of NumPy.
+def _encoded(predictor: Predictor, rows: Any) -> np.ndarray:
+    """Encode rows as those that were trained on: float32 (n, D)."""
+    import polars
+
+    try:
+        if isinstance(rows, str | PathLike):
+            rows = read_table(Path(rows), "file")
+        frame = rows if isinstance(rows, polars.DataFrame) else polars.DataFrame(rows)
+        return encode(predictor.columns, frame)
+    except (ValueError, TypeError, polars.exceptions.PolarsError) as error:
+        raise UserError(f"{predictor.run.path}: {one_line(error)}") from error
+
+
+def read_examples(predictor: Predictor, files: Sequence[Path]) -> Any:
+    """Name the table, or read the array, of a run that was not on images.
 
     Raises:
-        UserError: it is not one .npy file, or is damaged.
+        UserError: it is not one file, not of this kind, or damaged.
     """
+    if predictor.columns:
+        if len(files) != 1:
+            raise UserError(f"{predictor.run.path} was trained on a table: name one file with new rows")
+        return files[0]
     if len(files) != 1 or files[0].suffix != ".npy":
-        shape = ", ".join(map(str, ("n", *predictor.source.input_shape)))
+        shape = ", ".join(map(str, ("n", *predictor.input_shape)))
         raise UserError(
             f"{predictor.run.path} was trained on data={predictor.run.config.data.name}, not on image files: name one "
             f".npy file with an array of shape ({shape})"
@@ -83,7 +104,7 @@ def _prediction(predictor: Predictor, name: str, found: np.ndarray | str, top: i
 
 
 def _of_array(predictor: Predictor, inputs: Any) -> Rows:
-    shape = tuple(predictor.source.input_shape)
+    shape = tuple(predictor.input_shape)
     array = np.asarray(inputs)
     if array.dtype.kind not in "fiub" or array.shape[1:] != shape:
         wanted = ", ".join(map(str, ("n", *shape)))
@@ -91,10 +112,11 @@ def _of_array(predictor: Predictor, inputs: Any) -> Rows:
             f"{predictor.run.path} takes an array of numbers of shape ({wanted}), got {array.dtype} of shape "
             f"{array.shape}"
         )
+    first = 1 if predictor.columns else 0  # rows of a table are called as in training
     numbers = torch.from_numpy(array.astype(np.float32))
     for start in range(0, len(numbers), BATCH_SIZE):
         found = predictor.of(numbers[start : start + BATCH_SIZE])
-        yield from ((str(start + k), row) for k, row in enumerate(found))
+        yield from ((str(first + k), row) for k, row in enumerate(found, start))
 
 
 def _of_images(predictor: Predictor, inputs: Sequence[Any]) -> Rows:

@@ -14,7 +14,7 @@ class Prediction:
     """The most probable classes of an example, the best first; or the reason why it cannot be read.
 
     Args:
-        name: the path of an image, the position in an array, or the row of a table.
+        name: the path of an image, the position in an array, or the number of a row, from 1.
         classes: their names; none where no label of several is above 0.5.
         probabilities: of these classes, in [0, 1].
         reason: "" for an example that was read.

@@ -1,6 +1,6 @@
 """A trained run as a function from new inputs to class probabilities; its own data are not needed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from lossbench.config.facts import build_source, weights_of
-from lossbench.config.schema import RunConfig
 from lossbench.config.verify import verify_config
 from lossbench.data.device_transforms import Normalise
 from lossbench.data.images.image_source import ImageSource
 from lossbench.data.source import OF_CLASSES, Source
+from lossbench.data.tables.encoding import encoded_names
 from lossbench.errors import UserError
 from lossbench.models.probe import Probe
 from lossbench.rundir.directory import RunDirectory
@@ -74,6 +74,16 @@ class Predictor:
         return self.network.task
 
     @property
+    def columns(self) -> Sequence[Mapping[str, Any]]:
+        """How the columns of a table become numbers; none where the run was on something else."""
+        return self.result.facts.get("columns", ())
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one example as the model takes it."""
+        return input_shape(self.source, self.result)
+
+    @property
     def sees_images(self) -> bool:
         """Whether its inputs are images, which are resized and cropped before the model sees them."""
         return isinstance(self.source, ImageSource)
@@ -108,7 +118,7 @@ def load_predictor(run: RunDirectory, checkpoint: str | None = None) -> Predicto
     verify_config(run)
     source = build_source(run.config.data.source)
     require_classifier(run, source)
-    model, loss = _model_and_loss(run.config, source, len(result.classes), checkpoint_path(run, checkpoint))
+    model, loss = _model_and_loss(run, source, result, checkpoint_path(run, checkpoint))
     return predictor_of(run, result, source, model, loss)
 
 
@@ -129,13 +139,20 @@ def require_classifier(run: RunDirectory, source: Source) -> None:
         raise UserError(f"{run.path} was trained on data={name} for {source.task}: classifiers alone predict classes")
 
 
-def _model_and_loss(config: RunConfig, source: Source, classes: int, checkpoint: Path) -> tuple[nn.Module, Any]:
+def input_shape(source: Source, result: Result) -> tuple[int, ...]:
+    """The shape of one example; of a table by what the result says, since its file may be gone."""
+    columns = result.facts.get("columns")
+    return source.input_shape if columns is None else (len(encoded_names(columns)),)
+
+
+def _model_and_loss(run: RunDirectory, source: Source, result: Result, checkpoint: Path) -> tuple[nn.Module, Any]:
     """The trained model from inputs to its output, and its loss."""
+    config, classes, shape = run.config, len(result.classes), input_shape(source, result)
     weights, built = weights_of(config.model), replace(config, model=from_checkpoint(config.model))
     loss = seeded(config.seed, "loss", config.loss, "loss", {"num_classes": classes})
     if built.model.backbone is None:
         initial = source.initial_weight(config.seed) if "weight" in config.model.settings else None
-        model = build_model(built, source.input_shape, classes, initial)
+        model = build_model(built, shape, classes, initial)
         load_weights(model, loss, checkpoint)
         return model, loss
     if weights != config.weights:  # a checkpoint holds the layer behind the backbone alone
@@ -143,7 +160,7 @@ def _model_and_loss(config: RunConfig, source: Source, classes: int, checkpoint:
             f"the pretrained weights of {checkpoint.parents[1]} have changed since it was planned "
             f"({config.weights}, now {weights})"
         )
-    backbone: Any = build_backbone(built.model.backbone, source.input_shape, classes)
+    backbone: Any = build_backbone(built.model.backbone, shape, classes)
     head = build_model(built, (backbone.num_features,), classes)
     load_weights(head, loss, checkpoint)
     return Probe(backbone, head), loss
