@@ -106,18 +106,22 @@ LOSSES: dict[str, Any] = {
 @pytest.mark.parametrize("kind", ["index", "soft", "light", "nothing"])
 @pytest.mark.parametrize("loss", LOSSES.values(), ids=list(LOSSES))
 @pytest.mark.parametrize(("accumulate", "processes"), [(3, 1), (1, 2), (4, 3)])
-def test_gradients_of_parts_are_those_of_the_batch(loss: Any, kind: str, accumulate: int, processes: int) -> None:
+@pytest.mark.parametrize("counts", [None, torch.arange(BATCH) % 3 + 1], ids=["alike", "weights"])
+def test_gradients_of_parts_are_those_of_the_batch(
+    loss: Any, kind: str, accumulate: int, processes: int, counts: Tensor | None
+) -> None:
     inputs, target = batch(kind)
     theta = torch.linspace(-1, 1, 4 * CLASSES, dtype=torch.float64).view(4, CLASSES).requires_grad_()
-    whole = loss(inputs @ theta, target)
+    repeats = torch.ones(BATCH, dtype=torch.int64) if counts is None else counts  # a weight of 2 is the example twice
+    whole = loss(inputs.repeat_interleave(repeats, 0) @ theta, target.repeat_interleave(repeats, 0))
     (expected,) = torch.autograd.grad(whole, theta)
     found, value = torch.zeros_like(theta), 0.0
     shares = [slice(rank, None, processes) for rank in range(processes)]
     updates = [UpdateLoss(loss, accumulate) for _ in shares]
     for update, share in zip(updates, shares, strict=True):
-        parts = zip(inputs[share].chunk(accumulate), target[share].chunk(accumulate), strict=True)
-        for x, y in parts:
-            part = update.part(x @ theta, y, processes)
+        columns = (inputs[share], target[share], repeats[share].double())
+        for x, y, w in zip(*(column.chunk(accumulate) for column in columns), strict=True):
+            part = update.part(x @ theta, y, processes, None if counts is None else w)
             found += torch.autograd.grad(part, theta)[0] / (accumulate * processes)
             value += part.item() / (accumulate * processes)
     weights = [update._weight for update in updates if update._weight is not None]
