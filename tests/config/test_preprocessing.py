@@ -4,11 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from lossbench.cli.evaluate import _other_data
 from lossbench.config.preprocessing import LITE0, PLAIN, seen_by, with_preprocessing
 from lossbench.config.weights_files import LITE0_SHA256
+from lossbench.errors import UserError
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.identity import identity
 
@@ -74,6 +76,14 @@ def test_other_data_are_seen_as_the_run_saw_its_own(planned: Plan) -> None:
     assert tuple(other[key] for key in KEYS) == seen(run)
     typed = _other_data(["data=fake_images", "data.image_size=64"], run.record["data"], None).source.settings
     assert (typed["image_size"], typed["resize"], typed["mean"]) == (64, None, HALF)
+
+
+def test_features_of_what_is_no_image_are_refused(planned: Plan, tmp_path: Path) -> None:
+    np.savez(tmp_path / "flat.npz", X=np.random.default_rng(0).normal(size=(40, 3)), y=np.arange(40) % 2)
+    with pytest.raises(
+        UserError, match=r"^model=linear_probe learns on features of images, and data=arrays holds none"
+    ):
+        planned("data=arrays", f"data.path={tmp_path / 'flat.npz'}", "features=lite0")
 
 
 def test_own_images_are_seen_as_the_network_saw_them_too(

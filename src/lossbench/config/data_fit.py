@@ -58,6 +58,11 @@ def check_kind(config: RunConfig, kind: DataKind) -> None:
         UserError: one line that names the key and what fits.
     """
     _check_tasks(config, kind.task)
+    if config.model.backbone is not None and not kind.images:
+        raise UserError(
+            f"model={config.model.name} learns on features of images, and data={config.data.name} holds none; "
+            "use model=mlp or model=linear, without features="
+        )
     _check_augment(config, kind)
     _check_monitors(config, kind.task)
     if kind.task == "classification":
