@@ -26,6 +26,9 @@ LIGHT = [
     *(f"data.images.{name}" for name in ("imagenet", "pets", "folder", "fake")),
     *(f"data.images.{name}" for name in ("subset", "lists", "inspection", "decode")),
     "data.images.table",
+    *(f"data.{name}" for name in ("arrays", "array_file", "array_names", "array_values", "named_arrays", "labels")),
+    *(f"data.{name}" for name in ("parts", "parted", "torchvision", "torchvision_sets", "huggingface_sets")),
+    *("data.huggingface", "data.images.indexed", "data.images.encoded", "data.images.balance"),
     *(
         name.removeprefix("lossbench.")
         for name in MODULES

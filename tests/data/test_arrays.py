@@ -75,7 +75,7 @@ def test_images_are_seen_at_their_own_size_and_know_what_is_repeated(tmp_path: P
     assert replicated(found, 0).learnt() == {"val": 0, "test": 1}
     assert "1 test images have the content of a training image" in replicated(found, 0).about()[-1]
     copied = pickle.loads(pickle.dumps(found))  # a loader's process gets it so
-    assert copied.make(59).tolist() == pixels[59].tolist()
+    assert copied.opened[59].tolist() == pixels[59].tolist()
 
 
 def test_once_settled_nothing_is_read_until_examples_are_wanted(tmp_path: Path) -> None:
@@ -104,8 +104,8 @@ def test_pixels_of_any_form_are_the_same_images(form: str, tmp_path: Path) -> No
     expected = (
         PIXELS[7] if PIXELS.shape[-1] == 3 and form not in ("grey", "one channel") else PIXELS[7][..., :1].repeat(3, 2)
     )
-    assert found.make(7).dtype == np.uint8
-    assert found.make(7).tolist() == expected.tolist()
+    assert found.opened[7].dtype == np.uint8
+    assert found.opened[7].tolist() == expected.tolist()
 
 
 def test_numbers_of_two_sides_get_their_channels_first(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_grey_images_are_seen_in_three_channels_and_classes_without_examples_are
     assert found.num_classes == 7
     assert found.left_out() == ["classes without examples: 7 - seven, 8 - eight, 9 - nine"]
     assert found.settled() == {"image_size": 28, "resize": 28}
-    assert found.make(3).shape == (28, 28, 3)
+    assert found.opened[3].shape == (28, 28, 3)
     assert "augment=none" in found.about()[-1]
 
 

@@ -86,10 +86,6 @@ class IndexedImages(PartedSource, ImageSource):  # pyright: ignore[reportIncompa
         """A hash of the content of each of a split's images: (n,) text."""
         return self._whole._described[1][split.inputs]
 
-    def make(self, index: int, target: object = None) -> np.ndarray:
-        """Give an image: uint8 (height, width, 3)."""
-        return self.opened[index]
-
     def pictures(self, ids: Sequence[str]) -> list[np.ndarray]:
         """Give images by the ids of their examples: uint8 (height, width, 3)."""
         whole = self.examples.whole

@@ -12,7 +12,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lossbench.data.images.decode import read_rgb
+from lossbench.data.images.encoded import EncodedImages
 from lossbench.data.images.image_source import ImageSource
+from lossbench.data.images.indexed import IndexedImages
 from lossbench.data.images.source import FileSource
 from lossbench.data.source import Split
 from lossbench.errors import one_line
@@ -73,11 +75,49 @@ class GeneratedReader:
         return torch.from_numpy(self.make(position)).permute(2, 0, 1)
 
 
+class EncodedReader:
+    """Images of a data set that holds the bytes of image files.
+
+    Args:
+        source: the data set.
+        numbers: of the images, one for each position.
+        sizes: heights and widths, upright, pixels, (n, 2).
+    """
+
+    def __init__(self, source: EncodedImages, numbers: np.ndarray, sizes: np.ndarray) -> None:
+        self.source, self.numbers, self.sizes = source, numbers, sizes
+
+    def read(self, position: int) -> Tensor:
+        """Decode an image: uint8 (3, height, width)."""
+        number = int(self.numbers[position])
+        try:
+            image = decode(self.source.content(number))
+        except (OSError, ValueError) as error:
+            raise ValueError(f"image {number} of {self.source.place} can no longer be read ({error})") from error
+        if image.shape[1:] != tuple(self.sizes[position]):
+            raise ValueError(f"image {number} of {self.source.place} has changed while the run was going on")
+        return image
+
+
 def reader_of(source: ImageSource, split: Split) -> Reader:
     """Give the images of a split of a data set."""
     if isinstance(source, FileSource):
         return FileReader(source.folder, split.inputs, source.sizes(split))
+    if isinstance(source, EncodedImages):
+        return EncodedReader(source, split.inputs, source.sizes(split))
+    if isinstance(source, IndexedImages):
+        return GeneratedReader(_Numbered(source, split), source.sizes(split))
     return GeneratedReader(_Maker(source, split), source.sizes(split))
+
+
+class _Numbered:
+    """The images of a split by position; a class, so that it travels to worker processes."""
+
+    def __init__(self, source: IndexedImages, split: Split) -> None:
+        self.images, self.numbers = source.opened, split.inputs
+
+    def __call__(self, position: int) -> np.ndarray:
+        return self.images[int(self.numbers[position])]
 
 
 class _Maker:
