@@ -115,9 +115,17 @@ def main(words: Sequence[str] | None = None) -> None:
     what = "image" if kind_of(build_source(run.config.data.source)).images else "example"
     paths = write_predictions(run, predictions, what=what, csv=given.csv, json=given.json)
     where = " and ".join(in_line(path) for path in paths)
-    print(f"written to {where}; probabilities with the scale fitted on the run's validation split")
+    print(f"written to {where}; {_probabilities(run)}")
     if bad := sum(bool(found.reason) for found in predictions):
         raise UserError(f"{bad} of {len(predictions)} images cannot be read; the others are in the file above")
+
+
+def _probabilities(run: RunDirectory) -> str:
+    """What the printed probabilities are."""
+    result = run.result()
+    if result is not None and result.facts.get("task") == "multi_label":
+        return "each label has a probability of its own"
+    return "probabilities with the scale fitted on the run's validation split"
 
 
 def _parser() -> Parser:

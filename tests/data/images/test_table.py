@@ -14,6 +14,7 @@ from odd_files import photos
 
 import lossbench
 from lossbench.cli.evaluate import main as evaluate
+from lossbench.cli.predict import main as predict
 from lossbench.config.facts import fingerprint_of, settled_of
 from lossbench.data.images.folder import ImageFolder
 from lossbench.data.images.table import ImageTable
@@ -195,6 +196,12 @@ def test_a_run_with_several_labels_is_trained_evaluated_and_predicts(
     loaded = lossbench.load(run.path)
     again = loaded.evaluate("test")["micro_f1"].value
     assert again == pytest.approx(result.metrics["test/micro_f1"])
+    Path(source.path).rename(root / "gone.jsonl")  # the table is not needed to predict
+    predict([str(run.path), str(root / "cat" / "0.jpg"), "--top", "3"])
+    printed = capsys.readouterr().out
+    assert {"big", "old", "red"} <= {*printed.split()}
+    assert "each label has a probability of its own" in printed
+    (root / "gone.jsonl").rename(source.path)
     blue = [["blue" if tag == "red" else tag for tag in tags] for tags in TAGS]
     polars.DataFrame({"file": NAMES, "tags": blue}).write_ndjson(root / "other.jsonl")
     evaluate([str(run.path), "data=image_table", f"data.path={root / 'other.jsonl'}"])
