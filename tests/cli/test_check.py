@@ -8,9 +8,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from odd_files import photos, write_bad, write_odd
 
+from lossbench.cli.check import main
 from lossbench.escaping import in_line
 
 ROOT = Path(__file__).parents[2]
@@ -136,3 +138,16 @@ def test_many_bad_files_do_not_flood_the_screen_but_are_all_written(check: Check
     assert out.count("unreadable: ") == 50
     assert "... and 10 more unreadable; --csv FILE writes all\n" in out
     assert (tmp_path / "all.csv").read_text().count("unreadable") == 60
+
+
+def test_data_without_files_are_counted_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.savez(tmp_path / "x.npz", X=np.arange(160).reshape(40, 4), y=np.arange(40) % 2)
+    for words, first in (
+        (["data=digits"], r"data: digits, 10 classes, "),
+        (
+            ["data=arrays", f"data.path={tmp_path}/x.npz"],
+            r"data: x\.npz \(arrays\), 2 classes, 26 train / 6 val / 8 test",
+        ),
+    ):
+        main(words)
+        assert re.match(first, capsys.readouterr().out)

@@ -105,6 +105,7 @@ def test_pixels_of_any_form_are_the_same_images(form: str, tmp_path: Path) -> No
         PIXELS[7] if PIXELS.shape[-1] == 3 and form not in ("grey", "one channel") else PIXELS[7][..., :1].repeat(3, 2)
     )
     assert found.opened[7].dtype == np.uint8
+    assert found.opened[7].flags.writeable  # torch warns of others
     assert found.opened[7].tolist() == expected.tolist()
 
 

@@ -117,9 +117,10 @@ def _classes(source: Any, *, whole: bool) -> list[str]:
     if not source.class_names:
         return []
     counts, left_out = counts_of(source), source.left_out()
+    decided = source.listed.decided if hasattr(source, "listed") else ()  # of other data describe() says it
     return [
         *class_table(source.class_names, counts, whole=whole),
-        *(f"splits: {line}" for line in source.listed.decided),
+        *(f"splits: {line}" for line in decided),
         *([f"left out: {'; '.join(left_out)}"] if left_out else []),
         *(f"odd: {line}" for line in oddities(source, counts)),
     ]

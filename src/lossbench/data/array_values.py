@@ -39,7 +39,7 @@ class NumberedArrays:
         """Give an image: uint8 (height, width, 3)."""
         part = int(np.searchsorted(self.starts, index, side="right")) - 1
         image = self.arrays[part][index - self.starts[part]]
-        return np.ascontiguousarray(np.broadcast_to(image, (*image.shape[:2], 3)))
+        return np.array(np.broadcast_to(image, (*image.shape[:2], 3)), order="C")
 
     def describe(self) -> tuple[np.ndarray, np.ndarray]:
         """Give heights and widths, pixels, (n, 2), and a hash of the content of each image, (n,) text."""
