@@ -111,6 +111,9 @@ def make_desk(folder: Path) -> Path:
             save_photo(folder / "photos" / name / f"{i}.jpg", i, (12, 12))
     rows = [f"photos/{name}/{i}.jpg,{name}\n" for name in ("cat", "dog") for i in range(6)]
     (folder / "photos.csv").write_text("".join(["file,label\n", *rows]))
+    cells = [f"{i},{i % 7},{'xyz'[i % 3]},p{i // 2},{i / 7},{'' if i == 2 else 1}\n" for i in range(60)]
+    (folder / "rows.csv").write_text("".join(["row,number,kind,patient,price,hole\n", *cells]))
+    (folder / "ragged.csv").write_text("a,target\n1,x\n2,y,z\n")
     for i in range(4):
         save_photo(folder / "one_class" / "cat" / f"{i}.jpg", i, (12, 12))
     (folder / "empty").mkdir()
