@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from odd_files import photos, write_bad, write_odd
+from tables import a_table, written
 
 from lossbench.cli.check import main
 from lossbench.escaping import in_line
@@ -151,3 +152,11 @@ def test_data_without_files_are_counted_too(tmp_path: Path, capsys: pytest.Captu
     ):
         main(words)
         assert re.match(first, capsys.readouterr().out)
+
+
+def test_a_table_is_described_with_its_classes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["data=table", f"data.path={written(a_table(), tmp_path / 'visits.csv')}", "data.target=risk"])
+    out = capsys.readouterr().out
+    assert out.startswith("data: visits.csv (table), 3 classes, 192 train / 48 val / 60 test examples")
+    assert re.search(r"^ +\d+ +\d+ +\d+  middle$", out, re.MULTILINE)
+    assert "left out: not learned from: patient (an identifier or free text: 100 different values in 300 rows)" in out

@@ -6,14 +6,21 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import polars
 import pytest
+import torch
 from conftest import plan_run
+from tables import a_table, written
 
 from lossbench.cli import evaluate
 from lossbench.config.hydra_errors import explain
+from lossbench.data.source import replicated
+from lossbench.data.tables.encoding import encode
+from lossbench.data.tables.table import Table
 from lossbench.errors import exit_on_user_error
 from lossbench.job.start import start
 from lossbench.rundir.directory import RunDirectory
+from lossbench.training.loaded import load
 
 Evaluate = Callable[..., tuple[int, str, str]]
 
@@ -132,3 +139,23 @@ def test_a_directory_that_is_no_run_or_has_no_checkpoint_is_one_line(
     code, _, errors = typed(copy)
     assert (code, errors.count("\n")) == (1, 1)
     assert "last.ckpt does not exist; keep_checkpoints" in errors
+
+
+def test_other_rows_of_a_table_are_encoded_as_in_training(tmp_path: Path, typed: Evaluate) -> None:
+    words = ("data=table", "data.target=risk", "data.id=row_id", "trainer=cpu", "trainer.max_epochs=3")
+    run = plan_run(tmp_path, *words, f"data.path={written(a_table(), tmp_path / 'old.csv')}", "replicate=1")
+    start(run)
+    new = a_table(200, seed=1).with_columns(polars.col("age") + 30, polars.col("row_id") + 5000)
+    code, out, err = typed(run.path, f"data.path={written(new, tmp_path / 'new.csv')}", "--json", tmp_path / "new.json")
+    assert (code, err) == (0, "")
+    assert "warning" not in out  # the rows are new, whatever they are called
+    loaded = load(run.path)
+    tested = replicated(Table(path=str(tmp_path / "new.csv"), target="risk", id="row_id"), 1).splits["test"].ids
+    rows = new.filter(polars.col("row_id").cast(polars.String).is_in(tested.tolist()))
+    assert loaded.result is not None
+    with torch.no_grad():
+        outputs = loaded.model(torch.from_numpy(encode(loaded.result.facts["columns"], rows)))
+    right = [loaded.result.classes[k] for k in outputs.argmax(1).tolist()] == rows["risk"].to_numpy()
+    assert json.loads((tmp_path / "new.json").read_text())["accuracy"] == pytest.approx(right.mean())
+    again = typed(run.path, f"data.path={tmp_path / 'old.csv'}", "replicate=2")[1]
+    assert re.search(r"the run was trained on \d+ of these 60 examples", again)

@@ -12,8 +12,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from tables import a_table
 
-from lossbench.data.tables.encoding import MOST, RARE, encode, encoded_names, fit
-from lossbench.data.tables.kinds import Kind, as_kind, features_of, kind_of
+from lossbench.data.tables.encoding import MOST, encode, encoded_names, fit
+from lossbench.data.tables.kinds import RARE, Kind, as_kind, features_of, kind_of
 
 NUMBERS = (polars.Int64, polars.Int8, polars.UInt32, polars.Float64, polars.Float32)
 
@@ -116,7 +116,8 @@ def test_identifiers_constants_and_what_holds_no_cells_are_left_out_by_name() ->
             "constant": ["x"] * n,
             "empty": [None] * n,
             "list": [[1]] * n,
-            "half": [f"h{k // 3}" for k in range(n)],
+            "half": [f"h{k // 5}" for k in range(n)],
+            "thirds": [f"p{k // 2}" for k in range(n)],
             "age": [(k * 37) % 61 for k in range(n)],
             "float": [k / 7 for k in range(n)],
             "sometimes": [1, None] * (n // 2),
@@ -125,6 +126,7 @@ def test_identifiers_constants_and_what_holds_no_cells_are_left_out_by_name() ->
     found = {name: reason for name, _, reason in features_of(frame, (), ())}
     assert {name for name, reason in found.items() if reason is None} == {"half", "age", "float", "sometimes"}
     assert found["counter"] == found["sorted"] == "an identifier: whole numbers that count the rows"
+    assert found["thirds"] == "an identifier or free text: 30 different values in 60 rows"
     assert found["text"] == "an identifier or free text: 60 different values in 60 rows"
     assert (found["constant"], found["empty"], found["list"]) == ("it is constant", "it is empty", "it holds list")
     kept = {name: (kind, reason) for name, kind, reason in features_of(frame, ("age",), ("counter", "list"))}

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lossbench.data.tables.kinds import KINDS, Kind, as_kind
+from lossbench.data.tables.kinds import KINDS, RARE, Kind, as_kind
 from lossbench.data.tables.reading import require_column
 
 if TYPE_CHECKING:
     import polars
 
-RARE = 5
-"""Training rows that a category must have to get a column of its own."""
 MOST = 30
 """Columns of one category's values, the most frequent ones."""
 LONGEST = 100

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 Kind = Literal["number", "category", "time"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 ISO_TIME = r"^\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?Z?)?$"
+RARE = 5
+"""Training rows that a category must have to get a column of its own."""
 DIFFERENT = 0.5
 """Text of which more than this share of the rows has a value of its own cannot be learned from."""
 FEW = 20  # different texts, which a small table may have by chance
@@ -41,9 +43,16 @@ def no_feature(column: "polars.Series", kind: Kind | None) -> str | None:
         return "it is empty"
     if distinct == 1 and len(values) == len(column):
         return "it is constant"
-    if kind == "category" and distinct > max(FEW, DIFFERENT * len(values)):
+    if kind == "category" and _hardly_repeats(values, distinct):
         return f"an identifier or free text: {distinct:,} different values in {len(values):,} rows"
     return "an identifier: whole numbers that count the rows" if _is_counter(column, distinct) else None
+
+
+def _hardly_repeats(values: "polars.Series", distinct: int) -> bool:
+    """Whether most rows have a value of their own, or no value is frequent enough for a column of its own."""
+    if distinct <= FEW:
+        return False
+    return distinct > DIFFERENT * len(values) or int(values.value_counts()["count"].max()) < RARE  # pyright: ignore[reportArgumentType] - counts
 
 
 def _is_counter(column: "polars.Series", distinct: int) -> bool:

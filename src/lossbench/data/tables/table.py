@@ -158,7 +158,11 @@ class Table(PartedSource):
         """Columns that are not learned from, and classes that a split lacks."""
         used = {column["name"] for column in self.columns}
         constant = [name for name in self.rows.kinds if name not in used]
-        found = [f"not learned from, because the training rows hold one value: {some(constant)}"] if constant else []
+        found = (
+            [f"not learned from, because nothing in it differs between training rows: {some(constant)}"]
+            if constant
+            else []
+        )
         return [*super().left_out(), *found]
 
 
