@@ -94,9 +94,11 @@ def test_the_answers_are_those_of_the_runs_own_evaluation_though_its_images_are_
     check(trained)
 
 
-def test_a_linear_probe_answers_through_its_backbone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_linear_probe_answers_through_its_backbone(dtype: torch.dtype, tmp_path: Path) -> None:
     backbone = ("model.backbone.pretrained=false", "model.backbone.stem=imagenet")
-    probe = train(tmp_path, "model=linear_probe", *backbone)
+    stored = f"features.dtype={str(dtype).removeprefix('torch.')}"
+    probe = train(tmp_path, "model=linear_probe", *backbone, stored)
     check(probe)
     source = probe.loaded.parts.source
     assert isinstance(source, ImageSource)
@@ -104,7 +106,7 @@ def test_a_linear_probe_answers_through_its_backbone(tmp_path: Path) -> None:
     images = Normalise(torch.tensor(source.mean), torch.tensor(source.std))(pixels)
     with torch.inference_mode():
         features = probe.loaded.parts.backbone.features(images)  # pyright: ignore[reportOptionalMemberAccess, reportCallIssue]
-        torch.testing.assert_close(probe.loaded.model(images), probe.loaded.head(features))
+        torch.testing.assert_close(probe.loaded.model(images), probe.loaded.head(features.to(dtype).float()))
 
 
 def test_a_backbone_whose_weights_changed_is_refused(tmp_path: Path) -> None:

@@ -32,6 +32,10 @@ def seen(run: RunDirectory) -> tuple[Any, ...]:
         (("features=lite0", "model=finetune"), (224, HALF, HALF, "bicubic", None)),
         (("features=lite0", "model.backbone.pretrained=false"), (224, PLAIN["mean"], PLAIN["std"], "bilinear", None)),
         (
+            ("features=lite0", "model/backbone=resnet50", "model.backbone.pretrained=false"),
+            (224, PLAIN["mean"], PLAIN["std"], "bilinear", None),
+        ),
+        (
             ("features=lite0", "data.mean=[0.1,0.2,0.3]", "data.image_size=96", "data.interpolation=bilinear"),
             (96, [0.1, 0.2, 0.3], HALF, "bilinear", None),
         ),

@@ -47,7 +47,8 @@ class LoadedRun:
     def model(self) -> nn.Module:
         """The trained model: inputs (batch, ...), of a linear probe normalised images too, to logits (batch, C)."""
         backbone, head = self.parts.backbone, self.parts.model
-        return head if backbone is None else Probe(backbone, head).eval()
+        dtype = self.directory.config.features.dtype
+        return head if backbone is None else Probe(backbone, head, dtype).eval()
 
     @property
     def head(self) -> nn.Module:
@@ -179,7 +180,8 @@ class LoadedRun:
                 f"the data have {theirs.input_shape} and {theirs.num_outputs}; choose data of the same shape and {what}"
             )
         names, others = tuple(ours.class_names), tuple(theirs.class_names)
-        if names != others and sorted(names) == sorted(others):
+        moved = {*names} & {name for name, other in zip(names, others, strict=False) if name != other} & {*others}
+        if moved:
             raise UserError(
                 f"the classes of these data have another order than the model's: {some(others)} and {some(names)}; "
                 "name them in the model's order"

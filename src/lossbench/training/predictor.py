@@ -163,4 +163,4 @@ def _model_and_loss(run: RunDirectory, source: Source, result: Result, checkpoin
     backbone: Any = build_backbone(built.model.backbone, shape, classes)
     head = build_model(built, (backbone.num_features,), classes)
     load_weights(head, loss, checkpoint)
-    return Probe(backbone, head), loss
+    return Probe(backbone, head, config.features.dtype), loss
