@@ -41,6 +41,15 @@ def test_x_and_y_become_splits_and_replicates_whose_ids_are_positions(tmp_path: 
     assert replicated(found, 0).fingerprint() == replicated(found, 3).fingerprint() != found.fingerprint()
 
 
+def test_names_of_classes_are_part_of_what_the_data_are(tmp_path: Path) -> None:
+    found, renamed = (
+        arrays(saved(tmp_path, X=ROWS, y=np.array(names)[CLASSES]))
+        for names in (["ant", "bee", "cow"], ["apple", "beet", "corn"])
+    )
+    assert found.splits["train"].targets.tolist() == renamed.splits["train"].targets.tolist()
+    assert found.fingerprint() != renamed.fingerprint()
+
+
 PARTS = {"x_train": ROWS[:40], "y_train": CLASSES[:40], "x_test": ROWS[40:], "y_test": CLASSES[40:]}
 WITH_VAL = {
     "train_images": PIXELS[:30],

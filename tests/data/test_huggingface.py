@@ -144,6 +144,16 @@ def test_lists_of_labels_are_several_labels_an_example(tmp_path: Path) -> None:
     assert reader_of(found, found.splits["train"]).read(0).shape == (3, 40, 30)
 
 
+def test_parts_that_number_their_classes_differently_are_refused(tmp_path: Path) -> None:
+    parts = {}
+    for split, names in (("train", ["ant", "bee", "cow"]), ("test", ["bee", "ant", "cow"])):
+        features = datasets.Features({**FEATURES, "species": datasets.ClassLabel(names=names)})
+        parts[split] = datasets.Dataset.from_dict(rows(tmp_path, 9, 0), features=features)
+    datasets.DatasetDict(parts).save_to_disk(str(tmp_path / "saved"))
+    with pytest.raises(ValueError, match="target=species: test has other classes than train, or in another order"):
+        source(tmp_path / "saved", target="species", cache_dir=str(tmp_path / "lossbench")).fingerprint()
+
+
 def test_what_does_not_fit_is_named(parquet: Path, tmp_path: Path) -> None:
     for path, settings, message in (
         (parquet, {}, "there are several columns of labels: species, coarse; choose with data.target=COLUMN"),

@@ -155,9 +155,17 @@ def labels_in(parts: Mapping[str, Any], column: str) -> tuple[Mapping[str, Label
         Part -> labels, with the same classes; and the parts that have none (-1 or nothing), which cannot be used.
 
     Raises:
-        ValueError: examples of a part have labels and others have none, or a label is no class.
+        ValueError: examples of a part have labels and others have none, a label is no class, or the parts number
+            their classes differently.
     """
-    names = _names_of(next(iter(parts.values())).features[column])
+    of = {part: _names_of(split.features[column]) for part, split in parts.items()}
+    names = of["train"]
+    if others := [part for part in of if of[part] != names]:
+        theirs = some(of[others[0]] or [])
+        raise ValueError(
+            f"target={column}: {others[0]} has other classes than train, or in another order: {theirs} "
+            f"and {some(names or [])}; give all splits one ClassLabel"
+        )
     rows = {part: list(split[column]) for part, split in parts.items()}
     kept = {part: values for part, values in rows.items() if _has_labels(part, values, names, column)}
     whole = labels_of(_array([*chain.from_iterable(kept.values())], names), names, f"column {column}")

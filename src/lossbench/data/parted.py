@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from lossbench.data.parts import Parts
 from lossbench.data.source import Source
 from lossbench.data.split import SPLITS, Split
 from lossbench.errors import some
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
 
 
 @dataclass(frozen=True)
@@ -165,6 +168,11 @@ class PartedSource(Source):
     @abstractmethod
     def digests(self, split: Split) -> np.ndarray:
         """A hash of the content of each of a split's examples: (n,) text."""
+
+    def add_to(self, digest: "_Hash", name: str, split: Split) -> None:
+        """Add some examples to a hash, and what their classes are called: predictions name them."""
+        digest.update(f"{self.class_names}".encode("utf-8", "surrogateescape"))
+        super().add_to(digest, name, split)
 
 
 def _require_learnt(examples: Examples, learnt: np.ndarray, what: str) -> None:

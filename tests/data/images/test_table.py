@@ -141,6 +141,14 @@ def test_no_two_splits_share_a_group_and_weights_follow_their_images(make: Make)
     assert source.facts()["groups"] == 10
 
 
+def test_names_of_classes_are_part_of_what_the_data_are(make: Make) -> None:
+    other = [f"{label} of the house" for label in LABELS]
+    found, renamed = (make({"file": NAMES, "label": labels}) for labels in (LABELS, other))
+    assert found.splits["train"].targets.tolist() == renamed.splits["train"].targets.tolist()
+    assert found.fingerprint() != renamed.fingerprint()
+    assert replicated(found, 0).fingerprint() != replicated(renamed, 0).fingerprint()
+
+
 def test_test_images_may_have_labels_of_their_own_column(make: Make) -> None:
     noisy = ["dog", *(None if part == "test" else label for part, label in zip(PARTS[1:], LABELS[1:], strict=True))]
     columns = {"file": NAMES, "noisy": noisy, "clean": LABELS, "split": PARTS}
@@ -202,13 +210,16 @@ def test_a_run_with_several_labels_is_trained_evaluated_and_predicts(
     assert {"big", "old", "red"} <= {*printed.split()}
     assert "each label has a probability of its own" in printed
     (root / "gone.jsonl").rename(source.path)
-    blue = [["blue" if tag == "red" else tag for tag in tags] for tags in TAGS]
-    polars.DataFrame({"file": NAMES, "tags": blue}).write_ndjson(root / "other.jsonl")
+    tan = [["tan" if tag == "red" else tag for tag in tags] for tags in TAGS]
+    polars.DataFrame({"file": NAMES, "tags": tan}).write_ndjson(root / "other.jsonl")
     evaluate([str(run.path), "data=image_table", f"data.path={root / 'other.jsonl'}"])
     assert "warning: the classes have other names or another order, and count as the same: " in capsys.readouterr().out
 
 
 # -- what is wrong
+
+
+TWICE = {"file": [*NAMES, NAMES[0]], "label": [*LABELS, LABELS[0]]}
 
 
 @pytest.mark.parametrize(
@@ -224,6 +235,8 @@ def test_a_run_with_several_labels_is_trained_evaluated_and_predicts(
         ({"file": [name[4:] for name in NAMES]}, {}, "/cat/0.jpg: use data.root="),
         ({"file": [name[:-4] for name in NAMES]}, {"image": "file"}, "cat/0.jpg: use data.ending=.jpg"),
         ({"file": [*NAMES[:39], NAMES[0]]}, {}, "data.image: cat/0.jpg has two labels, in rows 1 and 40"),
+        (TWICE | {"w": [*[1] * 40, 2]}, {"weight": "w"}, "data.image: cat/0.jpg has two weights, in rows 1 and 41"),
+        (TWICE | {"who": [*range(41)]}, {"group": "who"}, "data.image: cat/0.jpg has two groups, in rows 1 and 41"),
         ({"split": [*["train"] * 39, "hold"]}, {"split": "split"}, "data.split=split is 'hold' in row 40; each row"),
         ({"split": ["test"] * 40}, {}, "data.split: the column split names no image for training"),
         ({"split": ["train"] * 20 + ["test"] * 20}, {}, "data.target: the test split has dog, which the training"),

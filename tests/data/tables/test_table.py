@@ -107,6 +107,8 @@ def test_the_content_counts_and_not_the_file(tmp_path: Path) -> None:
         for change in ({"age": 1.0}, {"city": None}, {"risk": "low"}, {"patient": "p7"}):
             other = table(tmp_path, replaced(frame, {"1000"}, **change), "other.csv", **SETTINGS)
             assert (other if which is None else replicated(other, which)).fingerprint() not in prints, change
+        renamed = table(tmp_path, frame.with_columns(polars.col("risk") + " risk"), "other.csv", **SETTINGS)
+        assert (renamed if which is None else replicated(renamed, which)).fingerprint() not in prints
 
 
 def test_rows_that_are_in_training_too_are_counted(tmp_path: Path) -> None:

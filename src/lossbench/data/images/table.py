@@ -16,10 +16,12 @@ from lossbench.data.images.table_labels import holds_several
 from lossbench.data.images.table_rows import Rows, read_rows
 from lossbench.data.images.table_settings import LABELS, TableSettings
 from lossbench.data.parts import Parts
-from lossbench.data.split import SPLITS, rarest_labels
+from lossbench.data.split import SPLITS, Split, rarest_labels
 from lossbench.data.tables.reading import read_table, require_column
 
 if TYPE_CHECKING:
+    from hashlib import _Hash
+
     import polars
 
 
@@ -90,6 +92,11 @@ class ImageTable(TableSettings):
         drawn = self._parts(whole._rows, whole._rows.of(pool.ids.tolist())).draw(replicate)
         self._require_learnt(pool.take(drawn["train"]), whole._files_of_pool.listing)
         return drawn
+
+    def add_to(self, digest: "_Hash", name: str, split: Split) -> None:
+        """Add some images to a hash, and what the table calls their classes: predictions name them."""
+        digest.update(f"{self._whole._rows.classes}".encode("utf-8", "surrogateescape"))
+        super().add_to(digest, name, split)
 
     @cached_property
     def _frame(self) -> "polars.DataFrame":

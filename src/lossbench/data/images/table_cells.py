@@ -131,11 +131,15 @@ def read_weights(column: "polars.Series") -> np.ndarray:
     return weights
 
 
-def first_rows(names: Sequence[str], labels: np.ndarray, parts: np.ndarray) -> np.ndarray:
+def first_rows(names: Sequence[str], **said: np.ndarray | None) -> np.ndarray:
     """The rows that name a file for the first time, (m,); another one must say the same.
 
+    Args:
+        names: of the files, one a row.
+        said: labels, splits, groups, weights of the rows, (n, ...); None where there are none.
+
     Raises:
-        ValueError: a file has two labels, or is in two splits, with both rows.
+        ValueError: a file has two labels, splits, groups or weights, with both rows.
     """
     first: dict[str, int] = {}
     kept: list[int] = []
@@ -144,8 +148,8 @@ def first_rows(names: Sequence[str], labels: np.ndarray, parts: np.ndarray) -> n
         if before == row:
             kept.append(row)
             continue
-        for what, values in (("labels", labels), ("splits", parts)):
-            if not np.array_equal(values[before], values[row]):
+        for what, values in said.items():
+            if values is not None and not np.array_equal(values[before], values[row]):
                 hint = "; for several labels of an image see data.separator" if what == "labels" else ""
                 raise ValueError(
                     f"image: {name} has two {what}, in rows {before + 1:,} and {row + 1:,}; keep one{hint}"

@@ -73,10 +73,11 @@ def read_rows(settings: TableSettings, frame: "polars.DataFrame", columns: Colum
     if settings.test_target is not None:
         targets = [_with_test_target(settings.test_target, frame, targets, parts)]
     classes, labels = read_labels(targets, settings.separator, several=several)
-    kept = cells.first_rows(names, labels, parts)
+    groups = None if settings.group is None else cells.read_groups(frame[settings.group])
+    weights = None if settings.weight is None else cells.read_weights(frame[settings.weight])
+    kept = cells.first_rows(names, labels=labels, splits=parts, groups=groups, weights=weights)
     cells.require_learnt(classes, labels, parts)
-    groups = None if settings.group is None else cells.read_groups(frame[settings.group])[kept]
-    weights = None if settings.weight is None else cells.read_weights(frame[settings.weight])[kept]
+    groups, weights = (None if each is None else each[kept] for each in (groups, weights))
     if groups is not None:
         how.append(f"no two splits share one of the {len(np.unique(groups)):,} groups of column {settings.group}")
     if weights is not None:

@@ -107,6 +107,7 @@ class Rows:
             else:
                 _add(digest, column.name, column.to_numpy().astype("<f8").tobytes())
         _add(digest, "targets", self.labels.targets.astype("<i8").tobytes())
+        _add(digest, "classes", _joined(self.labels.class_names))
         _add(digest, "ids", _joined(self.ids.tolist()))
         if self.weights is not None:
             _add(digest, "weights", self.weights.astype("<f4").tobytes())
