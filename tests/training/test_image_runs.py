@@ -16,6 +16,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import lossbench
 import lossbench.training.feature_work
+import lossbench.training.features
 from lossbench.errors import UserError
 from lossbench.job.start import start
 from lossbench.losses import CosineProb
@@ -237,6 +238,15 @@ def test_fine_tuning_needs_groups_of_layers(plan: Plan) -> None:
 
 
 # -- frozen features
+
+
+def test_a_run_says_what_the_data_are_before_features_are_computed(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(lossbench.training.features, "computed", lambda *given: pytest.fail("computed"))
+    with pytest.raises(pytest.fail.Exception, match="computed"):
+        start(plan(*PROBE))
+    assert "data: " in capsys.readouterr().out
 
 
 def test_features_are_computed_once_for_every_loss_and_seed(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,17 +52,18 @@ FeaturesOf = Callable[[nn.Module, DataModule, str, Features], FeatureSource]
 """Features in place of images: of a backbone, the images, the accelerator, and how they are computed."""
 
 
-def assemble(config: RunConfig, features: FeaturesOf = features_of) -> Parts:
+def assemble(config: RunConfig, features: FeaturesOf = features_of, source: Source | None = None) -> Parts:
     """Build the objects of a run; the same seed gives the same weights whatever the loss.
 
     Args:
         config: parsed.
         features: gives those of a backbone.
+        source: the data, where they are built already.
 
     Raises:
         UserError: a part does not fit the others.
     """
-    source = build_source(config.data.source)
+    source = source or build_source(config.data.source)
     data, backbone = _data_of(config, source, features)
     model = model_of(config, data.source)
     loss, yardsticks = losses_of(config, data)

@@ -12,6 +12,7 @@ import torch
 from pytorch_lightning import Trainer
 from torch import Tensor
 
+from lossbench.config.facts import build_source
 from lossbench.config.schema import RunConfig
 from lossbench.data.images.image_source import ImageSource
 from lossbench.data.source import Source
@@ -55,9 +56,8 @@ def execute(run: RunDirectory, stop_signals: StopSignals, *, rank: int = 0, srun
     """
     config, started = run.config, time.perf_counter()
     with stop_signals.stops_at_once():
-        parts = prepared(config)
+        parts = prepared(config, rank)
     if rank == 0:
-        say_data(config, parts.source)
         warn_of_float16(config, parts)
         warn_of_parts(config, parts)
         print_notices(config, parts)
@@ -75,12 +75,15 @@ def execute(run: RunDirectory, stop_signals: StopSignals, *, rank: int = 0, srun
     return Result.of(config, run.status, training, measured, parts.source.record())
 
 
-def prepared(config: RunConfig) -> Parts:
-    """Build what a run is made of, and the caches of its data; nothing of the run is written yet."""
+def prepared(config: RunConfig, rank: int = 0) -> Parts:
+    """Say what the data are, then build what a run is made of, and the caches of its data, which may take minutes."""
     check_hardware(config.trainer)
     keep_freed_memory()
     forget_peak_memory()
-    parts = assemble(config)
+    source = build_source(config.data.source)
+    if rank == 0:
+        say_data(config, source)
+    parts = assemble(config, source=source)
     parts.data.prepare()
     return parts
 

@@ -194,7 +194,10 @@ def test_one_class_is_refused_with_the_folders_in_it(source: Callable[..., Image
 
 
 WRONG = {
-    "no folder": ({"root": "/nonexistent"}, "root=/nonexistent is not a folder"),
+    "no folder": (
+        {"root": "/nonexistent"},
+        "root=/nonexistent is not a folder; name the one that holds a folder for each class, or train/ and test/",
+    ),
     "too many": (
         {"images_per_class": 9},
         "images_per_class must be <= 8 (class ant has no more), got 9; images_per_class=null takes all",

@@ -229,7 +229,7 @@ def test_a_home_directory_is_understood_in_root_and_lists(
 @pytest.mark.parametrize(
     ("missing", "line"),
     [
-        ("", "data.root={root} is not a folder"),
+        ("", "data.root={root} is not a folder; name the one that holds a folder for each class, or train/ and test/"),
         ("train", "data.root={root} has val/ and no train/ that holds class folders (train/<class>/*.jpg)"),
         (
             "val/*",

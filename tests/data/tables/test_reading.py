@@ -101,8 +101,10 @@ def test_folders_and_missing_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"none.csv is no file that exists; give one table$"):
         read_table(tmp_path / "none.csv")
     (tmp_path / "folder.csv").mkdir()
-    with pytest.raises(ValueError, match=r"folder.csv is a folder; give one table$"):
+    with pytest.raises(ValueError, match=r"is a folder; give one table .*data=image_folder data.root=PATH"):
         read_table(tmp_path / "folder.csv")
+    with pytest.raises(ValueError, match=r"is a folder; give one table .*data=image_folder data.root=PATH"):
+        read_table(tmp_path / "")
 
 
 def test_a_column_that_is_missing_is_named_with_the_nearest() -> None:

@@ -105,6 +105,16 @@ class ClassFolders:
         return [*chain.from_iterable(self.images.values())]
 
 
+def no_folder(folder: Path, root: str | Path) -> str:
+    """The message for a root that is no folder."""
+    if folder.is_file():
+        return (
+            f"root={root} is a file: a table that names images is data=image_table data.path=FILE, another table "
+            "data=table data.path=FILE data.target=COLUMN; an archive must be unpacked"
+        )
+    return f"root={root} is not a folder; name the one that holds a folder for each class, or train/ and test/"
+
+
 def class_folders(root: Path, folder: str) -> ClassFolders:
     """Find the images of each folder in `root/folder`; an image of any depth belongs to the first folder on its way.
 
@@ -113,7 +123,7 @@ def class_folders(root: Path, folder: str) -> ClassFolders:
     """
     base, prefix = root / folder, f"{folder}/" if folder else ""
     if not base.is_dir():
-        raise ValueError(f"root={root} has no folder {folder}" if folder else f"root={root} is not a folder")
+        raise ValueError(f"root={root} has no folder {folder}" if folder else no_folder(root, root))
     with listable(root):
         entries = sorted(os.scandir(base), key=lambda entry: entry.name)
         found = {f"{prefix}{name}": find_images(base / name) for name in _folders(entries)}

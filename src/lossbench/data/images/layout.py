@@ -10,6 +10,7 @@ from lossbench.data.images.files import (
     folders_in,
     listable,
     loose_images,
+    no_folder,
 )
 from lossbench.data.images.given import Given
 from lossbench.data.split import SPLITS
@@ -36,7 +37,7 @@ def read_layout(folder: Path, root: str) -> Given:
         ValueError: there are no class folders, or it is open which folders are meant.
     """
     if not folder.is_dir():
-        raise ValueError(f"root={root} is not a folder")
+        raise ValueError(no_folder(folder, root))
     with listable(root):
         parts = part_folders(folder, root)
         return _of_parts(folder, parts) if "train" in parts else _of_classes(folder, root)

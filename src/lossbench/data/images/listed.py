@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
-from lossbench.data.images.files import find_images, folders_in, listable
+from lossbench.data.images.files import find_images, folders_in, listable, no_folder
 from lossbench.data.images.given import Given
 from lossbench.data.images.layout import has_class_folders, part_of
 from lossbench.data.images.lists import FileList
@@ -25,7 +25,7 @@ def read_given(lists: Mapping[str, FileList], folder: Path, root: str) -> Given:
         ValueError: a list names no image that is there, classes or parts are open, or lists overlap.
     """
     if not folder.is_dir():
-        raise ValueError(f"root={root} is not a folder")
+        raise ValueError(no_folder(folder, root))
     _require_there(lists, folder, root)
     with listable(root):
         _require_all_parts(lists, folder, root)

@@ -33,9 +33,13 @@ def read_table(path: str | Path, key: str = "path") -> "polars.DataFrame":
     """
     file = Path(os.path.expanduser(path))
     named = f"{key}={path}"
+    if file.is_dir():
+        raise ValueError(
+            f"{named} is a folder; give one table (folders of images are data=image_folder data.root=PATH)"
+        )
     read = _reader_of(file, named)
     if not file.is_file():
-        raise ValueError(f"{named} is {'a folder' if file.is_dir() else 'no file that exists'}; give one table")
+        raise ValueError(f"{named} is no file that exists; give one table")
     try:
         frame = read(_content(file))
     except Exception as error:
