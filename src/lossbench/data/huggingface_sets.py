@@ -42,7 +42,8 @@ def open_set(path: str, config: str | None) -> Mapping[str, Any]:
     try:
         found = _opened(library, place, path, config)
     except Exception as error:  # of pyarrow, the hub, the file system, ...: each raises its own
-        raise ValueError(f"path={path}: datasets cannot open it: {one_line(error)}") from error
+        todo = "" if place.exists() else "; name a folder or a Parquet file that exists, or a data set of the hub"
+        raise ValueError(f"path={path}: datasets cannot open it: {one_line(error)}{todo}") from error
     return found if isinstance(found, Mapping) else {"train": found}
 
 
