@@ -78,13 +78,35 @@ def test_killed_at_random_instants(tmp_path: Path, least: int, extra: tuple[str,
     assert kills >= least
 
 
+DIGITS = ("data=digits", "model.dropout=0.3")
+VIEWS = (
+    *("data=fake_images", "data.image_size=16", "data.n_train=40", "data.n_val=12", "data.n_test=13", "figures=false"),
+    *("data.cache_dir={folder}/cache", "data.batch_size=16", "model=linear_probe", "model.backbone.pretrained=false"),
+    *("features.views=3", "features.dtype=bfloat16", "trainer=cpu"),
+)
+WEIGHTED = (
+    *("data=table", "data.path={folder}/rows.csv", "data.target=kind", "data.weight=w", "data.batch_size=16"),
+    *("loss.weight=[1,3]", "trainer.accumulate_grad_batches=2", "model.dropout=0.3", "trainer=cpu"),
+)
+
+
+def write_rows(path: Path) -> None:
+    """A table with a column of weights."""
+    rng = np.random.default_rng(0)
+    lines = [f"{a:.4f},{b:.4f},{'ab'[k % 2]},{1 + k % 3}" for k, (a, b) in enumerate(rng.normal(size=(80, 2)))]
+    path.write_text("\n".join(["first,second,kind,w", *lines, ""]))
+
+
 @pytest.mark.usefixtures("default_signals")
-@pytest.mark.parametrize("trial", ["false", "true"])
+@pytest.mark.parametrize(
+    "words", [DIGITS, (*DIGITS, "trial=true"), VIEWS, WEIGHTED], ids=["run", "trial", "views", "weights"]
+)
 def test_a_replicate_that_is_stopped_goes_on_with_its_split(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trial: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
 ) -> None:
-    words = ("data=digits", "replicate=6", "trainer.max_steps=12", "data.steps_per_epoch=5", "model.dropout=0.3")
-    words = (*words, f"trial={trial}")
+    write_rows(tmp_path / "rows.csv")
+    words = tuple(word.format(folder=tmp_path) for word in words)
+    words = (*words, "replicate=6", "trainer.max_steps=12", "data.steps_per_epoch=5")
     whole, stopped = (plan_run(tmp_path / name, *words) for name in ("whole", "stopped"))
     bring_to_result(whole)
     update = ProgressFile.update

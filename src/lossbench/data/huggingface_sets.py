@@ -159,20 +159,26 @@ def labels_in(parts: Mapping[str, Any], column: str) -> tuple[Mapping[str, Label
         ValueError: examples of a part have labels and others have none, a label is no class, or the parts number
             their classes differently.
     """
-    of = {part: _names_of(split.features[column]) for part, split in parts.items()}
-    names = of["train"]
-    if others := [part for part in of if of[part] != names]:
-        theirs = some(of[others[0]] or [])
-        raise ValueError(
-            f"target={column}: {others[0]} has other classes than train, or in another order: {theirs} "
-            f"and {some(names or [])}; give all splits one ClassLabel"
-        )
+    names = _classes_of_all(parts, column)
     rows = {part: list(split[column]) for part, split in parts.items()}
     kept = {part: values for part, values in rows.items() if _has_labels(part, values, names, column)}
     whole = labels_of(_array([*chain.from_iterable(kept.values())], names), names, f"column {column}")
     split = np.split(whole.targets, np.cumsum([*map(len, kept.values())])[:-1])
     labels = {part: Labels(each, whole.class_names, whole.note) for part, each in zip(kept, split, strict=True)}
     return labels, [part for part in rows if part not in kept]
+
+
+def _classes_of_all(parts: Mapping[str, Any], column: str) -> list[str] | None:
+    """The classes of a column of labels, which all parts number alike; None where no part names any."""
+    of = {part: _names_of(split.features[column]) for part, split in parts.items()}
+    names = of["train"]
+    for part, others in of.items():
+        if others != names:
+            raise ValueError(
+                f"target={column}: {part} has other classes than train, or in another order: {some(others or [])} "
+                f"and {some(names or [])}; give all splits one ClassLabel"
+            )
+    return names
 
 
 def _has_labels(part: str, values: Sequence[Any], names: Sequence[str] | None, column: str) -> bool:
