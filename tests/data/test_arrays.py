@@ -216,3 +216,12 @@ def test_python_objects_are_refused(tmp_path: Path) -> None:
     (tmp_path / "objects.npz").write_bytes(b"PK\x03\x04 damaged")
     with pytest.raises(ValueError, match=r"objects\.npz cannot be read: "):
         arrays(tmp_path / "objects.npz")
+
+
+def test_what_is_in_no_split_of_a_replicate_is_said(tmp_path: Path) -> None:
+    groups = np.append(np.arange(500) // 5, [100, 100, 100])
+    found = arrays(saved(tmp_path, X=RNG.normal(size=(503, 2)), y=np.arange(503) % 2, groups=groups))
+    said = [replicated(found, r).left_out() for r in range(5)]
+    why = "in no split of this replicate, so that all replicates train on equally many"
+    assert sorted(said) == [[], *[[f"3 of 503 examples are {why}"]] * 4]
+    assert found.left_out() == []

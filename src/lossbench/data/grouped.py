@@ -10,7 +10,7 @@ from itertools import permutations
 import numpy as np
 
 from lossbench.data.folds import draw_parts
-from lossbench.data.split import SPLITS
+from lossbench.data.split import SPLITS, Split
 from lossbench.seeds import generator
 
 EXCHANGES = 200
@@ -75,6 +75,19 @@ def grouped_split(
     part = _parts(targets, groups, list(shares.values()), generator(seed, "group split"))
     found = {name: np.flatnonzero(part == place) for place, name in enumerate(shares)}
     return {name: found.get(name, np.arange(0)) for name in SPLITS}
+
+
+def spared(pool: Split, splits: Mapping[str, Split], unit: str) -> list[str]:
+    """Say how many examples are in no split of a replicate (see `grouped_folds`), in a clause; [] where all are.
+
+    Args:
+        pool: all examples.
+        splits: of the replicate.
+        unit: images or examples.
+    """
+    unused = len(pool) - sum(map(len, splits.values()))
+    why = "so that all replicates train on equally many"
+    return [f"{unused:,} of {len(pool):,} {unit} are in no split of this replicate, {why}"] if unused else []
 
 
 def crossing(groups: np.ndarray, parts: Mapping[str, np.ndarray]) -> dict[str, set[str]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from lossbench.config.values import integer, number
+from lossbench.data.grouped import spared
 from lossbench.data.parts import Parts
 from lossbench.data.source import Source
 from lossbench.data.split import SPLITS, Split
@@ -143,7 +144,8 @@ class PartedSource(Source):
 
     def left_out(self) -> list[str]:
         """What of the data is not used, and which classes a split lacks."""
-        return [*self.examples.unused, *super().left_out()]
+        drawn = [] if self.replicate is None else spared(self.pool(), self.splits, self.unit)
+        return [*self.examples.unused, *drawn, *super().left_out()]
 
     def facts(self) -> dict[str, Any]:
         """How many examples of val and test have the content of a training example, and how many groups there are."""

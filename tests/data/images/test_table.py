@@ -131,6 +131,7 @@ def test_no_two_splits_share_a_group_and_weights_follow_their_images(make: Make)
     groups, weights = [f"owner {k // 4}" for k in range(40)], [k + 1 for k in range(40)]
     source = make({"file": NAMES, "label": LABELS, "owner": groups, "w": weights}, group="owner", weight="w")
     group, weight = (dict(zip(NAMES, values, strict=True)) for values in (groups, weights))
+    assert replicated(source, 0).left_out() == source.left_out()  # groups of one size fill all splits
     for splits in (source.splits, replicated(source, 0).splits, replicated(source, 7).splits):
         found = {name: {group[each] for each in split.ids.tolist()} for name, split in splits.items()}
         assert not found["train"] & found["val"] | found["train"] & found["test"] | found["val"] & found["test"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lossbench.data.grouped import spared
 from lossbench.data.images.listing import Listing
 from lossbench.data.images.source import LEARN, POOL
 from lossbench.data.images.table_columns import AUTO, Columns, find_columns
@@ -80,6 +81,12 @@ class ImageTable(TableSettings):
         """Beside those of all data sets of files: how many groups there are, where splits keep them whole."""
         groups = self._whole._rows.groups
         return {**super().facts(), **({} if groups is None else {"groups": len(np.unique(groups))})}
+
+    def left_out(self) -> list[str]:
+        """As of all data sets of files, and how many images are in no split of a replicate."""
+        if self.replicate is None:
+            return super().left_out()
+        return [*super().left_out(), *spared(self._whole._readable_pool, self.readable_splits(), self.unit)]
 
     def draw(self, replicate: int) -> Mapping[str, np.ndarray]:
         """Draw the splits of a replicate; no group is in two of them.
