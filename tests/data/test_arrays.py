@@ -125,6 +125,12 @@ def test_numbers_of_two_sides_get_their_channels_first(tmp_path: Path) -> None:
     assert grey.input_shape == (1, 1, 5)
 
 
+@pytest.mark.parametrize(("factor", "said"), [(1.0, False), (300.0, True), (0.001, True)])
+def test_numbers_far_from_the_scale_of_networks_are_said(factor: float, said: bool, tmp_path: Path) -> None:
+    lines = arrays(saved(tmp_path, X=ROWS * factor, y=CLASSES)).about()
+    assert any("standard deviations" in line for line in lines) == said
+
+
 def test_a_folder_of_npy_files_is_the_same_data_set(tmp_path: Path) -> None:
     folder = tmp_path / "arrays"
     folder.mkdir()

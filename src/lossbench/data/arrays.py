@@ -19,6 +19,9 @@ from lossbench.data.parted import Examples, PartedSource
 from lossbench.data.source import Source
 from lossbench.data.split import Split
 
+FAR = 10.0
+"""How far from 1 the largest standard deviation of a column may be before it is said."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ArraySource(PartedSource):
@@ -78,6 +81,16 @@ class ArrayTensors(ArraySource):
         """Read all arrays into memory."""
         inputs, notes = numbers_in(self.arrays)
         return self.arrays.examples(inputs, notes)
+
+    def about(self) -> list[str]:
+        """Beside what is said of any data set: that X is far from the scale on which networks learn."""
+        spread = self.splits["train"].inputs.reshape(len(self.splits["train"]), -1).std(axis=0)
+        spread = spread[spread > 0]
+        if not len(spread) or FAR > spread.max() > 1 / FAR:
+            return super().about()
+        found = f"{spread.min():.3g} to {spread.max():.3g}"
+        advice = "networks learn best near 1: scale X, or write it as a table, which data=table standardises"
+        return [*super().about(), f"the columns of X have standard deviations of {found}; {advice}"]
 
     def digests(self, split: Split) -> np.ndarray:
         """A hash of the numbers of each example: (n,) text."""
