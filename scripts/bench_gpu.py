@@ -116,7 +116,7 @@ def feature_speed(folder: str, words: Sequence[str]) -> float:
     """Images a second, the second time: the first one starts the device."""
     from lossbench.config.facts import build_source
     from lossbench.training.assemble import build_data
-    from lossbench.training.features import features_of
+    from lossbench.training.features.source import features_of
     from lossbench.training.modules import build_backbone
 
     usual = (

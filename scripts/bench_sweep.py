@@ -114,7 +114,7 @@ def head_parts(folder: Path, steps: int) -> tuple[RunConfig, Any]:
     from lossbench.data.module import DataModule
     from lossbench.data.source import Split
     from lossbench.training.assemble import assemble
-    from lossbench.training.features import FeatureSource
+    from lossbench.training.features.source import FeatureSource
     from lossbench.training.modules import build_model
 
     config = plan_words([*head_words(steps), *made_in(folder)]).config

@@ -15,20 +15,17 @@ MODULES = {
 }
 HEAVY = {"torch", "torchvision", "pytorch_lightning", "lightning", "torchmetrics"}
 LIGHT_ROOMS = ("cli", "config", "rundir", "job", "launch", "report", "plots", "tuning")
+LIGHT_ROOMS += ("data.tables", "data.image_tables", "data.numbered")
 LIGHT = [
     "errors", "seeds", "streams", "hardware", "meter", "metrics", "metrics.units",
-    "training.schedules", "training.predictions", "training.predicted", "data.embeddings",
+    "training.schedules", "training.predictions", "trained.predicted", "data.embeddings",
     "data.source", "data.checks", "data.toy", "data.toys", "data.digits", "data.order", "data.augment",
-    "data.grouped", "data.tables.reading", "data.tables.csv_text", "data.tables.columns",
-    *(f"data.tables.{name}" for name in ("kinds", "rows", "encoding", "table")),
+    "data.grouped",
     "vectorized.eligible", "vectorized.limits", "vectorized.outlook",
     *(f"data.images.{name}" for name in ("source", "image_source", "listing", "resplit", "random_split")),
     *(f"data.images.{name}" for name in ("imagenet", "pets", "folder", "fake")),
     *(f"data.images.{name}" for name in ("subset", "lists", "inspection", "decode")),
-    "data.images.table",
-    *(f"data.{name}" for name in ("arrays", "array_file", "array_names", "array_values", "named_arrays", "labels")),
-    *(f"data.{name}" for name in ("parts", "parted", "torchvision", "torchvision_sets", "huggingface_sets")),
-    *("data.huggingface", "data.images.indexed", "data.images.encoded", "data.images.balance"),
+    *("data.labels", "data.parts", "data.parted", "data.images.balance"),
     *(
         name.removeprefix("lossbench.")
         for name in MODULES
@@ -132,8 +129,12 @@ ROOMS = {
         "lossbench.seeds",
     },
     "plots": {"lossbench.plots", "lossbench.rundir.files", "lossbench.errors", "lossbench.escaping"},
+    "trained": {
+        *{"torch", "lossbench.trained", "lossbench.training", "lossbench.models", "lossbench.data", "lossbench.config"},
+        *{"lossbench.rundir", "lossbench.metrics", "lossbench.errors", "lossbench.escaping"},
+    },
     "export": {
-        *{"torch", "lossbench.export", "lossbench.training", "lossbench.data", "lossbench.config", "lossbench.rundir"},
+        *{"torch", "lossbench.export", "lossbench.trained", "lossbench.data", "lossbench.config", "lossbench.rundir"},
         *{"lossbench.metrics.units", "lossbench.errors", "lossbench.escaping"},
     },
     "atlas": {

@@ -10,17 +10,17 @@ if TYPE_CHECKING:
     from lossbench.api import compare as compare
     from lossbench.api import train as train
     from lossbench.report.loss_comparison import LossComparison as LossComparison
-    from lossbench.training.loaded import LoadedRun as LoadedRun
-    from lossbench.training.loaded import load as load
+    from lossbench.trained.loaded import LoadedRun as LoadedRun
+    from lossbench.trained.loaded import load as load
 
 __all__ = ["LoadedRun", "LossComparison", "UserError", "compare", "load", "losses", "train"]
 
 # torch and matplotlib take seconds to import: only what is used is.
 _MODULES = {
-    "LoadedRun": "lossbench.training.loaded",
+    "LoadedRun": "lossbench.trained.loaded",
     "LossComparison": "lossbench.report.loss_comparison",
     "compare": "lossbench.api",
-    "load": "lossbench.training.loaded",
+    "load": "lossbench.trained.loaded",
     "train": "lossbench.api",
 }
 

@@ -12,7 +12,7 @@ from lossbench.errors import Stopped, UserError, one_line
 if TYPE_CHECKING:
     from lossbench.report.loss_comparison import LossComparison
     from lossbench.rundir.directory import RunDirectory
-    from lossbench.training.loaded import LoadedRun
+    from lossbench.trained.loaded import LoadedRun
 
 # One run at a time in a process: torch's random state and Hydra's belong to the whole process.
 _RUNNING = threading.Lock()
@@ -52,7 +52,7 @@ def train(
         _require_kept_weights(run)
         _bring_to_result(run)
 
-    from lossbench.training.loaded import load
+    from lossbench.trained.loaded import load
 
     return load(run.path)
 

@@ -20,7 +20,7 @@ from lossbench.data.tables.table import Table
 from lossbench.errors import exit_on_user_error
 from lossbench.job.start import start
 from lossbench.rundir.directory import RunDirectory
-from lossbench.training.loaded import load
+from lossbench.trained.loaded import load
 
 Evaluate = Callable[..., tuple[int, str, str]]
 

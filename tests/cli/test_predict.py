@@ -25,7 +25,7 @@ from lossbench.data.images.image_source import ImageSource
 from lossbench.errors import UserError, exit_on_user_error
 from lossbench.job.start import start
 from lossbench.rundir.directory import RunDirectory
-from lossbench.training import new_inputs
+from lossbench.trained import new_inputs
 
 Typed = Callable[..., tuple[int, str, str]]
 

@@ -15,8 +15,8 @@ from run_files import rows, same, steady, weights
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import lossbench
-import lossbench.training.feature_work
-import lossbench.training.features
+import lossbench.training.features.source
+import lossbench.training.features.work
 from lossbench.errors import UserError
 from lossbench.job.start import start
 from lossbench.losses import CosineProb
@@ -243,7 +243,7 @@ def test_fine_tuning_needs_groups_of_layers(plan: Plan) -> None:
 def test_a_run_says_what_the_data_are_before_features_are_computed(
     plan: Plan, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(lossbench.training.features, "computed", lambda *given: pytest.fail("computed"))
+    monkeypatch.setattr(lossbench.training.features.source, "computed", lambda *given: pytest.fail("computed"))
     with pytest.raises(pytest.fail.Exception, match="computed"):
         start(plan(*PROBE))
     assert "data: " in capsys.readouterr().out
@@ -261,7 +261,7 @@ def test_features_are_computed_once_for_every_loss_and_seed(plan: Plan, monkeypa
         batch = pictures.device_transforms(next(iter(pictures.test_dataloader())), "test")
         torch.testing.assert_close(parts.backbone.features(batch.inputs), test.inputs)  # pyright: ignore[reportCallIssue]
     assert lossbench.load(run.path).evaluate("test")["nll"].value == pytest.approx(result.metrics["test/nll"], abs=1e-6)
-    monkeypatch.setattr(lossbench.training.feature_work, "_compute", lambda *given: pytest.fail("computed again"))
+    monkeypatch.setattr(lossbench.training.features.work, "_compute", lambda *given: pytest.fail("computed again"))
     start(plan(*PROBE, "loss=cosine_prob"))
     start(plan(*PROBE, "seed=1", "optimizer.lr=0.1"))
     with pytest.raises(pytest.fail.Exception, match="computed again"):
@@ -274,7 +274,7 @@ def test_replicates_share_what_is_computed_and_are_tested_again_on_their_own_ima
 ) -> None:
     runs = [plan(*words, f"replicate={r}") for r in range(3)]
     results = [start(runs[0])]
-    monkeypatch.setattr(lossbench.training.feature_work, "_compute", lambda *given: pytest.fail("computed again"))
+    monkeypatch.setattr(lossbench.training.features.work, "_compute", lambda *given: pytest.fail("computed again"))
     monkeypatch.setattr("lossbench.data.images.cache.build_cache", lambda *given: pytest.fail("decoded again"))
     results += [start(run) for run in runs[1:]]
     assert len({run.path.parent for run in runs}) == 1

@@ -13,8 +13,8 @@ from lossbench.errors import UserError
 from lossbench.job.start import start
 from lossbench.launch.progress import SweepProgress
 from lossbench.rundir.directory import RunDirectory
+from lossbench.trained.loaded import load
 from lossbench.training.assemble import assemble
-from lossbench.training.loaded import load
 from lossbench.vectorized.launch import run_stacked
 from lossbench.vectorized.shared import Shared
 from lossbench.vectorized.train import StackedRuns

@@ -32,7 +32,7 @@ def test_a_stack_of_images_is_timed_without_their_features_and_a_trial_validates
     planned: Callable[..., RunDirectory], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = ("data=fake_images", "model=linear_probe", "model.backbone.pretrained=false", "trainer=cpu", "replicate=0")
-    monkeypatch.setattr("lossbench.training.feature_work._compute", None)  # nothing is computed
+    monkeypatch.setattr("lossbench.training.features.work._compute", None)  # nothing is computed
     measured: list[str] = []
 
     def took(stacked: StackedRuns) -> tuple[float, float]:

@@ -18,7 +18,7 @@ from lossbench.rundir.directory import RunDirectory
 if TYPE_CHECKING:
     from lossbench.config.schema import Data
     from lossbench.data.module import DataModule
-    from lossbench.training.loaded import LoadedRun
+    from lossbench.trained.loaded import LoadedRun
 
 
 def main(words: Sequence[str] | None = None) -> None:

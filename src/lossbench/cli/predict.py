@@ -14,7 +14,7 @@ from lossbench.escaping import in_line
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.files import cannot_write, write_atomic
 from lossbench.rundir.finished import finished
-from lossbench.training.predicted import Prediction, as_csv, as_json
+from lossbench.trained.predicted import Prediction, as_csv, as_json
 
 
 def predict(
@@ -38,8 +38,8 @@ def predict(
         UserError: the run is not done or does not classify, its checkpoint or a file is missing.
     """
     finished(run)
-    from lossbench.training import new_inputs  # seconds: only now that there is something to do
-    from lossbench.training.predictor import load_predictor
+    from lossbench.trained import new_inputs  # seconds: only now that there is something to do
+    from lossbench.trained.predictor import load_predictor
 
     predictor = load_predictor(run, checkpoint)
     inputs = paths if predictor.sees_images else new_inputs.read_examples(predictor, paths)

@@ -27,7 +27,7 @@ LITE0: Mapping[str, Any] = {
     "std": [0.5, 0.5, 0.5],
     "interpolation": "bicubic",
 }
-SIZED_BY_DATA = ("lossbench.data.arrays.", "lossbench.data.torchvision.", "lossbench.data.huggingface.")
+SIZED_BY_DATA = ("lossbench.data.numbered.",)
 """Data sets whose images have one size, which is theirs where nothing else is set."""
 SMALL = 64
 """Up to this image_size, pixels, evaluation sees whole images."""

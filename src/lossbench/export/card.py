@@ -13,7 +13,7 @@ from lossbench.data.images.image_source import ImageSource
 from lossbench.data.tables.csv_text import MISSING
 from lossbench.export.formats import FORMATS
 from lossbench.export.verdict import verdicts
-from lossbench.training.predictor import Predictor
+from lossbench.trained.predictor import Predictor
 
 KEPT = ("loss", "optimizer", "scheduler", "augment", "trainer.max_epochs", "model", "head")
 LEFT_OUT = ("pretrained", "pretrained_match", "path", "root", "_target_")

@@ -19,8 +19,8 @@ from lossbench.export.page import page
 from lossbench.export.script import script
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.files import cannot_write, write_json, write_text
-from lossbench.training.new_inputs import probabilities
-from lossbench.training.predictor import Predictor, load_predictor
+from lossbench.trained.new_inputs import probabilities
+from lossbench.trained.predictor import Predictor, load_predictor
 
 TOLERANCE = 1e-4
 """Largest difference between the probabilities of the file and of the run."""

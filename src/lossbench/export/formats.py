@@ -10,7 +10,7 @@ from lossbench.config.installed import is_installed
 from lossbench.errors import UserError, suggest
 from lossbench.export.graph import axes_of, cannot, example, quiet, traced, whole
 from lossbench.export.source_code import as_source
-from lossbench.training.predictor import Predictor
+from lossbench.trained.predictor import Predictor
 
 
 @dataclass(frozen=True)

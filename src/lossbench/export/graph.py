@@ -12,7 +12,7 @@ from torch.export import Dim, ExportedProgram
 from lossbench.data.images.image_source import ImageSource
 from lossbench.data.images.prepare import Prepare
 from lossbench.errors import UserError, one_line
-from lossbench.training.predictor import Predictor
+from lossbench.trained.predictor import Predictor
 
 
 def whole(predictor: Predictor) -> nn.Module:

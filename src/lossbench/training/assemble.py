@@ -15,7 +15,7 @@ from lossbench.data.source import Source
 from lossbench.errors import UserError, suggest
 from lossbench.models.members import EachMember
 from lossbench.training.evaluation import Loss
-from lossbench.training.features import FeatureSource, features_of
+from lossbench.training.features.source import FeatureSource, features_of
 from lossbench.training.modules import build_backbone, build_loss, build_model
 from lossbench.training.schedules import Schedule
 from lossbench.training.task import TrainingTask

@@ -16,8 +16,8 @@ from lossbench.data.images.image_source import ImageSource
 from lossbench.data.module import DataModule
 from lossbench.training.assemble import build_data, losses_of, model_of
 from lossbench.training.evaluation import Loss, raw
-from lossbench.training.feature_work import forward, moved
-from lossbench.training.features import missing_features
+from lossbench.training.features.source import missing_features
+from lossbench.training.features.work import forward, moved
 from lossbench.training.machine import thread_count
 from lossbench.training.modules import build_backbone
 

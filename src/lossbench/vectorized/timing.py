@@ -7,7 +7,7 @@ import torch
 
 from lossbench.config.schema import RunConfig
 from lossbench.training.assemble import assemble
-from lossbench.training.features import random_features
+from lossbench.training.features.source import random_features
 from lossbench.vectorized.group import threads_of
 from lossbench.vectorized.members import in_order
 from lossbench.vectorized.shared import Shared

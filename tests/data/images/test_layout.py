@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from odd_files import photos
 
+from lossbench.data.image_tables.table import ImageTable
 from lossbench.data.images.folder import ImageFolder
 from lossbench.data.images.imagenet import ImageNetSubset
 from lossbench.data.images.random_split import RandomSplitSource
-from lossbench.data.images.table import ImageTable
 from lossbench.data.source import SPLITS, replicated
 
 CLASSES = ("ant", "bee", "cat")

@@ -12,10 +12,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lossbench.data.images.decode import read_rgb
-from lossbench.data.images.encoded import EncodedImages
 from lossbench.data.images.image_source import ImageSource
-from lossbench.data.images.indexed import IndexedImages
 from lossbench.data.images.source import FileSource
+from lossbench.data.numbered.encoded import EncodedImages
+from lossbench.data.numbered.indexed import IndexedImages
 from lossbench.data.source import Split
 from lossbench.errors import one_line
 

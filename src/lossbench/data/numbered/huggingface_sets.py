@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from lossbench.data.array_names import PARTS
 from lossbench.data.labels import Labels, labels_of
+from lossbench.data.numbered.array_names import PARTS
 from lossbench.data.split import SPLITS
 from lossbench.errors import one_line, some, suggest
 

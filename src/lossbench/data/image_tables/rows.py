@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lossbench.data.images import table_cells as cells
-from lossbench.data.images.table_columns import AUTO, Columns
-from lossbench.data.images.table_labels import read_labels
-from lossbench.data.images.table_settings import LABELS, TableSettings
+from lossbench.data.image_tables import cells
+from lossbench.data.image_tables.columns import AUTO, Columns
+from lossbench.data.image_tables.labels import read_labels
+from lossbench.data.image_tables.settings import LABELS, TableSettings
 from lossbench.data.split import SPLITS
 from lossbench.errors import some
 

@@ -12,9 +12,9 @@ import torchvision.datasets as there
 from photos import save_photo
 
 from lossbench.data.checks import check_splits
+from lossbench.data.numbered.torchvision import Torchvision, TorchvisionArrays, TorchvisionFiles
+from lossbench.data.numbered.torchvision_sets import OTHERS, SETS
 from lossbench.data.source import replicated
-from lossbench.data.torchvision import Torchvision, TorchvisionArrays, TorchvisionFiles
-from lossbench.data.torchvision_sets import OTHERS, SETS
 
 RNG = np.random.default_rng(0)
 

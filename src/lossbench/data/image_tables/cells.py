@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lossbench.data.image_tables.columns import SPLIT_WORDS
 from lossbench.data.images.lists import unsafe
 from lossbench.data.images.subset import SUFFIXES
-from lossbench.data.images.table_columns import SPLIT_WORDS
 from lossbench.errors import some
 
 if TYPE_CHECKING:

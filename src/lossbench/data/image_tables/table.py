@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lossbench.data.grouped import spared
+from lossbench.data.image_tables.columns import AUTO, Columns, find_columns
+from lossbench.data.image_tables.labels import holds_several
+from lossbench.data.image_tables.rows import Rows, read_rows
+from lossbench.data.image_tables.settings import LABELS, TableSettings
 from lossbench.data.images.listing import Listing
 from lossbench.data.images.source import LEARN, POOL
-from lossbench.data.images.table_columns import AUTO, Columns, find_columns
-from lossbench.data.images.table_labels import holds_several
-from lossbench.data.images.table_rows import Rows, read_rows
-from lossbench.data.images.table_settings import LABELS, TableSettings
 from lossbench.data.parts import Parts
 from lossbench.data.split import SPLITS, Split, rarest_labels
 from lossbench.data.tables.reading import read_table, require_column

@@ -12,7 +12,7 @@ from lossbench.data.forms import Forms
 from lossbench.data.images.image_source import ImageSource
 from lossbench.data.module import POOL, DataModule
 from lossbench.data.source import SPLITS, Source, Split, replicated
-from lossbench.training.feature_work import STORED, CentreCrops, RandomCrops, Work, computed, images_of, stored
+from lossbench.training.features.work import STORED, CentreCrops, RandomCrops, Work, computed, images_of, stored
 
 CENTRE_ALONE = Features()
 

@@ -5,7 +5,7 @@ from hashlib import sha256
 
 import numpy as np
 
-from lossbench.data.named_arrays import NamedArrays
+from lossbench.data.numbered.named_arrays import NamedArrays
 from lossbench.errors import some
 
 KINDS = ("images", "features")

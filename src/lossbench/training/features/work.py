@@ -18,7 +18,7 @@ from lossbench.data.images.inspection import cannot_cache
 from lossbench.data.module import DataModule
 from lossbench.errors import UserError
 from lossbench.meter import Meter
-from lossbench.training.feature_store import BlockWriter, FeatureStore
+from lossbench.training.features.store import BlockWriter, FeatureStore
 
 VERSION = 2
 CROPS_VERSION = 1

@@ -17,8 +17,8 @@ from lossbench.data.images.room import room_for
 from lossbench.data.tables.encoding import encode
 from lossbench.data.tables.reading import read_table
 from lossbench.errors import UserError, one_line
-from lossbench.training.predicted import Prediction
-from lossbench.training.predictor import Predictor
+from lossbench.trained.predicted import Prediction
+from lossbench.trained.predictor import Predictor
 
 BATCH_SIZE = 32
 HALF = 0.5

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lossbench.config.values import choice, integer, number, path_text
+from lossbench.data.image_tables.columns import AUTO
 from lossbench.data.images.source import FileSource
-from lossbench.data.images.table_columns import AUTO
 
 LABELS = {"one": False, "several": True}
 COLUMNS = ("image", "split", "group", "weight", "test_target")

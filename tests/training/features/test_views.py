@@ -22,8 +22,8 @@ from lossbench.errors import UserError
 from lossbench.job.start import start
 from lossbench.launch.progress import SweepProgress
 from lossbench.rundir.identity import identity_hash
-from lossbench.training.feature_work import stored
-from lossbench.training.features import FeatureSource, features_of, missing_features
+from lossbench.training.features.source import FeatureSource, features_of, missing_features
+from lossbench.training.features.work import stored
 from lossbench.vectorized.launch import run_stacked
 
 VIEWS = Features(views=3, scale=(0.2, 0.6), flip=0.5)

@@ -20,8 +20,8 @@ from lossbench.models.probe import Probe
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.finished import finished
 from lossbench.rundir.result import Result
+from lossbench.trained.restore import checkpoint_path, from_checkpoint, load_weights
 from lossbench.training.modules import build_backbone, build_model, seeded
-from lossbench.training.restore import checkpoint_path, from_checkpoint, load_weights
 
 
 class Probabilities(nn.Module):

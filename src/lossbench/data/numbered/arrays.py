@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from lossbench.config.values import choice, path_text
-from lossbench.data.array_values import KINDS, NumberedArrays, image_size, images_in, kind_of_array, numbers_in
-from lossbench.data.images.indexed import IndexedImages, Pictures
-from lossbench.data.named_arrays import NamedArrays
+from lossbench.data.numbered.array_values import KINDS, NumberedArrays, image_size, images_in, kind_of_array, numbers_in
+from lossbench.data.numbered.indexed import IndexedImages, Pictures
+from lossbench.data.numbered.named_arrays import NamedArrays
 from lossbench.data.parted import Examples, PartedSource
 from lossbench.data.source import Source
 from lossbench.data.split import Split

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from lossbench.data.huggingface_sets import Columns, columns_of, files_of, labels_in, open_set, parts_of
 from lossbench.data.images.decode import describe
-from lossbench.data.images.encoded import EncodedImages
 from lossbench.data.labels import Labels
+from lossbench.data.numbered.encoded import EncodedImages
+from lossbench.data.numbered.huggingface_sets import Columns, columns_of, files_of, labels_in, open_set, parts_of
 from lossbench.data.parted import Examples, positions_of
 from lossbench.data.split import SPLITS, Split
 from lossbench.errors import some

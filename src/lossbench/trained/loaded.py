@@ -21,14 +21,14 @@ from lossbench.rundir.arrays import open_arrays, require_stages
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.finished import finished
 from lossbench.rundir.result import Result
+from lossbench.trained.new_inputs import predict, probabilities
+from lossbench.trained.predicted import Prediction
+from lossbench.trained.predictor import Predictor, predictor_of, require_classifier
+from lossbench.trained.restore import checkpoint_path, from_checkpoint, load_weights
 from lossbench.training.assemble import Parts, assemble
 from lossbench.training.checkpoints import ANEW
 from lossbench.training.evaluation import Evaluation, measure, with_intervals
-from lossbench.training.features import FeatureSource, features_of
-from lossbench.training.new_inputs import predict, probabilities
-from lossbench.training.predicted import Prediction
-from lossbench.training.predictor import Predictor, predictor_of, require_classifier
-from lossbench.training.restore import checkpoint_path, from_checkpoint, load_weights
+from lossbench.training.features.source import FeatureSource, features_of
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import pytest
 from photos import save_photo
 
 from lossbench.data.checks import check_splits
-from lossbench.data.huggingface import HuggingFace
 from lossbench.data.images.reader import reader_of
+from lossbench.data.numbered.huggingface import HuggingFace
 from lossbench.data.source import replicated
 
 

@@ -16,8 +16,8 @@ import lossbench
 from lossbench.cli.evaluate import main as evaluate
 from lossbench.cli.predict import main as predict
 from lossbench.config.facts import fingerprint_of, settled_of
+from lossbench.data.image_tables.table import ImageTable
 from lossbench.data.images.folder import ImageFolder
-from lossbench.data.images.table import ImageTable
 from lossbench.data.source import replicated
 from lossbench.data.split import SPLITS
 from lossbench.errors import UserError

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lossbench.data.array_file import ArrayFile
-from lossbench.data.array_names import WHOLE, Layout, layout_of
 from lossbench.data.labels import Labels, labels_of
+from lossbench.data.numbered.array_file import ArrayFile
+from lossbench.data.numbered.array_names import WHOLE, Layout, layout_of
 from lossbench.data.parted import Examples, positions_of
 from lossbench.data.split import Split
 from lossbench.errors import some

@@ -14,8 +14,8 @@ import numpy as np
 
 from lossbench.config.values import choice
 from lossbench.data.images.decode import describe, read_rgb
-from lossbench.data.images.indexed import IndexedImages, Pictures
 from lossbench.data.images.inspection import FORMAT, Inspection, cannot_cache
+from lossbench.data.numbered.indexed import IndexedImages, Pictures
 from lossbench.errors import UserError, one_line
 from lossbench.hardware import cores
 from lossbench.meter import Meter

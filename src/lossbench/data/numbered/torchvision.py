@@ -11,18 +11,18 @@ from typing import Any
 import numpy as np
 
 from lossbench.config.values import choice, integer, number, path_text
-from lossbench.data.array_values import NumberedArrays, as_images
 from lossbench.data.folds import fold_count
 from lossbench.data.images.image_source import ImageSource
-from lossbench.data.images.indexed import IndexedImages, Pictures
 from lossbench.data.images.listing import Listing
 from lossbench.data.images.source import FileSource
 from lossbench.data.labels import Labels, labels_of
+from lossbench.data.numbered.array_values import NumberedArrays, as_images
+from lossbench.data.numbered.indexed import IndexedImages, Pictures
+from lossbench.data.numbered.torchvision_sets import OTHERS, SETS, TorchvisionSet, open_parts
 from lossbench.data.parted import Examples, held_out, positions_of
 from lossbench.data.parts import Parts
 from lossbench.data.source import Source
 from lossbench.data.split import Split
-from lossbench.data.torchvision_sets import OTHERS, SETS, TorchvisionSet, open_parts
 from lossbench.errors import some, suggest
 
 WHOLE = 128

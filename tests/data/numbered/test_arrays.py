@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lossbench.data.arrays import ArrayImages, Arrays, ArrayTensors
 from lossbench.data.checks import check_splits
+from lossbench.data.numbered.arrays import ArrayImages, Arrays, ArrayTensors
 from lossbench.data.source import replicated
 
 RNG = np.random.default_rng(0)

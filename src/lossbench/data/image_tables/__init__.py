@@ -1,0 +1,1 @@
+"""Images named by a table: which columns, which files, which labels and splits. Torch-free."""

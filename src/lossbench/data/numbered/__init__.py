@@ -1,0 +1,1 @@
+"""Data sets whose examples are numbered: arrays, torchvision's and Hugging Face's. Torch-free."""

@@ -1,0 +1,1 @@
+"""What a finished run is good for: loaded, measured again, and asked for predictions."""

@@ -1,0 +1,1 @@
+"""Features of a frozen backbone: how they are computed, kept and made a data set."""
