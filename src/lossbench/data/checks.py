@@ -4,7 +4,7 @@ from dataclasses import fields, is_dataclass
 
 import numpy as np
 
-from lossbench.data.source import Source, check_arrays
+from lossbench.data.source import Source
 from lossbench.data.split import OF_CLASSES, Split
 
 RESERVED = ("replicate", "folds", "published_test", "pool", "draw", "strata", "pictures", "about")
@@ -20,7 +20,7 @@ def check_splits(source: Source) -> None:
     _check_outputs(source)
     if source.replicate is not None:
         _check_ids(source.pool())
-    check_arrays(source, source.splits)
+    source.check_examples(source.splits)
 
 
 def check_settings(source: Source) -> None:

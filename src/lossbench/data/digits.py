@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from lossbench.config.values import integer
-from lossbench.data.folds import repeated_folds
-from lossbench.data.source import Source, Split, stratified_split
+from lossbench.data.folds import repeated_folds, stratified_split
+from lossbench.data.source import Source, Split
 from lossbench.seeds import generator
 
 SIZE = 1797

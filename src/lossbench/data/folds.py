@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lossbench.data.split import SPLITS
 from lossbench.seeds import generator
 
 CLOSE = 0.021
@@ -152,3 +153,36 @@ def _apportioned(counts: np.ndarray, size: int) -> np.ndarray:
     first = np.lexsort((np.arange(len(counts)), -(quota - whole), ~spare))[: size - int(whole.sum())]
     whole[first] += 1
     return whole
+
+
+def stratified_split(
+    targets: np.ndarray, rng: np.random.Generator, *, val: float, test: float, per_class: int | None = None
+) -> dict[str, np.ndarray]:
+    """Split examples class by class; a smaller `per_class` is a subset of a larger one.
+
+    Args:
+        targets: class indices, (n,).
+        rng: the split's own generator.
+        val: the validation fraction of each class, in (0, 1).
+        test: the test fraction of each class, in (0, 1).
+        per_class: training examples kept of each class; None keeps all.
+
+    Returns:
+        Positions, sorted, for train, val and test.
+
+    Raises:
+        ValueError: a class has fewer than `per_class` training examples.
+    """
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in SPLITS}
+    for label in np.unique(targets):
+        members = rng.permutation(np.flatnonzero(targets == label))
+        n_test, n_val = round(len(members) * test), round(len(members) * val)
+        train = members[n_test + n_val :]
+        if per_class is not None and per_class > len(train):
+            raise ValueError(
+                f"images_per_class must be <= {len(train)} (class {label} has no more training images), got {per_class}"
+            )
+        parts["test"].append(members[:n_test])
+        parts["val"].append(members[n_test : n_test + n_val])
+        parts["train"].append(train[:per_class])
+    return {name: np.sort(np.concatenate(chunks)) for name, chunks in parts.items()}

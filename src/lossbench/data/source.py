@@ -11,7 +11,9 @@ import numpy as np
 
 from lossbench.data.about import described
 from lossbench.data.folds import draw_parts, repeated_folds
+from lossbench.data.folds import stratified_split as stratified_split  # where data sets of one's own find it
 from lossbench.data.split import OF_CLASSES, SPLITS, Split, class_counts, joined, lacking_classes, rarest_labels
+from lossbench.data.split_arrays import check_arrays
 from lossbench.escaping import in_line
 from lossbench.seeds import generator
 
@@ -116,7 +118,7 @@ class Source(ABC):
     @cached_property
     def _loaded_pool(self) -> Split:
         """The splits of load(), one after another."""
-        check_arrays(self, self._loaded)
+        self.check_examples(self._loaded)
         return joined([self._loaded[name] for name in SPLITS])
 
     def fingerprint(self) -> str:
@@ -254,6 +256,16 @@ class Source(ABC):
         shown = np.rint((pool.inputs[[place[name] for name in ids]] - low) * (255 / ((high - low) or 1)))
         return list(shown.astype(np.uint8).transpose(0, 2, 3, 1))
 
+    def check_examples(self, splits: object) -> None:
+        """Check the arrays of train, val and test.
+
+        Raises:
+            ValueError: one line that names the split and the array, what was found and what is expected.
+        """
+        members = (self.members,) if self.members > 1 else ()
+        is_image_set = hasattr(self, "image_size")  # its inputs name or number the images
+        check_arrays(splits, self.task, None if is_image_set else (*members, *self.input_shape), self.num_classes)
+
     def fitted_like(self, other: "Source") -> Self:
         """Give the same examples encoded as those of another data set, on which a model was trained."""
         return self
@@ -277,79 +289,3 @@ def replicated(source: AnySource, replicate: int) -> AnySource:
     vars(copied).pop("splits", None)
     vars(copied).update(replicate=replicate, _whole=source._whole)  # the data set's class is frozen
     return copied
-
-
-def check_arrays(source: Source, splits: object) -> None:
-    """Check the arrays of train, val and test (see `check_splits`)."""
-    if not isinstance(splits, Mapping):
-        raise ValueError(f"load() must give a mapping of splits by name, got {type(splits).__name__}")
-    for name in SPLITS:
-        split = splits.get(name)
-        if split is not None and not isinstance(split, Split):
-            raise ValueError(f"load(): {name} must be a Split, got {type(split).__name__}")
-        if split is None or not len(split):
-            raise ValueError(f"load() must give examples for train, val and test, and gives none for {name}")
-        _check_arrays(source, name, split)
-
-
-def _check_arrays(source: Source, name: str, split: Split) -> None:
-    n, members = len(split), (source.members,) if source.members > 1 else ()
-    if not hasattr(source, "image_size"):  # image data sets name or number their inputs
-        _require(f"{name} inputs", split.inputs, "float32", (n, *members, *source.input_shape))
-    if source.task == "classification":
-        _require(f"{name} targets", split.targets, "int64", (n,))
-        found, classes = (int(split.targets.min()), int(split.targets.max())), source.num_classes
-        if found[0] < 0 or found[1] >= classes:
-            raise ValueError(f"load(): {name} targets must be within 0 and {classes - 1}, got {found[0]} to {found[1]}")
-    elif source.task == "multi_label":
-        _require(f"{name} targets", split.targets, "float32", (n, source.num_classes))
-        if not np.isin(split.targets, (0, 1)).all():
-            raise ValueError(f"load(): {name} targets of multi_label must be 0 or 1 for each label")
-    else:
-        _require(f"{name} targets", split.targets, "float32", (n, *split.targets.shape[1:]))
-    _require(f"{name} ids", split.ids, "str", (n,))
-    if split.weights is not None:
-        _require(f"{name} weights", split.weights, "float32", (n,))
-        if not (np.isfinite(split.weights) & (split.weights > 0)).all():
-            raise ValueError(f"load(): {name} weights must be finite and > 0; leave out examples that do not count")
-
-
-def _require(what: str, array: np.ndarray, dtype: str, shape: tuple[int, ...]) -> None:
-    if not isinstance(array, np.ndarray):
-        raise ValueError(f"load(): {what} must be a NumPy array {dtype} {shape}, got {type(array).__name__}")
-    kind = "str" if array.dtype.kind == "U" else str(array.dtype)
-    if (kind, array.shape) != (dtype, shape):
-        raise ValueError(f"load(): {what} must be {dtype} {shape}, got {kind} {array.shape}")
-
-
-def stratified_split(
-    targets: np.ndarray, rng: np.random.Generator, *, val: float, test: float, per_class: int | None = None
-) -> dict[str, np.ndarray]:
-    """Split examples class by class; a smaller `per_class` is a subset of a larger one.
-
-    Args:
-        targets: class indices, (n,).
-        rng: the split's own generator.
-        val: the validation fraction of each class, in (0, 1).
-        test: the test fraction of each class, in (0, 1).
-        per_class: training examples kept of each class; None keeps all.
-
-    Returns:
-        Positions, sorted, for train, val and test.
-
-    Raises:
-        ValueError: a class has fewer than `per_class` training examples.
-    """
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in SPLITS}
-    for label in np.unique(targets):
-        members = rng.permutation(np.flatnonzero(targets == label))
-        n_test, n_val = round(len(members) * test), round(len(members) * val)
-        train = members[n_test + n_val :]
-        if per_class is not None and per_class > len(train):
-            raise ValueError(
-                f"images_per_class must be <= {len(train)} (class {label} has no more training images), got {per_class}"
-            )
-        parts["test"].append(members[:n_test])
-        parts["val"].append(members[n_test : n_test + n_val])
-        parts["train"].append(train[:per_class])
-    return {name: np.sort(np.concatenate(chunks)) for name, chunks in parts.items()}
