@@ -36,7 +36,9 @@ def add_text(app: Sphinx, page: str, source: list[str]) -> None:
     if page == root_doc:
         source[0] += "".join(navigation(caption, PAGE.findall(text)) for caption, text in SECTION.findall(source[0]))
     elif page == "docs/api/lossbench":
-        source[0] += "".join(documented(f"lossbench.{name}", "object") for name in lossbench.__all__)
+        source[0] += "".join(
+            documented(f"lossbench.{name}", "object") for name in lossbench.__all__ if name != "losses"
+        )
     elif page.startswith("docs/api/"):
         source[0] += "".join(documented(name, "module") for name in modules(Path(page).name))
 

@@ -37,7 +37,7 @@ class Batch(NamedTuple):
         return tuple(column for column in self if column is not None)
 
 
-class Labels:
+class BatchLabels:
     """What a batch has beside its inputs: the targets and weights of a split."""
 
     def __init__(self, split: Split) -> None:
@@ -57,7 +57,7 @@ class ArrayDataset(Dataset[Batch]):
     """A split in memory; a whole batch is one indexing operation."""
 
     def __init__(self, split: Split) -> None:
-        self.inputs, self.labels = tensor_of(split.inputs), Labels(split)
+        self.inputs, self.labels = tensor_of(split.inputs), BatchLabels(split)
 
     def __len__(self) -> int:
         return len(self.labels)

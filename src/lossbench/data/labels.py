@@ -9,7 +9,7 @@ from lossbench.errors import some
 
 
 @dataclass(frozen=True)
-class Labels:
+class ReadLabels:
     """Targets of examples.
 
     Args:
@@ -28,7 +28,7 @@ class Labels:
         return "classification" if self.targets.ndim == 1 else "multi_label"
 
 
-def labels_of(values: np.ndarray, names: Sequence[str] | None, what: str) -> Labels:
+def labels_of(values: np.ndarray, names: Sequence[str] | None, what: str) -> ReadLabels:
     """Turn stored labels into targets.
 
     Args:
@@ -48,7 +48,7 @@ def labels_of(values: np.ndarray, names: Sequence[str] | None, what: str) -> Lab
     return _classes(_plain(values, what), names, what)
 
 
-def _rows(values: np.ndarray, names: Sequence[str] | None, what: str) -> Labels:
+def _rows(values: np.ndarray, names: Sequence[str] | None, what: str) -> ReadLabels:
     """One-hot rows are classes, other rows of 0 and 1 several labels an example."""
     if values.dtype.kind not in "biuf" or not np.isin(values, (0, 1)).all():
         raise ValueError(
@@ -60,8 +60,8 @@ def _rows(values: np.ndarray, names: Sequence[str] | None, what: str) -> Labels:
         raise ValueError(f"{what} has {classes} columns, and there are {len(names)} names of classes")
     named = tuple(map(str, range(classes) if names is None else names))
     if (values.sum(1) == 1).all():
-        return Labels(values.argmax(1).astype(np.int64), named, f"the one-hot rows of {what} are classes")
-    return Labels(values.astype(np.float32), named, f"the rows of {what} are several labels an example")
+        return ReadLabels(values.argmax(1).astype(np.int64), named, f"the one-hot rows of {what} are classes")
+    return ReadLabels(values.astype(np.float32), named, f"the rows of {what} are several labels an example")
 
 
 def _plain(values: np.ndarray, what: str) -> np.ndarray:
@@ -90,10 +90,10 @@ def _odd(values: np.ndarray) -> list[str]:
     return [f"{value:g}" for value in np.unique(odd)[:6].tolist()]
 
 
-def _classes(values: np.ndarray, names: Sequence[str] | None, what: str) -> Labels:
+def _classes(values: np.ndarray, names: Sequence[str] | None, what: str) -> ReadLabels:
     if names is None:
         found, targets = np.unique(values, return_inverse=True)
-        return Labels(targets.astype(np.int64), tuple(map(str, found.tolist())))
+        return ReadLabels(targets.astype(np.int64), tuple(map(str, found.tolist())))
     if values.dtype.kind != "U":
         lowest, highest = int(values.min()), int(values.max())
         if lowest < 0 or highest >= len(names):
@@ -101,8 +101,8 @@ def _classes(values: np.ndarray, names: Sequence[str] | None, what: str) -> Labe
                 f"{what} must hold indices from 0 to {len(names) - 1}, one of {len(names)} names of classes, got "
                 f"{lowest} to {highest}"
             )
-        return Labels(values.astype(np.int64), tuple(names))
+        return ReadLabels(values.astype(np.int64), tuple(names))
     place = {name: i for i, name in enumerate(names)}
     if unknown := sorted({*values.tolist()} - {*place}):
         raise ValueError(f"{what} has labels that are no names of classes: {some(unknown)}")
-    return Labels(np.array([place[value] for value in values.tolist()], dtype=np.int64), tuple(names))
+    return ReadLabels(np.array([place[value] for value in values.tolist()], dtype=np.int64), tuple(names))

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from lossbench.data.augment import TRIES, Augment, centre_boxes, erase_boxes, random_boxes, uniforms
-from lossbench.data.batch import Batch, Labels
+from lossbench.data.batch import Batch, BatchLabels
 from lossbench.data.images.reader import Reader, resize, shrunk
 from lossbench.data.images.room import room_for
 from lossbench.data.order import Draw
@@ -70,7 +70,7 @@ class ViewDataset(Dataset[Batch]):
     """
 
     def __init__(self, split: Split, views: Views) -> None:
-        self.labels, self.views = Labels(split), views
+        self.labels, self.views = BatchLabels(split), views
 
     def __len__(self) -> int:
         return len(self.labels)

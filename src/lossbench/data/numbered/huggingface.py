@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lossbench.data.images.decode import describe
-from lossbench.data.labels import Labels
+from lossbench.data.labels import ReadLabels
 from lossbench.data.numbered.encoded import EncodedImages
 from lossbench.data.numbered.huggingface_sets import Columns, columns_of, files_of, labels_in, open_set, parts_of
 from lossbench.data.parted import Examples, positions_of
@@ -31,7 +31,7 @@ class Opened:
     """
 
     parts: Mapping[str, Any]
-    labels: Mapping[str, Labels]
+    labels: Mapping[str, ReadLabels]
     columns: Columns
     unused: list[str]
 

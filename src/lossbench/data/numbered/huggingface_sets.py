@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lossbench.data.labels import Labels, labels_of
+from lossbench.data.labels import ReadLabels, labels_of
 from lossbench.data.numbered.array_names import PARTS
 from lossbench.data.split import SPLITS
 from lossbench.errors import one_line, some, suggest
@@ -149,7 +149,7 @@ def parts_of(names: Sequence[str], given: Mapping[str, str] | None) -> Mapping[s
     return {part: found[part] for part in SPLITS if part in found}
 
 
-def labels_in(parts: Mapping[str, Any], column: str) -> tuple[Mapping[str, Labels], Sequence[str]]:
+def labels_in(parts: Mapping[str, Any], column: str) -> tuple[Mapping[str, ReadLabels], Sequence[str]]:
     """Read the labels of all parts.
 
     Returns:
@@ -164,7 +164,7 @@ def labels_in(parts: Mapping[str, Any], column: str) -> tuple[Mapping[str, Label
     kept = {part: values for part, values in rows.items() if _has_labels(part, values, names, column)}
     whole = labels_of(_array([*chain.from_iterable(kept.values())], names), names, f"column {column}")
     split = np.split(whole.targets, np.cumsum([*map(len, kept.values())])[:-1])
-    labels = {part: Labels(each, whole.class_names, whole.note) for part, each in zip(kept, split, strict=True)}
+    labels = {part: ReadLabels(each, whole.class_names, whole.note) for part, each in zip(kept, split, strict=True)}
     return labels, [part for part in rows if part not in kept]
 
 

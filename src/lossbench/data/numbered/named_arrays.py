@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lossbench.data.labels import Labels, labels_of
+from lossbench.data.labels import ReadLabels, labels_of
 from lossbench.data.numbered.array_file import ArrayFile
 from lossbench.data.numbered.array_names import WHOLE, Layout, layout_of
 from lossbench.data.parted import Examples, positions_of
@@ -73,7 +73,7 @@ class NamedArrays:
         return found
 
     @cached_property
-    def labels(self) -> Labels:
+    def labels(self) -> ReadLabels:
         """The labels of all examples, part after part."""
         _ = self.lengths
         names = [roles["y"] for roles in self.layout.parts.values()]

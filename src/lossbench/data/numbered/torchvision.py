@@ -15,7 +15,7 @@ from lossbench.data.folds import fold_count
 from lossbench.data.images.image_source import ImageSource
 from lossbench.data.images.listing import Listing
 from lossbench.data.images.source import FileSource
-from lossbench.data.labels import Labels, labels_of
+from lossbench.data.labels import ReadLabels, labels_of
 from lossbench.data.numbered.array_values import NumberedArrays, as_images
 from lossbench.data.numbered.indexed import IndexedImages, Pictures
 from lossbench.data.numbered.torchvision_sets import OTHERS, SETS, TorchvisionSet, open_parts
@@ -96,7 +96,9 @@ class TorchvisionSource(ImageSource):
         return [] if self.listed_as.mirrored else ["a mirrored image is another sign: augment=none, or augment.flip=0"]
 
 
-def _labelled(parts: Mapping[str, Any], rows: Mapping[str, list[Any]], attribute: str, name: str) -> tuple[Labels, str]:
+def _labelled(
+    parts: Mapping[str, Any], rows: Mapping[str, list[Any]], attribute: str, name: str
+) -> tuple[ReadLabels, str]:
     """Give the labels of all parts one after another, and which classes have no examples.
 
     Args:
@@ -111,7 +113,7 @@ def _labelled(parts: Mapping[str, Any], rows: Mapping[str, list[Any]], attribute
     used, targets = np.unique(labels.targets, return_inverse=True)
     unused = [each for i, each in enumerate(labels.class_names) if i not in {*used.tolist()}]
     kept = tuple(labels.class_names[i] for i in used.tolist())
-    return Labels(targets.astype(np.int64), kept), f"classes without examples: {some(unused)}" if unused else ""
+    return ReadLabels(targets.astype(np.int64), kept), f"classes without examples: {some(unused)}" if unused else ""
 
 
 @dataclass(frozen=True, kw_only=True)

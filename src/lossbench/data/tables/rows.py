@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lossbench.data.labels import Labels, labels_of
+from lossbench.data.labels import ReadLabels, labels_of
 from lossbench.data.tables.columns import find_split, find_target, ids_of, parts_of, require_filled, weights_of
 from lossbench.data.tables.kinds import Kind, as_kind, features_of, kind_of
 from lossbench.data.tables.reading import read_table, require_column
@@ -66,7 +66,7 @@ class Rows:
 
     features: "polars.DataFrame"
     kinds: Mapping[str, Kind]
-    labels: Labels
+    labels: ReadLabels
     ids: np.ndarray
     given: Mapping[str, np.ndarray]
     groups: np.ndarray | None
