@@ -527,7 +527,8 @@ def test_workers_read_a_large_cache_without_memory_of_their_own(
     assert is_whole(path)
     pictures = CachedReader(ImageCache(path), digests)
     views = Views(pictures.sizes, 224, side, 0, Augment(scale=(0.08, 1.0), flip=0.5, erasing=0.25))
-    data = Measured(pictures, np.zeros(n, dtype=np.int64), views, np.full(3, 100, dtype=np.uint8))
+    split = Split(digests, np.zeros(n, dtype=np.int64), digests)
+    data = Measured(pictures, split, views, np.full(3, 100, dtype=np.uint8))
     data.log = tmp_path / "log"
     data.log.mkdir()
     loader = ResumableLoader(data, TrainBatches(n, batch_size, 0, steps_per_epoch=steps), num_workers=workers)

@@ -19,8 +19,8 @@ from torch import nn
 from lossbench.data.images.image_source import ImageSource
 from lossbench.data.module import DataModule
 from lossbench.data.source import SPLITS, replicated
+from lossbench.training.features import store as feature_store
 from lossbench.training.features.source import FeatureSource, features_of
-from lossbench.training.features.source import store as feature_store
 from lossbench.training.features.store import FeatureStore
 
 FORK = multiprocessing.get_context("fork")
