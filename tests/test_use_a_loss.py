@@ -1,6 +1,8 @@
 """The scripts of docs/use_a_loss.md run as they stand, and learn."""
 
+import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,15 @@ def run(script: str) -> dict[str, Any]:
 
 def needs_seconds(script: str) -> bool:
     return any(f"import {library}" in script for library in ("timm", "pytorch_lightning")) or script is HUGGING_FACE
+
+
+@pytest.fixture(autouse=True)
+def _environment() -> Iterator[None]:
+    """Accelerate writes its settings into the environment, where later tests would find them."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
 
 
 @pytest.mark.filterwarnings("ignore")  # of other libraries
