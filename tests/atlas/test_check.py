@@ -13,7 +13,7 @@ from lossbench.atlas.catalog import Entry, registered
 from lossbench.atlas.check import check, check_all
 from lossbench.errors import UserError
 from lossbench.losses import Loss
-from lossbench.losses.base import scores
+from lossbench.losses.values import scores
 
 KNOWN = registered(ROOT / "conf" / "loss")
 CHECKED = [name for name, entry in KNOWN.items() if "classification" in entry.tasks]

@@ -12,9 +12,9 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from lossbench import losses
-from lossbench.losses.base import Number, expected, pick, scores
 from lossbench.losses.case import Case, case_of
 from lossbench.losses.laws import broken_laws
+from lossbench.losses.values import Number, expected, pick, scores
 from tests.cases import CASES
 
 POWER, XENT = (next(case for case in CASES if case.name == name) for name in ("power", "cross_entropy"))

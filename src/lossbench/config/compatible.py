@@ -105,7 +105,8 @@ def _check_features(config: RunConfig) -> None:
             if config.model.backbone is None:
                 raise ValueError(
                     f"{given} is about the features of a frozen backbone, and model={config.model.name} has none; "
-                    "use model=linear_probe, or augment=... to vary the images that a whole network is trained on"
+                    "use features=lite0 on images, model=linear_probe, or augment=... to vary the images that a whole "
+                    "network is trained on"
                 )
             if each.name in ("scale", "flip") and features.views == 1:
                 raise ValueError(

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from lossbench.config.values import integer, number
 from lossbench.data.grouped import spared
-from lossbench.data.parts import Parts
+from lossbench.data.parts import Parts, check_held_out
 from lossbench.data.source import Source
 from lossbench.data.split import SPLITS, Split
 from lossbench.errors import some
@@ -70,9 +69,7 @@ class PartedSource(Source):
     split_seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("val_fraction", "test_fraction"):
-            number(name, getattr(self, name), 0, above=True, below=1)
-        integer("split_seed", self.split_seed, low=0)
+        check_held_out(self.val_fraction, self.test_fraction, self.split_seed)
 
     @abstractmethod
     def read(self) -> Examples:

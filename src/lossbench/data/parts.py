@@ -6,11 +6,23 @@ from functools import cached_property
 
 import numpy as np
 
+from lossbench.config.values import integer, number
 from lossbench.data.folds import draw_parts, fold_count, repeated_folds
 from lossbench.data.grouped import crossing, grouped_folds, grouped_split
 from lossbench.data.split import SPLITS
 from lossbench.errors import some
 from lossbench.seeds import derive, generator
+
+
+def check_held_out(val_fraction: object, test_fraction: object, split_seed: object) -> None:
+    """Check the settings of a data set whose missing parts are held out of train.
+
+    Raises:
+        ValueError: names the setting.
+    """
+    for name, fraction in (("val_fraction", val_fraction), ("test_fraction", test_fraction)):
+        number(name, fraction, 0, above=True, below=1)
+    integer("split_seed", split_seed, low=0)
 
 
 @dataclass(frozen=True)

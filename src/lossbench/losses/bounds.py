@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch._C._functorch import is_functorch_wrapped_tensor
 
-from lossbench.losses.base import scores
+from lossbench.losses.values import scores
 
 LARGEST = 1.05  # bfloat16 rounds cosines up to 1.02
 EVERY = 64  # looking at a number on a GPU waits for all that is queued there

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lossbench.losses.base import Loss, Number, negative, pick, scores, softplus
+from lossbench.losses.base import Loss
+from lossbench.losses.values import Number, negative, pick, scores, softplus
 from lossbench.losses.written import sigmoids, written
 
 __all__ = [

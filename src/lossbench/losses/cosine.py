@@ -8,10 +8,11 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from lossbench.losses.base import Loss, Number, negative, pick, scores
+from lossbench.losses.base import Loss
 from lossbench.losses.bounds import EMBEDDINGS, cosine_scores
 from lossbench.losses.fused import fused_cosine_distance, fused_cosine_xent, inverse_norm
 from lossbench.losses.outputs import ClassCosines, HeadOutput
+from lossbench.losses.values import Number, negative, pick, scores
 
 __all__ = ["Cosine", "CosineXent", "CosineXentHead", "cosine", "cosine_xent", "cosine_xent_head"]
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lossbench.losses.base import Loss, same_shape
+from lossbench.losses.base import Loss
+from lossbench.losses.values import same_shape
 
 __all__ = ["KLDiv", "PoissonNLL", "kl_div", "poisson_nll"]
 

@@ -8,8 +8,9 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from lossbench.losses.base import Loss, Number, negative, pick, softplus
+from lossbench.losses.base import Loss
 from lossbench.losses.bounds import cosine_scores
+from lossbench.losses.values import Number, negative, pick, softplus
 from lossbench.losses.written import shifted_xent, similarity_xent, written
 
 __all__ = ["ArcFace", "CosFace", "NormalizedSoftmax", "TvMF", "arcface", "cosface", "normalized_softmax", "tvmf"]

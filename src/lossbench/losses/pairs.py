@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lossbench.losses.base import Loss, Number, members_of, smallest_norm
+from lossbench.losses.base import Loss
+from lossbench.losses.values import Number, members_of, smallest_norm
 
 __all__ = ["CosineEmbedding", "MarginRanking", "TripletMargin", "cosine_embedding", "margin_ranking", "triplet_margin"]
 

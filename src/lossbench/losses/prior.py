@@ -7,7 +7,8 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from lossbench.losses.base import Loss, Number, negative, scores
+from lossbench.losses.base import Loss
+from lossbench.losses.values import Number, negative, scores
 
 __all__ = ["LogitAdjusted", "logit_adjusted"]
 

@@ -8,7 +8,8 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from lossbench.losses.base import Loss, Number, expected, scores
+from lossbench.losses.base import Loss
+from lossbench.losses.values import Number, expected, scores
 
 __all__ = [
     "CosineProb",

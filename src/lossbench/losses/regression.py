@@ -7,7 +7,8 @@ from typing import ClassVar, final
 from torch import Tensor
 from torch.nn import functional as F
 
-from lossbench.losses.base import Loss, Number, same_shape, smallest_norm
+from lossbench.losses.base import Loss
+from lossbench.losses.values import Number, same_shape, smallest_norm
 
 __all__ = ["L1", "MSE", "CosineDistance", "Huber", "SmoothL1", "cosine_distance", "huber", "l1", "mse", "smooth_l1"]
 

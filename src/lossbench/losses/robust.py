@@ -7,7 +7,8 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from lossbench.losses.base import Loss, Number, expected, negative, scores
+from lossbench.losses.base import Loss
+from lossbench.losses.values import Number, expected, negative, scores
 from lossbench.losses.written import written, xent_and_squares
 
 __all__ = [

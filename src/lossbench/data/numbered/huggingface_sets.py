@@ -39,6 +39,7 @@ def open_set(path: str, config: str | None) -> Mapping[str, Any]:
             f"path={path}: data=huggingface needs the package datasets ({one_line(error)}): pip install "
             "'lossbench[datasets]'"
         ) from error
+    import_module("huggingface_hub.utils.logging").set_verbosity_error()  # one line says why, not one for each try
     try:
         found = _opened(library, place, path, config)
     except Exception as error:  # of pyarrow, the hub, the file system, ...: each raises its own

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lossbench.config.values import choice, integer, number, path_text
+from lossbench.config.values import choice, path_text
 from lossbench.data.folds import fold_count
 from lossbench.data.images.image_source import ImageSource
 from lossbench.data.images.listing import Listing
@@ -20,7 +20,7 @@ from lossbench.data.numbered.array_values import NumberedArrays, as_images
 from lossbench.data.numbered.indexed import IndexedImages, Pictures
 from lossbench.data.numbered.torchvision_sets import OTHERS, SETS, TorchvisionSet, open_parts
 from lossbench.data.parted import Examples, held_out, positions_of
-from lossbench.data.parts import Parts
+from lossbench.data.parts import Parts, check_held_out
 from lossbench.data.source import Source
 from lossbench.data.split import Split
 from lossbench.errors import some, suggest
@@ -172,9 +172,7 @@ class TorchvisionFiles(TorchvisionSource, FileSource):  # pyright: ignore[report
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("val_fraction", "test_fraction"):
-            number(name, getattr(self, name), 0, above=True, below=1)
-        integer("split_seed", self.split_seed, low=0)
+        check_held_out(self.val_fraction, self.test_fraction, self.split_seed)
 
     @property
     def folds(self) -> int | None:
