@@ -215,6 +215,17 @@ def test_wrong_arrays_are_named(case: str, tmp_path: Path) -> None:
         check_splits(arrays(path, **settings))
 
 
+def test_a_compressed_file_that_is_damaged_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    np.savez_compressed(path, X=ROWS, y=CLASSES)
+    data = bytearray(path.read_bytes())
+    start = data.index(b"X.npy") + len(b"X.npy") + 40
+    data[start : start + 400] = bytes(400)
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=r"array X of .*x\.npz cannot be read"):
+        check_splits(arrays(path))
+
+
 def test_python_objects_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "objects.npz", X=ROWS, y=CLASSES.astype(object))
     with pytest.raises(ValueError, match=r"array y of .* holds Python objects, which are not loaded"):

@@ -8,9 +8,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from lossbench.errors import one_line
-
-DAMAGE = (OSError, ValueError, EOFError, KeyError, MemoryError, zipfile.BadZipFile, NotImplementedError)
-"""What numpy and zipfile raise of a file that is none of theirs, damaged or too large."""
+from lossbench.rundir.arrays import DAMAGED
 
 
 class ArrayFile:
@@ -40,7 +38,7 @@ class ArrayFile:
         try:
             with zipfile.ZipFile(self.path) as archive:
                 return sorted(name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy"))
-        except DAMAGE as error:
+        except DAMAGED as error:
             raise ValueError(f"path={self.path} cannot be read: {one_line(error)}") from error
 
     def read(self, name: str) -> np.ndarray:
@@ -54,7 +52,7 @@ class ArrayFile:
                 return np.load(self.path / f"{name}.npy", mmap_mode="r", allow_pickle=False)
             with np.load(self.path, allow_pickle=False) as arrays:
                 return arrays[name]
-        except DAMAGE as error:
+        except DAMAGED as error:
             why = one_line(error)
             if "allow_pickle" in why:
                 why = "it holds Python objects, which are not loaded; save text as np.array(values, dtype=str)"
@@ -75,5 +73,5 @@ class ArrayFile:
                 read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
                 shape, _, dtype = read(file)
                 return shape, dtype
-        except DAMAGE as error:
+        except DAMAGED as error:
             raise ValueError(f"array {name} of {self.path} cannot be read: {one_line(error)}") from error
