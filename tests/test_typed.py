@@ -59,6 +59,16 @@ def masked(done: subprocess.CompletedProcess[str]) -> tuple[list[str], list[str]
     return out.splitlines(), err.splitlines(), done.returncode
 
 
+def test_a_program_takes_ctrl_c_also_where_the_tests_ignore_it(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text("import signal\nprint(signal.getsignal(signal.SIGINT).__name__)\n")
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        for done in both("program.py", folder=tmp_path, cwd=tmp_path):
+            assert done.stdout == "default_int_handler\n"
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("words", [("../programs/program.py",), ("-m", "program")], ids=["script", "module"])
 @pytest.mark.parametrize(("last", "code"), ENDS.values(), ids=list(ENDS))
 def test_a_program_sees_and_shows_the_same(tmp_path: Path, words: tuple[str, ...], last: str, code: int) -> None:

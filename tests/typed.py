@@ -59,10 +59,16 @@ def can_fork(words: tuple[str, ...], env: Mapping[str, str]) -> bool:
     return sys.platform == "linux" and plain and all(READ_LATE.fullmatch(name) for name in changed)
 
 
+def _like_a_terminal() -> None:
+    """Take Ctrl-C, which a shell lets everything ignore that it starts in the background, this process too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start_process(
     words: tuple[str, ...], cwd: Path, env: dict[str, str], limits: Mapping[str, int]
 ) -> subprocess.CompletedProcess[str]:
     def set_limits() -> None:
+        _like_a_terminal()
         for name, limit in limits.items():
             resource.setrlimit(getattr(resource, name), (limit, limit))
 
@@ -90,7 +96,12 @@ class ForkServer:
         env = {name: value for name, value in TYPED.items() if name != "PYTHONPATH"}
         words = [sys.executable, str(ROOT / "tests" / "fork_server.py"), str(theirs.fileno()), *libraries]
         self._process = subprocess.Popen(
-            words, env=env, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, start_new_session=True
+            words,
+            env=env,
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            preexec_fn=_like_a_terminal,
         )
         theirs.close()
 
