@@ -9,9 +9,9 @@ import yaml
 
 from lossbench import losses
 from lossbench.config.searched import without_ranges
-from lossbench.losses.case import examples
+from lossbench.losses.case import Case, examples
 from lossbench.losses.laws import laws_of
-from tests.cases import ALIASES, CASES, TERMS, Case
+from tests.cases import ALIASES, CASES, TERMS
 from tests.classic_cases import CLASSIC
 
 CONF = Path(__file__).parents[2] / "conf" / "loss"
