@@ -2,6 +2,7 @@
 
 from dataclasses import fields
 
+from lossbench.config.class_weights import KEY, check_weight, needs_data, without_weights
 from lossbench.config.custom import is_custom
 from lossbench.config.model_rules import check_model
 from lossbench.config.parse import Node
@@ -70,7 +71,9 @@ class _OutsideRegionError(ValueError):
 
 def _check_loss(where: str, loss: Node) -> None:
     try:
-        check_loss(loss.class_name, loss.settings)
+        if needs_data(weight := loss.settings.get(KEY)):
+            check_weight(weight)
+        check_loss(loss.class_name, without_weights(loss.settings))
     except RegionError as error:
         raise _OutsideRegionError(where, error) from error
     except ValueError as error:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
+from lossbench.config.class_weights import KEY, check_weight_names, check_weight_task
 from lossbench.config.parse import Node
 from lossbench.config.plain import is_sequence
 from lossbench.config.rules import SEVERAL_TERMS, check_task, tasks_of
@@ -45,10 +46,12 @@ class DataShape:
     Args:
         input_shape: of one example.
         num_classes: C, of classes or labels; 0 of tasks without them.
+        class_names: of the classes or labels, (C,).
     """
 
     input_shape: tuple[int, ...]
     num_classes: int
+    class_names: tuple[str, ...] = ()
 
 
 def check_kind(config: RunConfig, kind: DataKind) -> None:
@@ -87,6 +90,7 @@ def check_shape(config: RunConfig, shape: DataShape) -> None:
     if shape.num_classes:
         for where, loss in _losses(config):
             _check_per_class(where, loss, shape.num_classes, config.data.name)
+            check_weight_names(where, loss.settings.get(KEY), shape.class_names, config.data.name)
     augment = config.augment
     flat = len(shape.input_shape) < 2 or config.model.backbone is not None
     if augment and augment.settings.get("cutmix") and flat:
@@ -115,6 +119,7 @@ def _check_given(config: RunConfig, name: str, wanted: object, source: str) -> N
 
 def _check_tasks(config: RunConfig, task: str) -> None:
     for where, loss in _losses(config):
+        check_weight_task(where, loss.settings.get(KEY), task, config.data.name)
         if not loss.target.startswith(OWN):  # what others are for is asked when they are built
             continue
         named = f"loss={loss.name}" if where == "loss" else where

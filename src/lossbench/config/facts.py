@@ -106,7 +106,9 @@ def fingerprint_of(source: Source, name: str) -> str:
 
 def shape_of(source: Source) -> DataShape:
     """Say the shape of a data set's examples and its classes, once its examples have been checked."""
-    return DataShape(tuple(source.input_shape), source.num_classes if source.task in OF_CLASSES else 0)
+    of_classes = source.task in OF_CLASSES
+    names = tuple(source.class_names) if of_classes else ()
+    return DataShape(tuple(source.input_shape), source.num_classes if of_classes else 0, names)
 
 
 def weights_of(model: Model) -> dict[str, str] | None:

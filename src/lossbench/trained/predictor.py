@@ -21,6 +21,7 @@ from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.finished import finished
 from lossbench.rundir.result import Result
 from lossbench.trained.restore import checkpoint_path, from_checkpoint, load_weights
+from lossbench.training.class_settings import data_free
 from lossbench.training.modules import build_backbone, build_model, seeded
 
 
@@ -149,7 +150,7 @@ def _model_and_loss(run: RunDirectory, source: Source, result: Result, checkpoin
     """The trained model from inputs to its output, and its loss."""
     config, classes, shape = run.config, len(result.classes), input_shape(source, result)
     weights, built = weights_of(config.model), replace(config, model=from_checkpoint(config.model))
-    loss = seeded(config.seed, "loss", config.loss, "loss", {"num_classes": classes})
+    loss = seeded(config.seed, "loss", data_free(config.loss), "loss", {"num_classes": classes})
     if built.model.backbone is None:
         initial = source.initial_weight(config.seed) if "weight" in config.model.settings else None
         model = build_model(built, shape, classes, initial)

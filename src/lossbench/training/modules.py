@@ -13,10 +13,10 @@ from lossbench.config.parse import Node
 from lossbench.config.schema import Head, RunConfig
 from lossbench.data.embeddings import read_embeddings
 from lossbench.data.module import DataModule
-from lossbench.data.split import class_counts
 from lossbench.errors import UserError
 from lossbench.models.heads import ClassEmbeddings
 from lossbench.seeds import derive
+from lossbench.training.class_settings import settings_of_data
 
 
 def seeded(
@@ -88,19 +88,10 @@ def _initial(config: RunConfig, weight: np.ndarray | None) -> dict[str, np.ndarr
 
 
 def build_loss(seed: int, node: Node, data: DataModule, where: str = "loss") -> Any:
-    """Build a loss; `class_counts: null` becomes the number of training examples of each class.
+    """Build a loss; `class_counts: null`, and `weight` by a word or by name, become numbers of the training split.
 
     Raises:
         UserError: a class to be counted has no training example.
     """
-    counted = {}
-    if node.settings.get("class_counts", ()) is None:
-        counts = class_counts(data.split("train").targets, data.source.num_classes)
-        if not counts.all():
-            missing = data.source.class_names[int(counts.argmin())]
-            raise UserError(
-                f"{where}.class_counts=null counts the training split, which has no {missing}; "
-                "give one number > 0 for each class"
-            )
-        counted = {"class_counts": counts.tolist()}
-    return seeded(seed, "loss", node, where, {"num_classes": data.source.num_classes}, **counted)
+    decided = settings_of_data(node, data, where)
+    return seeded(seed, "loss", node, where, {"num_classes": data.source.num_classes}, **decided)

@@ -7,6 +7,7 @@ from torch import nn
 
 from lossbench.config.facts import build_source
 from lossbench.config.schema import RunConfig
+from lossbench.training.class_settings import data_free
 from lossbench.training.modules import build_loss, build_model, seeded
 from lossbench.training.update import own_parameters
 from lossbench.vectorized.engine.stack import Member
@@ -32,7 +33,7 @@ def why_not_loss(config: RunConfig) -> str | None:
     if config.loss.target.startswith("lossbench.losses."):  # built from numbers, which are not learned
         return None
     classes = build_source(config.data.source).num_classes
-    loss = seeded(config.seed, "loss", config.loss, "loss", {"num_classes": classes})
+    loss = seeded(config.seed, "loss", data_free(config.loss), "loss", {"num_classes": classes})
     if not own_parameters(loss):
         return None
     return f"loss={config.loss.name}: its own parameters are trained one run at a time"
