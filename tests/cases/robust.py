@@ -11,11 +11,6 @@ from tests.cases.naive import cross_entropy, softmax
 TERMS = {"symmetric_cross_entropy": {"xent", "reverse"}, "squentropy": {"xent", "square"}}
 
 
-def _focal(row: np.ndarray, y: int, gamma: float = 2.0) -> float:
-    p = float(softmax(row)[y])
-    return -((1 - p) ** gamma) * math.log(p)
-
-
 def _poly1(row: np.ndarray, y: int, epsilon: float = 2.0) -> float:
     p = float(softmax(row)[y])
     return -math.log(p) + epsilon * (1 - p)
@@ -37,9 +32,6 @@ def _squentropy(row: np.ndarray, y: int) -> float:
 
 
 CASES = (
-    Case(
-        "focal", losses.Focal, losses.focal, _focal, ({}, {"gamma": 0}, {"gamma": 0.5}), {"gamma": [0.0, 0.5, 2.0, 5.0]}
-    ),
     Case(
         "poly1",
         losses.Poly1,

@@ -13,7 +13,12 @@ from lossbench.losses.case import Case, examples
 from tests.cases import CASES
 
 WEIGHTS = [1.0, 2.0, 0.5, 0.0, 3.0]
-OF_CLASSES = [(losses.CrossEntropy, "weight"), (losses.BCE, "weight"), (losses.LogitAdjusted, "class_counts")]
+OF_CLASSES = [
+    (losses.CrossEntropy, "weight"),
+    (losses.BCE, "weight"),
+    (losses.Focal, "weight"),
+    (losses.LogitAdjusted, "class_counts"),
+]
 NUMBERS = [pytest.param(case, name, id=f"{case.name}-{name}") for case in CASES for name in case.sweep]
 
 

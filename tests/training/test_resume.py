@@ -89,6 +89,8 @@ WEIGHTED = (
     *("loss.weight=[1,3]", "trainer.accumulate_grad_batches=2", "model.dropout=0.3", "trainer=cpu"),
 )
 
+FALLING = ("loss=focal", "loss.gamma=5", "loss.gamma_end=0")
+
 
 def write_rows(path: Path) -> None:
     """A table with a column of weights."""
@@ -99,7 +101,9 @@ def write_rows(path: Path) -> None:
 
 @pytest.mark.usefixtures("default_signals")
 @pytest.mark.parametrize(
-    "words", [DIGITS, (*DIGITS, "trial=true"), VIEWS, WEIGHTED], ids=["run", "trial", "views", "weights"]
+    "words",
+    [DIGITS, (*DIGITS, "trial=true"), VIEWS, WEIGHTED, (*DIGITS, *FALLING)],
+    ids=["run", "trial", "views", "weights", "scheduled loss"],
 )
 def test_a_replicate_that_is_stopped_goes_on_with_its_split(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]

@@ -108,6 +108,11 @@ def _number(
     return rule
 
 
+def _or_null(rule: Callable[[str, object], None]) -> Callable[[str, object], None]:
+    """The rule of a setting that null switches off."""
+    return lambda name, value: None if value is None else rule(name, value)
+
+
 def _weight(name: str, value: object) -> None:
     if value is None:
         return
@@ -180,6 +185,7 @@ _RULES: dict[str, Callable[[str, object], None]] = {
     "exponent": _number("> 0", lambda value: value > 0),
     "label_smoothing": _number("at least 0 and below 1", lambda value: 0 <= value < 1),
     "gamma": _number(">= 0", lambda value: value >= 0),
+    "gamma_end": _or_null(_number("null or >= 0", lambda value: value >= 0)),
     "epsilon": _number(">= -1", lambda value: value >= -1),
     "reverse_weight": _number(">= 0", lambda value: value >= 0),
     "log_zero": _number("< 0", lambda value: value < 0),

@@ -5,13 +5,14 @@ This is a public API (docs/use_a_loss.md). Every file names in its `__all__` wha
 
 from lossbench.losses.base import Loss as Loss
 from lossbench.losses.classic import *
+from lossbench.losses.confidence.focal import *
 from lossbench.losses.cosine import *
 from lossbench.losses.likelihood import *
+from lossbench.losses.long_tail.logit_adjusted import *
 from lossbench.losses.margin import *
 from lossbench.losses.outputs import ClassCosines as ClassCosines
 from lossbench.losses.outputs import HeadOutput as HeadOutput
 from lossbench.losses.pairs import *
-from lossbench.losses.prior import *
 from lossbench.losses.probability import *
 from lossbench.losses.regression import *
 from lossbench.losses.robust import *

@@ -63,6 +63,8 @@ class Loss(nn.Module, ABC):
     tasks: ClassVar[tuple[str, ...]] = ("classification",)
     per_class: ClassVar[tuple[str, ...]] = ()
     """Hyper-parameters with a number for each class; buffers hold them too, which are copied to a device once."""
+    schedule: ClassVar[tuple[str, ...]] = ()
+    """Hyper-parameters that say how others follow the progress of training; the pure function does not take them."""
 
     reduction: str = field(default="mean", kw_only=True)
 
@@ -125,7 +127,8 @@ class Loss(nn.Module, ABC):
     def arguments(self) -> dict[str, Any]:
         """Give the hyper-parameters as the pure function takes them: numbers of classes as tensors on the device."""
         kept = {name: self._buffers.get(_buffer_of(name)) for name in self.per_class}
-        return self.hyper_parameters() | {name: tensor for name, tensor in kept.items() if tensor is not None}
+        found = self.hyper_parameters() | {name: tensor for name, tensor in kept.items() if tensor is not None}
+        return {name: value for name, value in found.items() if name not in self.schedule}
 
     def with_numbers(self, numbers: Mapping[str, Tensor]) -> Self:
         """Give a copy with other numbers, unchecked: those of one of many settings that are computed at once.
@@ -138,6 +141,26 @@ class Loss(nn.Module, ABC):
         by_class = {_buffer_of(name): numbers[name].float() for name in self.per_class if name in numbers}
         vars(copied)["_buffers"] = {**self._buffers, **by_class}
         return copied
+
+    def numbers_at(self, progress: Tensor) -> dict[str, Tensor]:
+        """Give the hyper-parameters that follow the progress of training, as they are there; none by default.
+
+        Args:
+            progress: steps done / steps of the whole training, (), float64, within [0, 1].
+
+        Returns:
+            hyper-parameter -> its number, computed by operations on tensors: a step may be traced once for all steps.
+        """
+        return {}
+
+    def at(self, progress: Tensor | float) -> Self:
+        """Give the loss as it is at a share of the training: itself where no number follows it.
+
+        Args:
+            progress: steps done / steps of the whole training, within [0, 1]. A loss is measured at 1.
+        """
+        numbers = self.numbers_at(torch.as_tensor(progress, dtype=torch.float64))
+        return self.with_numbers(numbers) if numbers else self
 
     def per_example(self, output: Any, target: Tensor) -> Tensor:
         """Give one value per example: (batch,)."""

@@ -1,6 +1,6 @@
 """The classic losses of classification: cross-entropy, Brier score, binary cross-entropy, hinge."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lossbench.losses.base import Loss
-from lossbench.losses.values import Number, negative, pick, scores, softplus
+from lossbench.losses.values import Number, Numbers, negative, of_classes, pick, scores, softplus
 from lossbench.losses.written import sigmoids, written
 
 __all__ = [
@@ -25,11 +25,8 @@ __all__ = [
     "softmax_mse",
 ]
 
-Weight = Sequence[float] | Tensor | None
-"""C numbers >= 0, one for each class; None weighs all by 1."""
 
-
-def cross_entropy(logits: Tensor, target: Tensor, *, weight: Weight = None, label_smoothing: Number = 0.0) -> Tensor:
+def cross_entropy(logits: Tensor, target: Tensor, *, weight: Numbers = None, label_smoothing: Number = 0.0) -> Tensor:
     """Cross-entropy: the negative log-probability of the true class.
 
     L = -(1 - s) w_y log p_y - s / C sum_c w_c log p_c with p = softmax(logits), s = label_smoothing.
@@ -59,14 +56,14 @@ def cross_entropy(logits: Tensor, target: Tensor, *, weight: Weight = None, labe
     """
     log_p = torch.log_softmax(scores(logits, target), -1)
     if weight is not None:
-        log_p = log_p * _class_weights(weight, log_p)
+        log_p = log_p * of_classes("weight", weight, log_p)
     value = negative(log_p, target)
     if not isinstance(label_smoothing, Tensor) and label_smoothing == 0:
         return value
     return (1 - label_smoothing) * value - label_smoothing * log_p.mean(-1)
 
 
-def nll(logits: Tensor, target: Tensor, *, weight: Weight = None) -> Tensor:
+def nll(logits: Tensor, target: Tensor, *, weight: Numbers = None) -> Tensor:
     """Negative log-likelihood: torch's nll_loss behind a log-softmax, which is cross-entropy without smoothing.
 
     L = -w_y log p_y with p = softmax(logits)
@@ -131,7 +128,7 @@ def softmax_mse(logits: Tensor, target: Tensor) -> Tensor:
     return (F.mse_loss(p, soft, reduction="none") + soft * (1 - soft)).mean(-1)
 
 
-def bce(logits: Tensor, target: Tensor, *, weight: Weight = None) -> Tensor:
+def bce(logits: Tensor, target: Tensor, *, weight: Numbers = None) -> Tensor:
     """Binary cross-entropy with a sigmoid for each class: none, one or many classes may be true.
 
     L = -1/C sum_c w_c (t_c log s_c + (1 - t_c) log(1 - s_c)) with s = sigmoid(logits), t the one-hot or multi-hot
@@ -167,7 +164,7 @@ def bce(logits: Tensor, target: Tensor, *, weight: Weight = None) -> Tensor:
     # -t log s - (1 - t) log(1 - s) = softplus(z) - t z, without the one-hot matrix that torch's loss needs
     false = softplus(z)
     if weight is not None:
-        weights = _class_weights(weight, z)
+        weights = of_classes("weight", weight, z)
         false, z = false * weights, z * weights
     return (false.sum(-1) - pick(z, target)) / z.shape[-1]
 
@@ -219,22 +216,13 @@ def _own(margin: Number, p: Number, z: Tensor) -> Number:
     return torch.as_tensor(margin, dtype=z.dtype, device=z.device).pow(p)
 
 
-def _class_weights(weight: Sequence[float] | Tensor, log_p: Tensor) -> Tensor:
-    weights = torch.as_tensor(weight, dtype=log_p.dtype, device=log_p.device)
-    if weights.shape != log_p.shape[-1:]:
-        raise ValueError(
-            f"weight must have one number for each of the {log_p.shape[-1]} classes, got {tuple(weights.shape)}"
-        )
-    return weights
-
-
 @dataclass(eq=False)
 class ClassWeighted(Loss):
     """A loss whose classes may count differently."""
 
     per_class: ClassVar[tuple[str, ...]] = ("weight",)
 
-    weight: Weight = None
+    weight: Numbers = None
 
 
 @dataclass(eq=False)

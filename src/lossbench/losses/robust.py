@@ -12,55 +12,15 @@ from lossbench.losses.values import Number, expected, negative, scores
 from lossbench.losses.written import written, xent_and_squares
 
 __all__ = [
-    "Focal",
     "MAEProb",
     "Poly1",
     "Squentropy",
     "SymmetricCrossEntropy",
-    "focal",
     "mae_prob",
     "poly1",
     "squentropy",
     "symmetric_cross_entropy",
 ]
-
-
-def focal(logits: Tensor, target: Tensor, *, gamma: Number = 2.0) -> Tensor:
-    """Focal loss: cross-entropy with less weight on what is already right.
-
-    L = -(1 - p_y)^gamma log p_y
-
-    Args:
-        logits: (batch, C), any real values.
-        target: (batch,) int64 class indices, or (batch, C) class probabilities.
-        gamma: >= 0; 2 in the paper, 0 is cross-entropy.
-
-    Returns:
-        (batch,) values >= 0 in nats.
-
-    Raises:
-        ValueError: a wrong shape or dtype.
-
-    When to use:
-        Many easy examples that outweigh a few hard ones, as in detection; calibration that is better than
-        cross-entropy's without a fitted scale.
-
-    Pitfalls:
-        At chance it pulls 0.30 with two classes and 1.10 with ten where cross-entropy pulls 0.5 and 0.9: part of what
-        it changes is the learning rate. Wrong labels stay hard, and get most of the weight.
-
-    Reference:
-        Lin et al. 2017, Focal Loss for Dense Object Detection, arXiv 1708.02002, equation 4; there with one sigmoid per
-        class.
-    """
-
-    def of_log_p(log_p: Tensor) -> Tensor:
-        certain = log_p == 0
-        # a second where: below gamma = 1 the slope of (1 - p)^gamma is infinite at p = 1
-        safe = torch.where(certain, -1.0, log_p)
-        return torch.where(certain, 0.0, -safe * (-torch.expm1(safe)) ** gamma)
-
-    return expected(of_log_p, torch.log_softmax(scores(logits, target), -1), target)
 
 
 def poly1(logits: Tensor, target: Tensor, *, epsilon: Number = 2.0) -> Tensor:
@@ -206,16 +166,6 @@ def _squentropy_terms(logits: Tensor, target: Tensor) -> dict[str, Tensor]:
     else:
         wrong = wide.scatter(-1, target.unsqueeze(-1), 0.0).square()
     return {"xent": negative(torch.log_softmax(wide, -1), target), "square": wrong.sum(-1) / (wide.shape[-1] - 1)}
-
-
-@final
-@dataclass(eq=False)
-class Focal(Loss):
-    """See `focal`."""
-
-    function: ClassVar[Callable[..., Tensor]] = staticmethod(focal)
-
-    gamma: float = 2.0
 
 
 @final

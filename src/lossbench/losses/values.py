@@ -1,6 +1,6 @@
 """What the pure functions of losses share: the checks and casts of outputs and targets, and reductions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -10,6 +10,8 @@ NO_LABEL = -(2**62)
 
 Number = float | Tensor
 """Type of a hyper-parameter; a tensor when many settings are trained at once."""
+Numbers = Sequence[float] | Tensor | None
+"""Type of a hyper-parameter with one number for each class; None is its default."""
 
 
 def scores(logits: Tensor, target: Tensor) -> Tensor:
@@ -47,14 +49,41 @@ def pick(values: Tensor, target: Tensor) -> Tensor:
     return -negative(values, target)
 
 
-def expected(function: Callable[[Tensor], Tensor], values: Tensor, target: Tensor) -> Tensor:
-    """Expected loss sum_c t_c function(values_c): (batch, classes) -> (batch,).
+def expected(
+    function: Callable[[Tensor], Tensor], values: Tensor, target: Tensor, weight: Tensor | None = None
+) -> Tensor:
+    """Expected loss sum_c t_c w_c function(values_c): (batch, classes) -> (batch,).
 
     An index costs one evaluation of the function for each example.
+
+    Args:
+        function: of numbers, elementwise.
+        values: (batch, classes).
+        target: (batch,) int64 class indices, or (batch, classes) class probabilities t.
+        weight: w of each class, (classes,); None is 1.
     """
     if target.is_floating_point():
-        return pick(function(values), target)
-    return function(pick(values, target))
+        found = function(values)
+        return pick(found if weight is None else found * weight, target)
+    found = function(pick(values, target))
+    return found if weight is None else found * weight[target]
+
+
+def of_classes(name: str, numbers: Sequence[float] | Tensor, z: Tensor) -> Tensor:
+    """Give the numbers of the classes in the dtype and on the device of the outputs: (classes,).
+
+    Args:
+        name: how a message calls them.
+        numbers: one for each class.
+        z: (batch, classes).
+
+    Raises:
+        ValueError: there is not one for each class.
+    """
+    found = torch.as_tensor(numbers, dtype=z.dtype, device=z.device)
+    if found.shape != z.shape[-1:]:
+        raise ValueError(f"{name} must have one number for each of the {z.shape[-1]} classes, got {tuple(found.shape)}")
+    return found
 
 
 def softplus(u: Tensor) -> Tensor:

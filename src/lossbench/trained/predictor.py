@@ -22,6 +22,7 @@ from lossbench.rundir.finished import finished
 from lossbench.rundir.result import Result
 from lossbench.trained.restore import checkpoint_path, from_checkpoint, load_weights
 from lossbench.training.class_settings import data_free
+from lossbench.training.evaluation import at_progress
 from lossbench.training.modules import build_backbone, build_model, seeded
 
 
@@ -39,7 +40,7 @@ class Probabilities(nn.Module):
 
     def __init__(self, model: nn.Module, loss: Any, scale: float, task: str) -> None:
         super().__init__()
-        self.model, self.loss, self.scale, self.task = model, loss, scale, task
+        self.model, self.loss, self.scale, self.task = model, at_progress(loss, 1.0), scale, task
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map inputs to probabilities (batch, C)."""

@@ -48,11 +48,18 @@ Yardstick = Callable[[Tensor, Tensor], Tensor]
 """Outputs (K, n, C) and targets, (n, ...) or (K, n, ...) -> the values of a loss, (K, n)."""
 
 
+def at_progress(loss: Loss, progress: float) -> Loss:
+    """Give a loss as it is at a share of the training; one without numbers that follow the progress is itself."""
+    # a class that LOSSBENCH_ALLOW names may have less than lossbench.losses.Loss
+    at: Callable[[float], Loss] = getattr(loss, "at", lambda _: loss)
+    return at(progress)
+
+
 class SingleLoss:
-    """The loss of one run, as `Losses` with K = 1."""
+    """The loss of one run as it is at the end of the training, as `Losses` with K = 1."""
 
     def __init__(self, loss: Loss) -> None:
-        self.loss = loss
+        self.loss = at_progress(loss, 1.0)
 
     def estimates(self, output: Any, target: Tensor) -> list[tuple[slice, dict[str, Estimate]]]:
         """The loss with its interval, and its terms."""
@@ -118,11 +125,12 @@ def measure(
 
 def _values(loss: Loss, output: Tensor, target: Tensor) -> Tensor:
     """The values of a loss on the outputs of one run: (1, n, ...) -> (1, n)."""
-    return loss.per_example(output[0], target)[None]
+    return at_progress(loss, 1.0).per_example(output[0], target)[None]
 
 
 def fitted_scale(loss: Loss, evaluation: Evaluation) -> float:
     """Fit the factor on a classifier's logits on its validation split, with the loss's prior if it has one."""
+    loss = at_progress(loss, 1.0)
     logits = loss.logits(evaluation.output)
     prior_of: Callable[[int], tuple[float, ...]] = getattr(loss, "scale_prior", lambda _: ())
     return fit_scale(logits, evaluation.target, *prior_of(logits.shape[-1]))

@@ -21,7 +21,7 @@ from lossbench.plots.reliability import draw_reliability
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.files import cannot_write
 from lossbench.training.assemble import Parts
-from lossbench.training.evaluation import Evaluation
+from lossbench.training.evaluation import Evaluation, at_progress
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,8 @@ def show_test(
     """Draw the most confident mistakes, the confusion matrix and the reliability diagram of a classifier's test."""
     if parts.source.task != "classification":
         return
-    logits, target = parts.loss.logits(evaluation.output).double(), evaluation.target.numpy()
+    logits = at_progress(parts.loss, 1.0).logits(evaluation.output).double()
+    target = evaluation.target.numpy()
     if not logits.isfinite().all():
         log.warning("no pictures of the test: the model's outputs are not finite")
         return

@@ -16,6 +16,7 @@ from lossbench.training.evaluation import (
     Evaluation,
     Loss,
     Output,
+    at_progress,
     fitted_scale,
     headline,
     hyper_parameters_of,
@@ -124,6 +125,7 @@ class TrainingTask(LightningModule):
         step = self.global_step
         part = (batch_idx % self._accumulate,) if self._accumulate > 1 else ()
         self._reseed(derive(self._seed, "step", step, self.global_rank, *part))
+        self._update_loss.loss = at_progress(self.loss, step / self._total_steps)
         place, optimizer = (step, self._total_steps, self._steps_per_epoch), self.trainer.optimizers[0]
         momentum = self._schedule.momentum(*place)
         if self._schedule.starts_anew(*place) and part in ((), (0,)):

@@ -120,7 +120,8 @@ class StackedRuns:
         norm = torch.stack([gradient.flatten(1).square().sum(1) for gradient in seen.gradients]).sum(0).sqrt()
         rates = self._rates * self.schedule.factor(step, self.parts.total_steps, self.parts.steps_per_epoch)
         _, target, weight, shared = seen.batch
-        for runs, terms in self.stack.losses.terms(seen.output, target, weight, shared=shared):
+        progress = step / self.parts.total_steps
+        for runs, terms in self.stack.losses.terms(seen.output, target, weight, shared=shared, progress=progress):
             part = slice(*runs)
             losses: dict[str, Tensor | float] = {"loss": seen.losses[part], **terms}
             self.rows.add(step, epoch, step_row(losses, norm[part], rates[part], speed), *runs)

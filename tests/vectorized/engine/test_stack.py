@@ -12,7 +12,7 @@ from lossbench.data.digits import Digits
 from lossbench.data.order import TrainBatches
 from lossbench.data.source import Source, Split
 from lossbench.data.toy import Toy
-from lossbench.losses import CosineProb, CosineXent, CosineXentHead, CrossEntropy, LogitAdjusted, Power
+from lossbench.losses import CosineProb, CosineXent, CosineXentHead, CrossEntropy, Focal, LogitAdjusted, Loss, Power
 from lossbench.models.convnet import ConvNet
 from lossbench.models.heads import CosineHead
 from lossbench.models.heads import CosineXentHead as Head
@@ -39,6 +39,9 @@ MODELS: dict[str, tuple[Source, Callable[[], nn.Module]]] = {
     "digits/mlp": (Digits(), lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, 10))),
     "digits/conv": (Digits(images_per_class=20), lambda: ConvNet((1, 8, 8), 10, width=2)),
 }
+
+# Settings of a loss with numbers that follow the training.
+SCHEDULED: tuple[Sequence[Loss], ...] = ([Focal(5.0, gamma_end=0.0), Focal(2.0, gamma_end=1.0)],)
 
 
 def sgd(k: int) -> dict[str, Any]:
@@ -96,7 +99,7 @@ def alone(
             if (momentum := schedule.momentum(step, steps, order.steps_per_epoch)) is not None:
                 group |= {"momentum": momentum} if "momentum" in group else {"betas": (momentum, group["betas"][1])}
         stepper.zero_grad()
-        loss = member.loss(model(inputs[chosen]), target[chosen])
+        loss = member.loss.at(step / steps)(model(inputs[chosen]), target[chosen])
         loss.backward()
         stepper.step()
         losses.append(loss.item())
@@ -257,6 +260,46 @@ def test_two_settings_of_a_loss_in_a_stack_are_the_two_alone(case: Case) -> None
         model = copy.deepcopy(member.model)
         model.load_state_dict(stack.weights(k))
         torch.testing.assert_close(measured[k], member.loss.logits(model(data[0][:9])).detach())
+
+
+@pytest.mark.parametrize("scheduled", SCHEDULED, ids=lambda losses: type(losses[0]).__name__)
+def test_numbers_that_follow_the_training_are_those_of_the_run_alone(scheduled: Sequence[Loss]) -> None:
+    """Also of runs that go on from a state; what is measured has the numbers of the end."""
+    torch.set_num_threads(1)
+    split = Digits().splits["train"]
+    data = torch.from_numpy(split.inputs).double(), torch.from_numpy(split.targets)
+
+    def make() -> nn.Module:
+        body = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+        return nn.Sequential(body, CosineHead(10, 10, scale=1.0)) if scheduled[0].takes_cosines else body
+
+    members = [Member(seeded_model(make, k, torch.float64), loss, k, adam(0)) for k, loss in enumerate(scheduled)]
+    orders = [TrainBatches(len(split), 64, member.seed) for member in members]
+
+    def stack_of(chosen: Sequence[int]) -> Stack:
+        runs, batches = [members[k] for k in chosen], [orders[k] for k in chosen]
+        of_all = Batches(Examples(*data, [0] * len(runs)), batches)
+        return Stack(runs, "torch.optim.Adam", of_all, Constant(), 20, 16)
+
+    whole = stack_of(range(len(members)))
+    assert len(whole.losses.kinds) == 1
+    for _ in range(10):
+        whole.train_step()
+    last = stack_of([len(members) - 1])
+    last.load_state_dict(copy.deepcopy(whole.state_dict()), torch.tensor([len(members) - 1]))
+    seen = torch.stack([whole.train_step().losses for _ in range(10)])
+    for _ in range(10):
+        last.train_step()
+    torch.testing.assert_close(last.weights(0), whole.weights(len(members) - 1), rtol=0, atol=1e-9)
+    measured = whole.losses.per_example(whole.evaluate(data[0][:9]), data[1][:9])
+    for k, (member, order) in enumerate(zip(members, orders, strict=True)):
+        model, alone_seen = alone(member, data, order, torch.optim.Adam, Constant(), 20)
+        torch.testing.assert_close(whole.weights(k), dict(model.state_dict()), rtol=0, atol=1e-6)
+        torch.testing.assert_close(seen[:, k], torch.tensor(alone_seen[10:], dtype=seen.dtype), rtol=1e-6, atol=1e-6)
+        loss = member.loss.at(1.0)
+        torch.testing.assert_close(
+            measured[k], loss.per_example(model(data[0][:9]), data[1][:9]).detach(), atol=1e-6, rtol=0
+        )
 
 
 def toy_stack(losses: Sequence[nn.Module], lr: Sequence[float], seeds: Sequence[int] = (0, 1, 2, 3)) -> Stack:

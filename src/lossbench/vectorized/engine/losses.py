@@ -10,6 +10,9 @@ from torch.func import vmap
 
 from lossbench.metrics.estimates import Estimate
 
+Progress = Tensor | float
+"""Steps done / steps of the whole training."""
+
 
 class _Kind(NamedTuple):
     """Runs first..last - 1, which differ only in the numbers of one loss."""
@@ -42,7 +45,9 @@ class StackedLosses:
                 self.kinds.append(_Kind(first, k, losses[first], _differing(losses[first:k], device)))
                 first = k
 
-    def __call__(self, output: Any, target: Tensor, weight: Tensor | None = None, *, shared: bool) -> Tensor:
+    def __call__(
+        self, output: Any, target: Tensor, weight: Tensor | None = None, *, shared: bool, progress: Progress = 1.0
+    ) -> Tensor:
         """Give the loss of each run: (K,).
 
         Args:
@@ -50,15 +55,17 @@ class StackedLosses:
             target: (batch,) where all runs share it, else (K, batch).
             weight: of the examples, like target; None where all count alike.
             shared: whether all runs have the same targets and weights.
+            progress: share of the training at which the losses are; 1 is its end, where they are measured.
         """
 
         def reduced(loss: Any, z: Any, y: Tensor, *w: Tensor) -> Tensor:
             return loss.weighted(z, y, *w) if w else loss(z, y)
 
-        return torch.cat([self._map(each, reduced, output, labels(target, weight), shared) for each in self.kinds])
+        given = labels(target, weight)
+        return torch.cat([self._map(each, reduced, output, given, shared, progress) for each in self.kinds])
 
     def terms(
-        self, output: Any, target: Tensor, weight: Tensor | None = None, *, shared: bool
+        self, output: Any, target: Tensor, weight: Tensor | None = None, *, shared: bool, progress: Progress = 1.0
     ) -> list[tuple[tuple[int, int], dict[str, Tensor]]]:
         """Give the parts that a loss is the sum of: for each kind its runs, and name -> (runs,) means."""
 
@@ -66,7 +73,9 @@ class StackedLosses:
             return {name: _mean(term, *w) for name, term in loss.terms(z, y).items()}
 
         given = labels(target, weight)
-        return [((each.first, each.last), self._map(each, means, output, given, shared)) for each in self.kinds]
+        return [
+            ((each.first, each.last), self._map(each, means, output, given, shared, progress)) for each in self.kinds
+        ]
 
     def estimates(self, output: Any, target: Tensor) -> list[tuple[slice, dict[str, Estimate]]]:
         """Give the loss and its terms on a split: for each kind its runs, and name -> estimate."""
@@ -90,13 +99,19 @@ class StackedLosses:
         return torch.cat([self._map(each, lambda loss, z: loss.logits(z), output, (), True) for each in self.kinds])
 
     def _map(
-        self, each: _Kind, function: Callable[..., Any], output: Any, labels: tuple[Tensor, ...], shared: bool
+        self,
+        each: _Kind,
+        function: Callable[..., Any],
+        output: Any,
+        labels: tuple[Tensor, ...],
+        shared: bool,
+        progress: Progress = 1.0,
     ) -> Any:
         part = slice(each.first, each.last)
         mine = output[part] if isinstance(output, Tensor) else type(output)(*(one[part] for one in output))
 
         def one(z: Any, numbers: dict[str, Tensor], *given: Tensor) -> Any:
-            return function(each.loss.with_numbers(numbers), z, *given)
+            return function(each.loss.with_numbers(numbers).at(progress), z, *given)
 
         given = labels if shared else tuple(tensor[part] for tensor in labels)
         return vmap(one, in_dims=(0, 0, *[None if shared else 0] * len(given)))(mine, each.numbers, *given)

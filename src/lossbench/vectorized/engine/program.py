@@ -12,8 +12,8 @@ class Program(NamedTuple):
     """A traced step.
 
     Args:
-        run: parameters, buffers, inputs, target, and weights where there are some -> losses, gradients, parts of the
-            output.
+        run: parameters, buffers, progress, inputs, target, and weights where there are some -> losses, gradients,
+            parts of the output.
         kind: of the output: a tensor, or a tuple of such.
     """
 

@@ -81,11 +81,17 @@ class Stack:
         """Parameters and buffers of all runs: name -> (K, ...)."""
         return {**self.parameters, **self.buffers}
 
+    @property
+    def progress(self) -> Tensor:
+        """Steps done / steps of the whole training: (), on the device."""
+        device = next(iter(self.parameters.values())).device
+        return torch.full((), self.step / self.total_steps, dtype=torch.float64, device=device)
+
     def train_step(self) -> Stepped:
         """Make one step of every run; give what was computed before the update."""
         batch = self.batches.at(self.step)
         program = self._program(batch)
-        losses, *rest = program.run(*self.state.values(), *_tensors(batch))
+        losses, *rest = program.run(*self._given(batch))
         gradients, output = rest[: len(self.parameters)], rest[len(self.parameters) :]
         place = (self.step, self.total_steps, self.steps_per_epoch)
         self.optimizer.step(gradients, self.schedule.factor(*place), self.schedule.momentum(*place))
@@ -141,30 +147,32 @@ class Stack:
                 return losses.detach(), *gradients, *([output] if isinstance(output, Tensor) else output)
 
             self.skeleton.train()
-            given = (*self.state.values(), *_tensors(batch))
-            copies = [tensor.detach().clone().requires_grad_(tensor.requires_grad) for tensor in given]
-            self._programs[key] = Program(trace(step, *copies), kinds[0])
+            self._programs[key] = Program(trace(step, *_copies(self._given(batch))), kinds[0])
         return self._programs[key]
 
     def _differentiate(self, given: Sequence[Tensor], shared: bool) -> tuple[Tensor, Sequence[Tensor], Any]:
-        """Losses, gradients and output, from parameters, buffers, and what `_tensors` gives of a batch."""
+        """Losses, gradients and output, from what `_given` gives of a batch."""
         parameters = dict(zip(self.parameters, given, strict=False))
         buffers = dict(zip(self.buffers, given[len(parameters) :], strict=False))
-        inputs, *labels = given[len(parameters) + len(buffers) :]
+        progress, inputs, *labels = given[len(parameters) + len(buffers) :]
         output = self._forward(parameters, buffers, inputs, shared)
-        losses = self.losses(output, *labels, shared=shared)
+        losses = self.losses(output, *labels, shared=shared, progress=progress)
         # The gradient of the sum: no run influences another.
         return losses, torch.autograd.grad(losses.sum(), list(parameters.values())), output
 
     def _lay_out(self) -> None:
         """Store parameters in their gradients' layout: arithmetic on two layouts takes several times as long."""
         batch = self.batches.at(0)
-        copies = [tensor.detach().clone().requires_grad_(tensor.requires_grad) for tensor in self.state.values()]
         self.skeleton.train()
-        _, gradients, _ = self._differentiate((*copies, *_tensors(batch)), batch.shared)
+        _, gradients, _ = self._differentiate(_copies(self._given(batch)), batch.shared)
         for (name, parameter), gradient in zip(self.parameters.items(), gradients, strict=True):
             if gradient.stride() != parameter.stride():
                 self.parameters[name] = torch.empty_like(gradient).copy_(parameter.detach()).requires_grad_()
+
+    def _given(self, batch: Batch) -> tuple[Tensor, ...]:
+        """Parameters, buffers, the progress of training, inputs, targets, and weights where there are some."""
+        labels = (batch.target,) if batch.weight is None else (batch.target, batch.weight)
+        return (*self.state.values(), self.progress, batch.inputs, *labels)
 
     def _forward(
         self, parameters: Mapping[str, Tensor], buffers: Mapping[str, Tensor], inputs: Tensor, shared: bool
@@ -175,9 +183,8 @@ class Stack:
         return vmap(one, in_dims=(0, 0, None if shared else 0))(dict(parameters), dict(buffers), inputs)
 
 
-def _tensors(batch: Batch) -> tuple[Tensor, ...]:
-    """Inputs, targets, and weights where there are some."""
-    return (batch.inputs, batch.target, *(() if batch.weight is None else (batch.weight,)))
+def _copies(tensors: Sequence[Tensor]) -> list[Tensor]:
+    return [tensor.detach().clone().requires_grad_(tensor.requires_grad) for tensor in tensors]
 
 
 def one_of(stacked: Mapping[str, Tensor], k: int) -> dict[str, Tensor]:

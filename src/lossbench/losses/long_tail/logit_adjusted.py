@@ -1,6 +1,6 @@
 """Cross-entropy adjusted by the classes' frequencies."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -8,14 +8,12 @@ import torch
 from torch import Tensor
 
 from lossbench.losses.base import Loss
-from lossbench.losses.values import Number, negative, scores
+from lossbench.losses.values import Number, Numbers, negative, of_classes, scores
 
 __all__ = ["LogitAdjusted", "logit_adjusted"]
 
 
-def logit_adjusted(
-    logits: Tensor, target: Tensor, *, tau: Number = 1.0, class_counts: Sequence[float] | Tensor | None = None
-) -> Tensor:
+def logit_adjusted(logits: Tensor, target: Tensor, *, tau: Number = 1.0, class_counts: Numbers = None) -> Tensor:
     """Cross-entropy with the classes' frequencies added in training, so that the logits alone favour no frequent class.
 
     L = -log softmax(z + tau log pi)_y with pi_c = class_counts_c / sum(class_counts)
@@ -45,11 +43,7 @@ def logit_adjusted(
     """
     wide = scores(logits, target)
     if class_counts is not None:
-        counts = torch.as_tensor(class_counts, dtype=wide.dtype, device=wide.device)
-        if counts.shape != wide.shape[-1:]:
-            raise ValueError(
-                f"class_counts must have one number for each of the {wide.shape[-1]} classes, got {tuple(counts.shape)}"
-            )
+        counts = of_classes("class_counts", class_counts, wide)
         wide = wide + tau * (counts / counts.sum()).log()
     return negative(torch.log_softmax(wide, -1), target)
 
@@ -64,4 +58,4 @@ class LogitAdjusted(Loss):
     per_class: ClassVar[tuple[str, ...]] = ("class_counts",)
 
     tau: float = 1.0
-    class_counts: Sequence[float] | Tensor | None = None
+    class_counts: Numbers = None

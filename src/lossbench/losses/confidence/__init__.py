@@ -1,0 +1,1 @@
+"""Losses that change how sure a classifier becomes of its predictions."""

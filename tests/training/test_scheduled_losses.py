@@ -1,0 +1,35 @@
+"""A loss with a number that follows the progress of training: in a run alone, in parts, and in a stack."""
+
+from collections.abc import Callable
+
+import pytest
+from run_files import result_of, rows
+
+from lossbench.job.start import start
+from lossbench.launch.progress import SweepProgress
+from lossbench.rundir.directory import RunDirectory
+from lossbench.vectorized.launch import run_stacked
+
+Plan = Callable[..., RunDirectory]
+WORDS = ("data=digits", "model=linear", "optimizer=sgd", "optimizer.lr=0.1", "trainer.max_steps=40", "trainer=cpu")
+FOCAL = (*WORDS, "loss=focal", "log_every_n_steps=1")
+
+
+def test_a_run_alone_in_parts_and_in_a_stack_follows_the_same_path(planned: Plan) -> None:
+    falling = (*FOCAL, "loss.gamma=5", "loss.gamma_end=0")
+    whole, parts = planned(*falling), planned(*falling, "trainer.accumulate_grad_batches=4")
+    stack = [planned(*falling, "seed=0", "study=stack"), planned(*FOCAL, "loss.gamma=0", "loss.gamma_end=5")]
+    run_stacked(stack, SweepProgress({run: run.path.name for run in stack}, stack, "test/accuracy"))
+    for run in (whole, parts):
+        start(run)
+    steady = planned(*FOCAL, "loss.gamma=5")
+    start(steady)
+    expected = result_of(whole).metrics
+    for run in (parts, stack[0]):
+        assert result_of(run).metrics == pytest.approx(expected, abs=2e-4)
+        ours, theirs = (dict(rows(each, "train/loss")) for each in (run, whole))
+        assert ours == pytest.approx(theirs, abs=2e-4)
+    # the first update is that of gamma 5, and what is measured is the loss of the end, gamma 0
+    assert dict(rows(whole, "train/loss"))[0] == dict(rows(steady, "train/loss"))[0]
+    assert expected["test/loss"] == pytest.approx(expected["test/cross_entropy"], abs=1e-6)
+    assert result_of(stack[1]).metrics["test/loss"] != pytest.approx(expected["test/loss"], abs=0.05)
