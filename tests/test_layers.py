@@ -15,7 +15,7 @@ MODULES = {
 }
 HEAVY = {"torch", "torchvision", "pytorch_lightning", "lightning", "torchmetrics"}
 LIGHT_ROOMS = ("cli", "config", "rundir", "job", "launch", "report", "plots", "tuning")
-LIGHT_ROOMS += ("data.tables", "data.image_tables", "data.numbered")
+LIGHT_ROOMS += ("data.tables", "data.image_tables", "data.numbered", "data.changes")
 LIGHT = [
     "errors", "seeds", "streams", "hardware", "meter", "metrics", "metrics.units",
     "training.schedules", "training.predictions", "trained.predicted", "data.embeddings",
@@ -60,6 +60,7 @@ ROOMS = {
         *{"lossbench.config", "lossbench.errors", "lossbench.seeds", "lossbench.rundir", "lossbench.losses"},
         *{
             "lossbench.data.source",
+            "lossbench.data.changes",
             "lossbench.data.checks",
             "lossbench.data.embeddings",
             "lossbench.training.schedules",

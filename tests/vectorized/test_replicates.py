@@ -81,8 +81,10 @@ def assert_alone(root: Path, runs: Sequence[RunDirectory], *words: str) -> None:
         ("data.images_per_class=20", "evaluate=best", "trainer.max_steps=8"),
         ("data.batch_size=2000",),
         ("data.overfit_batches=2", "data.limit_eval_batches=1", "data.steps_per_epoch=5"),
+        ("data.label_noise=0.4", "evaluate=best"),
+        ("data.label_noise=0.4", "data.noise_validation=false", "data.batch_size=2000"),
     ],
-    ids=["whole", "few images", "full batches", "some batches"],
+    ids=["whole", "few images", "full batches", "some batches", "noise", "noise, full batches"],
 )
 def test_every_replicate_of_a_stack_is_the_run_alone(tmp_path: Path, words: tuple[str, ...]) -> None:
     words = (*DIGITS, *words)
@@ -242,7 +244,7 @@ def test_the_examples_of_a_stack_are_those_of_each_replicate(tmp_path: Path) -> 
             alone = build_source(config.data.source).splits[stage]
             rows = examples.index[which][: len(alone)]
             assert np.array_equal(examples.inputs[rows].numpy(), alone.inputs)
-            assert np.array_equal(examples.target[rows].numpy(), alone.targets)
+            assert np.array_equal(examples.by_replicate_target[which][: len(alone)].numpy(), alone.targets)
 
 
 @pytest.mark.parametrize("engine", ["lightning", "vectorized"])

@@ -103,6 +103,16 @@ def accepted(factory: Callable[..., Any], **offered: object) -> dict[str, object
     return {name: value for name, value in offered.items() if name in parameters}
 
 
+def own_settings(node: Node, where: str, names: Iterable[str]) -> list[str]:
+    """Give those of some settings that the class of a node takes itself.
+
+    Raises:
+        UserError: its class is not allowed or does not exist.
+    """
+    check_targets(node.record, where)
+    return [*accepted(_factory(node.record, where), **dict.fromkeys(names))]
+
+
 def _factory(node: Mapping[str, Any], where: str) -> Callable[..., Any]:
     if _is_own(node, where):
         return custom.load(node[TARGET], node[custom.SOURCE], where)

@@ -33,10 +33,12 @@ class DataKind:
     Args:
         task: such as "classification".
         images: whether its inputs are images, which are cropped and augmented.
+        changed: the setting that changes it, such as label_noise; "" where nothing is changed.
     """
 
     task: str
     images: bool
+    changed: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,11 @@ def check_kind(config: RunConfig, kind: DataKind) -> None:
         UserError: one line that names the key and what fits.
     """
     _check_tasks(config, kind.task)
+    if kind.changed and kind.task != "classification":
+        raise UserError(
+            f"data.{kind.changed} changes the labels or the sizes of classes, and the task of data={config.data.name} "
+            f"is {kind.task}; leave it out"
+        )
     if config.model.backbone is not None and not kind.images:
         raise UserError(
             f"model={config.model.name} learns on features of images, and data={config.data.name} holds none; "

@@ -8,11 +8,13 @@ from hashlib import file_digest
 from typing import Any
 
 from lossbench.config.build import build
+from lossbench.config.changes import split_changes
 from lossbench.config.data_fit import DataKind, DataShape
 from lossbench.config.parse import Node
 from lossbench.config.schema import REPLICATE, Model
 from lossbench.config.values import path_text
 from lossbench.config.weights_files import LITE0_SHA256, lite0_file
+from lossbench.data.changes.settings import Changes
 from lossbench.data.checks import check_settings, check_splits
 from lossbench.data.source import OF_CLASSES, Source, replicated
 from lossbench.errors import UserError, one_line
@@ -26,13 +28,14 @@ class Cache:
 
     def source(self, node: Node) -> Source:
         """Give a data set's description; what its replicates share is read once."""
-        whole, replicate = split_replicate(node)
+        given, replicate = split_replicate(node)
+        whole, changes = split_changes(given)
         key = ("source", json.dumps(whole.record, sort_keys=True, default=repr))
         if key not in self._known:
             built = build_source(whole)
             settled = json.dumps({**whole.record, **settled_of(built)}, sort_keys=True, default=repr)
             self._known[key] = self._known["source", settled] = built
-        return self._known[key] if replicate is None else replicated(self._known[key], replicate)
+        return _drawn(self._known[key], changes, replicate)
 
     def fingerprint(self, node: Node) -> str:
         """Check the examples and splits of a data set, once for each replicate, and give their fingerprint."""
@@ -48,14 +51,25 @@ class Cache:
 
 
 def build_source(source: Node) -> Source:
-    """Build the data set's description (torch-free), of a replicate where one is recorded; its settings are checked."""
-    whole, replicate = split_replicate(source)
+    """Build the data set's description (torch-free) with the changes and the replicate that are recorded.
+
+    Raises:
+        UserError: a setting is not allowed.
+    """
+    given, replicate = split_replicate(source)
+    whole, changes = split_changes(given)
     built = build(whole, "data")
     try:
         check_settings(built)
     except ValueError as error:
         raise UserError(f"data.{error}") from error
-    return built if replicate is None else replicated(built, replicate)
+    return _drawn(built, changes, replicate)
+
+
+def _drawn(source: Source, changes: Changes, replicate: int | None) -> Source:
+    """Give a data set with changes, and with the splits of a replicate; it shares what is read with all others."""
+    changed = source if changes.off else source.with_changes(changes)
+    return changed if replicate is None else replicated(changed, replicate)
 
 
 def split_replicate(source: Node) -> tuple[Node, int | None]:
@@ -83,7 +97,8 @@ def kind_of(source: Source) -> DataKind:
         UserError: the table cannot be read.
     """
     try:
-        return DataKind(source.task, hasattr(source, "image_size"))
+        changed = next(iter(source.changes.settings()), "")
+        return DataKind(source.task, hasattr(source, "image_size"), changed)
     except ValueError as error:
         raise UserError(f"data.{error}") from error
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from lossbench.config import custom
 from lossbench.config.build import build, check_targets
+from lossbench.config.changes import with_settled_changes
 from lossbench.config.compatible import check_losses, check_together
 from lossbench.config.data_fit import check_kind, check_shape
 from lossbench.config.facts import Cache, kind_of, shape_of, weights_of
@@ -72,7 +73,7 @@ def resolve(
     check_installed(config)
     invalid = check_losses(config)  # last: a cell of a sweep is invalid only where nothing else is wrong
     source = cache.source(config.data.source)
-    record["data"] = {**record["data"], **source.settled()}
+    record["data"] = with_settled_changes({**record["data"], **source.settled()}, source)
     config = replace(config, data=Data.read("data", record["data"]))
     check_kind(config, kind_of(source))
     _check_values(config)

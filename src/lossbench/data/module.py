@@ -146,10 +146,12 @@ class DataModule(LightningDataModule):
             self.reader("train")
 
     def _cached_images(self) -> Split:
-        """The images that the cache holds: those of all splits, or of all replicates."""
-        if self.source.replicate is not None and not (self.overfit_batches or self.limit_eval_batches):
+        """The images that the cache holds: those of all splits, or of all replicates, whatever is changed in them."""
+        if self.overfit_batches or self.limit_eval_batches:
+            return joined([self.split(stage) for stage in self.stages])
+        if self.source.replicate is not None:
             return self.source.pool()
-        return joined([self.split(stage) for stage in self.stages])
+        return joined([self.source.unchanged[stage] for stage in self.stages])
 
     def batches(self, rank: int = 0, world: int = 1) -> TrainBatches:
         """The order of training."""

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 import numpy as np
 
 from lossbench.data.about import described
+from lossbench.data.changes.apply import changed, lines, record
+from lossbench.data.changes.draw import Draw
+from lossbench.data.changes.settings import NO_CHANGES, Changes
 from lossbench.data.folds import draw_parts, repeated_folds
 from lossbench.data.folds import stratified_split as stratified_split  # where data sets of one's own find it
 from lossbench.data.split import OF_CLASSES, SPLITS, Split, class_counts, joined, lacking_classes, rarest_labels
@@ -36,6 +39,8 @@ class Source(ABC):
     """Whether each replicate encodes the examples in its own way; then the inputs of pool() are their positions."""
     replicate: int | None = None
     """Which draw of the splits this is, set by `replicated`; None gives those of load(). No name for a setting."""
+    changes: Changes = NO_CHANGES
+    """What is changed in the splits, set by `with_changes`. No name for a setting."""
 
     @property
     def title(self) -> str:
@@ -58,11 +63,34 @@ class Source(ABC):
 
     @cached_property
     def splits(self) -> Mapping[str, Split]:
-        """The examples of train, val and test, read once."""
+        """The examples of train, val and test with their changes, as a model sees them; read once."""
+        return {name: self.encoded(split) for name, split in self.changed.items()}
+
+    @cached_property
+    def changed(self) -> Mapping[str, Split]:
+        """The examples of train, val and test with their changes."""
+        return changed(self.unchanged, self.changes, Draw(self.drawn_by, self.replicate, tuple(self.class_names)))
+
+    @cached_property
+    def unchanged(self) -> Mapping[str, Split]:
+        """The examples of train, val and test as they were split, before any change."""
         if self.replicate is None:
             return self._whole._loaded
         pool = self.pool()
         return {name: pool.take(positions) for name, positions in self.draw(self.replicate).items()}
+
+    def encoded(self, split: Split) -> Split:
+        """Give examples as a model sees them; a data set with `own_inputs` encodes them here."""
+        return split
+
+    @property
+    def drawn_by(self) -> int:
+        """The seed of the splits, which the changes are drawn by too: `split_seed`, 0 where there is none."""
+        return getattr(self, "split_seed", 0)
+
+    def with_changes(self, changes: Changes) -> Self:
+        """Give the same data set with changes in place of its own; both share what they read."""
+        return _copied(self, changes=changes)
 
     @cached_property
     def _whole(self) -> Self:
@@ -176,12 +204,12 @@ class Source(ABC):
         kinds = {"label": "labels, any number of which hold", "class": "classes"}
         kind = f"{self.num_classes:,} {kinds[each]}" if self.class_names else self.task
         sizes = {name: len(self.splits[name]) for name in SPLITS}
-        lines = [described(kind, unit, sizes, self.train_counts(), each)]
+        first = described(kind, unit, sizes, self.train_counts(), each)
         if self.replicate is None:
-            return lines
+            return [first]
         if self.folds is None:
-            return [*lines, "every replicate keeps the test part; train and val are drawn anew"]
-        return [*lines, f"each replicate is tested on one of {self.folds} folds of all {len(self.pool()):,} {unit}"]
+            return [first, "every replicate keeps the test part; train and val are drawn anew"]
+        return [first, f"each replicate is tested on one of {self.folds} folds of all {len(self.pool()):,} {unit}"]
 
     def about_lines(self, name: str) -> list[str]:
         """What the data are, for the screen and the log.
@@ -191,7 +219,8 @@ class Source(ABC):
         """
         first, *decided = self.about()
         title = f"{self.title} ({name})" if self.title else name
-        return [in_line(f"data: {line}") for line in (f"{title}, {first}", *decided)]
+        every = (f"{title}, {first}", *decided, *lines(self.changed, self.changes))
+        return [in_line(f"data: {line}") for line in every]
 
     def left_out(self) -> list[str]:
         """What of the data is not used, and which classes a split lacks: a clause each."""
@@ -207,15 +236,16 @@ class Source(ABC):
     def record(self) -> dict[str, Any]:
         """What result.json holds of the data: facts, training counts, what is left out, and of a replicate its pool.
 
-        Of other tasks than classification it holds the task.
+        Of other tasks than classification it holds the task; of changed data the changes with their counts.
         """
-        left_out = self.left_out()
+        left_out, changes = self.left_out(), record(self.changed, self.changes, tuple(self.class_names))
         return {
             **self.facts(),
             "train_counts": self.train_counts(),
             **({} if self.task == "classification" else {"task": self.task}),
             **self.train_weights(),
             **({"left_out": left_out} if left_out else {}),
+            **({"changes": changes} if changes else {}),
             **({} if self.replicate is None else {"pool": len(self.pool()), "folds": self.folds}),
         }
 
@@ -285,7 +315,13 @@ def replicated(source: AnySource, replicate: int) -> AnySource:
         source: the data set, with the splits of load().
         replicate: r >= 0.
     """
+    return _copied(source, replicate=replicate)
+
+
+def _copied(source: AnySource, **own: object) -> AnySource:
+    """Give a data set with other splits, which shares what all splits are made of."""
     copied = copy.copy(source)
-    vars(copied).pop("splits", None)
-    vars(copied).update(replicate=replicate, _whole=source._whole)  # the data set's class is frozen
+    for name in ("splits", "changed", "unchanged"):
+        vars(copied).pop(name, None)
+    vars(copied).update(_whole=source._whole, **own)  # the data set's class is frozen
     return copied

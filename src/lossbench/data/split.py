@@ -26,6 +26,8 @@ class Split:
             None counts all alike.
         forms: of which training sees another one in each pass, while evaluation sees `inputs`; None has these alone.
             Examples of several splits (`joined`) have none.
+        true_targets: what the targets were before labels were changed; None where they are as they were. Examples of
+            several splits have none.
     """
 
     inputs: np.ndarray
@@ -33,6 +35,7 @@ class Split:
     ids: np.ndarray
     weights: np.ndarray | None = None
     forms: Forms | None = None
+    true_targets: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -41,7 +44,8 @@ class Split:
         """Pick examples by position."""
         weights = None if self.weights is None else self.weights[index]
         forms = None if self.forms is None else self.forms.take(index)
-        return Split(self.inputs[index], self.targets[index], self.ids[index], weights, forms)
+        true = None if self.true_targets is None else self.true_targets[index]
+        return Split(self.inputs[index], self.targets[index], self.ids[index], weights, forms, true)
 
     def columns_of_weights(self) -> list[np.ndarray]:
         """The weights for a hash: none where all examples count alike, so that the hash is that of before."""

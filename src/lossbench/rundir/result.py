@@ -212,6 +212,7 @@ KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(("resumed_at", "stacked_runs", "replicate", "groups"), WHOLE.or_null()),
     **dict.fromkeys(("scale", "peak_memory_mb"), NUMBER.or_null()),
     **dict.fromkeys(("skipped_images", "learnt_images", "learnt_rows"), COUNTS),
+    "changes": SETTINGS,
     "columns": list_of(SETTINGS, "a list of encoded columns"),
     "train_counts": by_name(WHOLE, "numbers of training examples", "examples"),
     "train_weights": by_name(NUMBER, "numbers > 0", "smallest", "largest"),

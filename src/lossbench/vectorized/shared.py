@@ -101,12 +101,14 @@ class Shared:
             held = self._tensors(stage, device, dtype)
             return Examples(held.inputs, held.target, which, None, held.weight, held.rows, dtype)
         of = {config.replicate: self.replicate(config).data.split(stage) for config in configs}
-        held, chosen = self._chosen([of[number] for number in numbers], device, dtype)
+        splits = [of[number] for number in numbers]
+        held, chosen = self._chosen(splits, device, dtype)
         if stage != "train":
             held = held._replace(rows=None)
         if len(chosen) == 1:
             held, chosen = held.at(chosen[0].to(device)), None
-        return Examples(held.inputs, held.target, which, chosen, held.weight, held.rows, dtype)
+        own = [torch.from_numpy(split.targets) for split in splits]
+        return Examples(held.inputs, held.target, which, chosen, held.weight, held.rows, dtype, own)
 
     def _chosen(self, splits: Sequence[Split], device: torch.device, dtype: torch.dtype) -> tuple[Held, list[Tensor]]:
         """What any of some replicates may see, and each one's positions in it."""
@@ -150,6 +152,6 @@ def _positions(source: Source, replicate: int) -> Source:
     """A replicate of a data set with positions in the pool as inputs: the pool is held once for all replicates."""
     pool, drawn, found = source.pool(), source.draw(replicate), replicated(source, replicate)
     positions = replace(pool, inputs=np.arange(len(pool)))
-    splits = {name: positions.take(drawn[name]) for name in SPLITS}
-    vars(found)["splits"] = splits  # in place of what the cached property would read
+    unchanged = {name: positions.take(drawn[name]) for name in SPLITS}
+    vars(found)["unchanged"] = unchanged  # in place of what the cached property would read
     return found

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from lossbench.config.values import names, path_text
+from lossbench.data.changes.settings import Changes
 from lossbench.data.parted import Examples, PartedSource
 from lossbench.data.source import Source, replicated
 from lossbench.data.split import Split
@@ -84,7 +85,7 @@ class Table(PartedSource):
         return Examples(whole, rows.given, classes, groups=rows.groups, notes=rows.notes, unused=rows.unused)
 
     @cached_property
-    def _fits(self) -> dict[int | None, list[dict[str, Any]]]:
+    def _fits(self) -> dict[tuple[int | None, Changes], list[dict[str, Any]]]:
         return {}
 
     @property
@@ -92,12 +93,12 @@ class Table(PartedSource):
         """The encoding of the columns, fitted on the training rows of this split alone, in plain values (`fit`)."""
         if (like := self._whole.like) is not None:
             return like.columns
-        fits = self._whole._fits
-        if self.replicate not in fits:
-            fits[self.replicate] = fit(self.rows.features[self.drawn["train"]], self.rows.kinds)
-        if not fits[self.replicate]:
+        fits, key = self._whole._fits, (self.replicate, self.changes)
+        if key not in fits:
+            fits[key] = fit(self.rows.features[self.changed["train"].inputs], self.rows.kinds)
+        if not fits[key]:
             raise ValueError(f"path={self.path} has no column to learn from: the training rows hold one value in each")
-        return fits[self.replicate]
+        return fits[key]
 
     @property
     def drawn(self) -> Mapping[str, np.ndarray]:
@@ -110,9 +111,9 @@ class Table(PartedSource):
         return (len(encoded_names(self.columns)),)
 
     @cached_property
-    def splits(self) -> Mapping[str, Split]:
-        """The rows of train, val and test, encoded."""
-        return {name: self.encoded(self.pool().take(positions)) for name, positions in self.drawn.items()}
+    def unchanged(self) -> Mapping[str, Split]:
+        """The rows of train, val and test by their positions."""
+        return {name: self.pool().take(positions) for name, positions in self.drawn.items()}
 
     def load(self) -> Mapping[str, Split]:
         """Give the rows of train, val and test, encoded; what is missing is held out of train."""
@@ -127,7 +128,7 @@ class Table(PartedSource):
         if not isinstance(other, Table):
             return self
         copied = replace(self)
-        vars(copied)["like"] = other  # the class is frozen
+        vars(copied).update(like=other, changes=self.changes)  # the class is frozen
         return copied if self.replicate is None else replicated(copied, self.replicate)
 
     @cached_property

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from lossbench.config.schema import Features
+from lossbench.data.changes.settings import NO_CHANGES
 from lossbench.data.forms import Forms
 from lossbench.data.images.image_source import ImageSource
 from lossbench.data.module import POOL, DataModule
@@ -47,6 +48,11 @@ class FeatureSource(Source):
         """Those of the images."""
         return None if self.images is None else self.images.folds
 
+    @property
+    def drawn_by(self) -> int:
+        """The seed of the images' splits."""
+        return 0 if self.images is None else self.images.drawn_by
+
     def load(self) -> Mapping[str, Split]:
         """Give the features."""
         return self.given
@@ -77,7 +83,7 @@ def features_of(
     Raises:
         UserError: the data set has no images, or the features cannot be kept.
     """
-    source = images_of(data)
+    source = images_of(data).with_changes(NO_CHANGES)
     device = torch.device("cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu")
     last = device.type == "cpu"
     whole = DataModule(source, data.seed, data.batch_size, data.num_workers, cache=data.cache, channels_last=last)
@@ -88,7 +94,7 @@ def features_of(
         given[stage], room = _with_room(replace(whole.split(stage), inputs=centre), chosen, settings)
         if len(room):
             computed(RandomCrops(backbone, whole, stage, settings, chosen), backbone, device, whole, stage, room)
-    return _features_source(source, given)
+    return _features_source(images_of(data), given)
 
 
 def missing_features(backbone: nn.Module, data: DataModule, settings: Features = CENTRE_ALONE) -> int:
@@ -99,12 +105,12 @@ def missing_features(backbone: nn.Module, data: DataModule, settings: Features =
         data: the images.
         settings: how they are computed.
     """
-    source = images_of(data)
-    missing = 0
+    source = images_of(data).with_changes(NO_CHANGES)
+    whole, missing = DataModule(source, data.seed, data.batch_size, cache=data.cache), 0
     for stage in _stages(source):
-        works: list[Work] = [CentreCrops(backbone, data, stage, settings)]
+        works: list[Work] = [CentreCrops(backbone, whole, stage, settings)]
         if len(chosen := _trained_on(source, stage, settings)):
-            works.append(RandomCrops(backbone, data, stage, settings, chosen))
+            works.append(RandomCrops(backbone, whole, stage, settings, chosen))
         missing += sum(len(work.store.read(work.keys)[1]) for work in works)
     return missing
 
@@ -120,17 +126,17 @@ def random_features(
         accelerator: features are drawn on the CPU whatever it is.
         settings: how they would be computed.
     """
-    source, rng = images_of(data), np.random.default_rng(0)
+    source, rng = images_of(data).with_changes(NO_CHANGES), np.random.default_rng(0)
     with torch.no_grad():
         features = backbone.features(torch.zeros(2, *source.input_shape))  # pyright: ignore[reportCallIssue] - asked for when it was built
     given: dict[str, Split] = {}
     for stage in _stages(source):
-        split, name = data.split(stage), STORED[settings.dtype]
+        split, name = source.pool() if stage == POOL else source.splits[stage], STORED[settings.dtype]
         drawn = rng.standard_normal((len(split), features.shape[1]), dtype=np.float32)
         centre = replace(split, inputs=stored(torch.from_numpy(drawn), name))
         given[stage], room = _with_room(centre, _trained_on(source, stage, settings), settings)
         room[:] = stored(torch.from_numpy(rng.standard_normal(room.shape, dtype=np.float32)), name)
-    return _features_source(source, given)
+    return _features_source(images_of(data), given)
 
 
 def _stages(source: ImageSource) -> tuple[str, ...]:
@@ -170,5 +176,5 @@ def _with_room(split: Split, chosen: np.ndarray, settings: Features) -> tuple[Sp
 
 
 def _features_source(source: ImageSource, given: Mapping[str, Split]) -> FeatureSource:
-    features = FeatureSource(given, tuple(source.class_names), source)
+    features = FeatureSource(given, tuple(source.class_names), source).with_changes(source.changes)
     return features if source.replicate is None else replicated(features, source.replicate)

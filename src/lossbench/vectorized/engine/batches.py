@@ -26,6 +26,25 @@ class Batch(NamedTuple):
     shared: bool
 
 
+class Pass(NamedTuple):
+    """All examples in the order of one pass, for each distinct run.
+
+    Args:
+        rows: of their inputs, (D, n).
+        target: (D, n).
+        weight: (D, n); None where all count alike.
+    """
+
+    rows: Tensor
+    target: Tensor
+    weight: Tensor | None
+
+    def part(self, chosen: Tensor | int, places: slice) -> "Pass":
+        """Give some places of some distinct runs: (K, batch), or (batch,) of one."""
+        weight = None if self.weight is None else self.weight[:, places][chosen]
+        return Pass(self.rows[:, places][chosen], self.target[:, places][chosen], weight)
+
+
 class Batches:
     """The same batches as each run alone would see, gathered for all of them.
 
@@ -45,7 +64,7 @@ class Batches:
         self.per_pass, self.batch_size = first.per_pass, first.batch_size
         self.whole = self.batch_size == len(examples)
         self._distinct(orders)
-        self._pass: tuple[int, Tensor, Tensor] = (-1, torch.zeros(0), torch.zeros(0))
+        self._pass: tuple[int, Pass] = (-1, Pass(torch.zeros(0), torch.zeros(0), None))
         self._all: Batch | None = None
 
     def _distinct(self, orders: Sequence[Any]) -> None:
@@ -63,38 +82,42 @@ class Batches:
             return self._whole()
         number, place = divmod(step, self.per_pass)
         if self._pass[0] != number:
-            self._pass = (number, *self._positions(number))
-        part = slice(place * self.batch_size, (place + 1) * self.batch_size)
-        index, rows = self._pass[1][:, part], self._pass[2][:, part]
-        if len(self.orders) == 1:
-            return self._chosen(index[0], rows[0], True)
-        return self._chosen(index[self.which], rows[self.which], False)
+            self._pass = (number, self._in_order(number))
+        places = slice(place * self.batch_size, (place + 1) * self.batch_size)
+        shared = len(self.orders) == 1
+        rows, target, weight = self._pass[1].part(0 if shared else self.which, places)
+        return Batch(self.examples.take(rows), target, weight, shared)
 
-    def _positions(self, number: int) -> tuple[Tensor, Tensor]:
-        """The positions of all examples in the order of a pass, and of their inputs, for each distinct run: (D, n)."""
-        order = self._of_orders(lambda each: each.order_of(number))
-        index, rows = self.examples.index, self.examples.rows
-        positions = order if index is None else index[self._replicates].gather(1, order)
-        if rows is None:
-            return positions, positions
+    def _in_order(self, number: int) -> Pass:
+        """All examples in the order of a pass."""
+        examples, order = self.examples, self._of_orders(lambda each: each.order_of(number))
+        place = (self._replicates[:, None], order)
+        target, weight = examples.by_replicate_target[place], examples.by_replicate_weight
+        rows = self._rows(number, order, order if examples.index is None else examples.index[place])
+        return Pass(rows, target, None if weight is None else weight[place])
+
+    def _rows(self, number: int, order: Tensor, positions: Tensor) -> Tensor:
+        """Where the inputs of examples at some positions are: each pass sees another form of them."""
+        if (rows := self.examples.rows) is None:
+            return positions
         forms = self._of_orders(lambda each: each.forms_of(number, rows.shape[1])).gather(1, order)
-        return positions, rows[positions, forms]
+        return rows[positions, forms]
 
     def _of_orders(self, function: Callable[[Any], np.ndarray]) -> Tensor:
         """Stack what a function gives of the order of each distinct run: (D, n)."""
         return torch.from_numpy(np.stack([function(each) for each in self.orders])).to(self.examples.inputs.device)
 
-    def _chosen(self, index: Tensor, rows: Tensor, shared: bool) -> Batch:
-        """The examples at some positions, whose inputs are in some rows: (batch,), or (K, batch)."""
-        examples, weight = self.examples, self.examples.weight
-        return Batch(examples.take(rows), examples.target[index], None if weight is None else weight[index], shared)
-
     def _whole(self) -> Batch:
         """All training examples at each step, in the same order in every run; gathered once."""
         if self._all is None:
-            examples, index = self.examples, self.examples.index
-            if index is None:
-                self._all = Batch(examples.inputs.to(examples.dtype), examples.target, examples.weight, True)
-            else:
-                self._all = self._chosen(index[examples.which], index[examples.which], False)
+            examples, shared = self.examples, self.examples.index is None
+            which = 0 if shared else examples.which
+            weight = None if examples.by_replicate_weight is None else examples.by_replicate_weight[which]
+            self._all = Batch(self._all_inputs(), examples.by_replicate_target[which], weight, shared)
         return self._all
+
+    def _all_inputs(self) -> Tensor:
+        examples = self.examples
+        if examples.index is None:
+            return examples.inputs.to(examples.dtype)
+        return examples.take(examples.index[examples.which])

@@ -19,6 +19,7 @@ class Examples:
         rows: (N, F), where in the inputs the forms of each example are, of which each pass of training sees another
             one; None where there is one.
         dtype: of the inputs as models see them; None is that in which they are held.
+        own: (n,) targets of each replicate's examples, where they are not those of all; in the order of `chosen`.
     """
 
     def __init__(
@@ -30,29 +31,34 @@ class Examples:
         weight: Tensor | None = None,
         rows: Tensor | None = None,
         dtype: torch.dtype | None = None,
+        own: Sequence[Tensor] | None = None,
     ) -> None:
-        self.inputs, self.target, self.weight, self.rows = inputs, target, weight, rows
+        self.inputs, self.rows = inputs, rows
         self.dtype = dtype or inputs.dtype
         self.which = torch.tensor(which, dtype=torch.int64, device=inputs.device)
         self.sizes = [len(target)] if chosen is None else [len(positions) for positions in chosen]
-        self.index: Tensor | None = None
+        self.index: Tensor | None = None if chosen is None else padded(chosen).to(inputs.device)
         """(R, n) positions, padded with repeats of a replicate's first example."""
-        if chosen is not None:
-            padded = [torch.cat((row, row[:1].expand(max(self.sizes) - len(row)))) for row in chosen]
-            self.index = torch.stack(padded).to(inputs.device)
+        self.by_replicate_target = self._of_each(target) if own is None else padded(own).to(inputs.device)
+        """(R, n), padded like the positions."""
+        self.by_replicate_weight = None if weight is None else self._of_each(weight)
+        """(R, n), padded like the positions; None where all count alike."""
 
     def __len__(self) -> int:
         return max(self.sizes)
 
+    def _of_each(self, column: Tensor) -> Tensor:
+        """What each replicate has of a column of all examples: (N, ...) -> (R, n, ...)."""
+        return column[None] if self.index is None else column[self.index]
+
     @cached_property
     def targets(self) -> Tensor:
         """(n,) where all runs have the same examples, otherwise (K, n)."""
-        return self.target if self.index is None else self.target[self.index[self.which]]
+        return self.by_replicate_target[0] if self.index is None else self.by_replicate_target[self.which]
 
     def each_target(self) -> list[Tensor]:
         """The targets of each run on the CPU, as many as its replicate has; runs of one replicate share theirs."""
-        rows = [self.target] if self.index is None else self.target[self.index]
-        known = [row[:size].cpu() for row, size in zip(rows, self.sizes, strict=True)]
+        known = [row[:size].cpu() for row, size in zip(self.by_replicate_target, self.sizes, strict=True)]
         return [known[replicate] for replicate in self.which.tolist()]
 
     def take(self, index: Tensor) -> Tensor:
@@ -75,3 +81,9 @@ class Examples:
         for replicate, row in enumerate(self.index):
             runs = (self.which == replicate).nonzero()[:, 0]
             yield runs, (self.take(block) for block in row.split(size))
+
+
+def padded(columns: Sequence[Tensor]) -> Tensor:
+    """Stack columns of unequal lengths, (n, ...) each, as (R, longest, ...): the shorter repeat their first row."""
+    longest = max(map(len, columns))
+    return torch.stack([torch.cat((each, each[:1].expand(longest - len(each), *each.shape[1:]))) for each in columns])

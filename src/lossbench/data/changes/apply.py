@@ -1,0 +1,47 @@
+"""Splits with changes, in the order in which they build on each other; and what they say of themselves. Torch-free."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from lossbench.data.changes.draw import Draw
+from lossbench.data.changes.noise import noise_line, noise_record, with_noise
+from lossbench.data.changes.settings import Changes
+from lossbench.data.split import Split
+
+
+def changed(splits: Mapping[str, Split], changes: Changes, draw: Draw) -> Mapping[str, Split]:
+    """Change the examples of train and val; those of test stay as they are.
+
+    Args:
+        splits: train, val and test.
+        changes: what is changed.
+        draw: what random numbers, and the names of classes, come from.
+
+    Returns:
+        The same splits with fewer examples, or with other labels.
+
+    Raises:
+        ValueError: the data do not allow a change; names its setting.
+    """
+    return with_noise(splits, changes, draw) if changes.label_noise else splits
+
+
+def lines(splits: Mapping[str, Split], changes: Changes) -> list[str]:
+    """Say what has been changed, a line each.
+
+    Args:
+        splits: with the changes.
+        changes: what was changed.
+    """
+    return [noise_line(splits, changes)] if changes.label_noise else []
+
+
+def record(splits: Mapping[str, Split], changes: Changes, names: tuple[str, ...]) -> dict[str, Any]:
+    """Give what result.json holds of the changes, by name.
+
+    Args:
+        splits: with the changes.
+        changes: what was changed.
+        names: of the classes.
+    """
+    return {"label_noise": noise_record(splits, changes, names)} if changes.label_noise else {}

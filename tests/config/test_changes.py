@@ -1,0 +1,30 @@
+"""Changes of a data set: read from its record, and written there only where something is changed."""
+
+from pathlib import Path
+
+from conftest import plan_run
+
+from lossbench.config.changes import split_changes
+from lossbench.config.parse import Node
+from lossbench.data.changes.settings import Changes
+from lossbench.rundir.identity import identity_hash
+
+NOISE = ("label_noise", "noise", "noise_validation")
+
+
+def test_a_run_records_changes_that_change_something_alone(tmp_path: Path) -> None:
+    plain = plan_run(tmp_path, "data=digits").config
+    off = plan_run(tmp_path, "data=digits", "data.label_noise=0", "data.noise=symmetric").config
+    noisy = plan_run(tmp_path, "data=digits", "data.label_noise=0.4").config
+    assert not {*NOISE} & {*plain.record["data"]}
+    assert off.record == plain.record
+    assert [noisy.record["data"][key] for key in NOISE] == [0.4, "symmetric", True]
+    assert identity_hash(noisy.record) != identity_hash(plain.record)
+    assert noisy.fingerprint == plain.fingerprint
+
+
+def test_a_setting_of_the_class_itself_is_no_change() -> None:
+    digits = {"_target_": "lossbench.data.digits.Digits", "name": "digits", "images_per_class": 5, "label_noise": 0.2}
+    whole, changes = split_changes(Node(digits))
+    assert whole.record == {key: digits[key] for key in ("_target_", "name", "images_per_class")}
+    assert changes == Changes(label_noise=0.2)
