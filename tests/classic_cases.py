@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torchvision.ops import sigmoid_focal_loss
 
 from lossbench import losses
 
@@ -78,6 +79,67 @@ def _distributions(generator: torch.Generator, n: int) -> Tensor:
 
 def _pair_form(module: nn.Module) -> Callable[[Tensor, Tensor], Tensor]:
     return lambda output, target: module(*output.unbind(1), target)
+
+
+def _labels(generator: torch.Generator, n: int) -> Tensor:
+    return torch.randint(2, (n, 4), generator=generator).double()
+
+
+def _asymmetric(
+    o: np.ndarray,
+    t: np.ndarray,
+    gamma_negative: float = 4.0,
+    gamma_positive: float = 0.0,
+    margin: float = 0.05,
+    weight: list[float] | None = None,
+) -> float:
+    terms = []
+    for z, holds, w in zip(o.tolist(), t.tolist(), weight or [1.0] * len(o), strict=True):
+        s = 1 / (1 + math.exp(-z))
+        m = max(s - margin, 0.0)
+        terms.append(-w * ((1 - s) ** gamma_positive * math.log(s) if holds else m**gamma_negative * math.log(1 - m)))
+    return sum(terms) / len(terms)
+
+
+def _asymmetric_module(reduction: str, **options: Any) -> Callable[..., Tensor]:
+    """Written as in the authors' code, whose gradient does not matter here."""
+
+    def module(x: Tensor, y: Tensor) -> Tensor:
+        gammas, clip = (
+            (options.get("gamma_positive", 0.0), options.get("gamma_negative", 4.0)),
+            options.get("margin", 0.05),
+        )
+        positive = torch.sigmoid(x)
+        negative = (1 - positive + clip).clamp(max=1)
+        log_p = y * positive.log() + (1 - y) * negative.log()
+        pt = positive * y + negative * (1 - y)
+        values = (
+            -log_p * (1 - pt) ** (gammas[0] * y + gammas[1] * (1 - y)) * torch.tensor(options.get("weight", [1.0] * 4))
+        )
+        return values.mean() if reduction == "mean" else values.sum()
+
+    return module
+
+
+def _sigmoid_focal(
+    o: np.ndarray, t: np.ndarray, alpha: float = 0.25, gamma: float = 2.0, weight: list[float] | None = None
+) -> float:
+    terms = []
+    for z, holds, w in zip(o.tolist(), t.tolist(), weight or [1.0] * len(o), strict=True):
+        s = 1 / (1 + math.exp(-z))
+        p, share = (s, alpha) if holds else (1 - s, 1 - alpha)
+        terms.append(-w * share * (1 - p) ** gamma * math.log(p))
+    return sum(terms) / len(terms)
+
+
+def _sigmoid_focal_module(reduction: str, weight: list[float] | None = None, **options: Any) -> Callable[..., Tensor]:
+    """torchvision's, whose values are weighted here."""
+
+    def module(x: Tensor, y: Tensor) -> Tensor:
+        values = sigmoid_focal_loss(x, y, reduction="none", **options) * torch.tensor(weight or [1.0] * 4)
+        return values.mean() if reduction == "mean" else values.sum()
+
+    return module
 
 
 def _kl_module(reduction: str) -> Callable[..., Tensor]:
@@ -162,6 +224,32 @@ CLASSIC = (
         _kl_module,
         (5,),
         _distributions,
+    ),
+    ClassicCase(
+        "asymmetric",
+        losses.Asymmetric,
+        losses.asymmetric,
+        _asymmetric,
+        _asymmetric_module,
+        (4,),
+        _labels,
+        (
+            {},
+            {"gamma_negative": 0.5, "gamma_positive": 0.5, "margin": 0.3},
+            {"gamma_negative": 0.0, "margin": 0.0, "weight": [1.0, 2.0, 0.0, 3.0]},
+        ),
+        {"gamma_negative": [0.0, 1.0, 4.0], "gamma_positive": [0.0, 0.5, 1.0], "margin": [0.0, 0.05, 0.2]},
+    ),
+    ClassicCase(
+        "sigmoid_focal",
+        losses.SigmoidFocal,
+        losses.sigmoid_focal,
+        _sigmoid_focal,
+        _sigmoid_focal_module,
+        (4,),
+        _labels,
+        ({}, {"alpha": 0.9, "gamma": 0.5}, {"gamma": 0.0, "weight": [1.0, 2.0, 0.0, 3.0]}),
+        {"alpha": [0.1, 0.25, 0.5], "gamma": [0.0, 0.5, 2.0]},
     ),
     ClassicCase(
         "poisson_nll",

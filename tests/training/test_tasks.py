@@ -202,7 +202,7 @@ def test_the_best_checkpoint_is_the_one_with_the_better_value(planned: Plan, mon
         (
             ["data=toy_labels", "loss=bce", "yardsticks=[cross_entropy]"],
             "yardsticks.cross_entropy is for classification and distribution, but the task of data=toy_labels is "
-            "multi_label; losses for it: bce; type loss=bce yardsticks=[bce]",
+            "multi_label; losses for it: bce, asymmetric, sigmoid_focal; type loss=bce yardsticks=[bce]",
         ),
         (
             ["data=toy_labels", "loss=bce", "loss.weight=[1,2]"],

@@ -26,12 +26,16 @@ TASKS: dict[str, dict[str, str]] = {
     "triplets": {"TripletMargin": "triplet_margin"},
     "distribution": {"KLDiv": "kl_div", "CrossEntropy": "cross_entropy", "NLL": "nll", "SoftmaxMSE": "softmax_mse"},
     "count": {"PoissonNLL": "poisson_nll"},
-    "multi_label": {"BCE": "bce"},
+    "multi_label": {"BCE": "bce", "Asymmetric": "asymmetric", "SigmoidFocal": "sigmoid_focal"},
+    "ordinal": {"Coral": "coral", "Corn": "corn", "SquaredEMD": "squared_emd"},
 }
 """Task -> class -> name of the losses for it. A loss that is not here is for classification, and so are these:"""
 CLASSIFIERS = ("CrossEntropy", "NLL", "SoftmaxMSE", "BCE")
 TO_TYPE = {"multi_label": "; type loss=bce yardsticks=[bce]"}
 """Task -> what to type for it, where the data set's defaults are those of another task."""
+OF_ONE_CLASS = ("classification", "ordinal")
+"""The tasks whose examples have one class each: losses of classification take both."""
+OF_CLASSES = "cross_entropy, cosine_xent, bce and all that are for no other task"
 SEVERAL_TERMS = ("SymmetricCrossEntropy", "Squentropy", "CosineXent", "CosineXentHead")
 """The losses whose terms are measured too."""
 NOT_LOGITS = ("Cosine", "CosineXent", "MultiMargin")
@@ -78,12 +82,9 @@ def check_task(loss: str, tasks: Sequence[str], data: str, task: str) -> None:
     Raises:
         ValueError: names the losses that fit.
     """
-    if task not in tasks:
-        fitting = (
-            ", ".join(TASKS[task].values())
-            if task in TASKS
-            else "cross_entropy, cosine_xent, bce and all that are for no other task"
-        )
+    fits = task in tasks or (task in OF_ONE_CLASS and "classification" in tasks)
+    if not fits:
+        fitting = ", ".join([*TASKS.get(task, {}).values(), *([OF_CLASSES] if task in OF_ONE_CLASS else [])])
         raise ValueError(
             f"{loss} is for {' and '.join(tasks)}, but the task of data={data} is {task}; losses for it: {fitting}"
             f"{TO_TYPE.get(task, '')}"
@@ -186,6 +187,8 @@ _RULES: dict[str, Callable[[str, object], None]] = {
     "label_smoothing": _number("at least 0 and below 1", lambda value: 0 <= value < 1),
     "gamma": _number(">= 0", lambda value: value >= 0),
     "gamma_end": _or_null(_number("null or >= 0", lambda value: value >= 0)),
+    "gamma_negative": _number(">= 0", lambda value: value >= 0),
+    "gamma_positive": _number(">= 0", lambda value: value >= 0),
     "epsilon": _number(">= -1", lambda value: value >= -1),
     "reverse_weight": _number(">= 0", lambda value: value >= 0),
     "log_zero": _number("< 0", lambda value: value < 0),
@@ -204,6 +207,8 @@ _JOINT_RULES: dict[str, Callable[[Mapping[str, object]], None]] = {
     "CosFace": _own("margin", ">= 0", lambda value: value >= 0),
     "ArcFace": _own("margin", "within 0 and pi / 2 (radians)", lambda value: 0 <= value <= math.pi / 2),
     "SmoothL1": _own("beta", "> 0", lambda value: value > 0, LARGEST_TARGET),
+    "Asymmetric": _own("margin", "at least 0 and below 1", lambda value: 0 <= value < 1),
+    "SigmoidFocal": _own("alpha", "above 0 and below 1", lambda value: 0 < value < 1),
     "MultiMargin": _own("margin", "> 0", lambda value: value > 0),
     "TripletMargin": _own("margin", "> 0", lambda value: value > 0, LARGEST_TARGET),
     "MarginRanking": _own("margin", ">= 0", lambda value: value >= 0, LARGEST_TARGET),

@@ -10,11 +10,17 @@ from lossbench.losses.cosine import *
 from lossbench.losses.likelihood import *
 from lossbench.losses.long_tail.logit_adjusted import *
 from lossbench.losses.margin import *
+from lossbench.losses.ordered.coral import *
+from lossbench.losses.ordered.corn import *
+from lossbench.losses.ordered.squared_emd import *
 from lossbench.losses.outputs import ClassCosines as ClassCosines
 from lossbench.losses.outputs import HeadOutput as HeadOutput
+from lossbench.losses.outputs import RankOutput as RankOutput
 from lossbench.losses.pairs import *
 from lossbench.losses.probability import *
 from lossbench.losses.regression import *
 from lossbench.losses.robust import *
+from lossbench.losses.several.asymmetric import *
+from lossbench.losses.several.sigmoid_focal import *
 
 __all__ = sorted(name for name, value in globals().items() if callable(value))  # pyright: ignore[reportUnsupportedDunderAll]

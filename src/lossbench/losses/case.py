@@ -28,6 +28,7 @@ class Case:
         shift_invariant: whether adding a number to all logits changes nothing; None claims neither.
         output: makes of logits what the loss takes.
         soft_targets: whether it takes class probabilities.
+        ordered: whether its classes have an order, so that no law of classes in any order holds.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Case:
     shift_invariant: bool | None = True
     output: Callable[[Tensor], Any] = lambda logits: logits
     soft_targets: bool = True
+    ordered: bool = False
 
     def targets(self, index: Tensor, soft: Tensor) -> tuple[Tensor, ...]:
         """The kinds of target that the loss takes."""

@@ -1,0 +1,1 @@
+"""Losses of several labels an example, beside `bce`, with a sigmoid for each label."""
