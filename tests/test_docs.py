@@ -130,5 +130,5 @@ EXAMPLES = ("squared_miss", "soft_power", "small", "rings", "residual_mlp")
 def test_options_of_groups_exist() -> None:
     groups = "|".join(path.name for path in (ROOT / "conf").iterdir() if path.is_dir())
     for page in PAGES:
-        for group, option in re.findall(rf"(?<![\w.])({groups})=([a-z][\w-]*)(?![\w.-]*=)", page.read_text()):
+        for group, option in re.findall(rf"(?<![\w.])({groups})=([a-z][\w/-]*)(?![\w.-]*=)", page.read_text()):
             assert option in EXAMPLES or (ROOT / "conf" / group / f"{option}.yaml").exists(), f"{group}={option}"

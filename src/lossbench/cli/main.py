@@ -12,6 +12,7 @@ from lossbench.errors import UserError, exit_on_user_error, suggest, wants_detai
 
 COMMANDS = {
     "report": "which loss is better: a verdict, and a report of runs",
+    "across": "which loss wins on several data sets, one row a data set",
     "status": "where runs stand, also while a sweep is running",
     "curves": "draw the histories of some runs",
     "evaluate": "measure a run's checkpoint again, on the same or on other data",

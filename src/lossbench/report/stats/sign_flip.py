@@ -56,7 +56,7 @@ def sign_flip_ps(D: np.ndarray) -> np.ndarray:
     n, m = d.shape
     bound = np.abs(d.sum(0)) - _TIE * np.abs(d).sum(0)
     far = np.zeros(m, dtype=np.int64)
-    for signs in _sign_patterns(n):
+    for signs in sign_patterns(n):
         for start in range(0, m, _COLUMNS):
             block = slice(start, start + _COLUMNS)
             sums = d.T[block] @ signs
@@ -64,7 +64,7 @@ def sign_flip_ps(D: np.ndarray) -> np.ndarray:
     return far / 2 ** (n - 1) if n <= EXACT else (far + 1) / (PATTERNS + 1)
 
 
-def _sign_patterns(n: int) -> Iterator[np.ndarray]:
+def sign_patterns(n: int) -> Iterator[np.ndarray]:
     """Yield blocks (n, up to 4096) of signs; half of all patterns where exact, as s and -s have the same |sum|."""
     if n <= EXACT:
         signs = _half_of_all(n)
