@@ -121,7 +121,7 @@ ROOMS = {
         "lossbench.meter",
         "lossbench.plots",
         "lossbench.rundir",
-        *(f"lossbench.config.{name}" for name in ("build", "facts", "rules", "schema")),
+        *(f"lossbench.config.{name}" for name in ("build", "class_weights", "facts", "rules", "schema")),
         "lossbench.metrics.examples",
         "lossbench.metrics.registry",
         "lossbench.metrics.units",

@@ -15,6 +15,8 @@ from lossbench.config.facts import build_source
 from lossbench.errors import Stopped
 from lossbench.job.start import start
 from lossbench.launch.progress import SweepProgress
+from lossbench.report.examples import read_parts
+from lossbench.report.records import read_record
 from lossbench.rundir.directory import RunDirectory
 from lossbench.training.assemble import assemble
 from lossbench.vectorized.checkpoint import save_stack
@@ -105,6 +107,14 @@ def test_a_published_test_part_is_kept_and_a_rare_class_counts(tmp_path: Path, m
     tested = [arrays(run)["test_ids"] for run in runs]
     assert all(np.array_equal(ids, tested[0]) for ids in tested)
     assert not np.array_equal(arrays(runs[0])["val_ids"], arrays(runs[1])["val_ids"])
+    for run in runs:  # the accuracy of the rare class is that of the last third, with parts by example for verdicts
+        result, found = result_of(run), arrays(run)
+        assert result.facts["class_counts"][2] == result.facts["train_counts"]["smallest_class"]
+        rare = found["test_targets"] == 2
+        recall = (found["test_outputs"].argmax(1) == 2)[rare].mean()
+        assert result.metrics["test/tail_accuracy"] == pytest.approx(recall)
+    assert not isinstance(parts := read_parts(read_record(runs[0].path), "test/tail_accuracy"), str)
+    assert parts.values.mean() == pytest.approx(result_of(runs[0]).metrics["test/tail_accuracy"])
 
 
 def test_replicates_that_share_a_forward_pass_give_the_same_outputs(

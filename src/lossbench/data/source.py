@@ -23,6 +23,9 @@ from lossbench.seeds import generator
 if TYPE_CHECKING:
     from hashlib import _Hash
 
+UNEVEN = 2
+"""The largest class has so many times the training examples of the smallest one where their counts are uneven."""
+
 
 class Source(ABC):
     """A data set's description; subclasses are frozen dataclasses whose fields are its settings, checked when built."""
@@ -238,10 +241,12 @@ class Source(ABC):
 
         Of other tasks than classification it holds the task; of changed data the changes with their counts.
         """
-        left_out, changes = self.left_out(), record(self.changed, self.changes, tuple(self.class_names))
+        left_out, uneven = self.left_out(), self.uneven_counts()
+        changes = record(self.changed, self.changes, tuple(self.class_names))
         return {
             **self.facts(),
             "train_counts": self.train_counts(),
+            **({} if uneven is None else {"class_counts": uneven}),
             **({} if self.task == "classification" else {"task": self.task}),
             **self.train_weights(),
             **({"left_out": left_out} if left_out else {}),
@@ -256,6 +261,19 @@ class Source(ABC):
             return {"examples": len(targets)}
         classes = class_counts(targets, self.num_classes)
         return {"examples": len(targets), "smallest_class": int(classes.min()), "largest_class": int(classes.max())}
+
+    def uneven_counts(self) -> list[int] | None:
+        """Count the training examples of each class where they are uneven: the largest has twice the smallest, or more.
+
+        Of replicates the pool decides whether they are, so that all of them are measured alike.
+        """
+        if self.task != "classification":
+            return None
+        deciding = self.splits["train"] if self.replicate is None else self.pool()
+        counts = class_counts(deciding.targets, self.num_classes)
+        if counts.max() < UNEVEN * counts.min():
+            return None
+        return class_counts(self.splits["train"].targets, self.num_classes).tolist()
 
     def train_weights(self) -> dict[str, Any]:
         """What result.json holds of the weights of training examples; nothing where all count alike."""

@@ -27,18 +27,26 @@ class Classes:
         logits: (K, n, C), n >= 1, C >= 2, any real numbers; a run with a NaN or an infinity has NaN for every metric.
         target: (n,) int64, 0..C-1, of all runs, or (K, n), each run's own.
         scale: > 0, one inverse temperature for all runs, from `fit_scale` on another split; None is without `scaled`.
+        train_counts: training examples of each class, (C,) of all runs or (K, C); None where their frequencies do not
+            matter.
 
     Raises:
         ValueError: on wrong shapes, a target outside 0..C-1, or a scale that is not > 0.
     """
 
-    def __init__(self, logits: Tensor, target: Tensor, scale: float | None = None) -> None:
+    def __init__(
+        self, logits: Tensor, target: Tensor, scale: float | None = None, train_counts: Tensor | None = None
+    ) -> None:
         check(logits, target)
         if scale is not None and not 0 < scale < torch.inf:
             raise ValueError(f"scale must be > 0, got {scale}")
         self.target, self.scale = target.detach().to(logits.device).long(), scale
         self.logits = logits.detach() if logits.dtype == torch.float64 else logits.detach().float()
         self.n, self.classes = self.logits.shape[1:]
+        self.train_counts: Tensor | None = None
+        """(1, C) or (K, C)."""
+        if train_counts is not None:
+            self.train_counts = train_counts.reshape(-1, self.classes).to(logits.device)
         self.known = finite(self.logits)
         if not self.known.all():
             self.logits = self.logits.masked_fill(~self.known[:, None, None], 0.0)

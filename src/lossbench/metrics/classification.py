@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from lossbench.metrics.estimates import Estimate, jackknife, proportion, wilson
+from lossbench.metrics.recall import mean_recall
 from lossbench.metrics.registry import metric
 
 if TYPE_CHECKING:
@@ -36,30 +37,7 @@ def balanced_accuracy(outputs: "Classes") -> Estimate:
 
     The interval is Wilson's, of the number of examples that equally large classes would need for the same variance.
     """
-    # Not torchmetrics' macro average: it counts a class that is predicted but absent from target as recall 0, and under
-    # torch.use_deterministic_algorithms(True) it allocates n * C^2 integers.
-    support = outputs.support
-    occurs = support > 0
-    classes = occurs.sum(1)
-    recall = outputs.hits / support.clamp_min(1)
-    mean = recall.sum(1) / classes
-
-    def half_width() -> "Tensor":
-        sizes = support.double()
-        # n - 1, because classes are often small and many; a class of one example has no spread and gets the average's.
-        own, average = recall * (1 - recall) / (sizes - 1), (mean * (1 - mean))[:, None]
-        variance = own.where(sizes > 1, average).where(occurs, 0.0).sum(1) / classes**2
-        effective = classes**2 / (1 / sizes).where(occurs, 0.0).sum(1)
-        return wilson(variance, effective) if outputs.n > 1 else mean * float("nan")
-
-    def parts() -> "Tensor":
-        sizes = support.expand(len(recall), -1).gather(1, outputs.targets)
-        own = outputs.hits.gather(1, outputs.targets)
-        left = (own - outputs.correct.double()) / (sizes - 1).clamp_min(1)  # 0 where the class has no other example
-        without = recall.sum(1, keepdim=True) - own / sizes + left
-        return jackknife(mean, without / (classes[:, None] - (sizes == 1).long()).clamp_min(1))
-
-    return Estimate(mean, half_width, parts)
+    return mean_recall(outputs)
 
 
 @metric("macro_f1", unit="%", better="higher", tasks=("classification", "multi_label"))

@@ -1,6 +1,6 @@
 """What each example contributes to a metric of one run, from its saved outputs. Torch-free at import."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +19,7 @@ def example_parts(
     task: str = "classification",
     scale: float | None = None,
     logits: "Callable[[Tensor], Tensor] | None" = None,
+    train_counts: Sequence[int] | None = None,
 ) -> np.ndarray | None:
     """Compute what each example contributes to a metric: their mean is the metric.
 
@@ -31,6 +32,7 @@ def example_parts(
         task: of the data set.
         scale: > 0, the inverse temperature of the *_scaled metrics.
         logits: what turns the outputs into logits; None where they are.
+        train_counts: training examples of each class, where they are uneven.
 
     Returns:
         (n,) in the unit of the metric, nan of examples that it leaves out; None where the metric is not one of the
@@ -49,7 +51,9 @@ def example_parts(
     output = torch.from_numpy(outputs).float()  # saved as float16 where they are large
     output = output if logits is None else logits(output)
     with torch.no_grad():
-        estimate = definition.function(view(output[None], torch.from_numpy(targets), task=task, scale=scale))
+        counts = None if train_counts is None else torch.tensor(train_counts)
+        seen = view(output[None], torch.from_numpy(targets), task=task, scale=scale, train_counts=counts)
+        estimate = definition.function(seen)
         if estimate is None or estimate.parts is None:
             return None
         return estimate.parts()[0].double().numpy()

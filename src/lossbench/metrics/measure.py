@@ -28,7 +28,12 @@ VIEWS: dict[str, Callable[[Tensor, Tensor], Any]] = {
 
 
 def estimates(
-    output: Tensor, target: Tensor, *, task: str = "classification", scale: float | None = None
+    output: Tensor,
+    target: Tensor,
+    *,
+    task: str = "classification",
+    scale: float | None = None,
+    train_counts: Tensor | None = None,
 ) -> dict[str, Estimate]:
     """Judge the outputs of K runs.
 
@@ -37,6 +42,7 @@ def estimates(
         target: (n, ...), of all runs; of classifiers also (K, n), each run's own.
         task: of the data set.
         scale: > 0, an inverse temperature from `fit_scale` on another split; adds the *_scaled metrics of classifiers.
+        train_counts: training examples of each class, (C,) or (K, C); adds the accuracies of frequent and rare classes.
 
     Returns:
         Name to estimate, in the order of the registry; fractions are 0..1, not percent.
@@ -44,7 +50,7 @@ def estimates(
     Raises:
         ValueError: on wrong shapes, targets or scale.
     """
-    outputs = view(output, target, task=task, scale=scale)
+    outputs = view(output, target, task=task, scale=scale, train_counts=train_counts)
     found: dict[str, Estimate] = {}
     for name, definition in METRICS.items():
         estimate = definition.function(outputs) if task in definition.tasks else None
@@ -54,20 +60,27 @@ def estimates(
     return _unknown_where_spoilt(found, outputs.known) if isinstance(outputs, Classes | Labels) else found
 
 
-def view(output: Tensor, target: Tensor, *, task: str, scale: float | None) -> Any:
+def view(
+    output: Tensor, target: Tensor, *, task: str, scale: float | None = None, train_counts: Tensor | None = None
+) -> Any:
     """What the metrics of a task are given of (K, n, ...) outputs."""
-    return Classes(output, target, scale) if task == "classification" else VIEWS[task](output, target)
+    return Classes(output, target, scale, train_counts) if task == "classification" else VIEWS[task](output, target)
 
 
 def metrics_of(
-    output: Tensor, target: Tensor, *, task: str = "classification", scale: float | None = None
+    output: Tensor,
+    target: Tensor,
+    *,
+    task: str = "classification",
+    scale: float | None = None,
+    train_counts: Tensor | None = None,
 ) -> dict[str, Metric]:
     """Judge the outputs of one run, (n, ...): `estimates` with K = 1.
 
     Returns:
         Name to value with the half-width of its 95 % interval.
     """
-    found = estimates(output[None], target, task=task, scale=scale)
+    found = estimates(output[None], target, task=task, scale=scale, train_counts=train_counts)
     return {name: estimate.metrics()[0] for name, estimate in found.items()}
 
 

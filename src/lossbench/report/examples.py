@@ -99,9 +99,12 @@ def _candidates(run: Record, name: str, found: Outputs) -> Iterator[np.ndarray |
 def _parts(run: Record, name: str, found: Outputs, task: str, logits: Logits | None) -> np.ndarray | None:
     from lossbench.metrics.examples import example_parts
 
-    scale = run.done_result.scale if task == "classification" else None
+    result = run.done_result
+    scale, counts = (result.scale, result.facts.get("class_counts")) if task == "classification" else (None, None)
     try:
-        return example_parts(name, found.outputs, found.targets, task=task, scale=scale, logits=logits)
+        return example_parts(
+            name, found.outputs, found.targets, task=task, scale=scale, logits=logits, train_counts=counts
+        )
     except ValueError:  # outputs of another task
         return None
 
@@ -109,11 +112,12 @@ def _parts(run: Record, name: str, found: Outputs, task: str, logits: Logits | N
 def _logits_of_loss(run: Record) -> Logits | None:
     """What a loss of lossbench turns outputs into; a user's own file is not executed for a report."""
     from lossbench.config.build import build
+    from lossbench.config.class_weights import without_weights
 
     try:
         node: Any = RunDirectory(run.path).record.get("loss")
         if not str(node["_target_"]).startswith(OWN_LOSSES):
             return None
-        return build(node, "loss", offer={"num_classes": len(run.done_result.classes)}).logits
+        return build(without_weights(node), "loss", offer={"num_classes": len(run.done_result.classes)}).logits
     except (UserError, TypeError, KeyError):  # no such record, or a loss that needs the data
         return None

@@ -21,6 +21,7 @@ from lossbench.report.tables import Table, in_unit, value_cell, words_cell
 from lossbench.report.verdicts import without
 
 OF_CLASSIFIERS = ("accuracy", "balanced_accuracy", "nll_scaled", "ece_scaled", "worst_class")
+OF_UNEVEN = ("head_accuracy", "middle_accuracy", "tail_accuracy")
 NAME = "other_metrics"
 MOST_METRICS = 5
 MOST_ARMS = 20  # the best ones; the others are corrected for all the same
@@ -62,7 +63,9 @@ def other_metrics(comparison: Comparison) -> list[str]:
     measured = set[str].intersection(*known)
     of_classifiers, every = ([f"{comparison.split}/{name}" for name in names] for names in (OF_CLASSIFIERS, METRICS))
     chosen = of_classifiers if measured & {*of_classifiers[1:]} else every  # accuracy is measured of labels too
-    return [name for name in chosen if name in measured and name != comparison.metric][:MOST_METRICS]
+    found = [name for name in chosen if name in measured and name != comparison.metric][:MOST_METRICS]
+    of_thirds = [f"{comparison.split}/{name}" for name in OF_UNEVEN]
+    return [*found, *(name for name in of_thirds if name in measured and name not in (comparison.metric, *found))]
 
 
 def judge_metrics(comparison: Comparison, names: Sequence[str], arms: Sequence[Arm]) -> list[InMetric]:

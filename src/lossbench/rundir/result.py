@@ -215,6 +215,7 @@ KINDS: Mapping[str, Kind] = {
     "changes": SETTINGS,
     "columns": list_of(SETTINGS, "a list of encoded columns"),
     "train_counts": by_name(WHOLE, "numbers of training examples", "examples"),
+    "class_counts": list_of(WHOLE, "a list with the training examples of each class"),
     "train_weights": by_name(NUMBER, "numbers > 0", "smallest", "largest"),
     **dict.fromkeys(("params", "git"), SETTINGS),
     "metrics": by_name(NUMBER.or_null(), "finite numbers"),

@@ -115,7 +115,8 @@ class LoadedRun:
         scale = self.result.scale if self.result else None
         target = torch.from_numpy(data.split(split).targets)
         evaluation = Evaluation(whole, target)
-        return with_intervals(measure(self.parts.loss, self.parts.yardsticks, evaluation, scale, data.source.task))
+        measured_with = self.parts.loss, self.parts.yardsticks
+        return with_intervals(measure(*measured_with, evaluation, scale, data.source.task, self.parts.train_counts))
 
     def predict(self, inputs: Any, *, top: int | None = None) -> list[Prediction]:
         """Classify new examples; run.predict(["photo.jpg"])[0].classes.

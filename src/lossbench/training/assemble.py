@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from lossbench.config.build import build
 from lossbench.config.data_fit import monitored
@@ -42,6 +43,12 @@ class Parts:
         return getattr(self.backbone or self.body, "weights_sha256", None)
 
     @property
+    def train_counts(self) -> Tensor | None:
+        """The training examples of each class, (C,), where they are uneven."""
+        counts = self.source.uneven_counts()
+        return None if counts is None else torch.tensor(counts)
+
+    @property
     def body(self) -> nn.Module:
         """The model without what the loss adds behind it."""
         model = self.model.model if isinstance(self.model, EachMember) else self.model
@@ -69,7 +76,7 @@ def assemble(config: RunConfig, features: FeaturesOf = features_of, source: Sour
     loss, yardsticks = losses_of(config, data)
     cosines = bool(getattr(loss, "takes_cosines", False))
     tried = try_model(model, data.source, *few_examples(data), find_bound=cosines)
-    require_measured(config, try_losses(loss, yardsticks, tried, data))
+    require_measured(config, try_losses(loss, yardsticks, tried, data, source.uneven_counts()))
     steps_per_epoch = data.batches().steps_per_epoch
     total = _total_steps(config, steps_per_epoch)
     return Parts(model, loss, yardsticks, source, data, steps_per_epoch, total, backbone)
@@ -181,6 +188,7 @@ def build_task(config: RunConfig, parts: Parts) -> TrainingTask:
         loss_lr=config.loss_lr,
         log_every_n_steps=config.log_every_n_steps,
         task=parts.source.task,
+        train_counts=parts.train_counts,
     )
 
 

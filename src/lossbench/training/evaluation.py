@@ -81,6 +81,7 @@ def measure_runs(
     *,
     scale: float | None = None,
     task: str = "classification",
+    train_counts: Tensor | None = None,
 ) -> list[tuple[slice, dict[str, Estimate]]]:
     """Measure K runs on a split: the loss, its terms, the yardstick losses, and the metrics of the task.
 
@@ -91,6 +92,7 @@ def measure_runs(
         target: (n, ...) of all runs; of classifiers also (K, n), each run's own.
         scale: the factor on the logits fitted on validation data; adds the *_scaled metrics (classification).
         task: of the data set.
+        train_counts: training examples of each class, (C,) or (K, C), where they are uneven.
 
     Returns:
         For each kind of loss its runs, and name -> estimate.
@@ -98,7 +100,7 @@ def measure_runs(
     outputs = raw(output)
     shared = {name: mean(yardstick(outputs, target)) for name, yardstick in yardsticks.items()}
     judged = losses.logits(output) if task == "classification" else outputs
-    shared |= estimates(judged, target, task=task, scale=scale)
+    shared |= estimates(judged, target, task=task, scale=scale, train_counts=train_counts)
     return [(runs, own | of_runs(shared, runs)) for runs, own in losses.estimates(output, target)]
 
 
@@ -114,12 +116,15 @@ def measure(
     evaluation: Evaluation,
     scale: float | None = None,
     task: str = "classification",
+    train_counts: Tensor | None = None,
 ) -> dict[str, Estimate]:
     """Measure one run on a split: `measure_runs` with K = 1."""
     output, target = evaluation
     stacked = output[None] if isinstance(output, Tensor) else type(output)(*(part[None] for part in output))
     measured_with = {name: partial(_values, yardstick) for name, yardstick in yardsticks.items()}
-    ((_, found),) = measure_runs(SingleLoss(loss), measured_with, stacked, target, scale=scale, task=task)
+    ((_, found),) = measure_runs(
+        SingleLoss(loss), measured_with, stacked, target, scale=scale, task=task, train_counts=train_counts
+    )
     return found
 
 

@@ -76,6 +76,7 @@ class TrainingTask(LightningModule):
         loss_lr: float | None = None,
         log_every_n_steps: int = 50,
         task: str = "classification",
+        train_counts: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.model, self.loss, self.yardsticks = model, loss, dict(yardsticks or {})
@@ -84,6 +85,7 @@ class TrainingTask(LightningModule):
         self._seed, self._every = seed, log_every_n_steps
         self._accumulate, self._layer_groups = accumulate, layer_groups
         self._update_loss, self._loss_lr = UpdateLoss(loss, accumulate), loss_lr
+        self._train_counts = train_counts
         self.task, self.classifies = task, task == "classification"
         self.scale: float | None = None
         self.trained: tuple[int, int] | None = None  # steps and epochs, once training is over
@@ -251,7 +253,7 @@ class TrainingTask(LightningModule):
         loss = self._loss_beside_outputs()
         if self.classifies and final and stage == "val":
             self.scale = fitted_scale(loss, evaluation)
-        measured = measure(loss, self.yardsticks, evaluation, self.scale, self.task)
+        measured = measure(loss, self.yardsticks, evaluation, self.scale, self.task, self._train_counts)
         values = split_row(stage, {name: estimate.value.item() for name, estimate in measured.items()})
         self.log_dict(values, logger=False, sync_dist=self.trainer.world_size > 1)
         shown = headline(measured)

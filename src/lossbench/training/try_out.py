@@ -1,7 +1,7 @@
 """Whether model, losses and data fit together, seen on a few examples before training begins."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -105,8 +105,17 @@ def number_tried(source: Source) -> int:
     return 2 if source.task == "classification" else 64
 
 
-def try_losses(loss: Loss, yardsticks: Mapping[str, Loss], tried: Tried, data: DataModule) -> list[str]:
+def try_losses(
+    loss: Loss, yardsticks: Mapping[str, Loss], tried: Tried, data: DataModule, uneven: Sequence[int] | None = None
+) -> list[str]:
     """Put what a model gives through its losses and metrics, in evaluation mode.
+
+    Args:
+        loss: with which the run is trained.
+        yardsticks: with which it is measured.
+        tried: what the model gives.
+        data: the examples.
+        uneven: training examples of each class, where they are uneven.
 
     Returns:
         The names of what will be measured.
@@ -125,7 +134,8 @@ def try_losses(loss: Loss, yardsticks: Mapping[str, Loss], tried: Tried, data: D
             _require_accepted(f"yardsticks.{name}", yardstick, raw(tried.output), tried.target)
         task, target = data.source.task, tried.target
         evaluation = Evaluation(tried.output, torch.zeros_like(target) if task == "classification" else target)
-        return list(measure(loss, yardsticks, evaluation, task=task))
+        counts = None if uneven is None else torch.tensor(uneven)
+        return list(measure(loss, yardsticks, evaluation, task=task, train_counts=counts))
 
 
 def require_finite(node: Node, loss: Loss, output: Output, target: Tensor) -> None:

@@ -11,9 +11,10 @@ from lossbench.rundir.flatten import flatten
 from lossbench.rundir.history import COLUMNS, lines
 from lossbench.rundir.result import Result, Training
 from lossbench.training.checkpoints import make_folder, serialised, trained_checkpoint
-from lossbench.training.evaluation import Evaluation, Loss, fitted_scale, measure, measured, with_intervals
+from lossbench.training.evaluation import Evaluation, fitted_scale, measure, measured, with_intervals
 from lossbench.training.predictions import save_predictions
 from lossbench.training.rows import split_row
+from lossbench.vectorized.shared import Replicate
 from lossbench.vectorized.tensorboard import scalar_records, write_tensorboard
 from lossbench.vectorized.train import StackedRuns
 
@@ -68,7 +69,7 @@ def write_run(
     replicate = stacked.replicates[k]
     said = [f"{stacked.stack.step} steps in a stack of {len(stacked.stack)} runs", replicate.left_out]
     log = "".join(f"{line}\n" for line in said if line)
-    metrics, scale = _measure(stacked.members[k].loss.cpu(), replicate.yardsticks, evaluations)
+    metrics, scale = _measure(stacked.members[k].loss.cpu(), replicate, evaluations)
     tested = {name: metric.value for name, metric in metrics.items() if name.startswith("test/")}
     trained_bytes = _write_history(run, history, stacked, tested)
     _write_checkpoints(run, k, stacked, trained_bytes, seconds)
@@ -78,14 +79,14 @@ def write_run(
     return Result.of(run.config, run.status, _training(stacked, seconds), found, replicate.record, made_with)
 
 
-def _measure(
-    loss: Any, yardsticks: Mapping[str, Loss], evaluations: Mapping[str, Evaluation]
-) -> tuple[dict[str, Metric], float]:
+def _measure(loss: Any, replicate: Replicate, evaluations: Mapping[str, Evaluation]) -> tuple[dict[str, Metric], float]:
     """The metrics of val and test, and the scale fitted on val."""
-    scale = fitted_scale(loss, evaluations["val"])
+    scale, counts = fitted_scale(loss, evaluations["val"]), replicate.train_counts
     metrics: dict[str, Metric] = {}
     for split, evaluation in evaluations.items():
-        metrics |= split_row(split, with_intervals(measure(loss, yardsticks, evaluation, scale)))
+        metrics |= split_row(
+            split, with_intervals(measure(loss, replicate.yardsticks, evaluation, scale, train_counts=counts))
+        )
     return metrics, scale
 
 

@@ -36,6 +36,12 @@ class Replicate:
     record: Mapping[str, Any]
     left_out: str
 
+    @property
+    def train_counts(self) -> Tensor | None:
+        """The training examples of each class, (C,), where they are uneven."""
+        counts = self.record.get("class_counts")
+        return None if counts is None else torch.tensor(counts)
+
 
 class Held(NamedTuple):
     """Examples on a device, as `Examples` takes them.

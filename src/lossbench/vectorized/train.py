@@ -44,6 +44,7 @@ class StackedRuns:
         self.examples = {stage: shared.examples(stage, configs, device, dtype) for stage in ("train", *first.stages)}
         self.members = build_members(configs, shared, device, dtype)
         self.yardsticks = self._yardsticks()
+        self._train_counts = self._uneven_counts()
         self._rates = torch.tensor([member.optimizer["lr"] for member in self.members], dtype=torch.float64)
         self.schedule = build(first.scheduler, "scheduler")
         batches = Batches(self.examples["train"], self._orders())
@@ -70,6 +71,12 @@ class StackedRuns:
             losses = [replicate.yardsticks[name] for replicate in self.replicates]
             stacked[name] = StackedLosses(losses, self.device).per_example
         return stacked
+
+    def _uneven_counts(self) -> Tensor | None:
+        """The training examples of each run's classes, (K, C), where they are uneven."""
+        counts = [replicate.train_counts for replicate in self.replicates]
+        known = [each for each in counts if each is not None]
+        return torch.stack(known).to(self.device) if len(known) == len(counts) else None
 
     @property
     def epoch(self) -> int:
@@ -140,7 +147,8 @@ class StackedRuns:
     def _validate(self, step: int, epoch: int) -> None:
         examples = self.examples["val"]
         outputs = outputs_of(self.stack, examples)
-        for runs, found in measure_runs(self.stack.losses, self.yardsticks, outputs, examples.targets):
+        measured_with = (self.stack.losses, self.yardsticks)
+        for runs, found in measure_runs(*measured_with, outputs, examples.targets, train_counts=self._train_counts):
             row = split_row("val", {name: estimate.value for name, estimate in found.items()})
             self.rows.add(step, epoch, row, runs.start, runs.stop)
             self.best.compare(runs, row, step)
