@@ -134,6 +134,10 @@ ROOMS = {
         *{"torch", "lossbench.trained", "lossbench.training", "lossbench.models", "lossbench.data", "lossbench.config"},
         *{"lossbench.rundir", "lossbench.metrics", "lossbench.errors", "lossbench.escaping"},
     },
+    "transfer": {
+        *{"torch", "lossbench.transfer", "lossbench.trained", "lossbench.training", "lossbench.models"},
+        *{"lossbench.data", "lossbench.metrics", "lossbench.rundir", "lossbench.errors", "lossbench.meter"},
+    },
     "export": {
         *{"torch", "lossbench.export", "lossbench.trained", "lossbench.data", "lossbench.config", "lossbench.rundir"},
         *{"lossbench.metrics.units", "lossbench.errors", "lossbench.escaping"},

@@ -19,12 +19,13 @@ class Meter:
         what: is done, such as "checking images".
         total: how many there are.
         unit: what is counted, plural.
+        shown_from: of no more than so many nothing is shown unless it takes a minute.
     """
 
-    def __init__(self, what: str, total: int, unit: str = "images") -> None:
+    def __init__(self, what: str, total: int, unit: str = "images", shown_from: int = SHOWN_FROM) -> None:
         self.what, self.total, self.unit, self.done = what, total, unit, 0
         self.began = self.said = time.monotonic()
-        self.shown = total > SHOWN_FROM
+        self.shown = total > shown_from
         self._bar = None
         if self.shown and os.isatty(2):
             from tqdm import tqdm

@@ -90,29 +90,15 @@ def _data_module(data: "Data") -> "DataModule":
 
 def _warnings(run: "LoadedRun", data: "DataModule", split: str) -> Iterator[str]:
     """What makes a score on other data mean less: examples that the run was trained on, classes of other names."""
-    if seen := _trained_on(run, data, split):
+    from lossbench.trained.overlap import count_trained_on
+
+    if seen := count_trained_on(run, data, split):
         n = len(data.split(split))
         yield f"the run was trained on {seen} of these {n} examples; its score on them says nothing about new data"
     ours, theirs = tuple(run.parts.source.class_names), tuple(data.source.class_names)
     if ours != theirs:
         other = next((pair for pair in zip(ours, theirs, strict=False) if pair[0] != pair[1]), (len(ours), len(theirs)))
         yield f"the classes have other names or another order, and count as the same: {other[0]} and {other[1]}"
-
-
-def _trained_on(run: "LoadedRun", data: "DataModule", split: str) -> int:
-    """Count the examples of other data that were in the run's training split: the same data set, the same ids.
-
-    Rows of tables, which are only counted where no column names them, are the same where their cells are.
-    """
-    from lossbench.data.tables.table import Table
-
-    ours, theirs = run.parts.source, data.source
-    if type(theirs) is not type(ours):
-        return 0
-    if isinstance(theirs, Table) and isinstance(ours, Table):
-        trained = {*ours.digests(ours.splits["train"]).tolist()}
-        return sum(name in trained for name in theirs.digests(data.split(split)).tolist())
-    return len({*data.split(split).ids} & {*run.parts.data.split("train").ids})
 
 
 def _print_metrics(metrics: Mapping[str, Any]) -> None:

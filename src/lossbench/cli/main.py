@@ -16,6 +16,7 @@ COMMANDS = {
     "status": "where runs stand, also while a sweep is running",
     "curves": "draw the histories of some runs",
     "evaluate": "measure a run's checkpoint again, on the same or on other data",
+    "transfer": "which features a loss leaves behind: a linear probe on other data",
     "predict": "classify new examples with a trained run",
     "export": "write a trained run as a folder that predicts without lossbench",
     "check": "which images of a data set cannot be read, and why",

@@ -30,3 +30,13 @@ class MLP(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Map inputs (batch, ...) to logits (batch, C)."""
         return self.layers(inputs.flatten(1))
+
+    def features(self, inputs: Tensor) -> Tensor:
+        """Map inputs (batch, ...) to the last hidden activations (batch, D).
+
+        Raises:
+            ValueError: there is no hidden layer.
+        """
+        if len(self.layers) == 1:
+            raise ValueError("hidden=[] has no hidden layer, and so no features")
+        return self.layers[:-1](inputs.flatten(1))
