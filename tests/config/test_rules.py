@@ -33,6 +33,24 @@ from lossbench.config.rules import check_loss
         ("ArcFace", {"margin": 1.6}, "margin must be within 0 and pi / 2 (radians), got 1.6"),
         ("TvMF", {"kappa": -0.5}, "kappa must be > -0.5, got -0.5"),
         ("LogitAdjusted", {"tau": -1}, "tau must be >= 0, got -1"),
+        ("NCEMAE", {"passive_weight": -1}, "passive_weight must be >= 0, got -1"),
+        ("JensenShannon", {"label_weight": 1}, "label_weight must be above 0 and below 1, got 1"),
+        ("TaylorCrossEntropy", {"order": 2.0}, "order must be a whole number within 1 and 20, got 2.0"),
+        ("BootstrapHard", {"beta": 1.2}, "beta must be within 0 and 1, got 1.2"),
+        ("BiTempered", {"t1": 1.2}, "t1 must be within 0 and 1, got 1.2"),
+        ("BiTempered", {"t2": 0.8}, "t2 must be within 1 and 5, got 0.8"),
+        (
+            "ForwardCorrection",
+            {"matrix": [[0.5, 0.5]]},
+            "matrix must be null or a matrix with a row for each true class and a column for each given label, each "
+            "row a list of rates, got [[0.5, 0.5]]",
+        ),
+        ("ForwardCorrection", {"matrix": [[1.2, -0.2], [0, 1]]}, "matrix must hold rates within 0 and 1, got 1.2"),
+        (
+            "BackwardCorrection",
+            {"matrix": [[1, 0], [0.4, 0.5]]},
+            "each row of matrix must add up to 1, and row 1 adds up to 0.9",
+        ),
         (
             "LogitAdjusted",
             {"class_counts": [3, 0]},

@@ -19,8 +19,8 @@ OF_IMAGES = ("scale", "flip", "transforms", "erasing")
 SMALLEST = 8
 """Height and width that model=convnet takes, pixels."""
 MIXING = ("mixup", "cutmix", "label_smoothing")
-PER_CLASS = ("weight", "class_counts")
-"""Hyper-parameters of losses with one number for each class."""
+PER_CLASS = ("weight", "class_counts", "matrix")
+"""Hyper-parameters of losses with one number, or a row, for each class."""
 OWN = "lossbench.losses"
 COUNTERS = ("epoch", "step")
 """What ModelCheckpoint can monitor besides metrics."""
@@ -197,9 +197,10 @@ def _check_per_class(where: str, loss: Node, classes: int, data: str) -> None:
     for name in PER_CLASS:
         given = loss.settings.get(name)
         if is_sequence(given) and len(given) != classes:
+            what = "row" if name == "matrix" else "number"
             raise UserError(
-                f"{where}.{name} has {len(given)} numbers, and data={data} has {classes} classes; "
-                "give one number for each class"
+                f"{where}.{name} has {len(given)} {what}s, and data={data} has {classes} classes; "
+                f"give one {what} for each class"
             )
 
 

@@ -3,9 +3,11 @@
 import difflib
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from numbers import Real
 from typing import Any
 
+from lossbench.config.label_matrix import check_matrix
 from lossbench.config.plain import is_sequence
 
 REDUCTIONS = ("none", "mean", "sum")
@@ -36,7 +38,7 @@ TO_TYPE = {"multi_label": "; type loss=bce yardsticks=[bce]"}
 OF_ONE_CLASS = ("classification", "ordinal")
 """The tasks whose examples have one class each: losses of classification take both."""
 OF_CLASSES = "cross_entropy, cosine_xent, bce and all that are for no other task"
-SEVERAL_TERMS = ("SymmetricCrossEntropy", "Squentropy", "CosineXent", "CosineXentHead")
+SEVERAL_TERMS = ("NCEMAE", "SymmetricCrossEntropy", "Squentropy", "CosineXent", "CosineXentHead")
 """The losses whose terms are measured too."""
 NOT_LOGITS = ("Cosine", "CosineXent", "MultiMargin")
 """The losses whose outputs become probabilities only once a scale has been fitted: cosines of scale 1, and margins."""
@@ -59,9 +61,10 @@ def check_loss(class_name: str, values: Mapping[str, object]) -> None:
     """
     if class_name in _JOINT_RULES:
         _JOINT_RULES[class_name](values)
+    rules = {**_RULES, **_RULES_OF.get(class_name, {})}
     for name, value in values.items():
-        if name in _RULES:
-            _RULES[name](name, value)
+        if name in rules:
+            rules[name](name, value)
 
 
 def tasks_of(class_name: str) -> tuple[str, ...]:
@@ -167,6 +170,11 @@ def _own(
     return lambda values: rule(name, values[name]) if name in values else None
 
 
+def _order(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 20:
+        raise ValueError(f"{name} must be a whole number within 1 and 20, got {value!r}")
+
+
 def _p(name: str, value: object) -> None:
     if isinstance(value, bool) or value not in (1, 2):
         raise ValueError(f"{name} must be 1 or 2, got {value!r}")
@@ -202,6 +210,20 @@ _RULES: dict[str, Callable[[str, object], None]] = {
     "weight": _weight,
     "reduction": _reduction,
 }
+_RULES_OF: dict[str, dict[str, Callable[[str, object], None]]] = {
+    "NCEMAE": dict.fromkeys(("active_weight", "passive_weight"), _number(">= 0", lambda value: value >= 0)),
+    "JensenShannon": {"label_weight": _number("above 0 and below 1", lambda value: 0 < value < 1)},
+    "TaylorCrossEntropy": {"order": _order},
+    "BootstrapSoft": {"beta": _number("within 0 and 1", lambda value: 0 <= value <= 1)},
+    "BootstrapHard": {"beta": _number("within 0 and 1", lambda value: 0 <= value <= 1)},
+    "BiTempered": {
+        "t1": _number("within 0 and 1", lambda value: 0 <= value <= 1),
+        "t2": _number("within 1 and 5", lambda value: 1 <= value <= 5),
+    },
+    "ForwardCorrection": {"matrix": check_matrix},
+    "BackwardCorrection": {"matrix": partial(check_matrix, invertible=True)},
+}
+"""Class -> rules of its own, for names that a user's own loss may use in another way."""
 _JOINT_RULES: dict[str, Callable[[Mapping[str, object]], None]] = {
     "CosineProb": _cosine_prob,
     "CosFace": _own("margin", ">= 0", lambda value: value >= 0),

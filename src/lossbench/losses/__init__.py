@@ -10,6 +10,11 @@ from lossbench.losses.cosine import *
 from lossbench.losses.likelihood import *
 from lossbench.losses.long_tail.logit_adjusted import *
 from lossbench.losses.margin import *
+from lossbench.losses.noisy.bootstrap import *
+from lossbench.losses.noisy.bounded import *
+from lossbench.losses.noisy.correction import *
+from lossbench.losses.noisy.normalized import *
+from lossbench.losses.noisy.tempered import *
 from lossbench.losses.ordered.coral import *
 from lossbench.losses.ordered.corn import *
 from lossbench.losses.ordered.squared_emd import *

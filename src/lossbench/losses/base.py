@@ -25,6 +25,11 @@ def is_learnable(value: object) -> bool:
     return isinstance(value, Tensor) and value.requires_grad
 
 
+def _frozen(numbers: Any) -> Any:
+    """Make tuples of lists, also of those inside."""
+    return tuple(map(_frozen, numbers)) if isinstance(numbers, Sequence) else numbers
+
+
 def _buffer_of(name: str) -> str:
     return f"{name}_by_class"
 
@@ -62,7 +67,7 @@ class Loss(nn.Module, ABC):
     takes_cosines: ClassVar[bool] = False
     tasks: ClassVar[tuple[str, ...]] = ("classification",)
     per_class: ClassVar[tuple[str, ...]] = ()
-    """Hyper-parameters with a number for each class; buffers hold them too, which are copied to a device once."""
+    """Hyper-parameters with a number or a row for each class; buffers hold them too, copied to a device once."""
     schedule: ClassVar[tuple[str, ...]] = ()
     """Hyper-parameters that say how others follow the progress of training; the pure function does not take them."""
 
@@ -105,7 +110,7 @@ class Loss(nn.Module, ABC):
     def _keep(self, name: str, value: Any, numbers: Sequence[float] | None) -> Any:
         """Keep the numbers of the classes in a buffer, on the device of those before; give what the attribute holds.
 
-        A tuple, because a change inside of a list would not reach the buffer.
+        Tuples, because a change inside of a list would not reach the buffer.
         """
         learnable = numbers is None or is_learnable(value)
         before, buffer = self._buffers.get(_buffer_of(name)), None
@@ -113,7 +118,7 @@ class Loss(nn.Module, ABC):
             buffer = torch.tensor(numbers, dtype=torch.float64).float()
             buffer = buffer if before is None else buffer.to(before)
         self.register_buffer(_buffer_of(name), buffer, persistent=False)
-        return value if learnable else tuple(numbers or ())
+        return value if learnable else _frozen(numbers)
 
     @property
     def exceeds_fp16(self) -> bool:

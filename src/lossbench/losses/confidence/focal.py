@@ -45,15 +45,17 @@ def focal(logits: Tensor, target: Tensor, *, gamma: Number = 2.0, weight: Number
         class and with two weights (its alpha). A gamma that falls in training: Mukhoti et al. 2020, Calibrating Deep
         Neural Networks using Focal Loss, arXiv 2002.09437, in steps; not checked against the paper.
     """
-
-    def of_log_p(log_p: Tensor) -> Tensor:
-        certain = log_p == 0
-        # a second where: below gamma = 1 the slope of (1 - p)^gamma is infinite at p = 1
-        safe = torch.where(certain, -1.0, log_p)
-        return torch.where(certain, 0.0, -safe * (-torch.expm1(safe)) ** gamma)
-
     log_p = torch.log_softmax(scores(logits, target), -1)
-    return expected(of_log_p, log_p, target, None if weight is None else of_classes("weight", weight, log_p))
+    weights = None if weight is None else of_classes("weight", weight, log_p)
+    return expected(lambda v: focal_of(v, gamma), log_p, target, weights)
+
+
+def focal_of(log_p: Tensor, gamma: Number) -> Tensor:
+    """-(1 - p)^gamma log p of log p, of any shape."""
+    certain = log_p == 0
+    # a second where: below gamma = 1 the slope of (1 - p)^gamma is infinite at p = 1
+    safe = torch.where(certain, -1.0, log_p)
+    return torch.where(certain, 0.0, -safe * (-torch.expm1(safe)) ** gamma)
 
 
 @final

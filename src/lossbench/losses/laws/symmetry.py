@@ -1,5 +1,7 @@
 """Laws of order and level: examples, classes, a number added to all logits."""
 
+from collections.abc import Sequence
+
 import torch
 from torch.testing import assert_close
 
@@ -17,8 +19,13 @@ def classes_may_come_in_any_order(case: Case, setting: Setting) -> None:
     """Renaming the classes, and with them settings that have a number for each, changes nothing."""
     logits, target, _ = examples()
     order = torch.tensor([3, 0, 4, 1, 2])
-    moved = {name: [value[i] for i in order] if isinstance(value, list) else value for name, value in setting.items()}
+    moved = {name: _in_order(value, order.tolist()) for name, value in setting.items()}
     assert_close(case(logits[:, order], order.argsort()[target], moved), case(logits, target, setting))
+
+
+def _in_order(value: object, order: Sequence[int]) -> object:
+    """A setting with a number for each class, or a matrix of classes, for classes in another order."""
+    return [_in_order(value[i], order) for i in order] if isinstance(value, list) else value
 
 
 def shift_invariance_is_as_claimed(case: Case) -> None:

@@ -1,0 +1,1 @@
+"""Losses for training labels of which a part is wrong."""
