@@ -14,7 +14,8 @@ from lossbench.config.schema import TYPED
 from lossbench.config.searched import SEARCH
 from lossbench.errors import UserError, one_line
 
-PATHS = ("runs_dir", "root", "train_list", "val_list", "test_list", "cache_dir", "embeddings", "pretrained")
+LISTS = ("train_list", "val_list", "test_list")
+PATHS = ("runs_dir", "root", *LISTS, "cache_dir", "embeddings", "pretrained", "noise_file")
 HASHES = ("parent",)
 TEXTS = (*PATHS, *HASHES, "study", "project", "experiment_name", "tracking_uri", "baseline")
 """Last parts of keys whose values are free text: what Hydra's grammar cannot read in them is meant as it stands."""

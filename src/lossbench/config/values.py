@@ -43,7 +43,7 @@ def number(
     name: str, value: Any, low: float, *, above: bool = False, below: float = math.inf, top: float = math.inf
 ) -> None:
     """Require a finite number >= low (or > low when `above`), < below and <= top."""
-    if not _is_number(value) or not (low < value if above else low <= value) or not (value < below and value <= top):
+    if not is_number(value) or not (low < value if above else low <= value) or not (value < below and value <= top):
         limit = f" and < {below:g}" if below < math.inf else f" and <= {top:g}" if top < math.inf else ""
         raise ValueError(f"{name} must be a number {'>' if above else '>='} {low:g}{limit}, got {value!r}")
 
@@ -133,12 +133,7 @@ def betas(name: str, value: Any) -> None:
 
 def crop_areas(name: str, value: Any) -> None:
     """Require the smallest and the largest share of an image that a random crop has."""
-    if (
-        not is_sequence(value)
-        or len(value) != 2
-        or not all(map(_is_number, value))
-        or not 0 < value[0] <= value[1] <= 1
-    ):
+    if not is_sequence(value) or len(value) != 2 or not all(map(is_number, value)) or not 0 < value[0] <= value[1] <= 1:
         raise ValueError(f"{name} must be two numbers, 0 < smallest <= largest <= 1, such as [0.35,1], got {value!r}")
 
 
@@ -171,7 +166,8 @@ def either(other: object, rule: Rule) -> Rule:
     return check
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether it is a finite number; true and false are none."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 import numpy as np
 
 from lossbench.data.about import described
-from lossbench.data.changes.apply import changed, lines, record
+from lossbench.data.changes.apply import changed, content, lines, record
 from lossbench.data.changes.draw import Draw
 from lossbench.data.changes.settings import NO_CHANGES, Changes
 from lossbench.data.folds import draw_parts, repeated_folds
@@ -153,8 +153,14 @@ class Source(ABC):
         return joined([self._loaded[name] for name in SPLITS])
 
     def fingerprint(self) -> str:
-        """Hash the examples and what splits them: 16 hexadecimal digits of SHA-256, the same for all replicates."""
-        return self._whole._fingerprint_of_splits if self.replicate is None else self._whole._fingerprint_of_pool
+        """Hash the examples, what splits them, and the files of their changes.
+
+        Returns:
+            16 hexadecimal digits of SHA-256, the same for all replicates.
+        """
+        found = self._whole._fingerprint_of_splits if self.replicate is None else self._whole._fingerprint_of_pool
+        changes = content(self.changes, self.num_classes)
+        return sha256(found.encode() + changes).hexdigest()[:16] if changes else found
 
     @cached_property
     def _fingerprint_of_splits(self) -> str:

@@ -52,6 +52,8 @@ WHEREABOUTS: dict[str, tuple[str, ...]] = {
         "val_list",
         "test_list",
         "on_bad_image",
+        "noise_file",
+        "noise_matrix",
     ),
     "model": ("pretrained", "pretrained_match"),
     "model.backbone": ("pretrained", "pretrained_match"),

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from lossbench.data.changes.draw import Draw
+from lossbench.data.changes.human import digest
+from lossbench.data.changes.matrix import matrix_of
 from lossbench.data.changes.noise import noise_line, noise_record, with_noise
 from lossbench.data.changes.settings import Changes
 from lossbench.data.split import Split
@@ -23,7 +25,7 @@ def changed(splits: Mapping[str, Split], changes: Changes, draw: Draw) -> Mappin
     Raises:
         ValueError: the data do not allow a change; names its setting.
     """
-    return with_noise(splits, changes, draw) if changes.label_noise else splits
+    return with_noise(splits, changes, draw) if changes.noisy else splits
 
 
 def lines(splits: Mapping[str, Split], changes: Changes) -> list[str]:
@@ -33,7 +35,7 @@ def lines(splits: Mapping[str, Split], changes: Changes) -> list[str]:
         splits: with the changes.
         changes: what was changed.
     """
-    return [noise_line(splits, changes)] if changes.label_noise else []
+    return [noise_line(splits, changes)] if changes.noisy else []
 
 
 def record(splits: Mapping[str, Split], changes: Changes, names: tuple[str, ...]) -> dict[str, Any]:
@@ -44,4 +46,18 @@ def record(splits: Mapping[str, Split], changes: Changes, names: tuple[str, ...]
         changes: what was changed.
         names: of the classes.
     """
-    return {"label_noise": noise_record(splits, changes, names)} if changes.label_noise else {}
+    return {"label_noise": noise_record(splits, changes, names)} if changes.noisy else {}
+
+
+def content(changes: Changes, classes: int) -> bytes:
+    """Give what the fingerprint of changed data holds of the files that changes come from; nothing where there is none.
+
+    Args:
+        changes: what is changed.
+        classes: C.
+    """
+    if not changes.noisy or changes.noise not in ("matrix", "file"):
+        return b""
+    if changes.noise == "file":
+        return digest(changes).encode()
+    return matrix_of(changes, classes).astype("<f8").tobytes()
