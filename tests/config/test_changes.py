@@ -28,3 +28,12 @@ def test_a_setting_of_the_class_itself_is_no_change() -> None:
     whole, changes = split_changes(Node(digits))
     assert whole.record == {key: digits[key] for key in ("_target_", "name", "images_per_class")}
     assert changes == Changes(label_noise=0.2)
+
+
+def test_uneven_classes_are_monitored_by_balanced_accuracy_unless_something_else_is_typed(tmp_path: Path) -> None:
+    words = ("data=digits", "data.imbalance=20")
+    uneven, typed = (plan_run(tmp_path, *words, *more).config for more in ((), ("monitor=val/nll",)))
+    assert (uneven.monitor, typed.monitor) == ("val/balanced_accuracy", "val/nll")
+    assert plan_run(tmp_path, "data=digits").config.monitor == "val/accuracy"
+    assert (uneven.record["data"]["imbalance"], uneven.record["data"]["imbalance_kind"]) == (20, "exponential")
+    assert "imbalance_seed" not in uneven.record["data"]

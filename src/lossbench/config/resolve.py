@@ -30,6 +30,8 @@ from lossbench.rundir.planning import is_planned, plan
 
 # Of this command, not of the run: they are not written to config.yaml.
 COMMAND_ONLY = ("runs_dir", "force", "plan", "search", "trials", "budget", "parent")
+# What is monitored of classifiers unless something else is typed; the second one where classes are made uneven.
+MONITORED, MONITORED_UNEVEN = "val/accuracy", "val/balanced_accuracy"
 # Read from files, after everything that is typed has been checked.
 FROM_FILES: Mapping[str, Any] = {"weights": None, "embeddings": None, "fingerprint": ""}
 
@@ -136,6 +138,8 @@ def _completed(
             record[group] = custom.complete(record[group], group)
     seen = seen_by(record["model"])
     record["data"] = with_preprocessing(with_own_settings(record["data"], seen), seen)
+    if record["monitor"] is None:
+        record["monitor"] = MONITORED_UNEVEN if record["data"].get("imbalance") is not None else MONITORED
     return record
 
 

@@ -228,7 +228,7 @@ class Source(ABC):
         """
         first, *decided = self.about()
         title = f"{self.title} ({name})" if self.title else name
-        every = (f"{title}, {first}", *decided, *lines(self.changed, self.changes))
+        every = (f"{title}, {first}", *decided, *lines(self.changed, self.changes, tuple(self.class_names)))
         return [in_line(f"data: {line}") for line in every]
 
     def left_out(self) -> list[str]:
@@ -271,15 +271,19 @@ class Source(ABC):
     def uneven_counts(self) -> list[int] | None:
         """Count the training examples of each class where they are uneven: the largest has twice the smallest, or more.
 
-        Of replicates the pool decides whether they are, so that all of them are measured alike.
+        Of replicates a change of theirs, or else the pool, decides whether they are: all of them are measured alike.
         """
         if self.task != "classification":
             return None
-        deciding = self.splits["train"] if self.replicate is None else self.pool()
-        counts = class_counts(deciding.targets, self.num_classes)
-        if counts.max() < UNEVEN * counts.min():
-            return None
-        return class_counts(self.splits["train"].targets, self.num_classes).tolist()
+        counts = class_counts(self.splits["train"].targets, self.num_classes)
+        return counts.tolist() if self._is_uneven(counts) else None
+
+    def _is_uneven(self, counts: np.ndarray) -> bool:
+        if self.replicate is not None:
+            if self.changes.imbalance is not None:
+                return self.changes.imbalance >= UNEVEN
+            counts = class_counts(self.pool().targets, self.num_classes)
+        return bool(counts.max() >= UNEVEN * counts.min())
 
     def train_weights(self) -> dict[str, Any]:
         """What result.json holds of the weights of training examples; nothing where all count alike."""

@@ -46,8 +46,13 @@ def _headline(shared: set[str]) -> str:
 
 
 def _monitored(runs: Sequence[Record]) -> str | None:
-    """The test value of what all runs monitor; None where they monitor different metrics."""
+    """The test value of what all runs monitor; None where they monitor different metrics.
+
+    Beside runs whose classes were made uneven the others are judged as those are.
+    """
     monitors = {str(run.params.get("monitor")) for run in runs}
+    if monitors == {"val/accuracy", "val/balanced_accuracy"}:
+        return "test/balanced_accuracy"
     return monitors.pop().replace("val/", "test/", 1) if len(monitors) == 1 else None
 
 

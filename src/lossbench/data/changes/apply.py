@@ -5,6 +5,7 @@ from typing import Any
 
 from lossbench.data.changes.draw import Draw
 from lossbench.data.changes.human import digest
+from lossbench.data.changes.imbalance import imbalance_line, imbalance_record, with_imbalance
 from lossbench.data.changes.matrix import matrix_of
 from lossbench.data.changes.noise import noise_line, noise_record, with_noise
 from lossbench.data.changes.settings import Changes
@@ -25,17 +26,21 @@ def changed(splits: Mapping[str, Split], changes: Changes, draw: Draw) -> Mappin
     Raises:
         ValueError: the data do not allow a change; names its setting.
     """
+    if changes.imbalance is not None:
+        splits = with_imbalance(splits, changes, draw)
     return with_noise(splits, changes, draw) if changes.noisy else splits
 
 
-def lines(splits: Mapping[str, Split], changes: Changes) -> list[str]:
+def lines(splits: Mapping[str, Split], changes: Changes, names: tuple[str, ...]) -> list[str]:
     """Say what has been changed, a line each.
 
     Args:
         splits: with the changes.
         changes: what was changed.
+        names: of the classes.
     """
-    return [noise_line(splits, changes)] if changes.noisy else []
+    said = [imbalance_line(splits, changes, names)] if changes.imbalance is not None else []
+    return [*said, noise_line(splits, changes)] if changes.noisy else said
 
 
 def record(splits: Mapping[str, Split], changes: Changes, names: tuple[str, ...]) -> dict[str, Any]:
@@ -46,7 +51,12 @@ def record(splits: Mapping[str, Split], changes: Changes, names: tuple[str, ...]
         changes: what was changed.
         names: of the classes.
     """
-    return {"label_noise": noise_record(splits, changes, names)} if changes.noisy else {}
+    found: dict[str, Any] = {}
+    if changes.imbalance is not None:
+        found["imbalance"] = imbalance_record(splits, changes, names)
+    if changes.noisy:
+        found["label_noise"] = noise_record(splits, changes, names)
+    return found
 
 
 def content(changes: Changes, classes: int) -> bytes:

@@ -4,16 +4,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
+from lossbench.data.changes.imbalance_settings import ImbalanceSettings
 from lossbench.data.changes.noise_settings import NoiseSettings
 
 
 @dataclass(frozen=True)
-class Changes(NoiseSettings):
+class Changes(ImbalanceSettings, NoiseSettings):
     """How the examples of a data set are changed after they have been split; test examples never are.
 
     Raises:
         ValueError: names the setting, what was found and what is allowed.
     """
+
+    def __post_init__(self) -> None:
+        ImbalanceSettings.__post_init__(self)
+        NoiseSettings.__post_init__(self)
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Self:
@@ -22,7 +27,7 @@ class Changes(NoiseSettings):
 
     def settings(self) -> dict[str, Any]:
         """Give those that change something, with all that decides how: what a run's config.yaml holds."""
-        return self.noise_settings()
+        return {**self.imbalance_settings(), **self.noise_settings()}
 
     @property
     def off(self) -> bool:
