@@ -1,6 +1,6 @@
 """Compare the losses of some runs, and write a report.
 
-lossbench report DIR ... [--baseline LOSS] [--metric test/nll] [--margin 0.01]
+lossbench report DIR ... [--baseline LOSS] [--metric test/nll] [--margin 0.01] [--transfer]
 
 DIR is a run directory or any folder of them, e.g. runs/default, or a fair fight, e.g. runs/default.tuned, which has a
 report of its own. Runs that cannot be compared with each other are refused.
@@ -29,7 +29,7 @@ def main(words: Sequence[str] | None = None) -> None:
 
     from lossbench.report.tuned.publish import publish_found  # matplotlib and scipy take a second to import
 
-    publish_found(found, given.baseline, given.metric, given.margin, given.out)
+    publish_found(found, given.baseline, given.metric, given.margin, given.out, transfer=given.transfer)
 
 
 def _parser() -> Parser:
@@ -48,5 +48,10 @@ def _parser() -> Parser:
     )
     parser.add_argument(
         "--out", type=as_path, help="folder of the report; default: <study>/reports/<data>-<model>-<hash>"
+    )
+    parser.add_argument(
+        "--transfer",
+        action="store_true",
+        help="also judge them by their features on other data, which lossbench transfer has probed: further looks",
     )
     return parser

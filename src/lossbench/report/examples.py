@@ -48,7 +48,7 @@ def read_outputs(run: Record, split: str, way_out: str = WITHOUT) -> Outputs | N
     Raises:
         DamagedError: predictions.npz is damaged.
     """
-    path = run.path / "predictions.npz"
+    path = run.predictions_path
     if not os.path.lexists(path):
         return None
     with open_arrays(path, way_out) as arrays:

@@ -23,6 +23,9 @@ from lossbench.report.records import Record
 from lossbench.report.sentences import headline, sentences
 from lossbench.report.spec import ComparisonSpec
 from lossbench.report.tables import Table, aligned, in_one_line
+from lossbench.report.transfer.compare import TransferComparison
+from lossbench.report.transfer.table import transfer_table
+from lossbench.report.transfer.words import sentences as transfer_sentences
 from lossbench.report.verdict_table import verdict_table
 
 
@@ -49,12 +52,14 @@ class LossComparison:
         table: the verdict table.
         caveats: what to know before believing it, a sentence each.
         about: what these runs have in common that others reported at the same time have not, e.g. "mlp max_epochs=30".
+        transfers: the same losses judged by their features on other data, where that was asked.
     """
 
     findings: Findings
     table: Table
     caveats: Sequence[str]
     about: str = field(default="", kw_only=True)
+    transfers: Sequence[TransferComparison] = field(default=(), kw_only=True)
 
     @property
     def comparison(self) -> Comparison:
@@ -110,7 +115,9 @@ class LossComparison:
     def tables(self) -> Sequence[Table]:
         """All tables, that of the verdicts first."""
         others = metric_table(self.comparison)
-        return [self.table, *([others] if others else []), detail_table(self.findings), cost_table(self.findings)]
+        first = [self.table, *([others] if others else [])]
+        transfers = map(transfer_table, self.transfers)
+        return [*first, *transfers, detail_table(self.findings), cost_table(self.findings)]
 
     def latex(self) -> str:
         """The table of verdicts in LaTeX."""
@@ -123,9 +130,10 @@ class LossComparison:
         more = f"\n... and {hidden} more in the report" if hidden else ""
         notes = "".join(f"\n  - {caveat}" for caveat in self.caveats)
         before = f"\n\nBefore you believe it:{notes}" if notes else ""
+        abroad = "".join(f"\n\n{_transfer_text(each)}" for each in self.transfers)
         table = aligned(shown)
         lead = "".join(f"\n{sentence}" for sentence in self.lead.sentences) if self.lead else ""
-        return escaping.for_terminal(f"{self.table.title}\n\n{table}{more}\n\n{self.headline}{lead}{before}")
+        return escaping.for_terminal(f"{self.table.title}\n\n{table}{more}\n\n{self.headline}{lead}{before}{abroad}")
 
     def __repr__(self) -> str:
         return self.text()
@@ -138,6 +146,13 @@ class LossComparison:
             f"<table><caption>{escape(self.table.title)}</caption><thead>{head}</thead><tbody>{body}</tbody></table>"
             f"<p><b>{escape(self.headline)}</b></p><ul>{notes}</ul>"
         )
+
+
+def _transfer_text(transfer: TransferComparison) -> str:
+    """Word the findings on other data for a terminal."""
+    table = transfer_table(transfer)
+    said = "\n".join(transfer_sentences(transfer))
+    return f"{table.title}\n\n{aligned(table)}\n\n{said}"
 
 
 def _html_row(tag: str, cells: Sequence[str]) -> str:

@@ -1,6 +1,7 @@
 """From run directories to a report on disk and a verdict in the terminal."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -15,13 +16,24 @@ from lossbench.report.page.render import render
 from lossbench.report.records import SHOWN_HASH, Record
 from lossbench.report.records_csv import run_rows, write_csv
 from lossbench.report.spec import ComparisonSpec
+from lossbench.report.transfer.compare import find_transfers
 from lossbench.rundir.contents import is_inside
 from lossbench.rundir.files import write_text
+from lossbench.rundir.transferred import has_answers
 
 PRINTED = 40
+TRANSFER = "-transfer"
+"""The end of the folder of a report that judges features on other data too: another one keeps its own."""
 
 
-def publish(records: Sequence[Record], spec: ComparisonSpec, folder: Path | None = None, about: str = "") -> Path:
+def publish(
+    records: Sequence[Record],
+    spec: ComparisonSpec,
+    folder: Path | None = None,
+    about: str = "",
+    *,
+    transfer: bool = False,
+) -> Path:
     """Write the report of some comparable runs and print its verdict.
 
     Args:
@@ -29,6 +41,7 @@ def publish(records: Sequence[Record], spec: ComparisonSpec, folder: Path | None
         spec: the baseline, the metric and the margin.
         folder: where the report goes; None is <study>/reports/<data>-<model>-<hash of the spec and the arms>.
         about: what these runs have in common that others have not, e.g. "mlp max_epochs=30".
+        transfer: whether to judge them by their features on other data too, in a report of its own.
 
     Returns:
         The path of report.html.
@@ -37,7 +50,11 @@ def publish(records: Sequence[Record], spec: ComparisonSpec, folder: Path | None
         UserError: the runs cannot be compared, or the report cannot be written.
     """
     compared = compare_losses(records, spec, about)
-    folder = folder or inside_study(default_folder(compared.comparison, spec), compared.comparison.runs[0].study)
+    if transfer:
+        compared = replace(compared, transfers=find_transfers(compared.comparison))
+    place = default_folder(compared.comparison, spec)
+    place = place.with_name(f"{place.name}{TRANSFER}") if transfer else place
+    folder = folder or inside_study(place, compared.comparison.runs[0].study)
     return write_report(compared, folder, records)
 
 
@@ -70,7 +87,9 @@ def write_report(compared: LossComparison, folder: Path, records: Sequence[Recor
     return page
 
 
-def publish_all(records: Sequence[Record], spec: ComparisonSpec, folder: Path | None = None) -> None:
+def publish_all(
+    records: Sequence[Record], spec: ComparisonSpec, folder: Path | None = None, *, transfer: bool = False
+) -> None:
     """Write a report for each set of runs that can be compared with each other.
 
     Losses are compared at the same model, augmentation and budget, and on the same data; what their settings and
@@ -80,10 +99,13 @@ def publish_all(records: Sequence[Record], spec: ComparisonSpec, folder: Path | 
         records: of any runs, at least one of them done.
         spec: the baseline, the metric and the margin.
         folder: where the report goes; several get folders of their own inside.
+        transfer: whether to judge them by their features on other data too; of several sets those that were probed.
     """
     groups = comparable_sets(records)
     for k, (about, group) in enumerate(groups.items(), 1):
-        publish(group, spec, folder if folder is None or len(groups) == 1 else folder / str(k), about)
+        place = folder if folder is None or len(groups) == 1 else folder / str(k)
+        asked = transfer and (len(groups) == 1 or any(has_answers(record.path) for record in group))
+        publish(group, spec, place, about, transfer=asked)
 
 
 def inside_study(folder: Path, study: Path) -> Path:

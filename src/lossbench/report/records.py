@@ -89,6 +89,11 @@ class Record:
         return DirectoryName(setting, digest, None, "")
 
     @property
+    def predictions_path(self) -> Path:
+        """The file with the outputs on val and test."""
+        return self.path / "predictions.npz"
+
+    @property
     def study(self) -> Path:
         """The folder of the study."""
         return self.path.resolve().parents[1]

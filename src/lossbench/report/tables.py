@@ -12,6 +12,7 @@ WORDS = (
     "loss",
     "verdict",
     "at the defaults",
+    "at home",
     "diverged",
     "setting",
     "metric",

@@ -21,13 +21,14 @@ def numbers_of(arm: Arm, findings: Findings) -> dict[str, Any]:
     numbers["baseline"] = arm is comparison.baseline
     numbers |= {name: getattr(summary, name) for name in SUMMARY_FIELDS}
     if pair is not None:
-        numbers |= _paired_numbers(pair)
+        numbers |= paired_numbers(pair)
     numbers["run_half_width_95"] = measures.run_half_width
     numbers["difference_half_width_95"] = measures.difference_half_width
     return numbers
 
 
-def _paired_numbers(pair: PairedComparison) -> dict[str, Any]:
+def paired_numbers(pair: PairedComparison) -> dict[str, Any]:
+    """Give the numbers of a difference, whose names begin with difference_."""
     numbers = {f"difference_{name}": getattr(pair, name) for name in PAIRED_FIELDS}
     better_in, low, high = pair.better_in
     if pair.nadeau_bengio is not None:

@@ -172,6 +172,11 @@ def answers_of(run: Path) -> Iterator[tuple[Path, Transferred]]:
         yield path, Transferred.read(path)
 
 
+def has_answers(run: Path) -> bool:
+    """Whether a run was probed on any other data."""
+    return any((run / FOLDER).glob("*.json"))
+
+
 def outputs_path(answer: Path) -> Path:
     """The file with the probe's outputs, targets and ids: <split>_outputs and so on, as in predictions.npz."""
     return answer.with_suffix(".npz")

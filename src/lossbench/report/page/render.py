@@ -11,6 +11,9 @@ from lossbench.report.page.about_runs import arm_table, commands, facts, without
 from lossbench.report.page.flips_shown import flips_shown
 from lossbench.report.page.forest import forest_plot
 from lossbench.report.tables import Table, stacked
+from lossbench.report.transfer.table import NAME as TRANSFER
+from lossbench.report.transfer.table import transfer_table
+from lossbench.report.transfer.words import sentences as transfer_sentences
 
 SHOWN_SENTENCES = 12
 DRAWN_BY_PAGE = ("forest",)  # figures that the page draws itself, so that they are readable at any width
@@ -41,6 +44,7 @@ def render(compared: LossComparison, tables: Sequence[Table], figures: Sequence[
         forest=forest_plot(comparison),
         sentences=_first(compared.sentences),
         caveats=compared.caveats,
+        transfers=[(transfer_table(each), transfer_sentences(each)) for each in compared.transfers],
         flips=flips_shown(comparison),
         runs=f"{len(comparison.runs)} runs of {len(comparison.arms)} losses or settings, started with:",
         commands=commands(comparison.runs),
@@ -67,7 +71,8 @@ def _figures(lead: Lead | None, figures: Sequence[Mapping[str, str]]) -> dict[st
 
 def _tables(lead: Lead | None, tables: Sequence[Table]) -> dict[str, Any]:
     """The tables of the search, that of other metrics, and the others with their notes, each in its groups."""
-    others = [table for table in tables if not _is_of_search(table.name, lead)]
+    own_section = (*(lead.search if lead else ()), TRANSFER)
+    others = [table for table in tables if table.name.partition("_")[0] not in own_section]
     return {
         "search": [table for table in tables if _is_of_search(table.name, lead)],
         "others": [table for table in others if table.name == OTHER_METRICS],

@@ -1,0 +1,1 @@
+"""Which losses leave features that serve other data: the answers of `lossbench transfer`, judged as scores are."""
