@@ -11,13 +11,15 @@ from tests.cases.naive import Aliases, cross_entropy, softmax
 ALIASES: Aliases = {"label_smoothing": (losses.CrossEntropy, {"label_smoothing": 0.1})}
 
 
-def _bce(row: np.ndarray, y: int, weight: list[float] | None = None) -> float:
-    sigmoid = 1 / (1 + np.exp(-row))
-    terms = [
-        -w * math.log(s if k == y else 1 - s)
-        for k, (s, w) in enumerate(zip(sigmoid, weight or [1] * len(row), strict=True))
-    ]
-    return sum(terms) / len(row)
+def _bce(row: np.ndarray, y: int, weight: list[float] | None = None, smoothing: float = 0.0) -> float:
+    sigmoid, target = 1 / (1 + np.exp(-row)), np.eye(len(row))[y] * (1 - smoothing) + smoothing / len(row)
+    each = zip(sigmoid, target, weight or [1] * len(row), strict=True)
+    return sum(-w * (t * math.log(s) + (1 - t) * math.log(1 - s)) for s, t, w in each) / len(row)
+
+
+def _square(row: np.ndarray, y: int, true_weight: float = 1.0, true_value: float = 1.0) -> float:
+    terms = [true_weight * (z - true_value) ** 2 if k == y else z**2 for k, z in enumerate(row)]
+    return float(sum(terms)) / len(row)
 
 
 def _multi_margin(row: np.ndarray, y: int, margin: float = 1.0, p: int = 1) -> float:
@@ -45,7 +47,24 @@ CASES = (
         losses.softmax_mse,
         lambda row, y: float(((softmax(row) - np.eye(len(row))[y]) ** 2).mean()),
     ),
-    Case("bce", losses.BCE, losses.bce, _bce, ({}, {"weight": [1.0, 2.0, 0.5, 0.0, 3.0]}), shift_invariant=False),
+    Case(
+        "bce",
+        losses.BCE,
+        losses.bce,
+        _bce,
+        ({}, {"weight": [1.0, 2.0, 0.5, 0.0, 3.0]}, {"weight": [1, 2, 0.5, 0, 3], "smoothing": 0.1}),
+        {"smoothing": [0.0, 0.1, 0.5]},
+        shift_invariant=False,
+    ),
+    Case(
+        "square_loss",
+        losses.SquareLoss,
+        losses.square_loss,
+        _square,
+        ({}, {"true_weight": 15.0, "true_value": 30.0}),
+        {"true_weight": [0.5, 1.0, 15.0], "true_value": [0.5, 1.0, 30.0]},
+        shift_invariant=False,
+    ),
     Case(
         "multi_margin",
         losses.MultiMargin,

@@ -7,7 +7,7 @@ import torch
 
 from lossbench import losses
 from lossbench.losses.case import Case
-from tests.cases.naive import cross_entropy
+from tests.cases.naive import Aliases, cross_entropy
 
 
 def _normalized_softmax(row: np.ndarray, y: int, temperature: float = 0.05) -> float:
@@ -30,6 +30,7 @@ def _tvmf(row: np.ndarray, y: int, kappa: float = 16.0, scale: float = 16.0) -> 
     return cross_entropy(scale * ((1 + cos) / (1 + kappa * (1 - cos)) - 1), y)
 
 
+ALIASES: Aliases = {"subcenter_arcface": (losses.ArcFace, {})}
 CASES = (
     Case(
         "normalized_softmax",
@@ -68,6 +69,14 @@ CASES = (
         _tvmf,
         ({}, {"kappa": 0.0, "scale": 1.0}, {"kappa": -0.3}),
         {"kappa": [-0.3, 0.0, 4.0, 64.0], "scale": [0.5, 16.0, 64.0]},
+        shift_invariant=False,
+        output=torch.tanh,
+    ),
+    Case(
+        "adacos",
+        losses.AdaCos,
+        losses.adacos,
+        lambda row, y: cross_entropy(math.sqrt(2) * math.log(len(row) - 1) * np.tanh(row), y),
         shift_invariant=False,
         output=torch.tanh,
     ),

@@ -82,6 +82,7 @@ VALUES: dict[str, tuple[list[Any], list[Any]]] = {
     "augment.cutmix": ([0, 0.2, 2], [*NO_NUMBER, None]),
     "augment.label_smoothing": (FRACTION[0], [*FRACTION[1], None]),
     "head.num_features": ([1, 7, 10**5, None], [*AT_LEAST_1[1], 10**5 + 1]),
+    "head.centers": ([1, 3, 1000], [*AT_LEAST_1[1], None, 1001]),
     "model.hidden": (
         [[], [1], [128, 64], [10**6]],
         [[10**11], [10**5, 10**5], None, 128, "128", [0], [-1], [1.0], [True], ["1"], [[1]]],

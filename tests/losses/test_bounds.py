@@ -9,7 +9,14 @@ from torch import Tensor
 from lossbench import losses
 from lossbench.losses.outputs import ClassCosines
 
-OF_COSINES = [losses.NormalizedSoftmax(), losses.CosFace(), losses.ArcFace(), losses.TvMF()]
+OF_COSINES = [
+    losses.NormalizedSoftmax(),
+    losses.CosFace(),
+    losses.ArcFace(),
+    losses.TvMF(),
+    losses.LDAM(),
+    losses.AdaCos(),
+]
 OF_EMBEDDINGS = [losses.Cosine(), losses.CosineXent()]
 Y = torch.tensor([0, 1, 2])
 

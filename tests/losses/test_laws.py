@@ -69,7 +69,7 @@ def test_yaml_equals_the_defaults(case: Case) -> None:
 def test_an_alias_is_another_loss_with_settings(name: str) -> None:
     module, settings = ALIASES[name]
     config = yaml.safe_load((CONF / f"{name}.yaml").read_text())
-    assert without_ranges(config) == {
+    assert without_ranges(config.get("loss", config)) == {
         "name": name,
         "_target_": f"lossbench.losses.{module.__name__}",
         **module(**settings).hyper_parameters(),

@@ -18,6 +18,8 @@ OF_CLASSES = [
     (losses.BCE, "weight"),
     (losses.Focal, "weight"),
     (losses.LogitAdjusted, "class_counts"),
+    (losses.ClassBalanced, "class_counts"),
+    (losses.Seesaw, "class_counts"),
 ]
 NUMBERS = [pytest.param(case, name, id=f"{case.name}-{name}") for case in CASES for name in case.sweep]
 
@@ -78,14 +80,15 @@ def test_a_number_may_be_learned(case: Case, name: str) -> None:
     value, step = float(case.sweep[name][1]), 1e-6
     learned = nn.Parameter(torch.tensor(value, dtype=torch.float64))
     module: Any = case.module
-    given: dict[str, Any] = {"class_counts": [1.0, 20.0, 5.0, 100.0, 3.0]} if name == "tau" else {}
-    loss = module(**{name: learned}, **given)
+    counted = "class_counts" in module().hyper_parameters()
+    given: dict[str, Any] = {"class_counts": [1.0, 20.0, 5.0, 100.0, 3.0]} if counted else {}
+    loss = module(**{name: learned}, **given, reduction="sum")
     assert dict(loss.named_parameters()) == {name: learned}
     for t in case.targets(target, soft):
         learned.grad = None
         found = loss(case.output(logits), t)
         found.backward()
-        lower, same, upper = (case(logits, t, {name: value + h, **given}).mean() for h in (-step, 0, step))
+        lower, same, upper = (case(logits, t, {name: value + h, **given}).sum() for h in (-step, 0, step))
         torch.testing.assert_close(found.detach(), same)
         assert learned.grad is not None
         torch.testing.assert_close(learned.grad, (upper - lower) / (2 * step), rtol=1e-4, atol=1e-6)

@@ -18,7 +18,7 @@ from lossbench.vectorized.shared import Shared
 from lossbench.vectorized.train import StackedRuns
 
 Plan = Callable[..., RunDirectory]
-MARGINS = ("normalized_softmax", "cosface", "arcface", "tvmf")
+MARGINS = ("normalized_softmax", "cosface", "arcface", "tvmf", "ldam", "adacos")
 
 
 @pytest.mark.parametrize("loss", MARGINS)

@@ -40,7 +40,7 @@ OF_ONE_CLASS = ("classification", "ordinal")
 OF_CLASSES = "cross_entropy, cosine_xent, bce and all that are for no other task"
 SEVERAL_TERMS = ("NCEMAE", "SymmetricCrossEntropy", "Squentropy", "CosineXent", "CosineXentHead")
 """The losses whose terms are measured too."""
-NOT_LOGITS = ("Cosine", "CosineXent", "MultiMargin")
+NOT_LOGITS = ("Cosine", "CosineXent", "MultiMargin", "SquareLoss")
 """The losses whose outputs become probabilities only once a scale has been fitted: cosines of scale 1, and margins."""
 
 
@@ -180,6 +180,11 @@ def _p(name: str, value: object) -> None:
         raise ValueError(f"{name} must be 1 or 2, got {value!r}")
 
 
+def _centers(name: str, value: object) -> None:
+    if not (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+        raise ValueError(f"{name} must be a whole number >= 1, got {value!r}")
+
+
 def _full(name: str, value: object) -> None:
     if not isinstance(value, bool):
         raise ValueError(f"{name} must be true or false, got {value!r}")
@@ -205,6 +210,15 @@ _RULES: dict[str, Callable[[str, object], None]] = {
     "tau": _number(">= 0", lambda value: value >= 0),
     "class_counts": _class_counts,
     "delta": _number("> 0", lambda value: value > 0, LARGEST_TARGET),
+    "smoothing": _or_null(_number("null or at least 0 and below 1", lambda value: 0 <= value < 1)),
+    "target_threshold": _or_null(_number("null or at least 0 and below 1", lambda value: 0 <= value < 1)),
+    "max_margin": _number(">= 0", lambda value: value >= 0),
+    "defer": _number("within 0 and 1", lambda value: 0 <= value <= 1),
+    "mitigation": _number(">= 0", lambda value: value >= 0),
+    "compensation": _number(">= 0", lambda value: value >= 0),
+    "true_weight": _number("> 0", lambda value: value > 0),
+    "true_value": _number("> 0", lambda value: value > 0),
+    "centers": _centers,
     "p": _p,
     "full": _full,
     "weight": _weight,
@@ -226,6 +240,10 @@ _RULES_OF: dict[str, dict[str, Callable[[str, object], None]]] = {
 """Class -> rules of its own, for names that a user's own loss may use in another way."""
 _JOINT_RULES: dict[str, Callable[[Mapping[str, object]], None]] = {
     "CosineProb": _cosine_prob,
+    "ClassBalanced": _own("beta", "at least 0 and below 1", lambda value: 0 <= value < 1),
+    "LDAM": _own("beta", "at least 0 and below 1", lambda value: 0 <= value < 1),
+    "ConfidencePenalty": _own("beta", ">= 0", lambda value: value >= 0),
+    "LogitPenalty": _own("beta", ">= 0", lambda value: value >= 0),
     "CosFace": _own("margin", ">= 0", lambda value: value >= 0),
     "ArcFace": _own("margin", "within 0 and pi / 2 (radians)", lambda value: 0 <= value <= math.pi / 2),
     "SmoothL1": _own("beta", "> 0", lambda value: value > 0, LARGEST_TARGET),

@@ -137,7 +137,10 @@ class Model(Node):
 class Head(Node):
     """What a loss adds behind the model."""
 
-    rules: ClassVar[Mapping[str, Rule]] = {"num_features": either(None, whole(1, 100_000, "its weights take memory"))}
+    rules: ClassVar[Mapping[str, Rule]] = {
+        "num_features": either(None, whole(1, 100_000, "its weights take memory")),
+        "centers": whole(1, 1000, "each class has so many vectors"),
+    }
 
 
 @dataclass(frozen=True)

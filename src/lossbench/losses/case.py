@@ -29,6 +29,8 @@ class Case:
         output: makes of logits what the loss takes.
         soft_targets: whether it takes class probabilities.
         ordered: whether its classes have an order, so that no law of classes in any order holds.
+        constant_factors: whether its gradient takes factors that depend on the logits for constants, so that it is not
+            the slope of the value.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Case:
     output: Callable[[Tensor], Any] = lambda logits: logits
     soft_targets: bool = True
     ordered: bool = False
+    constant_factors: bool = False
 
     def targets(self, index: Tensor, soft: Tensor) -> tuple[Tensor, ...]:
         """The kinds of target that the loss takes."""

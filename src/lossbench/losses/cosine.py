@@ -1,6 +1,5 @@
 """Losses on the angle between a network's output and the axis of the true class."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, final
@@ -12,6 +11,7 @@ from lossbench.losses.base import Loss
 from lossbench.losses.bounds import EMBEDDINGS, cosine_scores
 from lossbench.losses.fused import fused_cosine_distance, fused_cosine_xent, inverse_norm
 from lossbench.losses.outputs import ClassCosines, HeadOutput
+from lossbench.losses.scales import cosine_scale
 from lossbench.losses.values import Number, negative, pick, scores
 
 __all__ = ["Cosine", "CosineXent", "CosineXentHead", "cosine", "cosine_xent", "cosine_xent_head"]
@@ -157,15 +157,6 @@ def _head_terms(output: HeadOutput, target: Tensor, xent_weight: Number) -> dict
     return {"cosine": cosine(output.embedding, target), "xent": xent_weight * negative(log_p, target)}
 
 
-def _cosine_scale(classes: int) -> float:
-    """The scale at which a softmax of cosines can be sure of one of C classes: sqrt(2) log(C - 1), at least 1.
-
-    Reference:
-        Zhang et al. 2019, AdaCos: Adaptively Scaling Cosine Logits, the fixed scale.
-    """
-    return max(1.0, math.sqrt(2) * math.log(max(classes - 1, 1)))
-
-
 @final
 @dataclass(eq=False)
 class Cosine(Loss):
@@ -179,7 +170,7 @@ class Cosine(Loss):
 
     def scale_prior(self, classes: int) -> tuple[float, float]:
         """Give AdaCos' fixed scale of cosines, known to a factor of about 3."""
-        return _cosine_scale(classes), 1.0
+        return cosine_scale(classes), 1.0
 
 
 @final
@@ -202,7 +193,7 @@ class CosineXent(Loss):
 
     def scale_prior(self, classes: int) -> tuple[float, float]:
         """Give what AdaCos' fixed scale of cosines adds to the loss's own, known to a factor of about 3."""
-        return max(1.0, _cosine_scale(classes) / float(self.scale)), 1.0
+        return max(1.0, cosine_scale(classes) / float(self.scale)), 1.0
 
 
 @final

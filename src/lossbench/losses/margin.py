@@ -175,7 +175,7 @@ def _xent_with_margin(
 ) -> Tensor:
     """Cross-entropy of scaled cosines, the true class's one shifted; `shift` also gives its derivative."""
     if target.is_floating_point():
-        return pick(softplus(_others(cos * scale) - shift(cos)[0] * scale), target)
+        return pick(softplus(others(cos * scale) - shift(cos)[0] * scale), target)
 
     def composed(cos: Tensor, y: Tensor) -> Tensor:
         scaled, index = cos * scale, y.unsqueeze(-1)
@@ -187,7 +187,7 @@ def _xent_with_margin(
     return written(cos, target, shifted_xent(scale, shift, composed))[0]
 
 
-def _others(z: Tensor) -> Tensor:
+def others(z: Tensor) -> Tensor:
     """For each class the log-sum-exp over the other classes: (batch, C) -> (batch, C)."""
     whole = torch.logsumexp(z, -1, keepdim=True)
     first = z.argmax(-1, keepdim=True)

@@ -26,8 +26,9 @@ def one_value_for_each_example(case: Case, setting: Setting) -> None:
         assert values.shape == (BATCH,), f"{BATCH} examples gave values of shape {tuple(values.shape)}"
         assert_close(case.module(**setting, reduction="none")(output, t), values)
         assert_close(case.module(**setting, reduction="sum")(output, t), values.sum())
-        if "weight" not in setting:  # the mean of a weighted loss divides by the weights
-            assert_close(case.module(**setting)(output, t), values.mean())
+        weights = case.module(**setting).example_weights(t)
+        mean = values.mean() if weights is None else values.sum() / weights.sum()
+        assert_close(case.module(**setting)(output, t), mean)
 
 
 def the_true_class_should_rise(case: Case, setting: Setting) -> None:
