@@ -42,8 +42,8 @@ from lossbench.config.rules import check_loss
         (
             "ForwardCorrection",
             {"matrix": [[0.5, 0.5]]},
-            "matrix must be null or a matrix with a row for each true class and a column for each given label, each "
-            "row a list of rates, got [[0.5, 0.5]]",
+            "matrix must be null, a matrix with a row for each true class and a column for each given label, each row "
+            "a list of rates, or a .csv or .npy file with it, got [[0.5, 0.5]]",
         ),
         ("ForwardCorrection", {"matrix": [[1.2, -0.2], [0, 1]]}, "matrix must hold rates within 0 and 1, got 1.2"),
         (

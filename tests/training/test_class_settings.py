@@ -1,18 +1,22 @@
 """Class weights by a word or by name become numbers of each run's own training split."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from lossbench.data.changes.settings import Changes
 from lossbench.data.digits import Digits
 from lossbench.data.source import replicated
+from lossbench.data.split import Split
 from lossbench.errors import UserError
 from lossbench.losses.class_weights import effective_number, inverse_frequency
 from lossbench.rundir.directory import RunDirectory
 from lossbench.training.assemble import assemble
+from lossbench.training.class_settings import label_matrix
 from lossbench.vectorized.shared import Shared
 from lossbench.vectorized.train import StackedRuns
 
@@ -68,3 +72,36 @@ def test_labels_of_which_several_hold_are_weighed_by_how_often_they_do(planned: 
     built: Any = parts.loss
     often = parts.source.splits["train"].targets.sum(0)
     np.testing.assert_allclose(built.weight, inverse_frequency(often), rtol=1e-6)
+
+
+def moved(replicate: int | None = None) -> np.ndarray:
+    """Which labels the training examples of each class have, as rates."""
+    source = Digits() if replicate is None else replicated(Digits(), replicate)
+    train = source.with_changes(Changes.of({"label_noise": 0.4})).splits["train"]
+    found = np.zeros((10, 10))
+    np.add.at(found, (train.true_targets, train.targets), 1)
+    return found / found.sum(1, keepdims=True)
+
+
+@pytest.mark.parametrize("loss", ["forward_correction", "backward_correction"])
+def test_a_correction_counts_how_labels_were_made_wrong(planned: Plan, loss: str) -> None:
+    built: Any = assemble(planned("data=digits", f"loss={loss}", "data.label_noise=0.4").config).loss
+    np.testing.assert_allclose(built.matrix, moved())
+    assert 0.55 < np.diag(moved()).mean() < 0.65
+    right: Any = assemble(planned("data=digits", f"loss={loss}").config).loss
+    assert right.matrix is None
+
+
+def test_each_replicate_of_a_stack_counts_its_own_wrong_labels(planned: Plan) -> None:
+    given = ("data=digits", "loss=forward_correction", "data.label_noise=0.4")
+    configs = [planned(*given, f"replicate={r}").config for r in (0, 3)]
+    members: Any = StackedRuns(configs, Shared(assemble(configs[0])), torch.device("cpu")).members
+    for member, replicate in zip(members, (0, 3), strict=True):
+        np.testing.assert_allclose(member.loss.matrix, moved(replicate))
+    assert not np.array_equal(moved(0), moved(3))
+
+
+def test_a_class_without_examples_keeps_its_labels() -> None:
+    split = Split(np.zeros((3, 1)), np.array([1, 0, 1]), np.arange(3), true_targets=np.array([0, 0, 1]))
+    assert label_matrix(split, 3) == [[0.5, 0.5, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
+    assert label_matrix(replace(split, true_targets=None), 3) is None

@@ -1,16 +1,26 @@
 """The matrix of wrong labels: a row for each true class, a column for each given label. Torch-free."""
 
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lossbench.config.plain import is_sequence
+from lossbench.errors import UserError, one_line
 
 SUM_ERROR = 1e-3
 """Of a row, which a file with few digits may have."""
 LARGEST_CONDITION = 1e4
 """Above it the inverse loses more than half of float32's digits."""
-WHAT = "a matrix with a row for each true class and a column for each given label, each row a list of rates"
+KEY = "matrix"
+TAKERS = ("ForwardCorrection", "BackwardCorrection")
+"""The losses with such a matrix; a user's own loss may mean something else by the name."""
+WHAT = (
+    "a matrix with a row for each true class and a column for each given label, each row a list of rates, or a .csv or "
+    ".npy file with it"
+)
 
 
 def check_matrix(name: str, value: object, *, invertible: bool = False) -> None:
@@ -28,7 +38,7 @@ def check_matrix(name: str, value: object, *, invertible: bool = False) -> None:
         return
     rows: list[Any] = list(value) if is_sequence(value) else []
     if not rows or not all(_is_row(row, len(rows)) for row in rows):
-        raise ValueError(f"{name} must be null or {WHAT}, got {_short(value)}")
+        raise ValueError(f"{name} must be null, {WHAT}, got {_short(value)}")
     rates = np.array(rows, dtype=np.float64)
     _check_rates(name, rates)
     if invertible and np.linalg.cond(rates) > LARGEST_CONDITION:
@@ -37,6 +47,47 @@ def check_matrix(name: str, value: object, *, invertible: bool = False) -> None:
             f"most {LARGEST_CONDITION:g} is allowed): labels of some classes cannot be told apart; use "
             "loss=forward_correction"
         )
+
+
+def with_matrix(loss: Mapping[str, Any]) -> dict[str, Any]:
+    """Put the numbers of a file in its place, so that a run needs no file and its identity is what was in it.
+
+    Args:
+        loss: the settings of a loss.
+
+    Raises:
+        UserError: the file cannot be read, or holds no rows of numbers.
+    """
+    given = loss.get(KEY)
+    takes = str(loss.get("_target_")).rpartition(".")[2] in TAKERS
+    return {**loss, KEY: read_matrix(f"loss.{KEY}", given)} if takes and isinstance(given, str) else dict(loss)
+
+
+def read_matrix(name: str, path: str) -> list[list[float]]:
+    """Read rows of numbers from a .csv file without a header, or from a .npy file; nothing in it is executed.
+
+    Args:
+        name: of the setting, for messages.
+        path: of the file.
+
+    Raises:
+        UserError: it cannot be read, or holds no rows of numbers.
+    """
+    file = Path(path).expanduser()
+    if file.suffix not in (".csv", ".npy"):
+        raise UserError(f"{name} must be null, {WHAT}, got {path!r}")
+    try:
+        rows: Any = np.load(file, allow_pickle=False) if file.suffix == ".npy" else _read_csv(file)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"{name}={path} cannot be read: {one_line(error)}; give rows of numbers") from error
+    if getattr(rows, "ndim", 0) != 2 or rows.dtype.kind not in "fiu":  # an .npz file under this name has neither
+        raise UserError(f"{name}={path} must hold rows of numbers")
+    return rows.astype(np.float64).tolist()
+
+
+def _read_csv(file: Path) -> np.ndarray:
+    with file.open() as lines:
+        return np.loadtxt(lines, delimiter=",", ndmin=2)
 
 
 def _check_rates(name: str, rates: np.ndarray) -> None:

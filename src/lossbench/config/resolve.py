@@ -15,6 +15,7 @@ from lossbench.config.data_fit import check_kind, check_shape
 from lossbench.config.facts import Cache, kind_of, shape_of, weights_of
 from lossbench.config.inside import check_inside
 from lossbench.config.installed import check_installed
+from lossbench.config.label_matrix import with_matrix
 from lossbench.config.parse import required
 from lossbench.config.plain import is_mapping, is_sequence
 from lossbench.config.preprocessing import seen_by, whole_network, with_own_settings, with_preprocessing
@@ -132,7 +133,7 @@ def _completed(
     record["augment"] = record["augment"] or {}
     record["model"] = whole_network(record["model"])
     if is_mapping(record["loss"]):
-        record["loss"] = without_ranges(record["loss"])
+        record["loss"] = with_matrix(without_ranges(record["loss"]))
     for group in custom.BASES:
         if is_mapping(record[group]):
             record[group] = custom.complete(record[group], group)

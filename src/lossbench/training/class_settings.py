@@ -1,4 +1,4 @@
-"""Settings of a loss that a training split decides: counts of its classes, and weights made of them."""
+"""Settings of a loss that a training split decides: counts of its classes, weights made of them, wrong labels."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 
 from lossbench.config.class_weights import KEY, named_weights, needs_data, without_weights
+from lossbench.config.label_matrix import KEY as MATRIX
+from lossbench.config.label_matrix import TAKERS
 from lossbench.config.parse import Node
 from lossbench.config.plain import is_mapping
 from lossbench.data.module import DataModule
-from lossbench.data.split import class_counts
+from lossbench.data.split import Split, class_counts
 from lossbench.errors import UserError
 from lossbench.losses.class_weights import effective_number, inverse_frequency
 
@@ -17,8 +19,8 @@ COUNTS = "class_counts"
 BY_WORD: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {"auto": inverse_frequency, "effective": effective_number}
 
 
-def settings_of_data(node: Node, data: DataModule, where: str) -> dict[str, list[float]]:
-    """Give what the training split decides of a loss: `class_counts` of null, and `weight` by a word or by name.
+def settings_of_data(node: Node, data: DataModule, where: str) -> dict[str, Any]:
+    """Give what the training split decides of a loss: `class_counts` and `matrix` of null, `weight` by a word or name.
 
     Args:
         node: of the loss.
@@ -28,13 +30,33 @@ def settings_of_data(node: Node, data: DataModule, where: str) -> dict[str, list
     Raises:
         UserError: a class to be counted has no training example.
     """
-    found: dict[str, list[float]] = {}
+    found: dict[str, Any] = {}
     if node.settings.get(COUNTS, ()) is None:
         found[COUNTS] = _counted(data, f"{where}.{COUNTS}=null", "give one number > 0 for each class").tolist()
     weight = node.settings.get(KEY)
     if needs_data(weight):
         found[KEY] = _weights(weight, data, where)
+    if node.class_name in TAKERS and node.settings.get(MATRIX) is None:
+        found[MATRIX] = label_matrix(data.split("train"), data.source.num_classes)
     return found
+
+
+def label_matrix(split: Split, classes: int) -> list[list[float]] | None:
+    """Count which labels the examples of each true class have: (C, C) rates, a row for each class.
+
+    Args:
+        split: of which labels may have been changed.
+        classes: C. The row of a class without examples says that its labels are right.
+
+    Returns:
+        None where no label was changed.
+    """
+    if split.true_targets is None:
+        return None
+    pairs = np.bincount(split.true_targets * classes + split.targets, minlength=classes**2)
+    counts = pairs.reshape(classes, classes).astype(np.float64)
+    counts[counts.sum(1) == 0] = np.eye(classes)[counts.sum(1) == 0]
+    return (counts / counts.sum(1, keepdims=True)).tolist()
 
 
 def data_free(node: Node) -> Node:

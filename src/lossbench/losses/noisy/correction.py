@@ -25,7 +25,8 @@ def forward_correction(logits: Tensor, target: Tensor, *, matrix: Matrix | None 
         logits: (batch, C), any real values.
         target: (batch,) int64 class indices, or (batch, C) class probabilities.
         matrix: T, (C, C): T_ij is the probability that an example of class i has the label j. None is the identity,
-            which is cross-entropy.
+            which is cross-entropy. In a run null is replaced by how the training labels were changed: the identity too
+            where they were not.
 
     Returns:
         (batch,) values >= 0 in nats.
