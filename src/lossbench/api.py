@@ -91,8 +91,8 @@ def compare(
     Raises:
         UserError: none of the runs is done, or they cannot be compared with each other.
     """
-    from lossbench.report.comparable import comparable_sets
-    from lossbench.report.loss_comparison import compare_losses
+    from lossbench.report.compare_any import compare as compare_runs
+    from lossbench.report.sets import comparable_sets
     from lossbench.report.spec import DEFAULT_BASELINE, ComparisonSpec
     from lossbench.report.tuned.comparison import spec_of
     from lossbench.report.tuned.found import find_all
@@ -108,7 +108,7 @@ def compare(
     for tuned in found.tuned:
         return compare_tuned(tuned, spec_of(tuned.plan, baseline, metric, margin))
     about, records = next(iter(groups.items()))
-    return compare_losses(records, ComparisonSpec(baseline or DEFAULT_BASELINE, metric, margin), about)
+    return compare_runs(records, ComparisonSpec(baseline or DEFAULT_BASELINE, metric, margin), about)
 
 
 def _folders(runs: Runs | Sequence[Runs]) -> list[Path]:

@@ -37,3 +37,13 @@ def test_uneven_classes_are_monitored_by_balanced_accuracy_unless_something_else
     assert plan_run(tmp_path, "data=digits").config.monitor == "val/accuracy"
     assert (uneven.record["data"]["imbalance"], uneven.record["data"]["imbalance_kind"]) == (20, "exponential")
     assert "imbalance_seed" not in uneven.record["data"]
+
+
+def test_all_images_per_class_are_the_same_run_as_none_typed(tmp_path: Path) -> None:
+    for data in ("digits", "fake_images"):
+        plain = plan_run(tmp_path, f"data={data}").config
+        assert plan_run(tmp_path, f"data={data}", "data.images_per_class=all").config.record == plain.record
+    few = plan_run(tmp_path, "data=fake_images", "data.images_per_class=2").config
+    assert few.record["data"]["images_per_class"] == 2
+    assert identity_hash(few.record) != identity_hash(plain.record)
+    assert few.fingerprint == plain.fingerprint

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 import pytest
 
+from lossbench.report.compared import Compared
 from lossbench.report.looks import History, Question
 from lossbench.report.stats import max_t
 from lossbench.report.stats.differences import Differences
-from lossbench.report.verdicts import Compared, judge
+from lossbench.report.verdicts import judge
 
 ARMS = 5
 LIMIT = 0.06

@@ -6,7 +6,8 @@ import pytest
 from made_runs import change, make_arm, make_run, read
 
 from lossbench.errors import UserError
-from lossbench.report.comparable import comparable_sets, read_done
+from lossbench.report.comparable import read_done
+from lossbench.report.sets import comparable_sets
 
 BASE = [0.80, 0.82, 0.84, 0.86, 0.88, 0.90]
 

@@ -13,9 +13,10 @@ from made_runs import change, cut_in_half, make_arm, make_run, read, write
 from lossbench.errors import UserError
 from lossbench.report import records
 from lossbench.report.arms import by_unit, make_arms
-from lossbench.report.comparable import comparable_sets, require_comparable
+from lossbench.report.comparable import require_comparable
 from lossbench.report.records import find_runs, read_record
 from lossbench.report.records_csv import run_rows, write_csv
+from lossbench.report.sets import comparable_sets
 from lossbench.rundir.identity import RESULT_VERSION
 
 RESULT_COLUMNS = (

@@ -6,6 +6,7 @@ from typing import Any
 from lossbench.config.build import own_settings
 from lossbench.config.custom import is_custom
 from lossbench.config.parse import Node
+from lossbench.config.plain import is_mapping
 from lossbench.data.changes.settings import KEYS, Changes
 from lossbench.data.source import Source
 from lossbench.errors import UserError
@@ -27,6 +28,13 @@ def split_changes(source: Node) -> tuple[Node, Changes]:
         return Node({key: value for key, value in source.record.items() if key not in left}), Changes.of(changes)
     except ValueError as error:
         raise UserError(f"data.{error}") from error
+
+
+def without_all(record: object) -> object:
+    """Give the record of a data set with images_per_class=all as null, which means the same."""
+    if not is_mapping(record) or record.get("images_per_class") != "all":
+        return record
+    return {**record, "images_per_class": None}
 
 
 def with_settled_changes(record: Mapping[str, Any], source: Source) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from lossbench.config import custom
 from lossbench.config.build import build, check_targets
-from lossbench.config.changes import with_settled_changes
+from lossbench.config.changes import with_settled_changes, without_all
 from lossbench.config.compatible import check_losses, check_together
 from lossbench.config.data_fit import check_kind, check_shape
 from lossbench.config.facts import Cache, kind_of, shape_of, weights_of
@@ -134,6 +134,7 @@ def _completed(
     record["model"] = whole_network(record["model"])
     if is_mapping(record["loss"]):
         record["loss"] = with_matrix(without_ranges(record["loss"]))
+    record["data"] = without_all(record["data"])
     for group in custom.BASES:
         if is_mapping(record[group]):
             record[group] = custom.complete(record[group], group)

@@ -141,7 +141,7 @@ class PartedSource(Source):
 
     def left_out(self) -> list[str]:
         """What of the data is not used, and which classes a split lacks."""
-        drawn = [] if self.replicate is None else spared(self.pool(), self.splits, self.unit)
+        drawn = [] if self.replicate is None else spared(self.pool(), self.unchanged, self.unit)
         return [*self.examples.unused, *drawn, *super().left_out()]
 
     def facts(self) -> dict[str, Any]:

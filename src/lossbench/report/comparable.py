@@ -1,13 +1,12 @@
 """Which runs may be compared with each other: those measured on the same examples in the same way."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from lossbench.errors import UserError
+from lossbench.report.doses.axis import AXES, Axis, axis_of
 from lossbench.report.formatting import counted
 from lossbench.report.records import DAMAGED, Record, find_runs, read_records, split_done
-from lossbench.report.settings import COMPARED, describe_settings, differing_settings
 from lossbench.rundir.result import Result
 
 
@@ -22,6 +21,14 @@ def measured_on(record: Record) -> dict[str, str]:
         "tested weights (evaluate)": str(result.params.get("evaluate")),
         "classes": str(len(result.classes)),
     }
+
+
+def measured_at_any_dose(record: Record) -> dict[str, str]:
+    """What must be the same where a number of the data differs: all but what is learnt and chosen from."""
+    found, result = measured_on(record), record.done_result
+    del found["data fingerprints (examples and splits)"], found["numbers of examples"]
+    tested = result.replicate is not None and result.folds is not None and "groups" in result.facts
+    return found if tested else {**found, "numbers of test examples": str(_tested(result))}
 
 
 def _sizes(result: Result) -> str:
@@ -40,15 +47,21 @@ def _tested(result: Result) -> int | None:
     return n if n is None or folds is None else min(n, int(result.facts["pool"]) // folds)
 
 
-def require_comparable(records: Sequence[Record]) -> None:
+def require_comparable(
+    records: Sequence[Record], measured: Callable[[Record], Mapping[str, str]] = measured_on
+) -> None:
     """Refuse to compare runs that were not measured on the same examples in the same way.
+
+    Args:
+        records: done runs.
+        measured: what must be the same in all of them.
 
     Raises:
         UserError: names the first difference, and a run of each kind.
     """
     kinds: dict[str, dict[str, Record]] = {}
     for record in records:
-        for what, value in measured_on(record).items():
+        for what, value in measured(record).items():
             kinds.setdefault(what, {}).setdefault(value, record)
     for what, seen in kinds.items():
         if len(seen) > 1:
@@ -56,6 +69,30 @@ def require_comparable(records: Sequence[Record]) -> None:
             raise UserError(
                 f"these runs cannot be compared, their {what} differ: {ours} in {one.path}, {theirs} in {other.path}"
             )
+
+
+def require_comparable_at_each_dose(records: Sequence[Record]) -> None:
+    """Refuse to compare runs that were not measured in the same way; what they learn from may differ by dose.
+
+    Raises:
+        UserError: names the first difference, and a run of each kind.
+    """
+    axis = axis_of(records)
+    if axis is None:
+        require_comparable(records)
+        return
+    require_comparable(records, measured_at_any_dose)
+    for alike in by_dose(records, axis).values():
+        require_comparable(alike)
+
+
+def by_dose(records: Iterable[Record], axis: Axis) -> dict[tuple[float, ...], list[Record]]:
+    """Part done runs by their doses: of this axis, and of the others that the data were changed by."""
+    found: dict[tuple[float, ...], list[Record]] = {}
+    for record in records:
+        others = [each.dose(record.params) for each in AXES if each is not axis]
+        found.setdefault((axis.dose(record.params), *others), []).append(record)
+    return found
 
 
 def read_done(folders: Sequence[Path], left_out: Collection[Path] = ()) -> list[Record]:
@@ -82,7 +119,7 @@ def read_done(folders: Sequence[Path], left_out: Collection[Path] = ()) -> list[
         raise UserError(
             f"none of the {len(records)} runs in {places} is done ({states}){damaged or '; run them first'}"
         )
-    require_comparable(done)
+    require_comparable_at_each_dose(done)
     return records
 
 
@@ -113,37 +150,3 @@ def without_trials(records: Sequence[Record]) -> list[Record]:
         raise UserError(line)
     print(line, flush=True)
     return [record for record in records if not record.trial]
-
-
-def comparable_sets(records: Iterable[Record]) -> dict[str, list[Record]]:
-    """Split runs into sets that can be compared; a run without a result joins the runs of its setting, else every set.
-
-    Returns:
-        What a set has in common that others have not, e.g. "mlp max_epochs=30" ("" where there is one set) -> its runs.
-    """
-    done, missing = split_done(records)
-    groups = _group(done)
-    settings = {record.name[:2] for record in done}
-    found: dict[str, list[Record]] = {}
-    for about, group in groups:
-        elsewhere = settings - {record.name[:2] for record in group}
-        name = _unused(about if len(groups) > 1 else "", found)
-        found[name] = [*group, *(record for record in missing if record.name[:2] not in elsewhere)]
-    return found
-
-
-def _group(done: Sequence[Record]) -> list[tuple[str, list[Record]]]:
-    """Group done runs by what they were measured on, and by their settings beyond COMPARED, given in words."""
-    differing = differing_settings({record.done_result.hash: record.params for record in done})
-    groups: dict[tuple[str, str], list[Record]] = {}
-    both = len({record.done_result.kind for record in done}) > 1
-    for record in done:
-        settings = differing[record.done_result.hash]
-        about = describe_settings({key: value for key, value in settings.items() if not key.startswith(COMPARED)})
-        about = f"{about} {record.done_result.kind}s".strip() if both else about
-        groups.setdefault((str(sorted(measured_on(record).items())), about), []).append(record)
-    return [(about, group) for (_, about), group in groups.items()]
-
-
-def _unused(name: str, taken: Mapping[str, Any]) -> str:
-    return name if name not in taken else f"{name} ({len(taken) + 1})".strip()

@@ -33,10 +33,10 @@ def compare_arms(records: Sequence[Record], spec: ComparisonSpec, missing: Seque
         UserError: the runs cannot be compared, or the metric or the baseline does not exist.
     """
     require_comparable(records)
-    arms, copies = _arms(records, missing)
+    arms, copies = all_arms(records, missing)
     frozen = are_frozen(arms)
     comparison, outcomes = score_arms(one_seed_of_each(arms) if frozen else arms, spec)
-    comparison = _with_missing(replace(comparison, frozen=frozen, copies=copies), missing)
+    comparison = with_missing(replace(comparison, frozen=frozen, copies=copies), missing)
     baseline = comparison.baseline
     if baseline is None:
         return comparison
@@ -44,7 +44,7 @@ def compare_arms(records: Sequence[Record], spec: ComparisonSpec, missing: Seque
     return with_verdicts(comparison, baseline, outcomes, Frame(extras))
 
 
-def _arms(records: Sequence[Record], missing: Sequence[Record]) -> tuple[list[Arm], int]:
+def all_arms(records: Sequence[Record], missing: Sequence[Record]) -> tuple[list[Arm], int]:
     """Make the arms of runs that are done or diverged; also count the runs that are there twice."""
     finite = [record for record in records if not is_spoilt(record)] or records
     spoilt = [] if finite is records else [*filter(is_spoilt, records)]
@@ -52,17 +52,17 @@ def _arms(records: Sequence[Record], missing: Sequence[Record]) -> tuple[list[Ar
     return arms, len(finite) - sum(len(arm.runs) for arm in arms)
 
 
-def _with_missing(comparison: Comparison, missing: Sequence[Record]) -> Comparison:
+def with_missing(comparison: Comparison, missing: Sequence[Record]) -> Comparison:
     """Say which runs failed or are still to be done."""
     unfinished = {arm.label: failed_units(arm, missing) for arm in comparison.arms}
     return replace(
         comparison,
         unfinished={label: units for label, units in unfinished.items() if units},
-        provisional=_still_to_do(comparison.arms, missing),
+        provisional=still_to_do(comparison.arms, missing),
     )
 
 
-def _still_to_do(arms: Sequence[Arm], missing: Sequence[Record]) -> int:
+def still_to_do(arms: Sequence[Arm], missing: Sequence[Record]) -> int:
     """Count the runs that are planned, running or stopped, of these arms or of others on the same data and model."""
     results = [run.done_result for arm in arms for run in arm.runs.values()]
     settings = tuple({f"{result.data}-{result.model}-" for result in results})

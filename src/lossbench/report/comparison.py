@@ -49,6 +49,7 @@ class Comparison:
         instead: the metric that the runs monitor, where it cannot be compared.
         barred: label -> words, better or worse, that may not be said of it.
         twin: label of the arm that is the baseline once more, tuned anew; empty where there is none.
+        baselines: labels of the arms that others are compared with, where there is one at each dose of the data.
     """
 
     metric: str
@@ -80,11 +81,16 @@ class Comparison:
     instead: str | None = None
     barred: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
     twin: str = ""
+    baselines: frozenset[str] = frozenset()
 
     @property
     def others(self) -> list[Arm]:
         """All arms but the baseline."""
-        return [arm for arm in self.arms if arm is not self.baseline]
+        return [arm for arm in self.arms if not self.is_baseline(arm)]
+
+    def is_baseline(self, arm: Arm) -> bool:
+        """Whether others are compared with an arm."""
+        return arm is self.baseline or arm.label in self.baselines
 
     @property
     def rivals(self) -> dict[str, PairedComparison]:

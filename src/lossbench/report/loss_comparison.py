@@ -17,6 +17,8 @@ from lossbench.report.figures import draw_figures
 from lossbench.report.findings import Findings, find
 from lossbench.report.metric_table import metric_table
 from lossbench.report.page.about_data import about_data
+from lossbench.report.page.flips_shown import FlipsShown, flips_shown
+from lossbench.report.page.forest import ForestPlot, forest_plot
 from lossbench.report.papers.latex import latex_table
 from lossbench.report.papers.methods import methods
 from lossbench.report.records import Record
@@ -93,6 +95,16 @@ class LossComparison:
     def lead(self) -> Lead | None:
         """The figure directly under the verdicts; None where all of them follow later."""
         return None
+
+    @property
+    def forest(self) -> ForestPlot | None:
+        """The differences from the baseline as the page draws them; None where nothing was compared."""
+        return forest_plot(self.comparison)
+
+    @property
+    def flips(self) -> FlipsShown | None:
+        """The examples on which losses differ; None where there are none to be found."""
+        return flips_shown(self.comparison)
 
     @property
     def description(self) -> dict[str, str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lossbench.errors import UserError
 from lossbench.report.arms import Arm
+from lossbench.report.compared import Compared
 from lossbench.report.comparison import Comparison
 from lossbench.report.family import padding
 from lossbench.report.journal import append
@@ -15,7 +16,7 @@ from lossbench.report.outcomes import Outcomes, find_outcomes
 from lossbench.report.records import Record
 from lossbench.report.stats.differences import Differences
 from lossbench.report.stats.verdict import PairedComparison
-from lossbench.report.verdicts import Compared, Verdicts, judge
+from lossbench.report.verdicts import Verdicts, judge
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def judge_arms(comparison: Comparison, baseline: Arm, outcomes: Outcomes, frame:
     study, extras = _any_run(baseline).study, frame.extras
     history = read_history(study) if frame.is_look else _looked_at(frame.looks)
     outcomes = _with_extras(outcomes, extras, comparison)
-    compared = _compared(comparison, baseline, extras, outcomes)
+    compared = compared_arms(comparison, baseline, extras, outcomes)
     question = Question(comparison.metric, baseline.digest[:SHOWN], comparison.margin, frame.plan[:SHOWN])
     absent = padding(history.family(question.baseline), [*comparison.arms, *extras])
     reported = [each for each in compared.values() if each.label]
@@ -87,7 +88,7 @@ def judge_arms(comparison: Comparison, baseline: Arm, outcomes: Outcomes, frame:
         without_examples=outcomes.without_parts,
     )
     if comparison.provisional:
-        return replace(found, paired=_not_judged(found.paired), standing={})
+        return replace(found, paired=not_judged(found.paired), standing={})
     if not frame.is_look:
         return found
     return _recorded(found, verdicts, history, study=study, arms=compared)
@@ -107,7 +108,10 @@ def _with_extras(outcomes: Outcomes, extras: Sequence[Arm], comparison: Comparis
     return find_outcomes([*comparison.arms, *extras], comparison.metric, comparison.design, higher_is_better=higher)
 
 
-def _compared(comparison: Comparison, baseline: Arm, extras: Sequence[Arm], outcomes: Outcomes) -> dict[str, Compared]:
+def compared_arms(
+    comparison: Comparison, baseline: Arm, extras: Sequence[Arm], outcomes: Outcomes
+) -> dict[str, Compared]:
+    """Set the arms that share a unit with the baseline beside it: hash -> arm; extras have no label."""
     labels = {arm.digest: arm.label for arm in comparison.others}
     found: dict[str, Compared] = {}
     for arm in (*comparison.others, *extras):
@@ -148,7 +152,8 @@ def test_per_train(comparison: Comparison, differences: Iterable[Differences]) -
     return None
 
 
-def _not_judged(paired: Mapping[str, PairedComparison]) -> dict[str, PairedComparison]:
+def not_judged(paired: Mapping[str, PairedComparison]) -> dict[str, PairedComparison]:
+    """Comparisons of which nothing is said while runs are still to be done."""
     return {label: replace(pair, verdict="undecided", qualifier=None, more=None) for label, pair in paired.items()}
 
 

@@ -1,12 +1,14 @@
 """Plans in the journal: what a sweep is going to compare, written before its first run. Torch-free."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from lossbench.report.doses.axis import AXES, Axis
+from lossbench.report.doses.lines import trend_hash
 from lossbench.report.journal import append, read_journal
 from lossbench.report.records import Record
-from lossbench.report.settings import comparability
+from lossbench.report.settings import comparability, setting_but_for
 from lossbench.report.spec import ComparisonSpec
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.flatten import flatten
@@ -18,6 +20,8 @@ Arms = dict[str, dict[str, Any]]
 
 def record_plans(runs: Iterable[RunDirectory], spec: ComparisonSpec | None) -> None:
     """Write what a sweep plans into the journals of its studies, a line for runs that can be compared with each other.
+
+    Arms at several doses of the data are one line, with the trend of each loss.
 
     The family of every later report is at least these arms; trials are none. A plan that a journal holds already is not
     written again.
@@ -39,17 +43,62 @@ def record_plans(runs: Iterable[RunDirectory], spec: ComparisonSpec | None) -> N
 
 def _by_study(runs: Iterable[RunDirectory]) -> dict[tuple[Path, str], Arms]:
     """The arms of each study that can be compared with each other: hash -> loss and units."""
+    by_study: dict[Path, list[PlannedArm]] = {}
+    for arm in _arms(runs):
+        by_study.setdefault(arm.study, []).append(arm)
+    found: dict[tuple[Path, str], Arms] = {}
+    for study, arms in by_study.items():
+        axis = _axis_of(arms)
+        for arm in [*arms, *(_trends(arms, axis) if axis else ())]:
+            settings = arm.settings if axis is None else _without_dose(arm.settings, axis)
+            found.setdefault((study, comparability(settings)), {})[arm.digest] = arm.entry
+    return found
+
+
+def _axis_of(arms: Sequence["PlannedArm"]) -> Axis | None:
+    """The first number of the data that has several values; None where there is none."""
+    return next((axis for axis in AXES if len({axis.dose(arm.settings) for arm in arms}) > 1), None)
+
+
+class PlannedArm(NamedTuple):
+    """The runs of one setting that a sweep plans: its study, hash, flat settings, and its entry in the journal."""
+
+    study: Path
+    digest: str
+    settings: Mapping[str, Any]
+    entry: dict[str, Any]
+
+
+def _arms(runs: Iterable[RunDirectory]) -> Iterator[PlannedArm]:
+    """The arms of planned runs; trials are none."""
     members: dict[Path, list[RunDirectory]] = {}
     for run in runs:
         members.setdefault(run.path.parent, []).append(run)
-    found: dict[tuple[Path, str], Arms] = {}
     for folder, alike in members.items():
         settings = flatten(alike[0].record)
         if settings.get("trial") is not True:
             units = sorted(Record(run.path, {}, None).name.unit or 0 for run in alike)
-            arms = found.setdefault((folder.parent, comparability(settings)), {})
-            arms[identity_hash(alike[0].record)[:SHOWN]] = {"loss": settings.get("loss.name"), "units": units}
-    return found
+            digest = identity_hash(alike[0].record)[:SHOWN]
+            yield PlannedArm(folder.parent, digest, settings, {"loss": settings.get("loss.name"), "units": units})
+
+
+def _without_dose(settings: Mapping[str, Any], axis: Axis) -> dict[str, Any]:
+    """Settings without the dose, how the data are changed, and the fingerprint that a dose may change."""
+    return {key: value for key, value in settings.items() if key not in (*axis.keys, "fingerprint")}
+
+
+def _trends(arms: Sequence[PlannedArm], axis: Axis) -> Iterator[PlannedArm]:
+    """The trend of each loss that is planned at several doses, as one more arm."""
+    lines: dict[str, dict[float, PlannedArm]] = {}
+    for arm in arms:
+        lines.setdefault(setting_but_for(axis.keys, arm.settings), {})[axis.dose(arm.settings)] = arm
+    for members in lines.values():
+        ordered = [arm for _, arm in sorted(members.items())]
+        if len(ordered) > 1:
+            units = sorted(set[int].intersection(*({*arm.entry["units"]} for arm in ordered)))
+            entry = {"loss": ordered[0].entry["loss"], "trend": axis.key, "units": units}
+            digest = trend_hash(arm.digest for arm in ordered)[:SHOWN]
+            yield ordered[0]._replace(digest=digest, entry=entry)
 
 
 def _says(entry: Mapping[str, Any], line: Mapping[str, Any]) -> bool:

@@ -7,14 +7,16 @@ from pathlib import Path
 
 from lossbench.errors import UserError
 from lossbench.escaping import file_name
-from lossbench.report.comparable import comparable_sets
+from lossbench.report.compare_any import compare
 from lossbench.report.comparison import Comparison
+from lossbench.report.doses.axis import axis_of
 from lossbench.report.files import FIGURES, write_figures, write_table
 from lossbench.report.journal import write_head
-from lossbench.report.loss_comparison import LossComparison, compare_losses
+from lossbench.report.loss_comparison import LossComparison
 from lossbench.report.page.render import render
 from lossbench.report.records import SHOWN_HASH, Record
 from lossbench.report.records_csv import run_rows, write_csv
+from lossbench.report.sets import comparable_sets
 from lossbench.report.spec import ComparisonSpec
 from lossbench.report.transfer.compare import find_transfers
 from lossbench.rundir.contents import is_inside
@@ -24,6 +26,7 @@ from lossbench.rundir.transferred import has_answers
 PRINTED = 40
 TRANSFER = "-transfer"
 """The end of the folder of a report that judges features on other data too: another one keeps its own."""
+AT_ONE_DOSE = "--transfer judges features at one dose of the data, and these runs have several; name the runs of one"
 
 
 def publish(
@@ -49,7 +52,9 @@ def publish(
     Raises:
         UserError: the runs cannot be compared, or the report cannot be written.
     """
-    compared = compare_losses(records, spec, about)
+    if transfer and axis_of(records) is not None:
+        raise UserError(AT_ONE_DOSE)
+    compared = compare(records, spec, about)
     if transfer:
         compared = replace(compared, transfers=find_transfers(compared.comparison))
     place = default_folder(compared.comparison, spec)
@@ -93,7 +98,7 @@ def publish_all(
     """Write a report for each set of runs that can be compared with each other.
 
     Losses are compared at the same model, augmentation and budget, and on the same data; what their settings and
-    optimisers differ in is part of the comparison.
+    optimisers differ in is part of the comparison. Runs that differ in one number of the data are one report.
 
     Args:
         records: of any runs, at least one of them done.

@@ -1,7 +1,7 @@
 """The scores of some arms, their baseline, and the verdicts on them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ from lossbench.report.pairing import Frame, judge_arms
 from lossbench.report.spec import ComparisonSpec
 from lossbench.report.stats.collapse import find_collapses
 from lossbench.report.stats.summary import summarise
+from lossbench.rundir.result import Result
 
 
 class Scored(NamedTuple):
@@ -38,35 +39,59 @@ def score_arms(arms: Sequence[Arm], spec: ComparisonSpec) -> Scored:
         UserError: the metric or the baseline does not exist.
     """
     metric, instead = choose_metric(arms, spec.metric)
-    margin, unit = _margin(spec, metric), unit_of(metric)
-    first = next(run for arm in arms for run in arm.runs.values()).done_result
-    outcomes = find_outcomes(arms, metric, first.design, higher_is_better=unit.higher_is_better)
+    outcomes = outcomes_of(arms, metric)
+    comparison = compare_scores(arms, metric, margin_of(spec, metric), outcomes)
+    baseline, chosen = choose_baseline(comparison.arms, spec.baseline, metric)
+    return Scored(replace(comparison, baseline=baseline, chosen=chosen, instead=instead), outcomes)
+
+
+def outcomes_of(arms: Sequence[Arm], metric: str) -> Outcomes:
+    """The outcomes of some arms, at least one of whose runs is done."""
+    return find_outcomes(arms, metric, _first(arms).design, higher_is_better=unit_of(metric).higher_is_better)
+
+
+def compare_scores(arms: Sequence[Arm], metric: str, margin: float | None, outcomes: Outcomes) -> Comparison:
+    """Compare the scores of some arms, from the best mean to the worst, without a baseline.
+
+    Args:
+        arms: with runs on the same examples, at least one of them done.
+        metric: what is compared.
+        margin: differences below it do not matter.
+        outcomes: of these arms, and perhaps of others.
+    """
+    first, scores = _first(arms), {arm.label: outcomes.scores[arm.digest] for arm in arms}
     comparison = Comparison(
         metric=metric,
-        unit=unit,
+        unit=unit_of(metric),
         margin=margin,
         arms=arms,
         baseline=None,
-        summaries={arm.label: summarise(np.array([*outcomes.scores[arm.digest].values()])) for arm in arms},
-        scores={arm.label: outcomes.scores[arm.digest] for arm in arms},
+        summaries={label: summarise(np.array([*found.values()])) for label, found in scores.items()},
+        scores=scores,
         diverged={arm.label: [*arm.diverged] for arm in arms if arm.diverged},
-        instead=instead,
         kind=first.kind,
         design=first.design,
         without_examples=outcomes.without_parts,
         damaged=outcomes.damaged,
     )
     ordered = sorted(arms, key=lambda arm: (-comparison.sign * comparison.summaries[arm.label].mean, arm.label))
-    baseline, chosen = choose_baseline(ordered, spec.baseline, metric)
-    comparison = replace(comparison, arms=ordered, baseline=baseline, chosen=chosen)
-    return Scored(replace(comparison, collapsed=_collapsed(comparison)), outcomes)
+    return replace(comparison, arms=ordered, collapsed=_collapsed(comparison))
+
+
+def _first(arms: Iterable[Arm]) -> Result:
+    return next(run for arm in arms for run in arm.runs.values()).done_result
+
+
+def beside(comparison: Comparison, baseline: Arm, outcomes: Outcomes) -> Comparison:
+    """Put the baseline first, and find the units that the others share with it."""
+    comparison = replace(comparison, baseline=baseline)
+    common = {arm.label: outcomes.units(arm, baseline) for arm in comparison.others}
+    return replace(comparison, arms=[baseline, *comparison.others], common=common)
 
 
 def with_verdicts(comparison: Comparison, baseline: Arm, outcomes: Outcomes, frame: Frame) -> Comparison:
     """Put the baseline first, pair the others with it, and judge them in their family, by the looks of their study."""
-    others = comparison.others
-    common = {arm.label: outcomes.units(arm, baseline) for arm in others}
-    comparison = replace(comparison, arms=[baseline, *others], common=common)
+    comparison = beside(comparison, baseline, outcomes)
     judged = judge_arms(comparison, baseline, outcomes, frame)
     return replace(
         comparison,
@@ -81,7 +106,12 @@ def with_verdicts(comparison: Comparison, baseline: Arm, outcomes: Outcomes, fra
     )
 
 
-def _margin(spec: ComparisonSpec, metric: str) -> float | None:
+def margin_of(spec: ComparisonSpec, metric: str) -> float | None:
+    """The margin of a comparison: what is given, or what is customary for the metric.
+
+    Raises:
+        UserError: it is not > 0 and finite.
+    """
     margin = spec.margin if spec.margin is not None else unit_of(metric).margin
     if margin is not None and not 0 < margin < math.inf:
         raise UserError(

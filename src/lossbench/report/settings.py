@@ -1,7 +1,7 @@
 """Which settings differ between arms, and how they are written."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from lossbench.rundir.identity import DECIDES, WHEREABOUTS, class_name
@@ -48,6 +48,15 @@ def describe_settings(settings: Mapping[str, Any]) -> str:
 def comparability(params: Mapping[str, Any]) -> str:
     """Say what must be the same in all runs of a comparison: the settings beyond COMPARED and the data, in a line."""
     keys = (key for key in params if key == "fingerprint" or (_decides(key) and not key.startswith(COMPARED)))
+    return _in_a_line(keys, params)
+
+
+def setting_but_for(keys: Collection[str], params: Mapping[str, Any]) -> str:
+    """Write all settings that decide a run's numbers in a line, but for some and the data's fingerprint."""
+    return _in_a_line((each for each in params if _decides(each) and each not in keys), params)
+
+
+def _in_a_line(keys: Iterable[str], params: Mapping[str, Any]) -> str:
     values = {key: _comparable(key, params) for key in sorted(keys)}
     return repr({key: value for key, value in values.items() if value != repr(None)})
 

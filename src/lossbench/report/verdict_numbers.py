@@ -18,7 +18,7 @@ def numbers_of(arm: Arm, findings: Findings) -> dict[str, Any]:
     comparison, measures = findings.comparison, findings.measures[arm.label]
     summary, pair = comparison.summaries[arm.label], comparison.paired.get(arm.label)
     numbers: dict[str, Any] = {"arm": arm.label, "loss": arm.loss, "hash": arm.digest, "metric": comparison.metric}
-    numbers["baseline"] = arm is comparison.baseline
+    numbers["baseline"] = comparison.is_baseline(arm)
     numbers |= {name: getattr(summary, name) for name in SUMMARY_FIELDS}
     if pair is not None:
         numbers |= paired_numbers(pair)

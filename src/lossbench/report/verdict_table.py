@@ -59,7 +59,7 @@ def verdict_cells(arm: Arm, comparison: Comparison) -> list[str]:
     """The verdict, and the difference with its interval; none without a baseline."""
     if comparison.baseline is None:
         return []
-    if arm is comparison.baseline:
+    if comparison.is_baseline(arm):
         return ["baseline", EMPTY]
     pair = comparison.paired.get(arm.label)
     if pair is None:

@@ -1,34 +1,18 @@
 """The verdicts of a comparison, corrected for its family and for earlier looks; a verdict of an earlier look stands."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from lossbench.report.compared import Compared
+from lossbench.report.look_entry import is_known, look_entry
 from lossbench.report.looks import Decision, History, Question, data_hash
 from lossbench.report.stats import paired
-from lossbench.report.stats.differences import Design, Differences
+from lossbench.report.stats.differences import Design
 from lossbench.report.stats.verdict import PairedComparison
 from lossbench.report.stats.verdict import judge as judge_family
-
-
-class Compared(NamedTuple):
-    """An arm beside the baseline.
-
-    Args:
-        label: of the arm; empty of an arm of the family that is not in the report.
-        differences: arm minus baseline, positive is better.
-        scores: unit -> scores of the arm and of the baseline, nan of a diverged run.
-        collapsed: units in which the arm diverged or collapsed.
-        barred: words that may not be said of it.
-    """
-
-    label: str
-    differences: Differences
-    scores: Mapping[int, tuple[float, float]]
-    collapsed: int = 0
-    barred: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -69,11 +53,37 @@ def judge(
     Returns:
         The verdicts of the reported arms, in the order of their hashes.
     """
-    arms = dict(sorted(arms.items()))  # the order of arms must not move a drawn number
-    looks = {arm: history.look(arm, question, data_hash(each.scores), [*each.scores]) for arm, each in arms.items()}
+    found = judge_together({question: arms}, history, design=design, absent=absent, test_per_train=test_per_train)
+    return found[question]
+
+
+def judge_together(
+    groups: Mapping[Question, Mapping[str, Compared]],
+    history: History,
+    *,
+    design: Design,
+    absent: int = 0,
+    test_per_train: float | Mapping[str, float | None] | None = None,
+) -> dict[Question, Verdicts]:
+    """Judge the arms of several baselines as one family.
+
+    Args:
+        groups: what is asked -> arms beside its baseline, as in `judge`; the margin is the same in all.
+        history: earlier looks, which these are not added to.
+        design: how the units share test examples.
+        absent: arms of the family without data.
+        test_per_train: test examples for each training example, or arm to it; folds need it where there are no parts
+            by example.
+
+    Returns:
+        The verdicts of each group.
+    """
+    asked = {arm: question for question, arms in groups.items() for arm in arms}
+    arms = {arm: groups[asked[arm]][arm] for arm in sorted(asked)}  # their order must not move a drawn number
+    looks = {arm: history.look(arm, asked[arm], data_hash(each.scores), [*each.scores]) for arm, each in arms.items()}
     found = judge_family(
         {arm: each.differences for arm, each in arms.items()},
-        question.margin,
+        next(iter(groups)).margin,
         design=design,
         look=looks,
         family=len(arms) + absent,
@@ -81,16 +91,42 @@ def judge(
         test_per_train=test_per_train,
     )
     shown = {arm: without(_ranked(found[arm], each), each.barred) for arm, each in arms.items() if each.label}
-    entry = _entry(arms, shown, question, history.family(question.baseline))
+    family = {*arms, *planned_with(groups, history)}
+    return {
+        question: _verdicts(question, _of(shown, group), arms, history, family, len(arms) + absent)
+        for question, group in groups.items()
+    }
+
+
+def planned_with(questions: Iterable[Question], history: History) -> set[str]:
+    """All arms that were planned or reported together with the baselines of some questions."""
+    baselines = {question.baseline for question in questions}
+    return set[str]().union(*(history.family(baseline) for baseline in baselines)) - baselines
+
+
+def _of(shown: Mapping[str, PairedComparison], group: Collection[str]) -> dict[str, PairedComparison]:
+    return {arm: pair for arm, pair in shown.items() if arm in group}
+
+
+def _verdicts(
+    question: Question,
+    shown: Mapping[str, PairedComparison],
+    arms: Mapping[str, Compared],
+    history: History,
+    family: Collection[str],
+    size: int,
+) -> Verdicts:
+    """The verdicts on one question, of a family of that size; earlier ones stand."""
+    entry = look_entry(arms, shown, question, family)
     standing: dict[str, tuple[int, int]] = {}
     paired_by_label: dict[str, PairedComparison] = {}
     for arm, pair in shown.items():
         label, earlier = arms[arm].label, history.decided(arm, question)
         paired_by_label[label] = pair
-        if earlier is not None and _stands(earlier, pair, len(arms) + absent, arms[arm].barred):
+        if earlier is not None and _stands(earlier, pair, size, arms[arm].barred):
             standing[label] = (earlier.n, earlier.look)
             paired_by_label[label] = _as_decided(earlier, pair, question.margin)
-    return Verdicts(paired_by_label, standing, None if _is_known(entry, history) else entry)
+    return Verdicts(paired_by_label, standing, None if is_known(entry, history) else entry)
 
 
 def without(pair: PairedComparison, barred: Collection[str]) -> PairedComparison:
@@ -136,57 +172,3 @@ def _as_decided(earlier: Decision, now: PairedComparison, margin: float | None) 
         high=min(now.high, 0.0) if earlier.verdict == "worse" else now.high,
         more=None,
     )
-
-
-def _entry(
-    arms: Mapping[str, Compared],
-    shown: Mapping[str, PairedComparison],
-    question: Question,
-    planned: Sequence[str] | set[str],
-) -> dict[str, Any]:
-    """The line of this look in the journal."""
-    return {
-        "what": "look",
-        "question": question.to_json(),
-        "family": sorted({*arms, *planned}),
-        "arms": {
-            arm: {
-                "label": arms[arm].label,
-                "data": data_hash(arms[arm].scores),
-                "units": [*arms[arm].scores],
-                "n": pair.n,
-                "look": pair.look,
-                "counts": pair.reachable,
-                "verdict": pair.verdict,
-                "qualifier": pair.qualifier,
-                "outcomes": [_written(ours) for ours, _ in arms[arm].scores.values()],
-                "baseline_outcomes": [_written(theirs) for _, theirs in arms[arm].scores.values()],
-            }
-            for arm, pair in shown.items()
-        },
-    }
-
-
-def _written(score: float) -> float | str:
-    return "diverged" if score != score else float(f"{score:.9g}")
-
-
-def _is_known(entry: Mapping[str, Any], history: History) -> bool:
-    """Whether a line would change nothing that the journal says: the same looks, words and family."""
-    question = Question(**entry["question"])
-    if not any(each["counts"] for each in entry["arms"].values()):
-        return True
-    if not {*entry["family"], question.baseline} <= {*history.family(question.baseline), question.baseline}:
-        return False
-    return all(_is_known_look(arm, each, question, history) for arm, each in entry["arms"].items())
-
-
-def _is_known_look(arm: str, each: Mapping[str, Any], question: Question, history: History) -> bool:
-    seen = history.seen.get(arm, [])
-    if not each["counts"]:
-        return True
-    if each["look"] > len(seen):
-        return False
-    found = history.found.get((arm, question, each["look"]))
-    before = found.verdict if found else None
-    return before == (each["verdict"] if each["verdict"] in ("better", "worse") else None)

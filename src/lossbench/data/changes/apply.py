@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lossbench.data.changes.draw import Draw
+from lossbench.data.changes.few import few_line, with_few
 from lossbench.data.changes.human import digest
 from lossbench.data.changes.imbalance import imbalance_line, imbalance_record, with_imbalance
 from lossbench.data.changes.matrix import matrix_of
@@ -26,6 +27,8 @@ def changed(splits: Mapping[str, Split], changes: Changes, draw: Draw) -> Mappin
     Raises:
         ValueError: the data do not allow a change; names its setting.
     """
+    if changes.images_per_class is not None:
+        splits = with_few(splits, changes, draw)
     if changes.imbalance is not None:
         splits = with_imbalance(splits, changes, draw)
     return with_noise(splits, changes, draw) if changes.noisy else splits
@@ -39,7 +42,9 @@ def lines(splits: Mapping[str, Split], changes: Changes, names: tuple[str, ...])
         changes: what was changed.
         names: of the classes.
     """
-    said = [imbalance_line(splits, changes, names)] if changes.imbalance is not None else []
+    said = [] if changes.images_per_class is None else [few_line(splits, changes)]
+    if changes.imbalance is not None:
+        said.append(imbalance_line(splits, changes, names))
     return [*said, noise_line(splits, changes)] if changes.noisy else said
 
 

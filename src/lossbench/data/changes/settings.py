@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
+from lossbench.config.values import integer
 from lossbench.data.changes.imbalance_settings import ImbalanceSettings
 from lossbench.data.changes.noise_settings import NoiseSettings
 
@@ -12,13 +13,20 @@ from lossbench.data.changes.noise_settings import NoiseSettings
 class Changes(ImbalanceSettings, NoiseSettings):
     """How the examples of a data set are changed after they have been split; test examples never are.
 
+    Args:
+        images_per_class: training examples that are kept of each class, >= 1; None keeps all.
+
     Raises:
         ValueError: names the setting, what was found and what is allowed.
     """
 
+    images_per_class: int | None = None
+
     def __post_init__(self) -> None:
         ImbalanceSettings.__post_init__(self)
         NoiseSettings.__post_init__(self)
+        if self.images_per_class is not None:
+            integer("images_per_class", self.images_per_class, low=1)
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Self:
@@ -27,7 +35,8 @@ class Changes(ImbalanceSettings, NoiseSettings):
 
     def settings(self) -> dict[str, Any]:
         """Give those that change something, with all that decides how: what a run's config.yaml holds."""
-        return {**self.imbalance_settings(), **self.noise_settings()}
+        few = {} if self.images_per_class is None else {"images_per_class": self.images_per_class}
+        return {**few, **self.imbalance_settings(), **self.noise_settings()}
 
     @property
     def off(self) -> bool:

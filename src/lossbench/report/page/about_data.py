@@ -1,5 +1,6 @@
 """The data, the model and the repeats of a comparison in words: what a reader has to know before the table."""
 
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 from typing import Any
@@ -53,17 +54,16 @@ def _counts(runs: Iterable[Record]) -> str:
 
 
 def _balance(runs: Iterable[Record]) -> str:
+    """How even the classes are, in the run where they are least even."""
     counts = [run.done_result.facts.get("train_counts", {}) for run in runs]
-    sizes = [
-        size for each in counts for size in (each.get("smallest_class"), each.get("largest_class")) if size is not None
-    ]
+    sizes = [(each["smallest_class"], each["largest_class"]) for each in counts if "smallest_class" in each]
     if not sizes:
         return ""
-    low, high = min(sizes), max(sizes)
+    low, high = max(sizes, key=lambda size: size[1] / size[0] if size[0] else math.inf)
     if low == 0:
         return f"; the largest class has {high:,} training examples, another one none"
     if high < EVEN * low:
-        return f"; classes of about the same size ({_span({low, high})} training examples)"
+        return f"; classes of about the same size ({_span({n for size in sizes for n in size})} training examples)"
     return (
         f"; the largest class has {high / low:.1f} times the training examples of the smallest ({high:,} and {low:,})"
     )

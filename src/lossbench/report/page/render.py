@@ -8,8 +8,6 @@ from lossbench.report.comparison import Comparison
 from lossbench.report.loss_comparison import Lead, LossComparison
 from lossbench.report.metric_table import NAME as OTHER_METRICS
 from lossbench.report.page.about_runs import arm_table, commands, facts, without_result
-from lossbench.report.page.flips_shown import flips_shown
-from lossbench.report.page.forest import forest_plot
 from lossbench.report.tables import Table, stacked
 from lossbench.report.transfer.table import NAME as TRANSFER
 from lossbench.report.transfer.table import transfer_table
@@ -41,11 +39,11 @@ def render(compared: LossComparison, tables: Sequence[Table], figures: Sequence[
         headline=compared.headline,
         about_data=list(compared.description.items()),
         first=tables[0],
-        forest=forest_plot(comparison),
+        forest=compared.forest,
         sentences=_first(compared.sentences),
         caveats=compared.caveats,
         transfers=[(transfer_table(each), transfer_sentences(each)) for each in compared.transfers],
-        flips=flips_shown(comparison),
+        flips=compared.flips,
         runs=f"{len(comparison.runs)} runs of {len(comparison.arms)} losses or settings, started with:",
         commands=commands(comparison.runs),
         facts=list(facts(comparison).items()),

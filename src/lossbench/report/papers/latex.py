@@ -63,7 +63,7 @@ def _cells(arm: Arm, comparison: Comparison) -> list[str]:
     if comparison.baseline is None:
         return [for_latex(arm.label), *score]
     if pair is None:
-        word = "baseline" if arm is comparison.baseline else f"no common {comparison.kind}"
+        word = "baseline" if comparison.is_baseline(arm) else f"no common {comparison.kind}"
         return [for_latex(arm.label), *score, NONE, NONE, NONE, word]
     name, difference = for_latex(arm.label), f"{_number(pair.mean, unit, signed=True)}"
     if _is_bold(pair, comparison):

@@ -31,7 +31,7 @@ def judge(
     look: int | Mapping[str, int] = 1,
     family: int | None = None,
     collapsed: Mapping[str, int] | None = None,
-    test_per_train: float | None = None,
+    test_per_train: float | Mapping[str, float | None] | None = None,
 ) -> dict[str, PairedComparison]:
     """Judge all losses of a study against its baseline at once.
 
@@ -49,7 +49,8 @@ def judge(
         look: how many times these comparisons were judged, this time included; or label to it.
         family: number of planned comparisons, >= len(differences); those without data are taken as independent.
         collapsed: label to units in which the arm diverged or collapsed; none where it is missing.
-        test_per_train: test examples for each training example; folds need it where there are no examples.
+        test_per_train: test examples for each training example, or label to it; folds need it where there are no
+            examples.
 
     Returns:
         Label to comparison, in the order given. One unit, or one test example, is undecided, with p = 1.
@@ -59,10 +60,13 @@ def judge(
     """
     looks = dict.fromkeys(differences, look) if isinstance(look, int) else look
     absent = _check(differences, margin, looks, family)
-    spreads = {label: spread(one, design, test_per_train) for label, one in differences.items()}
-    flips, ratio, counts = _sign_flips(differences), test_per_train if design == "folds" else None, collapsed or {}
+    ratios = test_per_train if isinstance(test_per_train, Mapping) else dict.fromkeys(differences, test_per_train)
+    spreads = {label: spread(one, design, ratios[label]) for label, one in differences.items()}
+    flips, counts, folds = _sign_flips(differences), collapsed or {}, design == "folds"
     found = {
-        label: estimate(one, spreads[label], flips[label], looks[label], counts.get(label, 0), ratio)
+        label: estimate(
+            one, spreads[label], flips[label], looks[label], counts.get(label, 0), ratios[label] if folds else None
+        )
         for label, one in differences.items()
     }
     decisions = _decide_all(differences, spreads, found, margin, absent)
