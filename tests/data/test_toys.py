@@ -11,6 +11,7 @@ from lossbench.data.toys import (
     ToyCounts,
     ToyDistribution,
     ToyLabels,
+    ToyOrdinal,
     ToyRanking,
     ToyRegression,
     ToySimilarity,
@@ -18,7 +19,17 @@ from lossbench.data.toys import (
     ToyVectors,
 )
 
-ALL = (ToyRegression, ToyVectors, ToyDistribution, ToyCounts, ToyLabels, ToyRanking, ToySimilarity, ToyTriplets)
+ALL = (
+    ToyRegression,
+    ToyVectors,
+    ToyDistribution,
+    ToyCounts,
+    ToyLabels,
+    ToyOrdinal,
+    ToyRanking,
+    ToySimilarity,
+    ToyTriplets,
+)
 every_toy = pytest.mark.parametrize("make", ALL, ids=lambda make: make.__name__)
 
 
@@ -28,8 +39,9 @@ def test_shapes_and_dtypes(make: Any) -> None:
     for split in source.splits.values():
         members = (source.members,) if source.members > 1 else ()
         assert split.inputs.shape == (80, *members, *source.input_shape)
-        assert (split.inputs.dtype, split.targets.dtype) == (np.float32, np.float32)
-        assert split.targets.shape == ((80,) if members else (80, source.num_outputs))
+        assert (split.inputs.dtype, split.targets.dtype) == (np.float32, np.int64 if make is ToyOrdinal else np.float32)
+        one = bool(members) or make is ToyOrdinal
+        assert split.targets.shape == ((80,) if one else (80, source.num_outputs))
     assert len({*np.concatenate([split.ids for split in source.splits.values()])}) == 240
 
 

@@ -17,6 +17,7 @@ SCALE = 1.7
 CLASS = TARGET[:, :5].argmax(1).where(torch.arange(N) != 7, 5)
 CASES = {
     "classification": (OUTPUT, CLASS),
+    "ordinal": (OUTPUT, CLASS),
     "regression": (OUTPUT, TARGET),
     "vectors": (OUTPUT, TARGET),
     "distribution": (OUTPUT, TARGET.softmax(1)),

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from lossbench.config.rules import TASKS
 from lossbench.metrics.measure import VIEWS
-from lossbench.metrics.registry import headlines
+from lossbench.metrics.registry import ONE_CLASS, headlines
 
 TARGET = normal(400, 3, seed=1)
 OUTPUT = TARGET + 0.5 * normal(400, 3, seed=2).exp()
@@ -68,6 +68,6 @@ def test_every_task_has_losses_metrics_and_a_headline() -> None:
     forms = {"ranking": (4, 2, 1), "similarity": (4, 2, 3), "triplets": (4, 3, 3)}
     for task in VIEWS:
         output = normal(*forms.get(task, (4, 3)))
-        target = torch.ones(4) if task in forms else output.argmax(1) if task == "classification" else output.softmax(1)
+        target = torch.ones(4) if task in forms else output.argmax(1) if task in ONE_CLASS else output.softmax(1)
         target = target.round() if task == "multi_label" else target
         assert any(name in headlines() for name in judge(task, output, target)), task

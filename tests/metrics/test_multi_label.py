@@ -52,3 +52,12 @@ def test_runs_are_judged_by_themselves_and_one_with_a_nan_has_no_value() -> None
         assert estimate.value[0].item() == pytest.approx(judge("multi_label", OUTPUT, HOLDS)[name].value)
         assert estimate.value[1].item() == pytest.approx(judge("multi_label", -OUTPUT, HOLDS)[name].value)
         assert math.isnan(estimate.value[2].item())
+
+
+def test_each_run_may_have_targets_of_its_own() -> None:
+    other = HOLDS.flip(0)
+    together = estimates(torch.stack((OUTPUT, OUTPUT)), torch.stack((HOLDS, other)), task="multi_label")
+    for name, estimate in together.items():
+        assert estimate.value[0].item() == pytest.approx(judge("multi_label", OUTPUT, HOLDS)[name].value)
+        assert estimate.value[1].item() == pytest.approx(judge("multi_label", OUTPUT, other)[name].value)
+        assert estimate.half_width is None or estimate.half_width().shape == (2,)

@@ -9,7 +9,7 @@ from typing import Any
 from lossbench.config.class_weights import KEY, check_weight_names, check_weight_task
 from lossbench.config.parse import Node
 from lossbench.config.plain import is_sequence
-from lossbench.config.rules import SEVERAL_TERMS, check_task, tasks_of
+from lossbench.config.rules import ONE_CLASS, SEVERAL_TERMS, check_task, tasks_of
 from lossbench.config.schema import RunConfig
 from lossbench.errors import UserError, suggest
 from lossbench.metrics.registry import METRICS
@@ -63,7 +63,7 @@ def check_kind(config: RunConfig, kind: DataKind) -> None:
         UserError: one line that names the key and what fits.
     """
     _check_tasks(config, kind.task)
-    if kind.changed and kind.task != "classification":
+    if kind.changed and kind.task not in ONE_CLASS:
         raise UserError(
             f"data.{kind.changed} changes the labels or the sizes of classes, and the task of data={config.data.name} "
             f"is {kind.task}; leave it out"
@@ -75,7 +75,7 @@ def check_kind(config: RunConfig, kind: DataKind) -> None:
         )
     _check_augment(config, kind)
     _check_monitors(config, kind.task)
-    if kind.task == "classification":
+    if kind.task in ONE_CLASS:
         if "nll" in config.yardsticks:
             raise UserError(
                 "yardsticks.nll has the name of a metric that is measured anyway; "
@@ -146,7 +146,7 @@ def _check_augment(config: RunConfig, kind: DataKind) -> None:
     settings: Mapping[str, Any] = config.augment.settings if config.augment else {}
     data = config.data.name
     for name in MIXING:
-        if settings.get(name) and kind.task != "classification":
+        if settings.get(name) and kind.task not in ONE_CLASS:
             raise UserError(
                 f"augment.{name} mixes classes, and the task of data={data} is {kind.task}; use augment=none"
             )

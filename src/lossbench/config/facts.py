@@ -97,7 +97,7 @@ def kind_of(source: Source) -> DataKind:
         UserError: the table cannot be read.
     """
     try:
-        changed = next(iter(source.changes.settings()), "")
+        changed = next((key for key in source.changes.settings() if key != "ordered"), "")
         return DataKind(source.task, hasattr(source, "image_size"), changed)
     except ValueError as error:
         raise UserError(f"data.{error}") from error

@@ -31,8 +31,8 @@ from lossbench.rundir.planning import is_planned, plan
 
 # Of this command, not of the run: they are not written to config.yaml.
 COMMAND_ONLY = ("runs_dir", "force", "plan", "search", "trials", "budget", "parent")
-# What is monitored of classifiers unless something else is typed; the second one where classes are made uneven.
-MONITORED, MONITORED_UNEVEN = "val/accuracy", "val/balanced_accuracy"
+# What is monitored of classifiers unless something else is typed, by the change of the data that decides it.
+MONITORED, MONITORED_OF = "val/accuracy", {"ordered": "val/mae", "imbalance": "val/balanced_accuracy"}
 # Read from files, after everything that is typed has been checked.
 FROM_FILES: Mapping[str, Any] = {"weights": None, "embeddings": None, "fingerprint": ""}
 
@@ -141,8 +141,13 @@ def _completed(
     seen = seen_by(record["model"])
     record["data"] = with_preprocessing(with_own_settings(record["data"], seen), seen)
     if record["monitor"] is None:
-        record["monitor"] = MONITORED_UNEVEN if record["data"].get("imbalance") is not None else MONITORED
+        record["monitor"] = _default_monitor(record["data"])
     return record
+
+
+def _default_monitor(data: Mapping[str, Any]) -> str:
+    found = (name for key, name in MONITORED_OF.items() if data.get(key) not in (None, False))
+    return next(found, MONITORED)
 
 
 def _yardsticks_of(composed: Mapping[str, Any]) -> Sequence[str]:

@@ -35,7 +35,8 @@ TASKS: dict[str, dict[str, str]] = {
 CLASSIFIERS = ("CrossEntropy", "NLL", "SoftmaxMSE", "BCE")
 TO_TYPE = {"multi_label": "; type loss=bce yardsticks=[bce]"}
 """Task -> what to type for it, where the data set's defaults are those of another task."""
-OF_ONE_CLASS = ("classification", "ordinal")
+IN_ORDER = "; data.ordered=true says that the classes are in order"
+ONE_CLASS = ("classification", "ordinal")
 """The tasks whose examples have one class each: losses of classification take both."""
 OF_CLASSES = "cross_entropy, cosine_xent, bce and all that are for no other task"
 SEVERAL_TERMS = ("NCEMAE", "SymmetricCrossEntropy", "Squentropy", "CosineXent", "CosineXentHead")
@@ -85,12 +86,12 @@ def check_task(loss: str, tasks: Sequence[str], data: str, task: str) -> None:
     Raises:
         ValueError: names the losses that fit.
     """
-    fits = task in tasks or (task in OF_ONE_CLASS and "classification" in tasks)
+    fits = task in tasks or (task in ONE_CLASS and "classification" in tasks)
     if not fits:
-        fitting = ", ".join([*TASKS.get(task, {}).values(), *([OF_CLASSES] if task in OF_ONE_CLASS else [])])
+        fitting = ", ".join([*TASKS.get(task, {}).values(), *([OF_CLASSES] if task in ONE_CLASS else [])])
         raise ValueError(
             f"{loss} is for {' and '.join(tasks)}, but the task of data={data} is {task}; losses for it: {fitting}"
-            f"{TO_TYPE.get(task, '')}"
+            f"{TO_TYPE.get(task, '')}{IN_ORDER if 'ordinal' in tasks and task == 'classification' else ''}"
         )
 
 

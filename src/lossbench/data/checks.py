@@ -1,13 +1,25 @@
 """What the rest relies on: the arrays, classes and ids of a data set, checked in one line each. Torch-free."""
 
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 
 import numpy as np
 
 from lossbench.data.source import Source
-from lossbench.data.split import OF_CLASSES, Split
+from lossbench.data.split import OF_CLASSES, ONE_CLASS, Split
 
-RESERVED = ("replicate", "folds", "published_test", "pool", "draw", "strata", "pictures", "about")
+RESERVED = (
+    "replicate",
+    "folds",
+    "published_test",
+    "pool",
+    "draw",
+    "strata",
+    "pictures",
+    "about",
+    "own_names",
+    "in_order",
+)
 """Names of `Source` that no setting of a data set may have."""
 
 
@@ -20,6 +32,8 @@ def check_splits(source: Source) -> None:
     _check_outputs(source)
     if source.replicate is not None:
         _check_ids(source.pool())
+    if not isinstance(source.unchanged, Mapping):
+        source.check_examples(source.unchanged)
     source.check_examples(source.splits)
 
 
@@ -48,6 +62,6 @@ def _check_outputs(source: Source) -> None:
     if source.num_outputs < 1:
         what = "class_names must name" if source.task in OF_CLASSES else "outputs must count"
         raise ValueError(f"{what} what the model gives, one number or more, got {source.num_outputs}")
-    if source.task == "classification" and source.num_classes < 2:
+    if source.task in ONE_CLASS and source.num_classes < 2:
         where = f"root={getattr(source, 'root', None)} holds" if hasattr(source, "root") else "class_names name"
         raise ValueError(f"{where} one class alone, {source.class_names[0]}; a classifier needs two or more")

@@ -15,7 +15,17 @@ from lossbench.data.changes.draw import Draw
 from lossbench.data.changes.settings import NO_CHANGES, Changes
 from lossbench.data.folds import draw_parts, repeated_folds
 from lossbench.data.folds import stratified_split as stratified_split  # where data sets of one's own find it
-from lossbench.data.split import OF_CLASSES, SPLITS, Split, class_counts, joined, lacking_classes, rarest_labels
+from lossbench.data.ordered import ordered_kind
+from lossbench.data.split import (
+    OF_CLASSES,
+    ONE_CLASS,
+    SPLITS,
+    Split,
+    class_counts,
+    joined,
+    lacking_classes,
+    rarest_labels,
+)
 from lossbench.data.split_arrays import check_arrays
 from lossbench.escaping import in_line
 from lossbench.seeds import generator
@@ -72,7 +82,8 @@ class Source(ABC):
     @cached_property
     def changed(self) -> Mapping[str, Split]:
         """The examples of train, val and test with their changes."""
-        return changed(self.unchanged, self.changes, Draw(self.drawn_by, self.replicate, tuple(self.class_names)))
+        draw = Draw(self.drawn_by, self.replicate, tuple(self.class_names))
+        return changed(self.in_order(self.unchanged), self.changes, draw)
 
     @cached_property
     def unchanged(self) -> Mapping[str, Split]:
@@ -93,7 +104,20 @@ class Source(ABC):
 
     def with_changes(self, changes: Changes) -> Self:
         """Give the same data set with changes in place of its own; both share what they read."""
-        return _copied(self, changes=changes)
+        copied, kind = _copied(self, changes=changes), type(self._whole)
+        if changes.ordered:
+            kind = ordered_kind(kind, changes.order)
+        object.__setattr__(copied, "__class__", kind)
+        return copied
+
+    @property
+    def own_names(self) -> tuple[str, ...]:
+        """The classes in the order of the indices that load() and pool() give, whatever order was declared."""
+        return tuple(self.class_names)
+
+    def in_order(self, splits: Mapping[str, Split]) -> Mapping[str, Split]:
+        """Give splits with the indices of `class_names` in place of those of `own_names`."""
+        return splits
 
     @cached_property
     def _whole(self) -> Self:
@@ -144,7 +168,7 @@ class Source(ABC):
         """What draws spread evenly, (n,): the classes, or the rarest label of each example; of other tasks nothing."""
         if self.task == "multi_label":
             return rarest_labels(split.targets)
-        return split.targets if self.task == "classification" else np.zeros(len(split), dtype=np.int64)
+        return split.targets if self.task in ONE_CLASS else np.zeros(len(split), dtype=np.int64)
 
     @cached_property
     def _loaded_pool(self) -> Split:
@@ -210,8 +234,8 @@ class Source(ABC):
         """
         unit = self.unit
         each = "label" if self.task == "multi_label" else "class"
-        kinds = {"label": "labels, any number of which hold", "class": "classes"}
-        kind = f"{self.num_classes:,} {kinds[each]}" if self.class_names else self.task
+        kinds = {"multi_label": "labels, any number of which hold", "ordinal": "classes in order"}
+        kind = f"{self.num_classes:,} {kinds.get(self.task, 'classes')}" if self.class_names else self.task
         sizes = {name: len(self.splits[name]) for name in SPLITS}
         first = described(kind, unit, sizes, self.train_counts(), each)
         if self.replicate is None:
@@ -273,7 +297,7 @@ class Source(ABC):
 
         Of replicates a change of theirs, or else the pool, decides whether they are: all of them are measured alike.
         """
-        if self.task != "classification":
+        if self.task not in ONE_CLASS:
             return None
         counts = class_counts(self.splits["train"].targets, self.num_classes)
         return counts.tolist() if self._is_uneven(counts) else None

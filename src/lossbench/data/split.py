@@ -9,7 +9,9 @@ from lossbench.data.forms import Forms
 from lossbench.errors import some
 
 SPLITS = ("train", "val", "test")
-OF_CLASSES = ("classification", "multi_label")
+ONE_CLASS = ("classification", "ordinal")
+"""The tasks whose targets are class indices, one for each example; ordinal classes are in order."""
+OF_CLASSES = (*ONE_CLASS, "multi_label")
 """The tasks whose outputs are one for each class, or label, that class_names names."""
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from lossbench.data.split import SPLITS, Split
+from lossbench.data.split import ONE_CLASS, SPLITS, Split
 
 
 def check_arrays(splits: object, task: str, input_shape: tuple[int, ...] | None, num_classes: int) -> None:
@@ -39,7 +39,7 @@ def _check_inputs(name: str, split: Split, input_shape: tuple[int, ...] | None) 
 
 def _check_targets(name: str, split: Split, task: str, classes: int) -> None:
     n = len(split)
-    if task == "classification":
+    if task in ONE_CLASS:
         _require(f"{name} targets", split.targets, "int64", (n,))
         found = (int(split.targets.min()), int(split.targets.max()))
         if found[0] < 0 or found[1] >= classes:

@@ -13,10 +13,11 @@ from typing import ClassVar
 import numpy as np
 
 from lossbench.config.values import integer
-from lossbench.data.source import SPLITS, Source, Split
+from lossbench.data.source import ONE_CLASS, SPLITS, Source, Split
 from lossbench.seeds import generator
 
 GROUPS = 8
+STEEP = 3.0  # how much a step in the direction of ToyOrdinal changes its quantity
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class SyntheticSource(Source):
     def _split(self, name: str) -> Split:
         inputs, targets = self.make(generator(self.draw_seed, f"{type(self).__name__}-{name}"))
         ids = np.array([f"{name}-{k}" for k in range(self.n)])
-        return Split(inputs.astype(np.float32), targets.astype(np.float32), ids)
+        return Split(inputs.astype(np.float32), targets.astype(np.int64 if self.task in ONE_CLASS else np.float32), ids)
 
     @abstractmethod
     def draw_law(self, rng: np.random.Generator) -> np.ndarray:
@@ -161,6 +162,30 @@ class ToyLabels(SyntheticSource):
         """Targets (n, 4): 1 where a label holds, else 0."""
         group = self.groups()
         return np.eye(GROUPS)[group], rng.random((self.n, len(self.class_names))) < self.law()[group]
+
+
+@dataclass(frozen=True)
+class ToyOrdinal(SyntheticSource):
+    """Five grades of a hidden quantity, a direction in 4 dimensions with logistic noise: CORAL's own law.
+
+    P(y > k) = sigmoid(3 direction . x - threshold_k)
+    """
+
+    task: ClassVar[str] = "ordinal"
+    input_shape: ClassVar[tuple[int, ...]] = (4,)
+    class_names: ClassVar[tuple[str, ...]] = ("lowest", "low", "middle", "high", "highest")
+    thresholds: ClassVar[tuple[float, ...]] = (-3.0, -1.0, 1.0, 3.0)
+
+    def draw_law(self, rng: np.random.Generator) -> np.ndarray:
+        """The direction: (4,), unit length."""
+        direction = rng.normal(size=4)
+        return direction / np.linalg.norm(direction)
+
+    def make(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Targets (n,): 0..4."""
+        inputs = rng.normal(size=(self.n, 4))
+        quantity = STEEP * inputs @ self.law() + rng.logistic(size=self.n)
+        return inputs, (quantity[:, None] > np.array(self.thresholds)).sum(1)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ LEFT_OUT = ("pretrained", "pretrained_match", "path", "root", "_target_")
 PACKAGES = ("lossbench", "torch", "torchvision", "timm", "numpy", "scikit-learn", "polars")
 OUTPUT = {
     "classification": "probabilities (n, C) of the classes, softmax(scale * logits)",
+    "ordinal": "probabilities (n, C) of the classes, from the lowest to the highest, softmax(scale * logits)",
     "multi_label": "probabilities (n, C) of each class by itself, sigmoid(logits)",
 }
 

@@ -112,6 +112,7 @@ def prepare(images):
 '''
 CHOICE = {
     "classification": "p.argmax(keepdims=True)",
+    "ordinal": "(p.cumsum() < 0.5).sum(keepdims=True).clip(max=len(p) - 1)",
     "multi_label": "(p > 0.5).nonzero()[0]",
 }
 END = """

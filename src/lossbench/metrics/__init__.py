@@ -7,4 +7,4 @@ Intervals say how much the value would vary with other examples of the same kind
 The definitions are free of torch at import, because the report reads units and directions from them.
 """
 
-from lossbench.metrics import classification, frequency, multi_label, probabilities, pairs, numbers  # noqa: F401, I001 - their order is that of the results
+from lossbench.metrics import numbers, ordered, classification, frequency, multi_label, probabilities, pairs  # noqa: F401, I001 - their order is that of the results

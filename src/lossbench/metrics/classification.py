@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from lossbench.metrics.estimates import Estimate, jackknife, proportion, wilson
 from lossbench.metrics.recall import mean_recall
-from lossbench.metrics.registry import metric
+from lossbench.metrics.registry import ONE_CLASS, metric
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lossbench.metrics.labels import Labels
 
 
-@metric("accuracy", unit="%", better="higher", tasks=("classification", "multi_label"), headline=True)
+@metric("accuracy", unit="%", better="higher", tasks=(*ONE_CLASS, "multi_label"), headline=True)
 def accuracy(outputs: "Classes | Labels") -> Estimate:
     """mean [argmax p = y], with Wilson's interval; of several labels how often all of them are right."""
     return proportion(outputs.correct)
@@ -40,7 +40,7 @@ def balanced_accuracy(outputs: "Classes") -> Estimate:
     return mean_recall(outputs)
 
 
-@metric("macro_f1", unit="%", better="higher", tasks=("classification", "multi_label"))
+@metric("macro_f1", unit="%", better="higher", tasks=(*ONE_CLASS, "multi_label"))
 def macro_f1(outputs: "Classes | Labels") -> Estimate:
     """Mean over the classes that occur in target or argmax p of 2 hits / (examples + predictions).
 

@@ -22,7 +22,7 @@ class Labels:
 
     Args:
         output: (K, n, C), n >= 1, C >= 1, any real numbers; a run with a NaN or an infinity has NaN for every metric.
-        target: (n, C), 1 where the label holds, else 0.
+        target: (n, C) of all runs, or (K, n, C), each run's own; 1 where the label holds, else 0.
 
     Raises:
         ValueError: on wrong shapes, or a target that is neither 0 nor 1.
@@ -30,7 +30,7 @@ class Labels:
 
     def __init__(self, output: Tensor, target: Tensor) -> None:
         shape = tuple(output.shape[1:])
-        if shape != tuple(target.shape) or len(shape) != 2 or 0 in shape:
+        if tuple(target.shape) not in (shape, (len(output), *shape)) or len(shape) != 2 or 0 in shape:
             ours = f"got {shape} and {tuple(target.shape)}"
             raise ValueError(f"output and target must have one shape (n, C) with n >= 1 and C >= 1, {ours}")
         if not ((target == 0) | (target == 1)).all():
@@ -71,7 +71,7 @@ class Labels:
         P_i where k has the label, of all that do not score above k; cumulative sums give every k at once.
         """
         scores = self.output.transpose(1, 2).contiguous()
-        holds = self.target.T.double().expand_as(scores)
+        holds = self.target.transpose(-1, -2).double().expand_as(scores)
         rising = scores.sort(-1).values
         above = self.n - torch.searchsorted(rising, scores, right=True)  # how many score more than each
         at_least = self.n - torch.searchsorted(rising, scores)

@@ -10,11 +10,13 @@ from lossbench.metrics.classes import Classes
 from lossbench.metrics.estimates import Estimate, Metric
 from lossbench.metrics.labels import Labels
 from lossbench.metrics.members import RankedPairs, SimilarPairs, Triplets
-from lossbench.metrics.registry import METRICS
+from lossbench.metrics.ordered_classes import OrderedClasses
+from lossbench.metrics.registry import METRICS, ONE_CLASS
 from lossbench.metrics.vectors import Distributions, Rates, Vectors
 
 VIEWS: dict[str, Callable[[Tensor, Tensor], Any]] = {
     "classification": Classes,
+    "ordinal": OrderedClasses,
     "regression": Vectors,
     "vectors": Vectors,
     "ranking": RankedPairs,
@@ -64,7 +66,7 @@ def view(
     output: Tensor, target: Tensor, *, task: str, scale: float | None = None, train_counts: Tensor | None = None
 ) -> Any:
     """What the metrics of a task are given of (K, n, ...) outputs."""
-    return Classes(output, target, scale, train_counts) if task == "classification" else VIEWS[task](output, target)
+    return VIEWS[task](output, target, *((scale, train_counts) if task in ONE_CLASS else ()))
 
 
 def metrics_of(

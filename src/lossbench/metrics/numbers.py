@@ -9,6 +9,7 @@ from lossbench.metrics.estimates import Estimate, around, mean
 from lossbench.metrics.registry import metric
 
 if TYPE_CHECKING:
+    from lossbench.metrics.ordered_classes import OrderedClasses
     from lossbench.metrics.vectors import Distributions, Rates, Vectors
 
 
@@ -41,9 +42,13 @@ def deviance(outputs: "Rates") -> Estimate:
     return mean((2 * (t.xlogy(t) - t * outputs.output - t + outputs.predicted)).mean(-1))
 
 
-@metric("mae", better="lower", tasks=("regression", "count"), headline=True)
-def mae(outputs: "Vectors") -> Estimate:
-    """mean |e|, in the unit of the target."""
+@metric("mae", better="lower", tasks=("regression", "count", "ordinal"), headline=True)
+def mae(outputs: "Vectors | OrderedClasses") -> Estimate:
+    """mean |e|, in the unit of the target; of classes in order in classes, of the median of the probabilities."""
+    from lossbench.metrics.ordered_classes import OrderedClasses
+
+    if isinstance(outputs, OrderedClasses):
+        return mean(outputs.errors.abs())
     return mean((outputs.predicted - outputs.target).abs().mean(-1))
 
 

@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from lossbench.metrics.estimates import Estimate
 
 Function = TypeVar("Function", bound="Callable[[Any], Estimate | None]")
+ONE_CLASS = ("classification", "ordinal")
+"""The tasks whose examples have one class each; those of ordinal are in order."""
 Place = Literal["above the loss", "below the loss", "nowhere"]
 
 
@@ -43,7 +45,7 @@ def metric(
     *,
     better: Literal["higher", "lower"],
     unit: str = "",
-    tasks: tuple[str, ...] = ("classification",),
+    tasks: tuple[str, ...] = ONE_CLASS,
     headline: bool = False,
     shown: Place = "above the loss",
 ) -> Callable[[Function], Function]:

@@ -1,15 +1,22 @@
 """Which arm the others are compared with."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from lossbench.config.rules import TASKS
 from lossbench.errors import UserError, suggest
 from lossbench.metrics.units import unit_of
 from lossbench.report.arms import Arm
 from lossbench.report.spec import DEFAULT_BASELINE
 
 OTHER_DEFAULT = "mse"  # for tasks that cross_entropy does not fit
+OF_LABELS = "bce"  # where all losses are for several labels
+
+
+def other_defaults(losses: Iterable[str]) -> list[str]:
+    """Name what stands for the default baseline, in this order, where cross_entropy is not among some losses."""
+    return [OTHER_DEFAULT, *([OF_LABELS] if {*losses} <= {*TASKS["multi_label"].values()} else [])]
 
 
 def choose_baseline(arms: Sequence[Arm], name: str, metric: str) -> tuple[Arm | None, bool]:
@@ -17,7 +24,7 @@ def choose_baseline(arms: Sequence[Arm], name: str, metric: str) -> tuple[Arm | 
 
     Args:
         arms: at least one.
-        name: a label or a loss; the default gives way to mse where no arm has it.
+        name: a label or a loss; the default gives way to mse, of several labels to bce, where no arm has it.
         metric: what is compared; its validation value chooses among several settings.
 
     Returns:
@@ -36,8 +43,8 @@ def choose_baseline(arms: Sequence[Arm], name: str, metric: str) -> tuple[Arm | 
     losses = {arm.loss for arm in arms}
     if name != DEFAULT_BASELINE:
         raise UserError(f"baseline={name} does not exist; {suggest(name, {*losses, *by_label})}")
-    if OTHER_DEFAULT in losses:
-        return choose_baseline(arms, OTHER_DEFAULT, metric)
+    if found := [other for other in other_defaults(losses) if other in losses]:
+        return choose_baseline(arms, found[0], metric)
     return None, False  # a sweep of one loss alone has none, and need not
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lossbench.metrics.registry import METRICS
+from lossbench.metrics.registry import METRICS, ONE_CLASS
 from lossbench.report.examples import Outputs, Parts
 
 PAIRS = "pair_accuracy"
@@ -43,7 +43,8 @@ def guessed(metric: str, outputs: Outputs) -> Parts | None:
     if outputs.targets.ndim != 1:
         return None
     counts = np.bincount(outputs.targets, minlength=outputs.outputs.shape[1]).astype(np.float32)
-    values = example_parts(name, np.tile(counts, (n, 1)), outputs.targets)
+    task = next((each for each in ONE_CLASS if each in METRICS[name].tasks), "classification")
+    values = example_parts(name, np.tile(counts, (n, 1)), outputs.targets, task=task)
     return None if values is None else Parts(outputs.ids, values)
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lossbench.errors import UserError
-from lossbench.metrics.registry import METRICS
+from lossbench.metrics.registry import METRICS, ONE_CLASS
 from lossbench.report.records import Record
 from lossbench.rundir.arrays import open_arrays, require_stages
 from lossbench.rundir.directory import RunDirectory
@@ -92,15 +92,16 @@ def _candidates(run: Record, name: str, found: Outputs) -> Iterator[np.ndarray |
     """The parts, were the outputs those of each task that has the metric; then those of what its loss makes of them."""
     for task in METRICS[name].tasks:
         yield _parts(run, name, found, task, None)
-    if "classification" in METRICS[name].tasks and (logits := _logits_of_loss(run)) is not None:
-        yield _parts(run, name, found, "classification", logits)
+    of_one_class = [task for task in METRICS[name].tasks if task in ONE_CLASS]
+    if of_one_class and (logits := _logits_of_loss(run)) is not None:
+        yield _parts(run, name, found, of_one_class[0], logits)
 
 
 def _parts(run: Record, name: str, found: Outputs, task: str, logits: Logits | None) -> np.ndarray | None:
     from lossbench.metrics.examples import example_parts
 
     result = run.done_result
-    scale, counts = (result.scale, result.facts.get("class_counts")) if task == "classification" else (None, None)
+    scale, counts = (result.scale, result.facts.get("class_counts")) if task in ONE_CLASS else (None, None)
     try:
         return example_parts(
             name, found.outputs, found.targets, task=task, scale=scale, logits=logits, train_counts=counts

@@ -33,7 +33,8 @@ def predict(predictor: Predictor, inputs: Any, *, top: int | None = None) -> lis
         predictor: a trained run.
         inputs: of a run on images the paths of files, or uint8 pixels (height, width, 3) of each image; of a run on a
             table a file or a frame of polars or pandas; otherwise an array (n, ...) of what the model takes.
-        top: how many classes to name for each, >= 1; None names the best one, or all labels above 0.5.
+        top: how many classes to name for each, >= 1; None names the best one, of classes in order the median
+            of the probabilities, or all labels above 0.5.
 
     Returns:
         One prediction for each example, in their order.
@@ -98,9 +99,20 @@ def _is_image(inputs: Any) -> bool:
 def _prediction(predictor: Predictor, name: str, found: np.ndarray | str, top: int | None) -> Prediction:
     if isinstance(found, str):
         return Prediction(name, reason=found)
-    classes, usual = predictor.classes, int((found > HALF).sum()) if predictor.task == "multi_label" else 1
-    best: list[int] = np.argsort(-found, kind="stable")[: usual if top is None else top].tolist()
-    return Prediction(name, tuple(classes[i] for i in best), tuple(found[best].tolist()))
+    best = _predicted(predictor.task, found) if top is None else _ranked(found)[:top]
+    return Prediction(name, tuple(predictor.classes[i] for i in best), tuple(found[best].tolist()))
+
+
+def _predicted(task: str, found: np.ndarray) -> list[int]:
+    """The best class, of several labels those above 0.5, of classes in order the median of the probabilities."""
+    if task == "ordinal":
+        return [min(int((found.cumsum() < HALF).sum()), len(found) - 1)]
+    return _ranked(found)[: int((found > HALF).sum()) if task == "multi_label" else 1]
+
+
+def _ranked(found: np.ndarray) -> list[int]:
+    """The classes, the most probable one first."""
+    return np.argsort(-found, kind="stable").tolist()
 
 
 def _of_array(predictor: Predictor, inputs: Any) -> Rows:

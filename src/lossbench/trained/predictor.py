@@ -35,7 +35,7 @@ class Probabilities(nn.Module):
         model: inputs (batch, ...) to what the loss takes.
         loss: has `logits`, which gives (batch, C).
         scale: the factor that was fitted on validation data.
-        task: classification or multi_label.
+        task: classification, ordinal or multi_label.
     """
 
     def __init__(self, model: nn.Module, loss: Any, scale: float, task: str) -> None:
@@ -72,7 +72,7 @@ class Predictor:
 
     @property
     def task(self) -> str:
-        """classification, or multi_label where any number of labels may hold."""
+        """classification, ordinal of classes in order, or multi_label where any number of labels may hold."""
         return self.network.task
 
     @property

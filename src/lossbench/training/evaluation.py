@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lossbench.metrics.estimates import Estimate, Metric, mean
 from lossbench.metrics.measure import estimates
-from lossbench.metrics.registry import headlines
+from lossbench.metrics.registry import ONE_CLASS, headlines
 from lossbench.metrics.scale import fit_scale
 from lossbench.rundir.result import Measured
 
@@ -99,7 +99,7 @@ def measure_runs(
     """
     outputs = raw(output)
     shared = {name: mean(yardstick(outputs, target)) for name, yardstick in yardsticks.items()}
-    judged = losses.logits(output) if task == "classification" else outputs
+    judged = losses.logits(output) if task in ONE_CLASS else outputs
     shared |= estimates(judged, target, task=task, scale=scale, train_counts=train_counts)
     return [(runs, own | of_runs(shared, runs)) for runs, own in losses.estimates(output, target)]
 

@@ -13,7 +13,7 @@ from lossbench.data.batch import Batch
 from lossbench.data.images.image_source import ImageSource
 from lossbench.data.module import DataModule
 from lossbench.data.order import Draw
-from lossbench.data.source import Source
+from lossbench.data.source import ONE_CLASS, Source
 from lossbench.plots.confusion import draw_confusion
 from lossbench.plots.curves import save_figure
 from lossbench.plots.examples import draw_images, draw_mistakes, to_array
@@ -57,7 +57,7 @@ def show_test(
     run: RunDirectory, parts: Parts, evaluation: Evaluation, scale: float | None, loggers: Iterable[Logger], step: int
 ) -> None:
     """Draw the most confident mistakes, the confusion matrix and the reliability diagram of a classifier's test."""
-    if parts.source.task != "classification":
+    if parts.source.task not in ONE_CLASS:
         return
     logits = at_progress(parts.loss, 1.0).logits(evaluation.output).double()
     target = evaluation.target.numpy()

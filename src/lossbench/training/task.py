@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from lossbench.errors import DivergedError
 from lossbench.metrics.estimates import Metric
+from lossbench.metrics.registry import ONE_CLASS
 from lossbench.seeds import derive
 from lossbench.training.evaluation import (
     Evaluation,
@@ -86,7 +87,7 @@ class TrainingTask(LightningModule):
         self._accumulate, self._layer_groups = accumulate, layer_groups
         self._update_loss, self._loss_lr = UpdateLoss(loss, accumulate), loss_lr
         self._train_counts = train_counts
-        self.task, self.classifies = task, task == "classification"
+        self.task, self.classifies = task, task in ONE_CLASS
         self.scale: float | None = None
         self.trained: tuple[int, int] | None = None  # steps and epochs, once training is over
         self.shown: dict[str, float] = {}

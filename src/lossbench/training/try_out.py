@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from lossbench.config.parse import Node
 from lossbench.config.rules import check_task
 from lossbench.data.module import DataModule
-from lossbench.data.source import OF_CLASSES, Source
+from lossbench.data.source import OF_CLASSES, ONE_CLASS, Source
 from lossbench.errors import UserError, one_line
 from lossbench.training.evaluation import (
     Evaluation,
@@ -102,7 +102,7 @@ def few_examples(data: DataModule) -> tuple[Tensor, Tensor]:
 
 def number_tried(source: Source) -> int:
     """How many examples are tried: metrics of other tasks than classification need more than two."""
-    return 2 if source.task == "classification" else 64
+    return 2 if source.task in ONE_CLASS else 64
 
 
 def try_losses(
@@ -133,7 +133,7 @@ def try_losses(
         for name, yardstick in yardsticks.items():
             _require_accepted(f"yardsticks.{name}", yardstick, raw(tried.output), tried.target)
         task, target = data.source.task, tried.target
-        evaluation = Evaluation(tried.output, torch.zeros_like(target) if task == "classification" else target)
+        evaluation = Evaluation(tried.output, torch.zeros_like(target) if task in ONE_CLASS else target)
         counts = None if uneven is None else torch.tensor(uneven)
         return list(measure(loss, yardsticks, evaluation, task=task, train_counts=counts))
 

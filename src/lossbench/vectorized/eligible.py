@@ -7,6 +7,7 @@ from typing import Any
 from lossbench.config.facts import build_source
 from lossbench.config.schema import REPLICATE, RunConfig
 from lossbench.data.images.image_source import ImageSource
+from lossbench.data.source import OF_CLASSES
 
 # Settings that stacked runs may have of their own; everything else must be the same.
 OWN = ("seed", REPLICATE, "loss", "study", "command")
@@ -57,7 +58,7 @@ def _why_not_data(config: RunConfig) -> str | None:
     source, name = build_source(config.data.source), config.data.name
     if isinstance(source, ImageSource) and config.model.backbone is None:
         return f"data={name}: images are decoded one run at a time; model=linear_probe computes their features once"
-    if source.task != "classification":
+    if source.task not in OF_CLASSES:
         return f"data={name}: its task is {source.task}, and stacked runs are classifiers"
     return None
 

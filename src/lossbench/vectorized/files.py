@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from lossbench.config.schema import RunConfig
+from lossbench.data.source import ONE_CLASS
 from lossbench.metrics.estimates import Metric
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.files import write_atomic
@@ -69,7 +70,7 @@ def write_run(
     replicate = stacked.replicates[k]
     said = [f"{stacked.stack.step} steps in a stack of {len(stacked.stack)} runs", replicate.left_out]
     log = "".join(f"{line}\n" for line in said if line)
-    metrics, scale = _measure(stacked.members[k].loss.cpu(), replicate, evaluations)
+    metrics, scale = _measure(stacked.members[k].loss.cpu(), replicate, evaluations, stacked.task)
     tested = {name: metric.value for name, metric in metrics.items() if name.startswith("test/")}
     trained_bytes = _write_history(run, history, stacked, tested)
     _write_checkpoints(run, k, stacked, trained_bytes, seconds)
@@ -79,14 +80,15 @@ def write_run(
     return Result.of(run.config, run.status, _training(stacked, seconds), found, replicate.record, made_with)
 
 
-def _measure(loss: Any, replicate: Replicate, evaluations: Mapping[str, Evaluation]) -> tuple[dict[str, Metric], float]:
-    """The metrics of val and test, and the scale fitted on val."""
-    scale, counts = fitted_scale(loss, evaluations["val"]), replicate.train_counts
+def _measure(
+    loss: Any, replicate: Replicate, evaluations: Mapping[str, Evaluation], task: str
+) -> tuple[dict[str, Metric], float | None]:
+    """The metrics of val and test, and the scale fitted on val; None where examples may have several labels."""
+    scale = fitted_scale(loss, evaluations["val"]) if task in ONE_CLASS else None
     metrics: dict[str, Metric] = {}
     for split, evaluation in evaluations.items():
-        metrics |= split_row(
-            split, with_intervals(measure(loss, replicate.yardsticks, evaluation, scale, train_counts=counts))
-        )
+        given: dict[str, Any] = {"task": task, "train_counts": replicate.train_counts}
+        metrics |= split_row(split, with_intervals(measure(loss, replicate.yardsticks, evaluation, scale, **given)))
     return metrics, scale
 
 

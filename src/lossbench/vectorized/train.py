@@ -10,6 +10,7 @@ from torch import Tensor
 from lossbench.config.build import build
 from lossbench.config.schema import RunConfig
 from lossbench.data.order import TrainBatches
+from lossbench.data.source import ONE_CLASS
 from lossbench.training.evaluation import Evaluation, Yardstick, measure_runs, not_the_learning_rate, raw
 from lossbench.training.rows import RunClock, StepClock, epoch_row, split_row, step_row
 from lossbench.vectorized.best import BestWeights
@@ -39,7 +40,8 @@ class StackedRuns:
         self, configs: Sequence[RunConfig], shared: Shared, device: torch.device, dtype: torch.dtype = torch.float32
     ) -> None:
         self.configs, self.parts, self.device = configs, shared.parts, device
-        first = configs[0]
+        first, self.task = configs[0], shared.parts.data.source.task
+        self.classifies = self.task in ONE_CLASS
         self.replicates = [shared.replicate(config) for config in configs]
         self.examples = {stage: shared.examples(stage, configs, device, dtype) for stage in ("train", *first.stages)}
         self.members = build_members(configs, shared, device, dtype)
@@ -110,12 +112,15 @@ class StackedRuns:
         step, epoch = self.stack.step, self.stack.step // self.parts.steps_per_epoch
         seen = self.stack.train_step()
         with torch.no_grad():
-            target = seen.batch.target
-            hits = (raw(seen.output).argmax(-1) == target).sum(-1)
-            self._totals += torch.stack((seen.losses * target.shape[-1], hits), dim=1)
+            hits = self._hits(seen) if self.classifies else torch.zeros_like(seen.losses)
+            self._totals += torch.stack((seen.losses * self.stack.batches.batch_size, hits), dim=1)
             if step % self.every == 0:
                 self._note_divergence(step)
                 self._log(step, epoch, seen)
+
+    def _hits(self, seen: Stepped) -> Tensor:
+        """How many examples of a batch each run's model ranks first: (K,)."""
+        return (raw(seen.output).argmax(-1) == seen.batch.target).sum(-1)
 
     def _note_divergence(self, step: int) -> None:
         """Note which runs' losses have stopped being finite: the sum of an epoch's losses keeps it."""
@@ -141,14 +146,15 @@ class StackedRuns:
             self._validate(step, epoch)
         seen = self.stack.batches.batch_size * (step - epoch * self.parts.steps_per_epoch)
         loss, accuracy = (self._totals.cpu() / seen).unbind(1)
-        self.rows.add(step, epoch, epoch_row(loss, accuracy), 0, len(self.stack))
+        self.rows.add(step, epoch, epoch_row(loss, accuracy if self.classifies else None), 0, len(self.stack))
         self._totals.zero_()
 
     def _validate(self, step: int, epoch: int) -> None:
         examples = self.examples["val"]
         outputs = outputs_of(self.stack, examples)
         measured_with = (self.stack.losses, self.yardsticks)
-        for runs, found in measure_runs(*measured_with, outputs, examples.targets, train_counts=self._train_counts):
+        given: dict[str, Any] = {"task": self.task, "train_counts": self._train_counts}
+        for runs, found in measure_runs(*measured_with, outputs, examples.targets, **given):
             row = split_row("val", {name: estimate.value for name, estimate in found.items()})
             self.rows.add(step, epoch, row, runs.start, runs.stop)
             self.best.compare(runs, row, step)

@@ -7,10 +7,11 @@ from typing import Any, Self
 from lossbench.config.values import integer
 from lossbench.data.changes.imbalance_settings import ImbalanceSettings
 from lossbench.data.changes.noise_settings import NoiseSettings
+from lossbench.data.changes.order_settings import OrderSettings
 
 
 @dataclass(frozen=True)
-class Changes(ImbalanceSettings, NoiseSettings):
+class Changes(ImbalanceSettings, NoiseSettings, OrderSettings):
     """How the examples of a data set are changed after they have been split; test examples never are.
 
     Args:
@@ -25,6 +26,7 @@ class Changes(ImbalanceSettings, NoiseSettings):
     def __post_init__(self) -> None:
         ImbalanceSettings.__post_init__(self)
         NoiseSettings.__post_init__(self)
+        OrderSettings.__post_init__(self)
         if self.images_per_class is not None:
             integer("images_per_class", self.images_per_class, low=1)
 
@@ -36,7 +38,7 @@ class Changes(ImbalanceSettings, NoiseSettings):
     def settings(self) -> dict[str, Any]:
         """Give those that change something, with all that decides how: what a run's config.yaml holds."""
         few = {} if self.images_per_class is None else {"images_per_class": self.images_per_class}
-        return {**few, **self.imbalance_settings(), **self.noise_settings()}
+        return {**few, **self.imbalance_settings(), **self.noise_settings(), **self.order_settings()}
 
     @property
     def off(self) -> bool:

@@ -23,7 +23,7 @@ SHORTEST = 5
 def counts_of(source: Source) -> np.ndarray:
     """Count the readable examples: (C, 3), a row a class, a column for train, val and test."""
     if isinstance(source, FileSource):
-        targets = source.readable_targets()
+        targets = {name: split.targets for name, split in source.in_order(source.readable_splits()).items()}
     else:
         targets = {name: split.targets for name, split in source.splits.items()}
     return np.stack([class_counts(targets[split], source.num_classes) for split in SPLITS], axis=1)

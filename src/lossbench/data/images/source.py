@@ -241,7 +241,7 @@ class FileSource(ImageSource):
         skipped = sum(int((found.reason != "").sum()) for found in self.inspections.values())
         skips = skipped and self.on_bad_image == "skip"
         unread = [f"{skipped:,} images cannot be read (data.on_bad_image=skip)"] if skips else []
-        lacking = lacking_classes(self.class_names, self.readable_targets())
+        lacking = lacking_classes(self.own_names, self.readable_targets())
         return [*self.listed.left_out, *unread, *lacking, *self._rare()]
 
     def _rare(self) -> list[str]:
@@ -249,7 +249,7 @@ class FileSource(ImageSource):
         if self.replicate is None or self.folds is None:
             return []
         counts = class_counts(self._whole._readable_pool.targets, self.num_classes)
-        rare = [f"{self.class_names[i]} ({counts[i]})" for i in np.flatnonzero(counts < self.folds).tolist()]
+        rare = [f"{self.own_names[i]} ({counts[i]})" for i in np.flatnonzero(counts < self.folds).tolist()]
         what = f"classes with fewer images than the {self.folds} folds, which some replicates do not test"
         return [f"{what}: {some(rare)}"] if rare else []
 

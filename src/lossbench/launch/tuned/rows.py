@@ -11,7 +11,7 @@ from lossbench.errors import UserError, suggest
 from lossbench.launch.tuned.asked import Asked
 from lossbench.launch.tuned.drafts import OF_A_LOSS, Draft, labels_of, require_shared
 from lossbench.launch.tuned.jobs import Entry, own_overrides
-from lossbench.report.baseline import OTHER_DEFAULT
+from lossbench.report.baseline import other_defaults
 from lossbench.report.spec import DEFAULT_BASELINE
 from lossbench.rundir.identity import identity
 from lossbench.tuning.checks import check_search, own_of, require_own
@@ -51,7 +51,7 @@ def entries_of(asked: Asked, drafts: Sequence[Draft], cache: Cache, baseline: st
         if tuned is not None and tuned.row.space.own:
             entries.append(tuned)
     _require_fixed(entries)
-    chosen = _baseline(entries, baseline)
+    chosen = _baseline(entries, baseline, [draft.config.loss.name for draft in drafts])
     if own == "tuned":
         require_own({each.row.name: each.row.space for each in entries}, chosen.row.name)
     return [*entries, _twin(chosen)], chosen
@@ -84,8 +84,8 @@ def _twin(entry: Entry) -> Entry:
     return replace(entry, row=replace(entry.row, name=f"{entry.row.name} (twin)", scramble=TWIN, digest=digest))
 
 
-def _baseline(entries: Sequence[Entry], name: str) -> Entry:
-    names = [name, OTHER_DEFAULT] if name == DEFAULT_BASELINE else [name]
+def _baseline(entries: Sequence[Entry], name: str, losses: Sequence[str]) -> Entry:
+    names = [name, *other_defaults(losses)] if name == DEFAULT_BASELINE else [name]
     for each in names:
         found = _named(entries, each)
         if len(found) > 1:

@@ -176,5 +176,5 @@ def _with_room(split: Split, chosen: np.ndarray, settings: Features) -> tuple[Sp
 
 
 def _features_source(source: ImageSource, given: Mapping[str, Split]) -> FeatureSource:
-    features = FeatureSource(given, tuple(source.class_names), source).with_changes(source.changes)
+    features = FeatureSource(given, source.own_names, source).with_changes(source.changes)
     return features if source.replicate is None else replicated(features, source.replicate)

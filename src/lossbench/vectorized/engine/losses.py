@@ -52,8 +52,8 @@ class StackedLosses:
 
         Args:
             output: of the stacked model, (K, batch, C), or a tuple of such.
-            target: (batch,) where all runs share it, else (K, batch).
-            weight: of the examples, like target; None where all count alike.
+            target: (batch,) where all runs share it, else (K, batch); of several labels (..., C).
+            weight: of the examples, (batch,) or (K, batch); None where all count alike.
             shared: whether all runs have the same targets and weights.
             progress: share of the training at which the losses are; 1 is its end, where they are measured.
         """
@@ -79,7 +79,7 @@ class StackedLosses:
 
     def estimates(self, output: Any, target: Tensor) -> list[tuple[slice, dict[str, Estimate]]]:
         """Give the loss and its terms on a split: for each kind its runs, and name -> estimate."""
-        shared = target.ndim == 1
+        shared = is_shared(target)
         losses = self(output, target, shared=shared)
         return [
             (slice(*runs), {"loss": Estimate(losses[slice(*runs)]), **{n: Estimate(term) for n, term in terms.items()}})
@@ -87,9 +87,9 @@ class StackedLosses:
         ]
 
     def per_example(self, output: Any, target: Tensor) -> Tensor:
-        """Give the loss of each run on each example: outputs and target (n,) or (K, n) -> (K, n)."""
+        """Give the loss of each run on each example: outputs and targets of all runs, or each run's own -> (K, n)."""
         values = [
-            self._map(each, lambda loss, z, y: loss.per_example(z, y), output, (target,), target.ndim == 1)
+            self._map(each, lambda loss, z, y: loss.per_example(z, y), output, (target,), is_shared(target))
             for each in self.kinds
         ]
         return torch.cat(values)
@@ -115,6 +115,11 @@ class StackedLosses:
 
         given = labels if shared else tuple(tensor[part] for tensor in labels)
         return vmap(one, in_dims=(0, 0, *[None if shared else 0] * len(given)))(mine, each.numbers, *given)
+
+
+def is_shared(target: Tensor) -> bool:
+    """Whether targets are those of all runs: class indices (n,), or 0 and 1 for each label, (n, C)."""
+    return target.ndim == (2 if target.is_floating_point() else 1)
 
 
 def labels(target: Tensor, weight: Tensor | None) -> tuple[Tensor, ...]:
