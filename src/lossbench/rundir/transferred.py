@@ -3,13 +3,14 @@
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from lossbench.errors import UserError
 from lossbench.rundir.files import write_json
+from lossbench.rundir.flatten import flatten
 from lossbench.rundir.identity import identity
 from lossbench.rundir.kinds import NUMBER, SETTINGS, TEXT, TEXTS, WHOLE, Kind, by_name, check_kinds
 from lossbench.rundir.reading import DamagedError, read_json
@@ -41,6 +42,12 @@ class Question(NamedTuple):
     def name(self) -> str:
         """What the data set is called on the command line."""
         return str(self.data.get("name"))
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What tells it from other questions about a data set of this name; paths do not count."""
+        drawn = {"replicate": self.replicate, "checkpoint": self.checkpoint}
+        return {**flatten(identity({"data": self.data})["data"]), **drawn}
 
     @property
     def hash(self) -> str:
@@ -77,6 +84,7 @@ class Transferred:
         class_separation: home, on the run's own test split (None of other tasks), and away, on the other data's.
         pool: examples that replicates are drawn from; None without.
         groups: of examples that splits keep whole; None without.
+        settings: flat, which tell the question from others about a data set of this name.
     """
 
     question: str
@@ -97,6 +105,7 @@ class Transferred:
     class_separation: Mapping[str, float | None]
     pool: int | None = None
     groups: int | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
     seconds: float = 0.0
     device: str = ""
     versions: Mapping[str, str]
@@ -115,7 +124,7 @@ class Transferred:
         """
         found = read_json(path, WAY_OUT)
         known = {each.name for each in fields(cls)}
-        required = [each.name for each in fields(cls) if each.default is MISSING]
+        required = [each.name for each in fields(cls) if each.default is MISSING is each.default_factory]
         missing, unknown = [name for name in required if name not in found], sorted(found.keys() - known)
         if missing or unknown:
             what = f"lacks {', '.join(missing)}" if missing else f"has the unknown key {unknown[0]}"
@@ -130,7 +139,7 @@ KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(("features", "trained_on"), WHOLE),
     **dict.fromkeys(("metrics", "half_width_95"), by_name(NUMBER.or_null(), "finite numbers")),
     **dict.fromkeys(("scale", "seconds"), NUMBER),
-    **dict.fromkeys(("probe", "git"), SETTINGS),
+    **dict.fromkeys(("probe", "git", "settings"), SETTINGS),
     "n": by_name(WHOLE, "numbers of examples of train, val and test", "train", "val", "test"),
     "classes": TEXTS,
     "class_separation": by_name(NUMBER.or_null(), "numbers of home and away", "home", "away"),

@@ -98,6 +98,7 @@ def _found(
     source, probe = other.source, probed.probe
     return {
         "question": question.hash,
+        "settings": question.settings,
         "data": question.name,
         "replicate": source.replicate,
         "folds": source.folds if isinstance(question.replicate, str) else None,

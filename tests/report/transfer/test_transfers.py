@@ -118,6 +118,21 @@ def test_it_is_a_question_of_its_own_that_moves_no_verdict_at_home(study: Path) 
     assert photos.away.paired["power"].verdict == "worse"
 
 
+def test_questions_about_one_data_set_are_told_apart_by_their_settings(study: Path) -> None:
+    for run in study.glob("*/*/result.json"):
+        folder = run.parent / "transfer"
+        for path in sorted(folder.glob("photos-1*")):
+            path.rename(path.with_name(path.name.replace("-1", "-clean")))
+        probe(run.parent, right(0.8, 0, "x"), question="noisy", settings={"label_noise": 0.4, "split": "random"})
+    assert (
+        sorted(each.data for each in find_transfers(compared(study).comparison))
+        == [
+            "photos label_noise=0.4 split=random",
+            "photos",
+        ][::-1]
+    )
+
+
 def test_too_few_replicates_for_a_second_question_are_named(study: Path) -> None:
     for path in study.glob("*/replicate[89]/*.json"):
         path.unlink()

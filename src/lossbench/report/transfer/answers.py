@@ -1,5 +1,6 @@
 """The answers of `lossbench transfer` as runs of the same arms, measured on the other data."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 from lossbench.report.arms import Arm
 from lossbench.report.outcomes import is_spoilt
-from lossbench.report.records import Record
+from lossbench.report.records import SHOWN_HASH, Record
 from lossbench.rundir.transferred import Transferred, answers_of, outputs_path
 
 
@@ -45,6 +46,28 @@ def read_answers(arms: Iterable[Arm]) -> dict[str, Answers]:
             for path, answer in answers_of(run.path):
                 found.setdefault((answer.data, answer.question), {})[run.path] = path, answer
     return {question: answers for (_, question), answers in sorted(found.items())}
+
+
+def names_of(asked: Mapping[str, Transferred]) -> dict[str, str]:
+    """Name questions by their data set, and those about data sets of one name by the settings in which they differ.
+
+    Args:
+        asked: hash of the question -> one of its answers.
+    """
+    labels = {question: f"{answer.data} {_own_settings(answer, asked)}".strip() for question, answer in asked.items()}
+    times = Counter(labels.values())
+    return {
+        question: f"{label} #{question[:SHOWN_HASH]}" if times[label] > 1 else label
+        for question, label in labels.items()
+    }
+
+
+def _own_settings(answer: Transferred, asked: Mapping[str, Transferred]) -> str:
+    """The settings in which an answer differs from others about a data set of its name: "label_noise=0.4"."""
+    others = [each.settings for each in asked.values() if each.data == answer.data]
+    own = answer.settings.items()
+    differing = {key: value for key, value in own if any(other.get(key) != value for other in others)}
+    return " ".join(f"{key}={value}" for key, value in differing.items())
 
 
 def probed_arm(arm: Arm, answers: Answers) -> Arm:

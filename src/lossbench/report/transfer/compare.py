@@ -12,7 +12,7 @@ from lossbench.report.comparison import Comparison
 from lossbench.report.pairing import Frame
 from lossbench.report.scored import score_arms, with_verdicts
 from lossbench.report.spec import DEFAULT_BASELINE, ComparisonSpec
-from lossbench.report.transfer.answers import Answers, ProbedRun, probed_arm, read_answers
+from lossbench.report.transfer.answers import Answers, ProbedRun, names_of, probed_arm, read_answers
 
 USUAL = "test/accuracy"
 
@@ -22,7 +22,7 @@ class TransferComparison:
     """Losses compared by what their features are worth on other data.
 
     Args:
-        data: name of the other data.
+        data: name of the other data, with the settings that tell it from another question of the same name.
         question: hash of what was asked.
         home: the comparison on the runs' own data.
         away: the same arms, scored by linear probes on the other data.
@@ -66,13 +66,13 @@ def find_transfers(home: Comparison, plan: str = "") -> list[TransferComparison]
         raise UserError(
             f"no run of this comparison was probed on other data: lossbench transfer {study} data=NAME does it"
         )
-    return [_transfer(home, question, answers, plan) for question, answers in asked.items()]
+    names = names_of({question: next(iter(answers.values()))[1] for question, answers in asked.items()})
+    return [_transfer(home, question, names[question], answers, plan) for question, answers in asked.items()]
 
 
-def _transfer(home: Comparison, question: str, answers: Answers, plan: str) -> TransferComparison:
+def _transfer(home: Comparison, question: str, data: str, answers: Answers, plan: str) -> TransferComparison:
     probed = [probed_arm(arm, answers) for arm in home.arms]
     arms = [arm for arm in probed if arm.runs or arm.diverged]
-    data = next(iter(answers.values()))[1].data
     _require_baseline(home, arms, data)
     away, outcomes = score_arms(arms, _spec(home, arms))
     lacking = sum(run.path not in answers for run in home.runs)

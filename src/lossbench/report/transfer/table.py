@@ -24,7 +24,7 @@ def transfer_table(transfer: TransferComparison) -> Table:
     columns += ["class separation (%)\nat home", "class separation (%)\non the other data"]
     against = f", against {away.baseline.label}" if away.baseline else ""
     title = f"Features on {transfer.data}: {away.metric} of a linear probe{against}"
-    name = f"{NAME}_{transfer.data}_{transfer.question[:8]}"
+    name = f"{NAME}_{away.runs[0].done_result.data}_{transfer.question[:8]}"
     rows = [_row(arm, transfer) for arm in away.arms]
     return Table(name, title, columns, rows, [_numbers(arm, transfer) for arm in away.arms], note=NOTE)
 
