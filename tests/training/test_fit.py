@@ -16,6 +16,7 @@ import torch
 from conftest import ROOT, plan_run
 from run_files import arrays, rows, same, steady, weights
 from torch import Tensor
+from typed import command
 
 import lossbench
 import lossbench.training.predictions
@@ -40,14 +41,19 @@ Plan = Callable[..., RunDirectory]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("loss", LOSSES)
-def test_every_loss_reads_digits(planned: Plan, loss: str) -> None:
-    run = planned("data=digits", "model=mlp", f"loss={loss}", "seed=0")
-    settings = {key: run.record["optimizer"][key] for key in ("name", "lr")} | {"batch": run.config.data.batch_size}
-    assert settings == {"name": "adam", "lr": 3e-3, "batch": 64}
-    metrics = start(run).metrics
-    assert [name for name, value in metrics.items() if not math.isfinite(value)] == []
-    assert metrics["test/accuracy"] >= 0.95
+def test_every_loss_reads_digits(tmp_path: Path) -> None:
+    """As stacks of runs, which is the same training in a tenth of the time."""
+    stacked = ("-m", "hydra/launcher=vectorized", "study=all", "hydra.sweeper.report=false", "seed=0")
+    command("train.py", *stacked, "data=digits", "model=mlp", f"loss={','.join(LOSSES)}", runs=tmp_path)
+    found = {}
+    for path in tmp_path.glob("all/*/seed0/result.json"):
+        result = json.loads(path.read_text())
+        settings = {key: result["params"][f"optimizer.{key}"] for key in ("name", "lr")}
+        assert (settings, result["params"]["data.batch_size"]) == ({"name": "adam", "lr": 3e-3}, 64)
+        assert [name for name, value in result["metrics"].items() if not math.isfinite(value)] == []
+        found[result["params"]["loss.name"]] = result["metrics"]["test/accuracy"]
+    assert sorted(found) == LOSSES
+    assert {name: value for name, value in found.items() if value < 0.96} == {}
 
 
 # -- pairing and determinism
