@@ -79,7 +79,8 @@ def read_matrix(name: str, path: str) -> list[list[float]]:
     try:
         rows: Any = np.load(file, allow_pickle=False) if file.suffix == ".npy" else _read_csv(file)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"{name}={path} cannot be read: {one_line(error)}; give rows of numbers") from error
+        reason = (error.strerror if isinstance(error, OSError) else None) or one_line(error)
+        raise UserError(f"{name}={path} cannot be read: {reason}; give rows of numbers") from error
     if getattr(rows, "ndim", 0) != 2 or rows.dtype.kind not in "fiu":  # an .npz file under this name has neither
         raise UserError(f"{name}={path} must hold rows of numbers")
     return rows.astype(np.float64).tolist()
