@@ -72,6 +72,7 @@ VALUES: dict[str, tuple[list[Any], list[Any]]] = {
     "data.steps_per_epoch": ([*AT_LEAST_1[0], None], AT_LEAST_1[1]),
     "data.overfit_batches": ([0, 1, 5], [*NO_COUNT, None]),
     "data.limit_eval_batches": ([*AT_LEAST_1[0], None], AT_LEAST_1[1]),
+    "data.sampler": (["balanced", None], ["weighted", True, 1, []]),
     "callbacks.ema.decay": (FRACTION[0], [*FRACTION[1], None]),
     "callbacks.early_stopping.patience": (AT_LEAST_1[0], [*AT_LEAST_1[1], None]),
     "callbacks.early_stopping.mode": (["min", "max"], ["down", None, 1]),
@@ -290,6 +291,7 @@ def test_parts_are_read_by_name() -> None:
         "steps_per_epoch": None,
         "overfit_batches": 0,
         "limit_eval_batches": None,
+        "sampler": None,
     }
     assert config.augment is not None
     assert config.head is None

@@ -78,9 +78,9 @@ def test_parts_of_all_ranks_together_are_the_batch(world: int, parts: int) -> No
 
 def test_a_batch_knows_its_pass_and_takes_it_along() -> None:
     order = TrainBatches(10, 4, 0)
-    assert [order.batch(k).epoch for k in range(6)] == [0, 0, 1, 1, 2, 2]
+    assert [order.batch(k).uses for k in range(6)] == [[k // 2] * 4 for k in range(6)]
     travelled = pickle.loads(pickle.dumps(order.batch(3)))
-    assert (travelled, travelled.epoch) == (order.batch(3), 1)
+    assert (travelled, travelled.uses) == (order.batch(3), [1] * 4)
 
 
 def test_fewer_examples_than_processes() -> None:

@@ -86,8 +86,18 @@ def assert_alone(root: Path, runs: Sequence[RunDirectory], *words: str) -> None:
         ("data.label_noise=0.4", "evaluate=best"),
         ("data.label_noise=0.4", "data.noise_validation=false", "data.batch_size=2000"),
         ("data.imbalance=30", "data.imbalance_max=100", "data.label_noise=0.1", "evaluate=best"),
+        ("data.imbalance=20", "data.imbalance_max=100", "data.sampler=balanced"),
     ],
-    ids=["whole", "few images", "full batches", "some batches", "noise", "noise, full batches", "imbalance"],
+    ids=[
+        "whole",
+        "few images",
+        "full batches",
+        "some batches",
+        "noise",
+        "noise, full batches",
+        "imbalance",
+        "balanced",
+    ],
 )
 def test_every_replicate_of_a_stack_is_the_run_alone(tmp_path: Path, words: tuple[str, ...]) -> None:
     words = (*DIGITS, *words)

@@ -68,6 +68,7 @@ def check_kind(config: RunConfig, kind: DataKind) -> None:
             f"data.{kind.changed} changes the labels or the sizes of classes, and the task of data={config.data.name} "
             f"is {kind.task}; leave it out"
         )
+    _check_sampler(config, kind.task)
     if config.model.backbone is not None and not kind.images:
         raise UserError(
             f"model={config.model.name} learns on features of images, and data={config.data.name} holds none; "
@@ -134,6 +135,14 @@ def _check_tasks(config: RunConfig, task: str) -> None:
             check_task(named, tasks_of(loss.class_name), config.data.name, task)
         except ValueError as error:
             raise UserError(str(error)) from error
+
+
+def _check_sampler(config: RunConfig, task: str) -> None:
+    if config.data.sampler is not None and task not in ONE_CLASS:
+        raise UserError(
+            f"data.sampler={config.data.sampler} draws each class equally often, and the task of data="
+            f"{config.data.name} is {task}; use data.sampler=null"
+        )
 
 
 def _losses(config: RunConfig) -> Iterator[tuple[str, Node]]:

@@ -81,6 +81,7 @@ class Data:
     steps_per_epoch: int | None = setting(either(None, whole(1)), None)
     overfit_batches: int = setting(whole(0), 0)
     limit_eval_batches: int | None = setting(either(None, whole(1)), None)
+    sampler: Literal["balanced"] | None = setting(either(None, one_of("balanced")), None)
 
     @classmethod
     def read(cls, name: str, value: Any) -> Self:

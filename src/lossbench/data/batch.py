@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from lossbench.data.forms import first_forms
-from lossbench.data.order import Draw
+from lossbench.data.order import uses_of
 from lossbench.data.source import Split
 
 
@@ -63,14 +63,14 @@ class ArrayDataset(Dataset[Batch]):
         return len(self.labels)
 
     def __getitem__(self, index: int | slice) -> Batch:
-        return self.at(torch.arange(len(self))[index], 0)
+        return self.at(torch.arange(len(self))[index], torch.zeros(()).long())
 
     def __getitems__(self, indices: list[int]) -> Batch:
         """Fetch a batch at once (the loader's fast path)."""
-        return self.at(torch.tensor(indices), indices.epoch if isinstance(indices, Draw) else 0)
+        return self.at(torch.tensor(indices), torch.tensor(uses_of(indices)))
 
-    def at(self, position: Tensor, epoch: int) -> Batch:
-        """Give the examples at some positions, (b,), in a pass over the data."""
+    def at(self, position: Tensor, uses: Tensor) -> Batch:
+        """Give the examples at some positions, (b,), and which use of them it is, (b,) or ()."""
         return self.labels.batch(single(self.inputs[position]), position)
 
 
@@ -88,9 +88,9 @@ class FormsDataset(ArrayDataset):
         self.inputs, self.rows = tensor_of(split.forms.table), torch.from_numpy(split.forms.rows)
         self.first = torch.from_numpy(first_forms(seed, *split.forms.rows.shape))
 
-    def at(self, position: Tensor, epoch: int) -> Batch:
-        """Give the examples at some positions, (b,), in a pass over the data."""
-        form = (self.first[position] + epoch) % self.rows.shape[1]
+    def at(self, position: Tensor, uses: Tensor) -> Batch:
+        """Give the examples at some positions, (b,), and which use of them it is, (b,) or ()."""
+        form = (self.first[position] + uses) % self.rows.shape[1]
         return self.labels.batch(single(self.inputs[self.rows[position, form]]), position)
 
 

@@ -68,6 +68,7 @@ class DataModule(LightningDataModule):
         accumulate: parts of a process's share of a batch, worked on one after another.
         channels_last: the memory format of images.
         tested: whether there is a test split; a trial has none.
+        sampler: "balanced" draws each class equally often in training; None draws each example once in a pass.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class DataModule(LightningDataModule):
         accumulate: int = 1,
         channels_last: bool = False,
         tested: bool = True,
+        sampler: str | None = None,
     ) -> None:
         super().__init__()
         self.source, self.seed, self.batch_size, self.num_workers = source, seed, batch_size, num_workers
@@ -93,6 +95,7 @@ class DataModule(LightningDataModule):
             limit_eval_batches,
         )
         self.augment, self.cache, self.accumulate = augment, cache, accumulate
+        self.sampler = sampler
         self.stages = SPLITS if tested else ("train", "val")
         self.normalise: Normalise | None = None
         if isinstance(source, ImageSource):
@@ -165,7 +168,13 @@ class DataModule(LightningDataModule):
             world=world,
             accumulate=self.accumulate,
             done=self.done,
+            classes=self.sampled_classes,
         )
+
+    @property
+    def sampled_classes(self) -> np.ndarray | None:
+        """The classes of training examples, (n,), where each class is drawn equally often."""
+        return self.split("train").targets if self.sampler == "balanced" else None
 
     def train_dataloader(self) -> ResumableLoader:
         """The training batches, from where the run stands."""

@@ -1,30 +1,42 @@
 """The order of examples: a function of seed and batch number, the same for every loss, worker count and launcher."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from lossbench.data.balanced_order import BalancedOrder, Slots
 from lossbench.data.forms import first_forms
 from lossbench.seeds import generator
 
 
 class Draw(list[int]):
-    """Positions of a batch, with the pass over the data they belong to: what augmentation depends on."""
+    """Positions of a batch, with which use of its example each is: what augmentation depends on.
 
-    def __init__(self, positions: Iterable[int], epoch: int) -> None:
+    Args:
+        positions: of the examples.
+        uses: the pass over the data; where classes are drawn equally often a number that each use has for itself. One
+            number stands for all.
+    """
+
+    def __init__(self, positions: Iterable[int], uses: Iterable[int] | int) -> None:
         super().__init__(positions)
-        self.epoch = epoch
+        self.uses = [uses] * len(self) if isinstance(uses, int) else list(uses)
 
-    def __reduce__(self) -> tuple[type["Draw"], tuple[list[int], int]]:
+    def __reduce__(self) -> tuple[type["Draw"], tuple[list[int], list[int]]]:
         """Travel to a worker process."""
-        return Draw, (list(self), self.epoch)
+        return Draw, (list(self), self.uses)
+
+
+def uses_of(positions: Sequence[int]) -> list[int]:
+    """Give which use of its example each of a batch is; 0 outside of training."""
+    return positions.uses if isinstance(positions, Draw) else [0] * len(positions)
 
 
 class TrainBatches:
     """Batches of positions for one process; batch k depends on (seed, k) alone, so that a run resumes anywhere.
 
     Every pass over the data is a new permutation; its incomplete last batch is left out (every example returns in
-    later passes).
+    later passes). With classes a pass has equally many examples of each of them (`BalancedOrder`).
 
     Args:
         n: number of training examples.
@@ -35,6 +47,8 @@ class TrainBatches:
         world: number of processes; divides the batch size.
         accumulate: parts in which a process works on its share of a batch, one after another; divides its share.
         done: parts already trained on, over the whole run.
+        classes: class indices of the examples, (n,), where each class is drawn equally often; None draws each example
+            once in a pass.
 
     Raises:
         ValueError: there are fewer examples than processes.
@@ -51,6 +65,7 @@ class TrainBatches:
         world: int = 1,
         accumulate: int = 1,
         done: int = 0,
+        classes: np.ndarray | None = None,
     ) -> None:
         self.n, self.seed, self.rank, self.world, self.accumulate, self.done = n, seed, rank, world, accumulate, done
         shares = world * accumulate
@@ -59,7 +74,9 @@ class TrainBatches:
         self.batch_size = min(batch_size, n - n % shares)  # equal shares: they are averaged with equal weights
         self.per_pass = n // self.batch_size
         self.steps_per_epoch = steps_per_epoch or self.per_pass
-        self._order: tuple[int, np.ndarray] = (-1, np.arange(n))
+        self._balanced = None if classes is None else BalancedOrder(classes, seed)
+        everyone = np.arange(n)
+        self._slots: tuple[int, Slots] = (-1, Slots(everyone, np.zeros_like(everyone)))
 
     def __len__(self) -> int:
         return self.steps_per_epoch * self.accumulate
@@ -73,19 +90,37 @@ class TrainBatches:
         """Positions of the k-th batch that this process works on, a part of an update's batch."""
         step, part = divmod(k, self.accumulate)
         number, at = divmod(step, self.per_pass)
-        whole = self.order_of(number)[at * self.batch_size : (at + 1) * self.batch_size]
-        return Draw(whole[self.rank + self.world * part :: self.world * self.accumulate].tolist(), number)
+        first = at * self.batch_size + self.rank + self.world * part
+        places = slice(first, (at + 1) * self.batch_size, self.world * self.accumulate)
+        slots = self._of_pass(number)
+        return Draw(slots.positions[places].tolist(), slots.uses[places].tolist())
+
+    @property
+    def whole(self) -> bool:
+        """Whether every batch holds all examples, in the same order."""
+        return self.batch_size == self.n and self._balanced is None
 
     def forms_of(self, number: int, forms: int) -> np.ndarray:
-        """Which of so many forms of each example one pass sees: (n,)."""
-        return (first_forms(self.seed, self.n, forms) + number) % forms
+        """Which of so many forms of its example each place of one pass sees: (n,)."""
+        slots = self._of_pass(number)
+        return (first_forms(self.seed, self.n, forms)[slots.positions] + slots.uses) % forms
 
     def order_of(self, number: int) -> np.ndarray:
-        """Positions of all examples in the order of one pass: (n,)."""
+        """Positions of the examples in the order of one pass: (n,)."""
+        return self._of_pass(number).positions
+
+    def _of_pass(self, number: int) -> Slots:
+        if self._slots[0] != number:
+            self._slots = (number, self._drawn(number))
+        return self._slots[1]
+
+    def _drawn(self, number: int) -> Slots:
+        if self._balanced is not None:
+            return self._balanced.slots(number)
         # A full batch has no order: shuffling it would change nothing but the rounding.
-        if self.batch_size < self.n and self._order[0] != number:
-            self._order = (number, generator(self.seed, "order", number).permutation(self.n))
-        return self._order[1]
+        everyone = np.arange(self.n)
+        order = everyone if self.whole else generator(self.seed, "order", number).permutation(self.n)
+        return Slots(order, np.full(self.n, number))
 
 
 def evaluation_batches(n: int, batch_size: int, rank: int = 0, world: int = 1) -> list[list[int]]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from lossbench.data.batch import Batch
 from lossbench.data.images.image_source import ImageSource
 from lossbench.data.module import DataModule
-from lossbench.data.order import Draw
+from lossbench.data.order import Draw, uses_of
 from lossbench.data.source import ONE_CLASS, Source
 from lossbench.plots.confusion import draw_confusion
 from lossbench.plots.curves import save_figure
@@ -36,7 +36,7 @@ def show_training(run: RunDirectory, parts: Parts, loggers: Iterable[Logger], de
         return
     first = data.batches().batch(0)
     dataset = data.dataset("train", training=True)
-    batch: Batch = dataset.__getitems__(Draw(first[:SHOWN], first.epoch))  # pyright: ignore[reportAttributeAccessIssue] - ours all have it
+    batch: Batch = dataset.__getitems__(Draw(first[:SHOWN], uses_of(first)[:SHOWN]))  # pyright: ignore[reportAttributeAccessIssue] - ours all have it
     batch = data.device_transforms(batch.on(device), "train", step=(0, 0))
     images = data.normalise.back(batch.inputs)  # pyright: ignore[reportOptionalMemberAccess] - images have one
     figure = draw_images(

@@ -62,8 +62,14 @@ class StackedRuns:
     def _orders(self) -> list[TrainBatches]:
         data, n = self.parts.data, len(self.examples["train"])
         return [
-            TrainBatches(n, data.batch_size, config.seed, steps_per_epoch=data.steps_per_epoch)
-            for config in self.configs
+            TrainBatches(
+                n,
+                data.batch_size,
+                config.seed,
+                steps_per_epoch=data.steps_per_epoch,
+                classes=replicate.data.sampled_classes,
+            )
+            for config, replicate in zip(self.configs, self.replicates, strict=True)
         ]
 
     def _yardsticks(self) -> dict[str, Yardstick]:

@@ -1,6 +1,7 @@
 """Crops chosen by (seed, epoch, position), taken image by image or later on the device."""
 
 import random
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from lossbench.data.augment import TRIES, Augment, centre_boxes, erase_boxes, ra
 from lossbench.data.batch import Batch, BatchLabels
 from lossbench.data.images.reader import Reader, resize, shrunk
 from lossbench.data.images.room import room_for
-from lossbench.data.order import Draw
+from lossbench.data.order import uses_of
 from lossbench.data.split import Split
 from lossbench.seeds import derive
 
@@ -42,14 +43,21 @@ class Views:
         """Whether crops are those of evaluation, from the resized image."""
         return self.augment is None or self.augment.scale is None
 
-    def choose(self, positions: list[int], epoch: int) -> np.ndarray:
-        """Choose the views of a batch in one pass over the data."""
+    def choose(self, positions: Sequence[int], uses: Sequence[int] | int) -> np.ndarray:
+        """Choose the views of a batch, by which use of its image each is, or all are."""
         index = np.asarray(positions)
+        times = np.broadcast_to(uses, index.shape)
+        views = np.empty((len(index), 9), dtype=np.int64)
+        for use in np.unique(times).tolist():  # one, but where classes are drawn equally often
+            views[times == use] = self._choose(index[times == use], use)
+        return views
+
+    def _choose(self, index: np.ndarray, use: int) -> np.ndarray:
         views = np.zeros((len(index), 9), dtype=np.int64)
         views[:, :4] = centre_boxes(self.resized[index], self.side)
         if self.augment is None:
             return views
-        draws = self.draws(index, epoch, CROP + FLIP + ERASE)
+        draws = self.draws(index, use, CROP + FLIP + ERASE)
         if self.augment.scale is not None:
             views[:, :4] = random_boxes(draws[:, :CROP], self.sizes[index], self.augment.scale, self.augment.ratio)
         views[:, 4] = draws[:, CROP] < self.augment.flip
@@ -62,7 +70,7 @@ class Views:
 
 
 class ViewDataset(Dataset[Batch]):
-    """The views alone, (b, 9), for images cropped on the device; a batch is a function of (seed, epoch, positions).
+    """The views alone, (b, 9), for images cropped on the device; a batch is a function of (seed, positions, uses).
 
     Args:
         split: the images' targets and weights.
@@ -76,16 +84,16 @@ class ViewDataset(Dataset[Batch]):
         return len(self.labels)
 
     def __getitem__(self, index: slice) -> Batch:
-        """Give the examples of a slice (as evaluation sees them, or as epoch 0 does)."""
+        """Give the examples of a slice (as evaluation sees them, or as a first use does)."""
         return self.__getitems__(list(range(len(self))[index]))
 
     def __getitems__(self, positions: list[int]) -> Batch:
         """Fetch a batch at once (the loader's fast path)."""
-        epoch = positions.epoch if isinstance(positions, Draw) else 0
-        inputs = self.inputs(positions, self.views.choose(positions, epoch), epoch)
+        uses = uses_of(positions)
+        inputs = self.inputs(positions, self.views.choose(positions, uses), uses)
         return self.labels.batch(inputs, torch.tensor(positions))
 
-    def inputs(self, positions: list[int], views: np.ndarray, epoch: int) -> Tensor:
+    def inputs(self, positions: list[int], views: np.ndarray, uses: Sequence[int]) -> Tensor:
         """Give what a batch brings to the device."""
         return torch.from_numpy(views)
 
@@ -107,15 +115,15 @@ class ImageDataset(ViewDataset):
         super().__init__(split, views)
         self.reader, self.fill, self.interpolation = reader, torch.from_numpy(fill), interpolation
 
-    def inputs(self, positions: list[int], views: np.ndarray, epoch: int) -> Tensor:
+    def inputs(self, positions: list[int], views: np.ndarray, uses: Sequence[int]) -> Tensor:
         """Read and crop: uint8 (b, side, side, 3)."""
         side = self.views.side
         batch = torch.empty((len(positions), side, side, 3), dtype=torch.uint8)
-        for row, position, view in zip(batch, positions, views.tolist(), strict=True):
-            row.copy_(self._one(position, view, epoch).permute(1, 2, 0))
+        for row, position, view, use in zip(batch, positions, views.tolist(), uses, strict=True):
+            row.copy_(self._one(position, view, use).permute(1, 2, 0))
         return batch
 
-    def _one(self, position: int, view: list[int], epoch: int) -> Tensor:
+    def _one(self, position: int, view: list[int], use: int) -> Tensor:
         side = self.views.side
         top, left, height, width, flip, *erase = view
         with room_for(int(self.reader.sizes[position].prod())):
@@ -125,7 +133,7 @@ class ImageDataset(ViewDataset):
             image = resize(image[:, top : top + height, left : left + width], side, side, self.interpolation)
         image = image.flip(2) if flip else image
         if self.views.augment and self.views.augment.transforms:
-            image = self._transformed(image, derive(self.views.seed, "transforms", epoch, position))
+            image = self._transformed(image, derive(self.views.seed, "transforms", use, position))
         if erase[2]:
             image = image.clone()
             image[:, erase[0] : erase[0] + erase[2], erase[1] : erase[1] + erase[3]] = self.fill[:, None, None]

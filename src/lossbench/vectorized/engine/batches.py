@@ -62,7 +62,7 @@ class Batches:
         self.examples = examples
         first = orders[0]
         self.per_pass, self.batch_size = first.per_pass, first.batch_size
-        self.whole = self.batch_size == len(examples)
+        self.whole = first.whole
         self._distinct(orders)
         self._pass: tuple[int, Pass] = (-1, Pass(torch.zeros(0), torch.zeros(0), None))
         self._all: Batch | None = None
@@ -93,14 +93,14 @@ class Batches:
         examples, order = self.examples, self._of_orders(lambda each: each.order_of(number))
         place = (self._replicates[:, None], order)
         target, weight = examples.by_replicate_target[place], examples.by_replicate_weight
-        rows = self._rows(number, order, order if examples.index is None else examples.index[place])
+        rows = self._rows(number, order if examples.index is None else examples.index[place])
         return Pass(rows, target, None if weight is None else weight[place])
 
-    def _rows(self, number: int, order: Tensor, positions: Tensor) -> Tensor:
+    def _rows(self, number: int, positions: Tensor) -> Tensor:
         """Where the inputs of examples at some positions are: each pass sees another form of them."""
         if (rows := self.examples.rows) is None:
             return positions
-        forms = self._of_orders(lambda each: each.forms_of(number, rows.shape[1])).gather(1, order)
+        forms = self._of_orders(lambda each: each.forms_of(number, rows.shape[1]))
         return rows[positions, forms]
 
     def _of_orders(self, function: Callable[[Any], np.ndarray]) -> Tensor:
