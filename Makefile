@@ -1,9 +1,9 @@
-# make setup | demo | report DIR=... | test [TESTS=all] | check | docs | soak | tensorboard; the environment lives in .venv and is made again only when the pins change.
+# make setup | demo | report DIR=... | test [TESTS=all] | check | docs | soak | tensorboard | reality; the environment lives in .venv and is made again only when the pins change.
 PYTHON ?= python3
 BIN := .venv/bin
 RUNS := $(or $(LOSSBENCH_RUNS),runs)
 
-.PHONY: setup demo report test check docs soak pictures tensorboard bench pins clean
+.PHONY: setup demo report test check docs soak pictures reality reality-figures tensorboard bench pins clean
 
 setup: .venv/.ready
 
@@ -50,6 +50,15 @@ pictures: demo
 	  --screenshot=docs/img/report_$${size%,*}.png "file://$$(realpath $$(ls -td $(RUNS)/digits_fair.tuned/reports/*/report.html | head -n 1))"; done
 	cp "$$(ls -td $(RUNS)/digits_fair.tuned/reports/*/figures/after_trials.svg | head -n 1)" docs/img/fair_crossing.svg
 	$(BIN)/python -c 'import sys; from PIL import Image; [Image.open(name).convert("RGB").quantize(96, Image.Quantize.MAXCOVERAGE).save(name, optimize=True) for name in sys.argv[1:]]' docs/img/report_*.png
+
+# The reality check (docs/reality_check.md): what is missing of each experiment, LOSSBENCH_DATA being the folder of the data. Takes hours; repeated it goes on.
+reality: setup
+	OMP_NUM_THREADS=1 $(BIN)/python scripts/reality.py run $(NAMES)
+	$(BIN)/python scripts/reality.py collect $(NAMES)
+
+# Its figures and tables, from docs/reality/ alone.
+reality-figures: setup
+	$(BIN)/python scripts/reality.py show
 
 tensorboard: setup
 	$(BIN)/tensorboard --logdir $(RUNS)

@@ -10,9 +10,10 @@ from lossbench.report.across.data_sets import DataSet, LossVerdict, read_data_se
 from lossbench.report.across.findings import compare_across
 from lossbench.report.across.publish import publish_across
 from lossbench.report.across.sentences import sentences
+from lossbench.report.across.tables import named
 
 HEAD = "arm,loss,hash,metric,baseline,n,mean,difference_n,difference_mean,difference_low,difference_high,"
-HEAD += "difference_verdict"
+HEAD += "difference_verdict,difference_qualifier"
 
 
 def data_set(name: str, better: float = 0.01, metric: str = "test/accuracy", **more: float) -> DataSet:
@@ -60,12 +61,14 @@ def test_losses_that_some_data_sets_lack_are_left_out_and_named() -> None:
 
 
 def test_reports_are_found_and_a_twin_is_no_loss(tmp_path: Path) -> None:
-    write(tmp_path / "runs/digits.tuned/reports/digits-mlp-1", BASE, GOOD, TWIN)
+    write(tmp_path / "runs/digits.tuned/reports/digits-mlp-1", BASE, f"{GOOD},slightly better", TWIN)
     write(tmp_path / "copy/pets", BASE, GOOD)
     found = read_data_sets([tmp_path / "runs/digits", tmp_path / "copy/pets/verdict.csv"])
     assert [each.name for each in found] == ["digits", "pets"]
     assert set(found[0].losses) == {"base", "good"}
-    assert found[0].losses["good"] == LossVerdict(0.95, 0.05, 0.02, 0.08, "better", 12)
+    assert found[0].losses["good"] == LossVerdict(0.95, 0.05, 0.02, 0.08, "better", 12, slightly=True)
+    assert named(found[0], "better") == ["good +5.00 (slightly)"]
+    assert named(found[1], "better") == ["good +5.00"]
     publish_across(found, tmp_path / "out")
     written = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*"))
     assert written == [

@@ -25,6 +25,7 @@ class LossVerdict:
         high: upper end.
         word: better, worse, equivalent, undecided; baseline of the baseline.
         n: replicates or seeds.
+        slightly: whether it is better or worse by less than the margin.
     """
 
     mean: float
@@ -33,6 +34,7 @@ class LossVerdict:
     high: float
     word: str
     n: int
+    slightly: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,4 +109,5 @@ def _verdict(row: Mapping[str, str]) -> LossVerdict:
     if row["baseline"] == "True":
         return LossVerdict(float(row["mean"]), 0.0, math.nan, math.nan, "baseline", int(row["n"]))
     numbers = (float(row[name]) for name in ("mean", "difference_mean", "difference_low", "difference_high"))
-    return LossVerdict(*numbers, word=row["difference_verdict"], n=int(row["difference_n"]))
+    word, slightly = row["difference_verdict"], (row.get("difference_qualifier") or "").startswith("slightly")
+    return LossVerdict(*numbers, word=word, n=int(row["difference_n"]), slightly=slightly)

@@ -16,6 +16,11 @@ def sentences(across: Across) -> Iterator[str]:
     """Say what was found, and what so few data sets cannot show."""
     for data_set in across.data_sets:
         yield from _of(data_set)
+    yield from across_all(across)
+
+
+def across_all(across: Across) -> Iterator[str]:
+    """Say what all data sets together show, without naming what single ones found."""
     yield _found(across)
     yield _ranks(across)
     if across.left_out:

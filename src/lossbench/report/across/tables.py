@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from lossbench.metrics.units import unit_of
-from lossbench.report.across.data_sets import DataSet
+from lossbench.report.across.data_sets import DataSet, LossVerdict
 from lossbench.report.across.findings import Across, AcrossLoss
 from lossbench.report.formatting import MARKS, format_difference, format_p, format_score
 from lossbench.report.tables import EMPTY, Table, words_cell
@@ -29,14 +29,15 @@ def loss_table(across: Across) -> Table:
 
 
 def named(data_set: DataSet, word: str) -> list[str]:
-    """The losses with a verdict, with their differences, the largest first: "power +1.60"."""
-    unit = unit_of(data_set.metric)
-    losses = {loss: each.difference for loss, each in data_set.losses.items() if each.word == word}
-    largest_first = sorted(losses.items(), key=lambda item: -abs(item[1]))
-    return [
-        f"{words_cell(loss)} {format_difference(value, unit, signed=True, with_unit=False)}"
-        for loss, value in largest_first
-    ]
+    """The losses with a verdict, with their differences, the largest first: "power +1.60", "focal -0.67 (slightly)"."""
+    losses = {loss: each for loss, each in data_set.losses.items() if each.word == word}
+    largest_first = sorted(losses.items(), key=lambda item: -abs(item[1].difference))
+    return [f"{words_cell(loss)} {_difference(each, data_set)}" for loss, each in largest_first]
+
+
+def _difference(found: LossVerdict, data_set: DataSet) -> str:
+    difference = format_difference(found.difference, unit_of(data_set.metric), signed=True, with_unit=False)
+    return f"{difference} (slightly)" if found.slightly and found.word in ("better", "worse") else difference
 
 
 def _data_set_row(data_set: DataSet) -> list[str]:
