@@ -1,6 +1,7 @@
 """The page of the reality check says what its records say, and records are made from reports."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,20 @@ def test_the_page_and_its_pictures_are_those_of_the_records() -> None:
     pictures = {path.stem for path in (ROOT / "docs/img/reality").glob("*.svg")}
     tiny = {"tiny"} if (RECORDS / "tiny_50").exists() else set[str]()
     assert pictures == {*found_studies(RECORDS), *found_doses(RECORDS), "ranks", *tiny}
+
+
+@pytest.mark.parametrize("page", ["published", "reality_check"])
+def test_differences_that_a_page_quotes_are_those_of_the_records(page: str) -> None:
+    studies = found_studies(RECORDS)
+    text = (ROOT / "docs" / f"{page}.md").read_text()
+    quoted = [found for found in re.findall(r"(\w+)`? ([+-]\d+\.\d\d) \((\w+)\)", text) if found[2] in studies]
+    assert len(quoted) > (20 if page == "published" else 2)
+    wrong = [
+        (loss, said, name)
+        for loss, said, name in quoted
+        if f"{100 * studies[name].losses[loss].difference:+z.2f}" != said
+    ]
+    assert wrong == []
 
 
 def test_records_are_small_and_whole() -> None:
