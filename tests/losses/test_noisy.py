@@ -1,13 +1,16 @@
 """Identities of the losses for wrong labels, and limits that are other losses."""
 
+import json
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 from torch.testing import assert_close
+from typed import command
 
 from lossbench import losses
 from lossbench.losses.case import CLASSES, examples
@@ -154,3 +157,17 @@ def test_runs_with_a_matrix_each_are_computed_together(module: Any) -> None:
     logits = torch.stack([LOGITS, LOGITS.flip(0), 2 * LOGITS]).float()
     found = stack(logits, TARGET, shared=True)
     assert_close(found, torch.stack([loss(z, TARGET) for loss, z in zip(members, logits, strict=True)]))
+
+
+@pytest.mark.slow
+def test_forward_correction_undoes_labels_that_go_to_the_next_class(tmp_path: Path) -> None:
+    """A planted truth: a matrix that is known tells right labels from wrong ones, which no other loss can here."""
+    losses_of = "loss=cross_entropy,forward_correction"
+    stacked = ("-m", "hydra/launcher=vectorized", "study=pairs", "hydra.sweeper.report=false", "replicate=range(3)")
+    command("train.py", *stacked, "data=digits", "data.label_noise=0.4", "data.noise=pairs", losses_of, runs=tmp_path)
+    found: dict[str, list[float]] = {}
+    for path in sorted(tmp_path.glob("pairs/*/*/result.json")):
+        result = json.loads(path.read_text())
+        found.setdefault(result["loss"], []).append(result["metrics"]["test/accuracy"])
+    assert [len(each) for each in found.values()] == [3, 3]
+    assert max(found["cross_entropy"]) < 0.8 < 0.93 < min(found["forward_correction"])
