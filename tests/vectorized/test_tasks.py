@@ -60,3 +60,22 @@ def test_every_run_of_a_stack_is_the_run_alone(
     for k in (1, len(runs) - 2):
         loss, unit = losses[k // len(units)], units[k % len(units)]
         assert_alone(plan_run(tmp_path / "alone", *words, *loss.split(), unit), runs[k])
+
+
+@pytest.mark.parametrize(
+    ("data", "losses", "metric", "least"),
+    [
+        ("toy_ordinal", ("cross_entropy", "squared_emd"), "quadratic_kappa", 0.75),
+        ("toy_ordinal", ("coral",), "quadratic_kappa", 0.75),
+        ("toy_ordinal", ("corn",), "quadratic_kappa", 0.75),
+        ("toy_labels", ("bce", "asymmetric", "sigmoid_focal"), "mean_average_precision", 0.72),
+    ],
+)
+def test_the_losses_of_a_task_learn_its_toy(
+    tmp_path: Path, data: str, losses: tuple[str, ...], metric: str, least: float
+) -> None:
+    words = (f"data={data}", "trainer=cpu", "figures=false")
+    for run in stacked(tmp_path, [f"loss={loss}" for loss in losses], ("seed=0",), *words):
+        metrics = result_of(run).metrics
+        assert metrics[f"test/{metric}"] > least
+        assert metrics.get("test/mae", 0.0) < 0.62

@@ -13,7 +13,7 @@ from torch import nn
 
 from lossbench.config.verify import verify
 from lossbench.data.module import UNTESTED, DataModule
-from lossbench.data.source import OF_CLASSES, SPLITS
+from lossbench.data.source import OF_CLASSES, ONE_CLASS, SPLITS
 from lossbench.errors import UserError, some, suggest
 from lossbench.metrics.estimates import Metric
 from lossbench.models.probe import Probe
@@ -29,6 +29,8 @@ from lossbench.training.assemble import Parts, assemble
 from lossbench.training.checkpoints import ANEW
 from lossbench.training.evaluation import Evaluation, measure, with_intervals
 from lossbench.training.features.source import FeatureSource, features_of
+
+IN_ORDER = "one of them has classes in order (data.ordered): say the same of the other, or leave it out"
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,7 @@ class LoadedRun:
         if (ours.task, ours.members) != (theirs.task, theirs.members):
             raise UserError(
                 f"the model was trained for {ours.task}, and these data are for {theirs.task}; "
-                "choose data of the same task"
+                f"{IN_ORDER if {ours.task, theirs.task} == {*ONE_CLASS} else 'choose data of the same task'}"
             )
         if (ours.input_shape, ours.num_outputs) != (theirs.input_shape, theirs.num_outputs):
             raise UserError(

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-from lossbench.config.values import choice
-
 
 @dataclass(frozen=True)
 class OrderSettings:
@@ -21,8 +19,9 @@ class OrderSettings:
     ordered: bool | tuple[Any, ...] = False
 
     def __post_init__(self) -> None:
-        if not isinstance(self.ordered, tuple) or not self.ordered:
-            choice("ordered", self.ordered, (True, False))
+        if not isinstance(self.ordered, bool | tuple) or self.ordered == ():
+            given = "[]" if self.ordered == () else repr(self.ordered)
+            raise ValueError(f"ordered must be true, or all classes from the lowest to the highest, got {given}")
 
     @property
     def order(self) -> tuple[str, ...] | None:
