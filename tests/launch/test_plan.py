@@ -55,6 +55,18 @@ def test_what_a_sweep_plans_is_written_before_it_runs(tmp_path: Path) -> None:
     assert len((tmp_path / "default" / "journal.jsonl").read_text().splitlines()) == 3
 
 
+def test_doses_of_the_data_are_one_plan_with_a_trend_of_each_loss(tmp_path: Path) -> None:
+    doses = [
+        (f"loss={loss}", f"data.label_noise={dose}", "replicate=0") for loss in ("power", "focal") for dose in (0, 0.2)
+    ]
+    record_plans(planned(tmp_path, *doses, ("loss=power", "replicate=0", "model=linear")).labels, None)
+    plan, other = [json.loads(line) for line in (tmp_path / "default" / "journal.jsonl").read_text().splitlines()]
+    arms = sorted((arm["loss"], arm.get("trend", "")) for arm in plan["arms"].values())
+    trends = [("focal", "data.label_noise"), ("power", "data.label_noise")]
+    assert arms == sorted([("focal", ""), ("power", "")] * 2 + trends)
+    assert len(other["arms"]) == 1
+
+
 def test_trials_are_no_part_of_what_will_be_compared(tmp_path: Path) -> None:
     trials = planned(tmp_path, *((f"loss={loss}", "trial=true", "replicate=0") for loss in ("cross_entropy", "power")))
     record_plans(trials.labels, ComparisonSpec())

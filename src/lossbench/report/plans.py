@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lossbench.report.doses.axis import AXES, Axis
+from lossbench.report.doses.axis import Axis, axis_among, without_dose
 from lossbench.report.doses.lines import trend_hash
 from lossbench.report.journal import append, read_journal
 from lossbench.report.records import Record
@@ -48,16 +48,11 @@ def _by_study(runs: Iterable[RunDirectory]) -> dict[tuple[Path, str], Arms]:
         by_study.setdefault(arm.study, []).append(arm)
     found: dict[tuple[Path, str], Arms] = {}
     for study, arms in by_study.items():
-        axis = _axis_of(arms)
+        axis = axis_among([arm.settings for arm in arms])
         for arm in [*arms, *(_trends(arms, axis) if axis else ())]:
-            settings = arm.settings if axis is None else _without_dose(arm.settings, axis)
+            settings = arm.settings if axis is None else without_dose(arm.settings, axis)
             found.setdefault((study, comparability(settings)), {})[arm.digest] = arm.entry
     return found
-
-
-def _axis_of(arms: Sequence["PlannedArm"]) -> Axis | None:
-    """The first number of the data that has several values; None where there is none."""
-    return next((axis for axis in AXES if len({axis.dose(arm.settings) for arm in arms}) > 1), None)
 
 
 class PlannedArm(NamedTuple):
@@ -80,11 +75,6 @@ def _arms(runs: Iterable[RunDirectory]) -> Iterator[PlannedArm]:
             units = sorted(Record(run.path, {}, None).name.unit or 0 for run in alike)
             digest = identity_hash(alike[0].record)[:SHOWN]
             yield PlannedArm(folder.parent, digest, settings, {"loss": settings.get("loss.name"), "units": units})
-
-
-def _without_dose(settings: Mapping[str, Any], axis: Axis) -> dict[str, Any]:
-    """Settings without the dose, how the data are changed, and the fingerprint that a dose may change."""
-    return {key: value for key, value in settings.items() if key not in (*axis.keys, "fingerprint")}
 
 
 def _trends(arms: Sequence[PlannedArm], axis: Axis) -> Iterator[PlannedArm]:

@@ -259,6 +259,15 @@ def test_the_journal_of_the_study_widens_the_family_and_numbers_the_look(tmp_pat
     )
 
 
+def test_doses_of_the_data_and_trends_are_one_family(tmp_path: Path) -> None:
+    losses = ("power", "cross_entropy", "cosine_xent")
+    runs = [run for rate in (0, 0.2) for run in configs(tmp_path, losses, 1, f"data.label_noise={rate}")]
+    found = planned_comparisons(runs, SizeOf(Cache()), ComparisonSpec())
+    assert [each.corrected_for for each in found] == [6] * 2  # two losses at two doses, and their trends
+    words = "2 comparisons: power, cosine_xent; 4 more at other doses of the data, and trends over them, count too"
+    assert found[0].family() == words
+
+
 def test_predictions_of_earlier_runs_tell_examples_from_replicates(tmp_path: Path) -> None:
     plan = comparison(tmp_path, 8, key="replicate")
     facts = {"fingerprint": plan.config.fingerprint}

@@ -205,5 +205,7 @@ def test_the_report_has_a_page_tables_and_figures(tmp_path: Path, capsys: pytest
     assert {path.name for path in (tmp_path / "out" / "figures").glob("*.svg")} == {
         "doses.svg", "differences.svg", "forest.svg",
     }  # fmt: skip
-    assert "losses were compared at label_noise=0,0.2,0.4" in (tmp_path / "out" / "methods.txt").read_text().lower()
+    text = (tmp_path / "out" / "methods.txt").read_text()
+    assert text.startswith("We compared mae, power with cross_entropy by test/accuracy on digits: ")
+    assert "Losses were compared at label_noise=0,0.2,0.4, on the same test examples at each." in text
     assert (tmp_path / "out" / "verdict.tex").read_text().count("baseline") >= 3

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lossbench.config.schema import RunConfig
 from lossbench.launch.outlook.runs import SizeOf, Sizes
 from lossbench.metrics.units import Unit, unit_of
 from lossbench.report.baseline import OTHER_DEFAULT
+from lossbench.report.doses.axis import Axis, axis_among, without_dose
 from lossbench.report.formatting import counted, format_difference
 from lossbench.report.looks import History
 from lossbench.report.settings import comparability, describe_settings, differing_settings
@@ -37,6 +38,7 @@ class PlannedComparison:
         digests: hash of the baseline, then of the others.
         before: comparisons with this baseline that were planned or reported before, beside these.
         look: how many times these comparisons will have been judged.
+        beside: comparisons at other doses of the data, and trends over them, that are judged together with these.
     """
 
     config: RunConfig
@@ -49,6 +51,7 @@ class PlannedComparison:
     digests: Sequence[str] = ()
     before: int = 0
     look: int = 1
+    beside: int = 0
 
     @property
     def design(self) -> "Design":
@@ -60,7 +63,7 @@ class PlannedComparison:
     @property
     def corrected_for(self) -> int:
         """Comparisons that p-values are corrected for."""
-        return len(self.others) + self.before
+        return len(self.others) + max(self.before, self.beside)  # the journal may have those beside already
 
     @property
     def unit(self) -> Unit:
@@ -82,7 +85,9 @@ class PlannedComparison:
     def family(self) -> str:
         """The family that the journal will hold."""
         more = "" if len(self.others) <= SHOWN else f", ... and {len(self.others) - SHOWN} more"
-        before = f"; {self.before} more were planned before, and count too" if self.before else ""
+        before = f"; {self.before} more were planned before, and count too" if self.before > self.beside else ""
+        if self.beside and not before:
+            before = f"; {self.beside} more at other doses of the data, and trends over them, count too"
         return f"{counted(len(self.others), 'comparison')}: {', '.join(self.others[:SHOWN])}{more}{before}"
 
     def after(self, history: History) -> "PlannedComparison":
@@ -105,7 +110,27 @@ def planned_comparisons(configs: Sequence[RunConfig], sizes: SizeOf, spec: Compa
         common = (config.study, comparability(flatten(config.record)))
         sets.setdefault(common, {}).setdefault(identity_hash(config.record), []).append(k)
     found = [_comparison(configs, sizes, arms, spec) for arms in sets.values()]
-    return [each for each in found if each is not None]
+    return _with_doses([each for each in found if each is not None])
+
+
+def _with_doses(found: Sequence[PlannedComparison]) -> list[PlannedComparison]:
+    """Count for each comparison those at other doses of its data, and a trend for each loss."""
+    settings = [flatten(each.config.record) for each in found]
+    axis = axis_among(settings)
+    if axis is None:
+        return list(found)
+    families: dict[tuple[str, str], list[int]] = {}
+    for each, one in zip(found, settings, strict=True):
+        families.setdefault(_family(each, one, axis), []).append(len(each.others))
+    counts = [families[_family(each, one, axis)] for each, one in zip(found, settings, strict=True)]
+    return [
+        replace(each, beside=sum(others) - len(each.others) + max(others)) if len(others) > 1 else each
+        for each, others in zip(found, counts, strict=True)
+    ]
+
+
+def _family(comparison: PlannedComparison, settings: Mapping[str, Any], axis: Axis) -> tuple[str, str]:
+    return comparison.config.study, comparability(without_dose(settings, axis))
 
 
 def _comparison(

@@ -12,6 +12,7 @@ from lossbench.errors import UserError, some
 from lossbench.launch.expand import Job
 from lossbench.launch.tuned.asked import Asked
 from lossbench.launch.tuned.jobs import refit_job
+from lossbench.report.doses.axis import AXES
 from lossbench.report.settings import describe_settings, differing_settings
 from lossbench.rundir.flatten import flatten
 from lossbench.rundir.identity import differences, identity, identity_hash
@@ -92,8 +93,16 @@ def require_shared(drafts: Sequence[Draft], labels: Sequence[str], searched: Ite
         if found := differences(shared_of(draft.config, keys), first):
             raise UserError(
                 f"a fair fight compares losses that differ in nothing else: {labels[0]} and {label} differ in "
-                f"{some(found, 3)}; sweep one at a time"
+                f"{some(found, 3)}; {_way_out(found)}"
             )
+
+
+def _way_out(found: Sequence[str]) -> str:
+    """What to type instead: doses of the data are tuned one by one, or compared untuned."""
+    axis = next((axis for axis in AXES if any(each.startswith(f"{axis.key}:") for each in found)), None)
+    if axis is None:
+        return "sweep one at a time"
+    return f"tune each {axis.name} in a study of its own, study=NAME; hydra/sweeper=compare compares all in one report"
 
 
 def shared_of(config: RunConfig, searched: Sequence[str] = ()) -> dict[str, Any]:

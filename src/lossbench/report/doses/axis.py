@@ -111,8 +111,17 @@ AXES = (
 
 def axis_of(records: Iterable[Record]) -> Axis | None:
     """The first axis on which done runs have several doses; None where there is none."""
-    done = [record for record in records if record.result is not None]
-    return next((axis for axis in AXES if len({axis.dose(record.params) for record in done}) > 1), None)
+    return axis_among([record.params for record in records if record.result is not None])
+
+
+def axis_among(settings: Sequence[Mapping[str, Any]]) -> Axis | None:
+    """The first axis on which some flat settings have several doses; None where there is none."""
+    return next((axis for axis in AXES if len({axis.dose(each) for each in settings}) > 1), None)
+
+
+def without_dose(settings: Mapping[str, Any], axis: Axis) -> dict[str, Any]:
+    """Flat settings without the dose, how the data are changed, and the fingerprint that a dose may change."""
+    return {key: value for key, value in settings.items() if key not in (*axis.keys, "fingerprint")}
 
 
 def _examples_of_a_class(run: Record) -> float | None:

@@ -50,6 +50,14 @@ def with_trends(comparison: Comparison, response: DoseResponse) -> Comparison:
     return replace(comparison, arms=arms, paired=paired)
 
 
+def without_doses(comparison: Comparison, response: DoseResponse) -> Comparison:
+    """Name the arms by their losses alone, for sentences about what was compared."""
+    labels = {arm.digest: line.label for line in response.lines for arm in line.arms.values()}
+    named = [replace(arm, label=labels[arm.digest]) for arm in comparison.arms]
+    baselines = frozenset(() if response.baseline is None else (response.baseline.label,))
+    return replace(comparison, arms=named, baselines=baselines)
+
+
 def _renamed(known: Mapping[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
     return {labels[label]: value for label, value in known.items()}
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from lossbench.plots.page import PageFigure
 from lossbench.report.comparison import Comparison
 from lossbench.report.doses.caveats import find_caveats
-from lossbench.report.doses.combined import combine, with_trends
+from lossbench.report.doses.combined import combine, with_trends, without_doses
 from lossbench.report.doses.figures import OVER_DOSES, draw_dose_figures
 from lossbench.report.doses.response import DoseResponse, find_response
 from lossbench.report.doses.tables import trend_table, verdict_table
@@ -69,7 +69,7 @@ class DoseComparison(LossComparison):
     @property
     def methods(self) -> str:
         """How it was compared, in a paragraph for a paper."""
-        return methods(self.comparison, [*self._about_doses])
+        return methods(without_doses(self.comparison, self.response), [*self._about_doses])
 
     def drawings(self) -> list[PageFigure]:
         """Draw the figures with their words, in the order of the page."""

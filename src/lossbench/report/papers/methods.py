@@ -71,7 +71,7 @@ def _sentences(comparison: Comparison, tuning: Sequence[str]) -> Iterator[str]:
 
 
 def _compared(comparison: Comparison) -> str:
-    losses = [arm.label for arm in comparison.others]
+    losses = [*dict.fromkeys(arm.label for arm in comparison.others)]
     if comparison.baseline is None:
         return f"we trained with {', '.join(losses)}"
     named = ", ".join(losses) if losses else "no other loss"
