@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import polars
 import pytest
 import torch
@@ -159,3 +160,26 @@ def test_other_rows_of_a_table_are_encoded_as_in_training(tmp_path: Path, typed:
     assert json.loads((tmp_path / "new.json").read_text())["accuracy"] == pytest.approx(right.mean())
     again = typed(run.path, f"data.path={tmp_path / 'old.csv'}", "replicate=2")[1]
     assert re.search(r"the run was trained on \d+ of these 60 examples", again)
+
+
+@pytest.mark.parametrize("tau", [0, 1])
+def test_logits_are_adjusted_for_the_frequencies_of_the_classes(
+    typed: Evaluate, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, tau: float
+) -> None:
+    run = plan_run(tmp_path_factory.mktemp("uneven"), "data=digits", "data.imbalance=50")
+    start(run)
+    code, printed, _ = typed(run.path, "--adjust", tau, "--json", tmp_path / "adjusted.json")
+    assert (code, f"logits minus {tau:g} log" in printed) == (0, True)
+    found, result = json.loads((tmp_path / "adjusted.json").read_text()), load(run.path).result
+    assert result is not None
+    arrays = load(run.path).predictions
+    counts = np.array(result.facts["class_counts"])
+    right = (arrays["test_outputs"] - tau * np.log(counts / counts.sum())).argmax(1) == arrays["test_targets"]
+    recall = [right[arrays["test_targets"] == label].mean() for label in range(10)]
+    assert found["balanced_accuracy"] == pytest.approx(np.mean(recall))
+    if tau:
+        assert found["balanced_accuracy"] > result.metrics["test/balanced_accuracy"]
+        assert found["tail_accuracy"] > result.metrics["test/tail_accuracy"]
+    assert "nll_scaled" not in found  # the scale was fitted to other logits
+    code, _, errors = typed(run.path, "--adjust", -1)
+    assert (code, "adjust must be a number >= 0, got -1" in errors) == (1, True)

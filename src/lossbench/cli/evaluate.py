@@ -1,6 +1,7 @@
 """Evaluate a run's checkpoint again, on the same or on other data.
 
 lossbench evaluate RUN_DIR [--checkpoint best] [--split test] [--json FILE] [data=NAME data.KEY=VALUE replicate=3 ...]
+lossbench evaluate RUN_DIR --adjust 1    adjusts the logits for the frequencies of the classes in training
 
 A replicate's run is measured on the split of its replicate, unless replicate= or data= says another.
 """
@@ -33,11 +34,13 @@ def main(words: Sequence[str] | None = None) -> None:
 
     run = lossbench.load(given.run_dir, given.checkpoint)
     data = run.encoded(_data_module(other)) if other else None
-    metrics = run.evaluate(given.split, data)
+    metrics = run.evaluate(given.split, data, adjust=given.adjust)
     n = len((data or run.parts.data).split(given.split))
     if data is not None:
         for line in _warnings(run, data, given.split):
             print(in_line(f"warning: {line}"))
+    if given.adjust is not None:
+        print(f"logits minus {given.adjust:g} log(share of the class in training); choose this number by --split val")
     print(f"{given.run_dir}, {given.split} split, n = {n}; ± is the half-width of the 95 % interval")
     _print_metrics(metrics)
     if given.json:
@@ -51,6 +54,7 @@ def _parser() -> Parser:
     parser.add_argument("overrides", nargs="*", help="other data, e.g. data=digits data.split_seed=1 replicate=3")
     parser.add_argument("--checkpoint", choices=("last", "best"), help="default: the weights that the run tested")
     parser.add_argument("--split", choices=("train", "val", "test"), default="test")
+    parser.add_argument("--adjust", type=float, help="subtract so many times log(share of each class in training); 1")
     parser.add_argument("--json", type=as_path, help="also write the metrics to this file")
     parser.add_argument("--config-dir", type=as_path, help="a folder of your own YAML files")
     return parser

@@ -21,6 +21,7 @@ from lossbench.rundir.arrays import open_arrays, require_stages
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.finished import finished
 from lossbench.rundir.result import Result
+from lossbench.trained.adjusted import adjusted_metrics
 from lossbench.trained.new_inputs import predict, probabilities
 from lossbench.trained.predicted import Prediction
 from lossbench.trained.predictor import Predictor, predictor_of, require_classifier
@@ -83,12 +84,16 @@ class LoadedRun:
             require_stages(arrays, *self.directory.config.stages)
             return dict(arrays)
 
-    def evaluate(self, split: str = "test", data: DataModule | None = None) -> dict[str, Metric]:
+    def evaluate(
+        self, split: str = "test", data: DataModule | None = None, *, adjust: float | None = None
+    ) -> dict[str, Metric]:
         """Measure the model again.
 
         Args:
             split: train, val or test.
             data: other data with the same shape and classes; None is the run's own.
+            adjust: tau >= 0 of the logits' adjustment for the classes' frequencies in training (`adjusted_metrics`);
+                None leaves them as they are.
 
         Returns:
             name -> value with the half-width of its 95 % interval; logits are scaled as when the run was tested.
@@ -97,6 +102,15 @@ class LoadedRun:
             UserError: there is no such split, or the data do not fit the model; or other examples than those that a
                 trial was trained and validated on, since the test examples of its replicate may be among them.
         """
+        evaluation, task = self._outputs(split, data)
+        scale = self.result.scale if self.result else None
+        if adjust is not None:
+            return adjusted_metrics(self.parts, evaluation, adjust, scale)
+        measured_with = self.parts.loss, self.parts.yardsticks
+        return with_intervals(measure(*measured_with, evaluation, scale, task, self.parts.train_counts))
+
+    def _outputs(self, split: str, data: DataModule | None) -> tuple[Evaluation, str]:
+        """The outputs on a split and its targets, and the task of the data."""
         if split not in SPLITS:
             raise UserError(f"split={split} does not exist; {suggest(split, SPLITS)}")
         self._require_own_examples(split, data)
@@ -114,11 +128,7 @@ class LoadedRun:
                 outputs.append(output if isinstance(output, tuple) else (output,))
         columns = [torch.cat(column) for column in zip(*outputs, strict=True)]
         whole = type(output)(*columns) if isinstance(output, tuple) else columns[0]  # pyright: ignore[reportPossiblyUnboundVariable] - a split has examples
-        scale = self.result.scale if self.result else None
-        target = torch.from_numpy(data.split(split).targets)
-        evaluation = Evaluation(whole, target)
-        measured_with = self.parts.loss, self.parts.yardsticks
-        return with_intervals(measure(*measured_with, evaluation, scale, data.source.task, self.parts.train_counts))
+        return Evaluation(whole, torch.from_numpy(data.split(split).targets)), data.source.task
 
     def predict(self, inputs: Any, *, top: int | None = None) -> list[Prediction]:
         """Classify new examples; run.predict(["photo.jpg"])[0].classes.
