@@ -90,6 +90,16 @@ def test_a_typed_replicate_is_another_question_whose_test_examples_all_runs_shar
     assert [(each.replicate, each.folds) for each in new] == [(0, None)] * 2
 
 
+def test_classes_in_order_are_measured_as_such_and_changes_of_the_data_are_part_of_the_question(
+    runs: Path, others: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {path for path, _ in answers(runs)}
+    printed((runs, "data=arrays", f"data.path={others}", "data.ordered=true", "data.label_noise=0.3"), capsys)
+    new = [each for path, each in answers(runs) if path not in before]
+    assert [each.settings["label_noise"] for each in new] == [0.3, 0.3]
+    assert all(each.metrics["test/mae"] is not None and each.class_separation["away"] is not None for each in new)
+
+
 def test_examples_that_the_run_was_trained_on_are_counted(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "warning" not in printed((runs, "data=digits"), capsys)  # the same replicate of the same data
     said = printed((runs, "data=digits", "replicate=0"), capsys)

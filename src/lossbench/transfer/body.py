@@ -6,16 +6,13 @@ import torch
 from torch import nn
 
 from lossbench.data.module import DataModule
-from lossbench.data.source import Source
+from lossbench.data.source import ONE_CLASS, Source
 from lossbench.data.tables.encoding import encoded_names
 from lossbench.data.tables.table import Table
 from lossbench.errors import UserError, one_line
 from lossbench.models.linear import Linear
 from lossbench.trained.loaded import LoadedRun
 from lossbench.training.try_out import MISFITS
-
-CLASSES = ("classification", "ordinal")
-"""Tasks in which each example has one class."""
 
 
 def body_of(run: LoadedRun) -> Any:
@@ -47,7 +44,7 @@ def require_fit(run: LoadedRun, body: nn.Module, other: DataModule) -> None:
         UserError: names the shapes, the columns or the task.
     """
     path, ours, theirs = run.directory.path, run.parts.source, other.source
-    if theirs.task not in CLASSES or theirs.members > 1:
+    if theirs.task not in ONE_CLASS or theirs.members > 1:
         raise UserError(f"the data are for {theirs.task}: a linear probe needs data of classes")
     _require_columns(ours, theirs)
     try:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lossbench.data.module import DataModule
-from lossbench.data.source import SPLITS
+from lossbench.data.source import ONE_CLASS, SPLITS
 from lossbench.meter import Meter
 from lossbench.metrics.measure import metrics_of
 from lossbench.metrics.scale import fit_scale
@@ -21,7 +21,7 @@ from lossbench.rundir.transferred import Question, Transferred, finite, outputs_
 from lossbench.trained.loaded import LoadedRun
 from lossbench.trained.overlap import count_trained_on
 from lossbench.training.features.source import FeatureSource, features_of
-from lossbench.transfer.body import CLASSES, body_of, require_fit
+from lossbench.transfer.body import body_of, require_fit
 from lossbench.transfer.probe import Examples, LinearProbe, fit_probe
 from lossbench.transfer.separation import class_separation
 
@@ -89,13 +89,13 @@ def probe_features(examples: Mapping[str, Examples], num_classes: int) -> Probed
 def _found(
     run: LoadedRun, other: DataModule, question: Question, examples: Mapping[str, Examples], probed: Probed
 ) -> dict[str, Any]:
+    source, probe = other.source, probed.probe
     scale = fit_scale(probed.logits["val"], probed.targets["val"])
     metrics = {
         f"{stage}/{name}": metric
         for stage, logits in probed.logits.items()
-        for name, metric in metrics_of(logits, probed.targets[stage], scale=scale).items()
+        for name, metric in metrics_of(logits, probed.targets[stage], task=source.task, scale=scale).items()
     }
-    source, probe = other.source, probed.probe
     return {
         "question": question.hash,
         "settings": question.settings,
@@ -147,7 +147,7 @@ def _examples(body: nn.Module, data: DataModule, stage: str, device: torch.devic
 def _at_home(run: LoadedRun, body: nn.Module, device: torch.device) -> float | None:
     """The class separation on the run's own test split; None of other tasks."""
     data = run.parts.data
-    if data.source.task not in CLASSES or data.source.members > 1:
+    if data.source.task not in ONE_CLASS or data.source.members > 1:
         return None
     return finite(class_separation(*_examples(body, data, "test", device, None)))
 
