@@ -13,6 +13,7 @@ from lossbench.data.digits import Digits
 from lossbench.data.source import Source, replicated
 from lossbench.data.toys import ToyLabels
 from lossbench.errors import UserError
+from lossbench.training.features.source import FeatureSource
 
 BACKWARDS = [*map(str, range(9, -1, -1))]
 
@@ -42,6 +43,17 @@ def test_other_changes_come_after_the_order_and_none_takes_it_back() -> None:
     assert backwards().with_changes(Changes()).task == "classification"
     own = Digits().with_changes(Changes(ordered=True))
     assert np.array_equal(own.splits["test"].targets, Digits().splits["test"].targets)
+
+
+def test_features_of_images_follow_the_order_of_the_images() -> None:
+    plain = Digits()
+    features = FeatureSource(plain.splits, plain.own_names)
+    for order in (True, tuple(BACKWARDS)):
+        source = features.with_changes(Changes(ordered=order))
+        assert (source.task, source.num_classes, source.own_names) == ("ordinal", 10, plain.class_names)
+        expected = plain.splits["test"].targets
+        assert np.array_equal(source.splits["test"].targets, expected if order is True else 9 - expected)
+        assert source.class_names == (plain.class_names if order is True else order)
 
 
 @pytest.mark.parametrize(

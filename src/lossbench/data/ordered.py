@@ -26,19 +26,18 @@ def ordered_kind(kind: Any, order: Order) -> Any:
     class Ordered(kind):
         @property
         def task(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
-            own = super().task
+            own = vars(self).get("task", super().task)  # of some data sets it is the instance that has it
             if own not in ONE_CLASS:
                 raise ValueError(f"ordered puts classes in order, and the task of the data is {own}; leave it out")
             return "ordinal"
 
         @property
         def own_names(self) -> tuple[str, ...]:
-            return super().own_names if order is None else tuple(super().class_names)
+            return tuple(vars(self).get("class_names", super().class_names))
 
         @property
         def class_names(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
-            own = tuple(super().class_names)
-            return own if order is None else _checked(order, own)
+            return self.own_names if order is None else _checked(order, self.own_names)
 
         def in_order(self, splits: Mapping[str, Split]) -> Mapping[str, Split]:
             if order is None:
