@@ -54,7 +54,9 @@ def _expect(studies: Sequence[DataSet], start: Sequence[str]) -> str:
     words = Counter(each.word for study in studies for each in study.losses.values() if each.word != "baseline")
     if studies[0].baseline in start:
         counts = ", ".join(f"{words[word]} {word}" for word in ("better", "worse", "equivalent", "undecided"))
-        return f"{counted(len(studies), 'data set')}, {words.total()} comparisons: {counts}"
+        slightly = "; ".join(text for study in studies for text in named(study, "better"))
+        found = f"{counted(len(studies), 'data set')}, {words.total()} comparisons: {counts}"
+        return f"{found}; {slightly}" if slightly else found
     (study,) = studies
     return "; ".join(_gain(study, loss) for loss in start) + _others(study, start)
 
