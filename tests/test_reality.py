@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,16 +37,27 @@ def test_the_page_and_its_pictures_are_those_of_the_records() -> None:
 
 @pytest.mark.parametrize("page", ["published", "reality_check"])
 def test_differences_that_a_page_quotes_are_those_of_the_records(page: str) -> None:
-    studies = found_studies(RECORDS)
     text = (ROOT / "docs" / f"{page}.md").read_text()
-    quoted = [found for found in re.findall(r"(\w+)`? ([+-]\d+\.\d\d) \((\w+)\)", text) if found[2] in studies]
-    assert len(quoted) > (20 if page == "published" else 2)
-    wrong = [
-        (loss, said, name)
-        for loss, said, name in quoted
-        if f"{100 * studies[name].losses[loss].difference:+z.2f}" != said
-    ]
+    found = {(name, ""): study_differences(name) for name in found_studies(RECORDS)}
+    for name in found_doses(RECORDS):
+        rows = rows_of(RECORDS / "doses" / name / "verdict.csv")
+        for dose in {row[AXES[name]] for row in rows}:
+            found[name, dose] = differences([row for row in rows if row[AXES[name]] == dose])
+    quoted = re.findall(r"(\w+)`? ([+-]\d+\.\d\d) \((\w+)(?:, ([\d.]+|all))?\)", text)
+    quoted = [each for each in quoted if each[2] in EXPERIMENTS]
+    assert len(quoted) > 10
+    wrong = [(loss, said, name, dose) for loss, said, name, dose in quoted if found[name, dose][loss] != said]
     assert wrong == []
+
+
+def study_differences(name: str) -> dict[str, str]:
+    return differences(rows_of(RECORDS / name / "verdict.csv"))
+
+
+def differences(rows: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """Loss -> its difference from the baseline in points, as pages write it."""
+    losses = [row for row in rows if row["difference_mean"] and not row["arm"].endswith("(twin)")]
+    return {row["loss"]: f"{100 * float(row['difference_mean']):+z.2f}" for row in losses}
 
 
 def test_records_are_small_and_whole() -> None:
