@@ -161,7 +161,7 @@ def test_runs_with_a_matrix_each_are_computed_together(module: Any) -> None:
 
 @pytest.mark.slow
 def test_forward_correction_undoes_labels_that_go_to_the_next_class(tmp_path: Path) -> None:
-    """A planted truth: a matrix that is known tells right labels from wrong ones, which no other loss can here."""
+    """A planted truth: with 40 % of each class called the next one, the matrix decides."""
     losses_of = "loss=cross_entropy,forward_correction"
     stacked = ("-m", "hydra/launcher=vectorized", "study=pairs", "hydra.sweeper.report=false", "replicate=range(3)")
     command("train.py", *stacked, "data=digits", "data.label_noise=0.4", "data.noise=pairs", losses_of, runs=tmp_path)
