@@ -79,6 +79,7 @@ ROOMS = {
             "pytorch_lightning",
             "lossbench.training.evaluation",
             "lossbench.training.groups",
+            "lossbench.training.memorisation",
             "lossbench.training.outputs",
             "lossbench.training.rows",
             "lossbench.training.schedules",

@@ -102,8 +102,8 @@ def write_rows(path: Path) -> None:
 @pytest.mark.usefixtures("default_signals")
 @pytest.mark.parametrize(
     "words",
-    [DIGITS, (*DIGITS, "trial=true"), VIEWS, WEIGHTED, (*DIGITS, *FALLING)],
-    ids=["run", "trial", "views", "weights", "scheduled loss"],
+    [DIGITS, (*DIGITS, "trial=true"), VIEWS, WEIGHTED, (*DIGITS, *FALLING), (*DIGITS, "data.label_noise=0.4")],
+    ids=["run", "trial", "views", "weights", "scheduled loss", "wrong labels"],
 )
 def test_a_replicate_that_is_stopped_goes_on_with_its_split(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]

@@ -18,6 +18,7 @@ from lossbench.launch.progress import SweepProgress
 from lossbench.report.examples import read_parts
 from lossbench.report.records import read_record
 from lossbench.rundir.directory import RunDirectory
+from lossbench.rundir.flatten import flatten
 from lossbench.training.assemble import assemble
 from lossbench.vectorized.checkpoint import save_stack
 from lossbench.vectorized.engine import outputs
@@ -65,6 +66,8 @@ def assert_alone(root: Path, runs: Sequence[RunDirectory], *words: str) -> None:
         assert ours.engine == "vectorized"
         assert (ours.n, ours.steps, ours.data) == (theirs.n, theirs.steps, theirs.data)
         assert ours.metrics == pytest.approx(theirs.metrics, abs=2e-4)
+        for block in ("last_and_best", "memorisation"):
+            assert flatten(ours.facts.get(block, {})) == pytest.approx(flatten(theirs.facts.get(block, {})), abs=2e-4)
         mine, its = arrays(run), arrays(alone)
         for split in ("val", "test"):
             for name in ("ids", "targets"):

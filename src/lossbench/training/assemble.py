@@ -17,6 +17,7 @@ from lossbench.errors import UserError, suggest
 from lossbench.models.members import EachMember
 from lossbench.training.evaluation import Loss
 from lossbench.training.features.source import FeatureSource, features_of
+from lossbench.training.memorisation import GivenLabels
 from lossbench.training.modules import build_backbone, build_loss, build_model
 from lossbench.training.schedules import Schedule
 from lossbench.training.task import TrainingTask
@@ -188,8 +189,17 @@ def build_task(config: RunConfig, parts: Parts) -> TrainingTask:
         loss_lr=config.loss_lr,
         log_every_n_steps=config.log_every_n_steps,
         task=parts.source.task,
+        labels=_labels_of(config, parts.data),
         train_counts=parts.train_counts,
     )
+
+
+def _labels_of(config: RunConfig, data: DataModule) -> GivenLabels | None:
+    """The training labels where some were made wrong; None where none were, or where examples are mixed."""
+    split, augment = data.split("train"), config.augment.settings if config.augment else {}
+    if split.true_targets is None or augment.get("mixup") or augment.get("cutmix"):
+        return None
+    return GivenLabels(torch.from_numpy(split.targets), torch.from_numpy(split.true_targets))
 
 
 def build_schedule(config: RunConfig) -> Schedule:

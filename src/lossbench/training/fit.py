@@ -23,6 +23,7 @@ from lossbench.rundir.result import Measured, Result, Training
 from lossbench.training.assemble import Parts, assemble, build_task
 from lossbench.training.checkpoints import AGAIN, ANEW, give_weights, link_best, read_weights
 from lossbench.training.evaluation import Output, measured
+from lossbench.training.last_and_best import last_and_best_of
 from lossbench.training.machine import check_hardware, quiet, threads
 from lossbench.training.notices import notices
 from lossbench.training.predictions import save_predictions
@@ -71,8 +72,9 @@ def execute(run: RunDirectory, stop_signals: StopSignals, *, rank: int = 0, srun
         trainer = make_trainer(config, run, parts, history, resumed, stop_signals, clock, srun_task=srun_task)
         train_and_judge(trainer, task, parts, run, resumed, stop_signals)
         measured = measured_of(trainer, task, parts, run)
+        facts = parts.source.record() | last_and_best_of(trainer, task, parts, run)
     training = training_of(trainer, task, parts, resumed, clock.seconds())
-    return Result.of(config, run.status, training, measured, parts.source.record())
+    return Result.of(config, run.status, training, measured, facts)
 
 
 def prepared(config: RunConfig, rank: int = 0) -> Parts:

@@ -2,7 +2,8 @@
 
 import copy
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import torch
@@ -27,6 +28,7 @@ from lossbench.training.evaluation import (
     with_intervals,
 )
 from lossbench.training.groups import drop_frozen_gradients, multiply_gradients, remember_rates, set_rates
+from lossbench.training.memorisation import COUNTED, GivenLabels, counted, memorisation_row
 from lossbench.training.outputs import SplitOutputs
 from lossbench.training.rows import StepClock, epoch_row, scalars, split_row, step_row
 from lossbench.training.update import UpdateLoss, own_parameters
@@ -59,6 +61,9 @@ class TrainingTask(LightningModule):
         loss_lr: learning rate of the loss's own parameters; None is the model's.
         log_every_n_steps: steps between two rows of training metrics.
         task: of the data set: what is measured.
+        train_counts: training examples of each class, (C,); None measures nothing by them.
+        labels: of the training split, where some were made wrong: how well they are fitted is measured; None where
+            none were, or where examples are mixed.
     """
 
     def __init__(
@@ -78,6 +83,7 @@ class TrainingTask(LightningModule):
         log_every_n_steps: int = 50,
         task: str = "classification",
         train_counts: Tensor | None = None,
+        labels: GivenLabels | None = None,
     ) -> None:
         super().__init__()
         self.model, self.loss, self.yardsticks = model, loss, dict(yardsticks or {})
@@ -96,7 +102,9 @@ class TrainingTask(LightningModule):
         self._outputs = SplitOutputs()
         self._losses: dict[str, Tensor] | None = None  # of a step that is logged
         self._update = (torch.zeros(()), 0.0)  # norm of its gradient, learning rate
-        self._totals, self._seen = torch.zeros(2), 0
+        self._labels = labels
+        self._beside: dict[str, float] | None = None
+        self._totals, self._seen = torch.zeros(2 if labels is None else 2 + COUNTED), 0
         self._clock = StepClock()
 
     def forward(self, inputs: Tensor) -> Output:
@@ -117,11 +125,12 @@ class TrainingTask(LightningModule):
     def on_train_start(self) -> None:
         """Start the clock of steps per second."""
         self._totals = self._totals.to(self.device)
+        self._labels = self._labels and self._labels.to(self.device)
         self._clock.start(self.global_step)
 
     def on_train_epoch_start(self) -> None:
         """Forget the last epoch's means; Lightning does not call this when it resumes inside an epoch."""
-        self._totals, self._seen = torch.zeros(2, device=self.device), 0
+        self._totals, self._seen = torch.zeros_like(self._totals, device=self.device), 0
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Set what depends on the step: the learning rate, momentum and the random numbers of dropout and the like."""
@@ -152,7 +161,8 @@ class TrainingTask(LightningModule):
             if logged or loss.device.type == "cpu":
                 self._require_finite(loss.item(), "loss")
             hits = self._hits(output, batch.target) if self.classifies else loss.new_zeros(())
-            self._totals += torch.stack((loss.detach() * len(batch.target), hits.to(loss.dtype)))
+            sums = [loss.detach() * len(batch.target), hits, *self._fits(output, batch.position)]
+            self._totals += torch.stack([each.to(loss.dtype) for each in sums])
             self._seen += len(batch.target)
             if logged:
                 terms = self._update_loss.terms(output, batch.target, batch.weight)
@@ -161,6 +171,12 @@ class TrainingTask(LightningModule):
 
     def _hits(self, output: Output, target: Tensor) -> Tensor:
         return (raw(output).argmax(1) == (target.argmax(1) if target.is_floating_point() else target)).sum()
+
+    def _fits(self, output: Output, position: Tensor) -> list[Tensor]:
+        """How many right and wrong labels of a batch are fitted; nothing where that is not measured."""
+        if self._labels is None:
+            return []
+        return counted(raw(output).argmax(1), self._labels.given[position], self._labels.true[position])
 
     def _note(self, values: Mapping[str, Tensor]) -> None:
         """Keep what is logged; the parts of a batch are averaged."""
@@ -206,9 +222,11 @@ class TrainingTask(LightningModule):
 
     def on_train_epoch_end(self) -> None:
         """Write the epoch's means over training examples, taken while the weights moved."""
-        loss, hits, n = self._totals_of_ranks().sum(0).tolist()
+        loss, hits, *fits, n = self._totals_of_ranks().sum(0).tolist()
         self._require_finite(loss, "loss")
-        self._record(epoch_row(loss / n, hits / n if self.classifies else None), self.global_step)
+        row = epoch_row(loss / n, hits / n if self.classifies else None)
+        row |= {name: value.item() for name, value in memorisation_row(torch.tensor(fits)).items()} if fits else {}
+        self._record(row, self.global_step)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the epoch's running sums for the means of a resumed epoch; refuse to save non-finite weights."""
@@ -219,13 +237,13 @@ class TrainingTask(LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restore the running sums: those of this process, or all of them where the number of processes has changed."""
-        totals = torch.tensor(checkpoint["train_totals"]).view(-1, 3)
+        totals = torch.tensor(checkpoint["train_totals"]).view(-1, len(self._totals) + 1)
         mine = (
             totals[self.global_rank]
             if len(totals) == self.trainer.world_size
             else totals.sum(0) * (self.global_rank == 0)
         )
-        self._totals, self._seen = mine[:2], int(mine[2])
+        self._totals, self._seen = mine[:-1], int(mine[-1])
 
     # -- evaluation
 
@@ -256,6 +274,9 @@ class TrainingTask(LightningModule):
             self.scale = fitted_scale(loss, evaluation)
         measured = measure(loss, self.yardsticks, evaluation, self.scale, self.task, self._train_counts)
         values = split_row(stage, {name: estimate.value.item() for name, estimate in measured.items()})
+        if self._beside is not None:
+            self._beside |= values
+            return
         self.log_dict(values, logger=False, sync_dist=self.trainer.world_size > 1)
         shown = headline(measured)
         self.shown[f"{stage} {shown}"] = values[f"{stage}/{shown}"]
@@ -264,6 +285,15 @@ class TrainingTask(LightningModule):
             self.evaluations[stage] = evaluation
         if not final or stage == "test":
             self._record(values, self.global_step if self.trained is None else self.trained[0])
+
+    @contextmanager
+    def beside(self) -> Iterator[Mapping[str, float]]:
+        """Measure splits beside the results: what is measured is given, and neither kept nor logged."""
+        self._beside = found = {}
+        try:
+            yield found
+        finally:
+            self._beside = None
 
     def _loss_beside_outputs(self) -> Loss:
         """The loss on the CPU, where the outputs of a whole split are."""
@@ -287,9 +317,9 @@ class TrainingTask(LightningModule):
             logger.log_metrics(scalars(values, epoch), step)
 
     def _totals_of_ranks(self) -> Tensor:
-        """Sum of losses, hits and examples of the epoch so far: (processes, 3)."""
+        """Sums of losses, hits and fitted labels, and the examples of the epoch so far: (processes, sums + 1)."""
         totals = torch.cat((self._totals, self._totals.new_tensor([self._seen])))
-        return torch.as_tensor(self.all_gather(totals)).view(-1, 3)
+        return torch.as_tensor(self.all_gather(totals)).view(-1, len(totals))
 
     def _require_finite(self, value: float, what: str) -> None:
         if not math.isfinite(value):

@@ -10,6 +10,7 @@ from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.files import write_atomic
 from lossbench.rundir.flatten import flatten
 from lossbench.rundir.history import COLUMNS, lines
+from lossbench.rundir.last_and_best import of_history
 from lossbench.rundir.result import Result, Training
 from lossbench.training.checkpoints import make_folder, serialised, trained_checkpoint
 from lossbench.training.evaluation import Evaluation, fitted_scale, measure, measured, with_intervals
@@ -50,6 +51,7 @@ def write_run(
     stacked: StackedRuns,
     history: RunHistory,
     evaluations: Mapping[str, Evaluation],
+    beside: Evaluation | None,
     made_with: Mapping[str, Any],
     seconds: float,
 ) -> Result:
@@ -61,6 +63,7 @@ def write_run(
         stacked: the stack.
         history: its rows.
         evaluations: outputs of the tested weights on val and test.
+        beside: on test, of the weights that were not chosen; None of a trial.
         made_with: versions and git state.
         seconds: its share of the time.
 
@@ -77,7 +80,31 @@ def write_run(
     write_atomic(run.log_path, lambda file: file.write(log.encode()))
     saved = save_predictions(run, replicate.data, evaluations, run.config.save_predictions)
     found = measured(metrics, evaluations, scale, saved, stacked.parts.source.class_names)
-    return Result.of(run.config, run.status, _training(stacked, seconds), found, replicate.record, made_with)
+    facts = {**replicate.record, **_of_history(run.config, k, stacked, history, metrics, beside)}
+    return Result.of(run.config, run.status, _training(stacked, seconds), found, facts, made_with)
+
+
+def _of_history(
+    config: RunConfig,
+    k: int,
+    stacked: StackedRuns,
+    history: RunHistory,
+    metrics: Mapping[str, Metric],
+    beside: Evaluation | None,
+) -> dict[str, Any]:
+    """How far apart the last epoch and the best by validation are, and how well wrong labels are fitted."""
+    name = f"test/{config.monitor.removeprefix('val/')}"
+    if beside is None or name not in metrics:
+        return of_history(history.lines, config.monitor, {})
+    other = "best" if config.evaluate == "last" else "last"
+    tested = {config.evaluate: metrics[name].value, other: metrics[name].value}
+    if int(stacked.best.step[k]) != stacked.stack.step:
+        shared = stacked.replicates[k]
+        loss: Any = stacked.members[k].loss.cpu()
+        given: dict[str, Any] = {"task": stacked.task, "train_counts": shared.train_counts}
+        found = measure(loss, shared.yardsticks, beside, **given)
+        tested[other] = split_row("test", with_intervals(found))[name].value
+    return of_history(history.lines, config.monitor, tested)
 
 
 def _measure(

@@ -103,18 +103,19 @@ class Shared:
         """
         numbers = list(dict.fromkeys(config.replicate for config in configs))
         which = [numbers.index(config.replicate) for config in configs]
-        if numbers == [None]:
-            held = self._tensors(stage, device, dtype)
-            return Examples(held.inputs, held.target, which, None, held.weight, held.rows, dtype)
         of = {config.replicate: self.replicate(config).data.split(stage) for config in configs}
         splits = [of[number] for number in numbers]
+        true = _true_targets(splits)
+        if numbers == [None]:
+            held = self._tensors(stage, device, dtype)
+            return Examples(held.inputs, held.target, which, None, held.weight, held.rows, dtype, true=true)
         held, chosen = self._chosen(splits, device, dtype)
         if stage != "train":
             held = held._replace(rows=None)
         if len(chosen) == 1:
             held, chosen = held.at(chosen[0].to(device)), None
         own = [torch.from_numpy(split.targets) for split in splits]
-        return Examples(held.inputs, held.target, which, chosen, held.weight, held.rows, dtype, own)
+        return Examples(held.inputs, held.target, which, chosen, held.weight, held.rows, dtype, own, true)
 
     def _chosen(self, splits: Sequence[Split], device: torch.device, dtype: torch.dtype) -> tuple[Held, list[Tensor]]:
         """What any of some replicates may see, and each one's positions in it."""
@@ -129,6 +130,11 @@ class Shared:
         if key not in self._held:
             self._held[key] = _held(self.parts.data.split(stage), device, dtype)
         return self._held[key]
+
+
+def _true_targets(splits: Sequence[Split]) -> list[Tensor] | None:
+    """The targets before labels were made wrong; None where none were."""
+    return [torch.from_numpy(split.true_targets) for split in splits if split.true_targets is not None] or None
 
 
 def _held(split: Split, device: torch.device, dtype: torch.dtype) -> Held:

@@ -12,6 +12,7 @@ from lossbench.config.schema import RunConfig
 from lossbench.data.order import TrainBatches
 from lossbench.data.source import ONE_CLASS
 from lossbench.training.evaluation import Evaluation, Yardstick, measure_runs, not_the_learning_rate, raw
+from lossbench.training.memorisation import COUNTED, counted, memorisation_row
 from lossbench.training.rows import RunClock, StepClock, epoch_row, split_row, step_row
 from lossbench.vectorized.best import BestWeights
 from lossbench.vectorized.engine.batches import Batches
@@ -55,7 +56,8 @@ class StackedRuns:
         self.rows, self.every = StackedRows(), first.log_every_n_steps
         self.best = BestWeights(first.monitor, self.stack.state)
         self._follows = validates_epochs(first)
-        self._totals = torch.zeros(len(configs), 2, dtype=torch.float64, device=device)  # sums of losses and hits
+        width = 2 if self.examples["train"].by_replicate_true is None else 2 + COUNTED
+        self._totals = torch.zeros(len(configs), width, dtype=torch.float64, device=device)  # losses, hits, fitted ones
         self.diverged_at = torch.full((len(configs),), -1, device=device)  # at or before this step; -1 is not
         self._clock, self.resumed_at, self.clock = StepClock(), 0, RunClock()
 
@@ -119,7 +121,8 @@ class StackedRuns:
         seen = self.stack.train_step()
         with torch.no_grad():
             hits = self._hits(seen) if self.classifies else torch.zeros_like(seen.losses)
-            self._totals += torch.stack((seen.losses * self.stack.batches.batch_size, hits), dim=1)
+            sums = (seen.losses * self.stack.batches.batch_size, hits, *self._fits(seen))
+            self._totals += torch.stack(sums, dim=1)
             if step % self.every == 0:
                 self._note_divergence(step)
                 self._log(step, epoch, seen)
@@ -127,6 +130,11 @@ class StackedRuns:
     def _hits(self, seen: Stepped) -> Tensor:
         """How many examples of a batch each run's model ranks first: (K,)."""
         return (raw(seen.output).argmax(-1) == seen.batch.target).sum(-1)
+
+    def _fits(self, seen: Stepped) -> list[Tensor]:
+        """How many right and wrong labels of a batch each run's model fits, (K,) each; nothing where none are wrong."""
+        target, true = seen.batch.target, seen.batch.true
+        return [] if true is None else counted(raw(seen.output).argmax(-1), target, true)
 
     def _note_divergence(self, step: int) -> None:
         """Note which runs' losses have stopped being finite: the sum of an epoch's losses keeps it."""
@@ -137,7 +145,7 @@ class StackedRuns:
         speed = self._clock.rate(step + 1)
         norm = torch.stack([gradient.flatten(1).square().sum(1) for gradient in seen.gradients]).sum(0).sqrt()
         rates = self._rates * self.schedule.factor(step, self.parts.total_steps, self.parts.steps_per_epoch)
-        _, target, weight, shared = seen.batch
+        _, target, weight, shared, _ = seen.batch
         progress = step / self.parts.total_steps
         for runs, terms in self.stack.losses.terms(seen.output, target, weight, shared=shared, progress=progress):
             part = slice(*runs)
@@ -151,8 +159,11 @@ class StackedRuns:
         if self._follows or step == self.parts.total_steps:
             self._validate(step, epoch)
         seen = self.stack.batches.batch_size * (step - epoch * self.parts.steps_per_epoch)
-        loss, accuracy = (self._totals.cpu() / seen).unbind(1)
-        self.rows.add(step, epoch, epoch_row(loss, accuracy if self.classifies else None), 0, len(self.stack))
+        totals = self._totals.cpu()
+        loss, accuracy = (totals[:, :2] / seen).unbind(1)
+        row = epoch_row(loss, accuracy if self.classifies else None)
+        row |= memorisation_row(totals[:, 2:]) if totals.shape[1] > 2 else {}
+        self.rows.add(step, epoch, row, 0, len(self.stack))
         self._totals.zero_()
 
     def _validate(self, step: int, epoch: int) -> None:
@@ -174,6 +185,13 @@ class StackedRuns:
         for k, target in enumerate(examples.each_target()):
             found.append(Evaluation(each_part(itemgetter((k, slice(len(target)))), outputs), target))
         return found
+
+    def tested_beside(self) -> list[Evaluation]:
+        """The outputs on the test split with the weights that were not chosen; of trials none."""
+        config = self.configs[0]
+        if "test" not in config.stages:
+            return []
+        return self.evaluations("test", None if config.evaluate == "best" else self.best.weights)
 
     def finite(self) -> list[bool]:
         """Whether each run, its losses and all its weights, stayed finite."""

@@ -51,8 +51,8 @@ def train_and_write(
         progress.say(f"trained in {trained:.1f} s, {left / trained:,.0f} run-steps/s; measuring and writing")
         if left:
             saving.save()  # killed while it writes its results, it is measured again as a whole
-        outputs = _outputs(runs[0], stacked)
-    _write_all(whole, stacked, outputs, progress, todo=set(runs))
+        outputs, beside = _outputs(runs[0], stacked), stacked.tested_beside()
+    _write_all(whole, stacked, outputs, beside, progress, todo=set(runs))
     tidy(runs[0].path.parents[1])
 
 
@@ -99,6 +99,7 @@ def _write_all(
     runs: Sequence[RunDirectory],
     stacked: StackedRuns,
     outputs: Mapping[str, Sequence[Evaluation]],
+    beside: Sequence[Evaluation],
     progress: SweepProgress,
     todo: set[RunDirectory],
 ) -> None:
@@ -112,7 +113,8 @@ def _write_all(
                 continue
             if finite[k]:
                 evaluations = {stage: found[k] for stage, found in outputs.items()}
-                results[run] = write_run(run, k, stacked, history, evaluations, made_with, seconds / len(runs))
+                other = beside[k] if beside else None
+                results[run] = write_run(run, k, stacked, history, evaluations, other, made_with, seconds / len(runs))
             else:
                 run.set_status("failed", reason=stacked.divergence(k), cause=DIVERGED)
                 progress.finished(run, None, stacked.divergence(k))

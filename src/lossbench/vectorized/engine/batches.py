@@ -18,12 +18,14 @@ class Batch(NamedTuple):
         target: (batch,), or (K, batch).
         weight: of the examples, like target; None where all count alike.
         shared: whether all runs see the same.
+        true: the target before labels were made wrong; None where none were.
     """
 
     inputs: Tensor
     target: Tensor
     weight: Tensor | None
     shared: bool
+    true: Tensor | None = None
 
 
 class Pass(NamedTuple):
@@ -33,16 +35,19 @@ class Pass(NamedTuple):
         rows: of their inputs, (D, n).
         target: (D, n).
         weight: (D, n); None where all count alike.
+        true: (D, n), the target before labels were made wrong; None where none were.
     """
 
     rows: Tensor
     target: Tensor
     weight: Tensor | None
+    true: Tensor | None
 
     def part(self, chosen: Tensor | int, places: slice) -> "Pass":
         """Give some places of some distinct runs: (K, batch), or (batch,) of one."""
-        weight = None if self.weight is None else self.weight[:, places][chosen]
-        return Pass(self.rows[:, places][chosen], self.target[:, places][chosen], weight)
+        rows, target = self.rows[:, places][chosen], self.target[:, places][chosen]
+        weight, true = (None if each is None else each[:, places][chosen] for each in (self.weight, self.true))
+        return Pass(rows, target, weight, true)
 
 
 class Batches:
@@ -64,7 +69,7 @@ class Batches:
         self.per_pass, self.batch_size = first.per_pass, first.batch_size
         self.whole = first.whole
         self._distinct(orders)
-        self._pass: tuple[int, Pass] = (-1, Pass(torch.zeros(0), torch.zeros(0), None))
+        self._pass: tuple[int, Pass] = (-1, Pass(torch.zeros(0), torch.zeros(0), None, None))
         self._all: Batch | None = None
 
     def _distinct(self, orders: Sequence[Any]) -> None:
@@ -85,16 +90,22 @@ class Batches:
             self._pass = (number, self._in_order(number))
         places = slice(place * self.batch_size, (place + 1) * self.batch_size)
         shared = len(self.orders) == 1
-        rows, target, weight = self._pass[1].part(0 if shared else self.which, places)
-        return Batch(self.examples.take(rows), target, weight, shared)
+        rows, target, weight, true = self._pass[1].part(0 if shared else self.which, places)
+        return Batch(self.examples.take(rows), target, weight, shared, true)
 
     def _in_order(self, number: int) -> Pass:
         """All examples in the order of a pass."""
         examples, order = self.examples, self._of_orders(lambda each: each.order_of(number))
         place = (self._replicates[:, None], order)
-        target, weight = examples.by_replicate_target[place], examples.by_replicate_weight
         rows = self._rows(number, order if examples.index is None else examples.index[place])
-        return Pass(rows, target, None if weight is None else weight[place])
+        return Pass(rows, *self._labels(place))
+
+    def _labels(self, place: Any) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Targets, weights, and the targets before labels were made wrong, at an index of (R, n)."""
+        examples = self.examples
+        given = (examples.by_replicate_weight, examples.by_replicate_true)
+        weight, true = (None if each is None else each[place] for each in given)
+        return examples.by_replicate_target[place], weight, true
 
     def _rows(self, number: int, positions: Tensor) -> Tensor:
         """Where the inputs of examples at some positions are: each pass sees another form of them."""
@@ -110,10 +121,9 @@ class Batches:
     def _whole(self) -> Batch:
         """All training examples at each step, in the same order in every run; gathered once."""
         if self._all is None:
-            examples, shared = self.examples, self.examples.index is None
-            which = 0 if shared else examples.which
-            weight = None if examples.by_replicate_weight is None else examples.by_replicate_weight[which]
-            self._all = Batch(self._all_inputs(), examples.by_replicate_target[which], weight, shared)
+            shared = self.examples.index is None
+            target, weight, true = self._labels(0 if shared else self.examples.which)
+            self._all = Batch(self._all_inputs(), target, weight, shared, true)
         return self._all
 
     def _all_inputs(self) -> Tensor:

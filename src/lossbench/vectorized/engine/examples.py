@@ -20,6 +20,7 @@ class Examples:
             one; None where there is one.
         dtype: of the inputs as models see them; None is that in which they are held.
         own: (n,) targets of each replicate's examples, where they are not those of all; in the order of `chosen`.
+        true: the same before labels were made wrong; None where none were.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class Examples:
         rows: Tensor | None = None,
         dtype: torch.dtype | None = None,
         own: Sequence[Tensor] | None = None,
+        true: Sequence[Tensor] | None = None,
     ) -> None:
         self.inputs, self.rows = inputs, rows
         self.dtype = dtype or inputs.dtype
@@ -43,6 +45,8 @@ class Examples:
         """(R, n), padded like the positions."""
         self.by_replicate_weight = None if weight is None else self._of_each(weight)
         """(R, n), padded like the positions; None where all count alike."""
+        self.by_replicate_true = None if true is None else padded(true).to(inputs.device)
+        """(R, n), padded like the positions: the targets before labels were made wrong; None where none were."""
 
     def __len__(self) -> int:
         return max(self.sizes)
