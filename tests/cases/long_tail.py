@@ -94,6 +94,5 @@ CASES = (
         _seesaw,
         ({}, {"class_counts": COUNTS}, {"class_counts": COUNTS, "mitigation": 0.0, "compensation": 0.5}),
         {"mitigation": [0.0, 0.8, 2.0], "compensation": [0.0, 0.5, 2.0]},
-        constant_factors=True,
     ),
 )

@@ -151,6 +151,32 @@ def test_a_good_loss_breaks_no_law() -> None:
     assert broken_laws(case_of(losses.Poly1)) == {}
 
 
+def test_what_a_loss_declares_is_no_fault() -> None:
+    """Settings of a number's path in training, which the function does not take, and factors without a gradient."""
+
+    @final
+    @dataclass(eq=False)
+    class Falling(losses.Loss):
+        function: ClassVar[Callable[..., Tensor]] = staticmethod(losses.focal)
+        schedule: ClassVar[tuple[str, ...]] = ("gamma_end",)
+
+        gamma: float = 2.0
+        gamma_end: float = 1.0
+
+        def numbers_at(self, progress: Tensor) -> dict[str, Tensor]:
+            return {"gamma": self.gamma + (self.gamma_end - self.gamma) * progress}
+
+    @final
+    @dataclass(eq=False)
+    class Undeclared(losses.Loss):
+        function: ClassVar[Callable[..., Tensor]] = staticmethod(losses.seesaw)
+
+    assert broken_laws(case_of(Falling)) == {}
+    assert broken_laws(case_of(losses.Seesaw)) == {}
+    slopes = {"the_gradient_is_the_slope", "the_curvature_is_the_slope_of_the_gradient"}
+    assert set(broken_laws(case_of(Undeclared))) == slopes
+
+
 def test_a_fault_is_said_in_one_line_with_what_was_tried() -> None:
     said = broken_laws(faulty(float_of_a_setting, POWER))["many_settings_at_once_are_the_loop"]
     assert said.startswith(

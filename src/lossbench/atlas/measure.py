@@ -177,10 +177,11 @@ def _at_chance(call: Call) -> Chance | None:
 
 
 def _sweep(entry: Entry, path: str, x: np.ndarray) -> dict[str, Swept]:
+    loss = entry.make()
     numbers = {
         n: v
-        for n, v in entry.make().hyper_parameters().items()
-        if isinstance(v, int | float) and not isinstance(v, bool)
+        for n, v in loss.hyper_parameters().items()
+        if isinstance(v, int | float) and not isinstance(v, bool) and n not in getattr(loss, "schedule", ())
     }
     swept = {name: _variants(entry, name, default, path, x) for name, default in numbers.items()}
     return {name: found for name, found in swept.items() if len(found.curves) > 1}

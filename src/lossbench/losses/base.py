@@ -68,6 +68,8 @@ class Loss(nn.Module, ABC):
     tasks: ClassVar[tuple[str, ...]] = ("classification",)
     per_class: ClassVar[tuple[str, ...]] = ()
     """Hyper-parameters with a number or a row for each class; buffers hold them too, copied to a device once."""
+    constant_factors: ClassVar[bool] = False
+    """Whether the gradient takes factors that depend on the outputs for constants: it is not the slope of the value."""
     schedule: ClassVar[tuple[str, ...]] = ()
     """Hyper-parameters that say how others follow the progress of training; the pure function does not take them."""
 

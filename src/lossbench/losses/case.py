@@ -29,8 +29,6 @@ class Case:
         output: makes of logits what the loss takes.
         soft_targets: whether it takes class probabilities.
         ordered: whether its classes have an order, so that no law of classes in any order holds.
-        constant_factors: whether its gradient takes factors that depend on the logits for constants, so that it is not
-            the slope of the value.
     """
 
     name: str
@@ -43,7 +41,6 @@ class Case:
     output: Callable[[Tensor], Any] = lambda logits: logits
     soft_targets: bool = True
     ordered: bool = False
-    constant_factors: bool = False
 
     def targets(self, index: Tensor, soft: Tensor) -> tuple[Tensor, ...]:
         """The kinds of target that the loss takes."""
@@ -56,7 +53,9 @@ class Case:
 
 def case_of(module: type[Loss]) -> Case:
     """Make a case from a class alone: its defaults, and numbers near them."""
-    numbers = {name: value for name, value in module().hyper_parameters().items() if type(value) is float}
+    loss = module()
+    settings = {name: value for name, value in loss.hyper_parameters().items() if name not in loss.schedule}
+    numbers = {name: value for name, value in settings.items() if type(value) is float}
     sweep = {name: [0.9 * value, value, 0.95 * value] for name, value in numbers.items()}
     return Case(module.__name__, module, module.function, sweep=sweep, shift_invariant=None)
 

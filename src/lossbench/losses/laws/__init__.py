@@ -71,7 +71,7 @@ OF_SWEEPS = (many_settings_at_once_are_the_loop, many_settings_in_one_backward)
 def laws_of(case: Case) -> Iterator[Check]:
     """List what must hold for a loss, with its defaults, in each of its settings, and swept."""
     left_out = (*(() if case.soft_targets else OF_SOFT_TARGETS), *(OF_ANY_ORDER if case.ordered else ()))
-    left_out += OF_SLOPES if case.constant_factors else ()
+    left_out += OF_SLOPES if case.module.constant_factors else ()
     for law in OF_CASES:
         if law not in left_out:
             yield law, "defaults", partial(law, case)

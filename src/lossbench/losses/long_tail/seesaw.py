@@ -83,6 +83,7 @@ class Seesaw(Loss):
 
     function: ClassVar[Callable[..., Tensor]] = staticmethod(seesaw)
     per_class: ClassVar[tuple[str, ...]] = ("class_counts",)
+    constant_factors: ClassVar[bool] = True
 
     mitigation: float = 0.8
     compensation: float = 2.0
