@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from reality_records import rows_of
+from reality_studies import AXES
 
 from lossbench.metrics.units import unit_of
 from lossbench.report.across.data_sets import TWIN, DataSet
@@ -49,13 +50,27 @@ def twin_table(folder: Path, studies: Mapping[str, DataSet]) -> Table:
 
 
 def cost_table(folder: Path, studies: Mapping[str, DataSet]) -> Table:
-    """What each study took."""
+    """What each study took, and all together."""
     rows: list[list[str]] = []
-    for name, data_set in studies.items():
-        about = json.loads((folder / name / "study.json").read_text())
-        size = [f"{len(data_set.losses)} and a twin", str(data_set.losses[data_set.baseline].n), f"{about['runs']:,}"]
-        rows.append([name, *size, f"{about['seconds'] / 60:.0f} min", about["plan"][:8]])
-    return Table("costs", "", ["study", "losses", "replicates", "runs", "took", "plan"], rows)
+    seconds = 0
+    for name, place in _places(folder, studies).items():
+        about = json.loads((place / "study.json").read_text())
+        losses = {row["loss"]: int(row["n"]) for row in rows_of(place / "verdict.csv")}
+        size = [f"{len(losses)} and a twin" if name in studies else str(len(losses)), str(min(losses.values()))]
+        rows.append([name, *size, f"{about['runs']:,}", _minutes(about["seconds"]), about.get("plan", "")[:8] or EMPTY])
+        seconds += about["seconds"]
+    columns = ["study", "losses", "replicates", "runs", "took", "plan"]
+    return Table("costs", "", columns, [*rows, ["all", *[EMPTY] * 3, _minutes(seconds), EMPTY]])
+
+
+def _places(folder: Path, studies: Mapping[str, DataSet]) -> dict[str, Path]:
+    """Where what was kept of each study lies."""
+    doses = {name: folder / "doses" / name for name in AXES}
+    return {name: folder / name for name in studies} | {name: path for name, path in doses.items() if path.exists()}
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min"
 
 
 def untuned_table(folder: Path, studies: Mapping[str, DataSet]) -> Table:
