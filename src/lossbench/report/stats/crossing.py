@@ -12,7 +12,7 @@ from lossbench.report.stats.differences import Design, Differences, spread
 from lossbench.report.stats.max_t import MOST_DF
 from lossbench.report.stats.sequential import ALPHA
 
-STEPS = 60  # places that are tried between two doses
+STEPS = 40  # places that are tried between two doses
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,8 @@ def find_crossings(
     """
     means = np.array([one.means.mean() for one in differences])
     found: list[Crossing] = []
+    if not (means[:-1] * means[1:] < 0).any():
+        return found
     places, open_at = _open_places(x, differences, design, test_per_train)
     for k in range(len(x) - 1):
         if means[k] * means[k + 1] < 0:
