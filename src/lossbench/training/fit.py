@@ -72,6 +72,8 @@ def execute(run: RunDirectory, stop_signals: StopSignals, *, rank: int = 0, srun
         trainer = make_trainer(config, run, parts, history, resumed, stop_signals, clock, srun_task=srun_task)
         train_and_judge(trainer, task, parts, run, resumed, stop_signals)
         measured = measured_of(trainer, task, parts, run)
+        if history is not None:
+            history.flush()  # it is read
         facts = parts.source.record() | last_and_best_of(trainer, task, parts, run)
     training = training_of(trainer, task, parts, resumed, clock.seconds())
     return Result.of(config, run.status, training, measured, facts)

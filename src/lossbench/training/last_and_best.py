@@ -12,9 +12,9 @@ from lossbench.training.task import TrainingTask
 
 
 def last_and_best_of(trainer: Trainer, task: TrainingTask, parts: Parts, run: RunDirectory) -> dict[str, Any]:
-    """Say how far apart the last epoch and the best by validation are; the model has the other one's weights then.
+    """Say how far apart the last epoch and the best by validation are.
 
-    Nothing is chosen by these scores. A trial is not tested.
+    Nothing is chosen by these scores. A trial is not tested. The model ends with the weights that were chosen.
 
     Args:
         trainer: that trained the run.
@@ -23,7 +23,7 @@ def last_and_best_of(trainer: Trainer, task: TrainingTask, parts: Parts, run: Ru
         run: its directory.
 
     Returns:
-        What `of_history` gives.
+        What `of_history` gives, in every process.
     """
     config = run.config
     metric = config.monitor.removeprefix("val/")
@@ -32,22 +32,22 @@ def last_and_best_of(trainer: Trainer, task: TrainingTask, parts: Parts, run: Ru
         tested = {config.evaluate: task.results[f"test/{metric}"].value}
         other = "best" if config.evaluate == "last" else "last"
         tested[other] = _tested_with(other, metric, trainer, task, parts, run)
-    if not trainer.is_global_zero:
-        return {}
-    return of_history(run.metrics_path.read_text(), config.monitor, tested)
+    found = of_history(run.metrics_path.read_text(), config.monitor, tested) if trainer.is_global_zero else {}
+    return trainer.strategy.broadcast(found)
 
 
 def _tested_with(
     name: str, metric: str, trainer: Trainer, task: TrainingTask, parts: Parts, run: RunDirectory
 ) -> float | None:
     """Test the weights of last.ckpt or best.ckpt; those of the chosen step are tested already."""
-    path, chosen = run.checkpoint(name), run.checkpoint(run.config.evaluate)
-    if not (path.exists() and chosen.exists()):
+    path, chosen_path = run.checkpoint(name), run.checkpoint(run.config.evaluate)
+    if not (path.exists() and chosen_path.exists()):
         return None
-    checkpoint = read_weights(path)
-    if checkpoint["global_step"] == read_weights(chosen)["global_step"]:
+    other, chosen = read_weights(path), read_weights(chosen_path)
+    if other["global_step"] == chosen["global_step"]:
         return task.results[f"test/{metric}"].value
-    give_weights(task, checkpoint["state_dict"], path, ANEW)
+    give_weights(task, other["state_dict"], path, ANEW)
     with task.beside() as found:
         trainer.test(task, datamodule=parts.data, verbose=False)
+    give_weights(task, chosen["state_dict"], chosen_path, ANEW)
     return found[f"test/{metric}"]
