@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 
 import pytest
+from made_runs import make_arm, read
 
 from lossbench.errors import UserError
 from lossbench.report.across.data_sets import DataSet, LossVerdict, read_data_sets
@@ -11,6 +12,8 @@ from lossbench.report.across.findings import compare_across
 from lossbench.report.across.publish import publish_across
 from lossbench.report.across.sentences import sentences
 from lossbench.report.across.tables import named
+from lossbench.report.publish import publish_all
+from lossbench.report.spec import ComparisonSpec
 
 HEAD = "arm,loss,hash,metric,baseline,n,mean,difference_n,difference_mean,difference_low,difference_high,"
 HEAD += "difference_verdict,difference_qualifier"
@@ -44,11 +47,15 @@ def test_a_large_difference_on_one_data_set_counts_as_one() -> None:
     assert across.of_loss["same"].rank == across.of_loss["base"].rank == pytest.approx((7 * 2.5 + 1.5) / 8)
 
 
-def test_of_a_metric_that_should_be_low_less_is_a_win() -> None:
-    sets = [data_set(str(k), -0.1, "test/nll") for k in range(6)]
-    assert compare_across(sets).of_loss["good"].wins == 6
-    said = " ".join(sentences(compare_across(sets)))
-    assert "above base: good (6 of 6, p 0.031)" in said
+def test_of_a_metric_that_should_be_low_less_is_a_win(tmp_path: Path) -> None:
+    for k in range(6):  # accuracies of which the lower has the higher nll
+        for loss, accuracy in {"cross_entropy": 0.90, "power": 0.95}.items():
+            make_arm(tmp_path / str(k), loss, [accuracy, accuracy + 0.01, accuracy])
+        publish_all(read(tmp_path / str(k)), ComparisonSpec(metric="test/nll"))
+    across = compare_across(read_data_sets([tmp_path / str(k) for k in range(6)]))
+    assert (across.of_loss["power"].wins, across.of_loss["power"].losses) == (6, 0)
+    assert [*across.of_loss] == ["power", "cross_entropy"]
+    assert "above cross_entropy: power (6 of 6, p 0.031)" in " ".join(sentences(across))
 
 
 def test_losses_that_some_data_sets_lack_are_left_out_and_named() -> None:

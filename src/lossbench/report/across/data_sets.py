@@ -20,7 +20,7 @@ class LossVerdict:
 
     Args:
         mean: of the metric, in its stored unit.
-        difference: from the baseline; 0 of the baseline itself.
+        difference: from the baseline, positive is better; 0 of the baseline itself.
         low: lower end of its simultaneous 95 % interval; NaN of the baseline.
         high: upper end.
         word: better, worse, equivalent, undecided; baseline of the baseline.

@@ -95,7 +95,7 @@ def _common(data_sets: Sequence[DataSet]) -> tuple[list[str], list[str]]:
 
 def _against(data_sets: Sequence[DataSet], losses: Sequence[str], ranks: Mapping[str, float]) -> dict[str, AcrossLoss]:
     """Each loss against the baseline."""
-    rows = [[_oriented(each, each.losses[loss].difference) for loss in losses] for each in data_sets]
+    rows = [[round(each.losses[loss].difference, DIGITS) for loss in losses] for each in data_sets]
     differences = np.array(rows)
     adjusted = sign_tests_together(differences)
     found: dict[str, AcrossLoss] = {}
@@ -107,5 +107,5 @@ def _against(data_sets: Sequence[DataSet], losses: Sequence[str], ranks: Mapping
 
 
 def _oriented(data_set: DataSet, value: float) -> float:
-    """A score or a difference, so that more is better; rounding makes no winner of two that are equal."""
+    """A score, so that more is better; rounding makes no winner of two that are equal."""
     return round(value if unit_of(data_set.metric).higher_is_better else -value, DIGITS)
