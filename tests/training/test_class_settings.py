@@ -92,6 +92,13 @@ def test_a_correction_counts_how_labels_were_made_wrong(planned: Plan, loss: str
     assert right.matrix is None
 
 
+def test_counted_rates_without_an_inverse_are_refused_where_it_is_taken(planned: Plan) -> None:
+    halves = ("data=digits", "data.images_per_class=20", "data.label_noise=0.5", "data.noise=pairs")
+    with pytest.raises(UserError, match=r"^loss\.matrix=null, counted from the training labels, has no inverse"):
+        assemble(planned(*halves, "loss=backward_correction").config)
+    assert assemble(planned(*halves, "loss=forward_correction").config)
+
+
 def test_each_replicate_of_a_stack_counts_its_own_wrong_labels(planned: Plan) -> None:
     given = ("data=digits", "loss=forward_correction", "data.label_noise=0.4")
     configs = [planned(*given, f"replicate={r}").config for r in (0, 3)]

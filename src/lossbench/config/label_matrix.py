@@ -17,6 +17,8 @@ LARGEST_CONDITION = 1e4
 KEY = "matrix"
 TAKERS = ("ForwardCorrection", "BackwardCorrection")
 """The losses with such a matrix; a user's own loss may mean something else by the name."""
+INVERTERS = ("BackwardCorrection",)
+"""Those that take its inverse."""
 WHAT = (
     "a matrix with a row for each true class and a column for each given label, each row a list of rates, or a .csv or "
     ".npy file with it"

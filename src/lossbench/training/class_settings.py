@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from lossbench.config.class_weights import KEY, named_weights, needs_data, without_weights
+from lossbench.config.label_matrix import INVERTERS, TAKERS, check_matrix
 from lossbench.config.label_matrix import KEY as MATRIX
-from lossbench.config.label_matrix import TAKERS
 from lossbench.config.parse import Node
 from lossbench.config.plain import is_mapping
 from lossbench.data.module import DataModule
@@ -28,7 +28,7 @@ def settings_of_data(node: Node, data: DataModule, where: str) -> dict[str, Any]
         where: the loss's key, for messages.
 
     Raises:
-        UserError: a class to be counted has no training example.
+        UserError: a class to be counted has no training example, or a matrix that is to be inverted cannot be.
     """
     found: dict[str, Any] = {}
     if node.settings.get(COUNTS, ()) is None:
@@ -38,7 +38,18 @@ def settings_of_data(node: Node, data: DataModule, where: str) -> dict[str, Any]
         found[KEY] = _weights(weight, data, where)
     if node.class_name in TAKERS and node.settings.get(MATRIX) is None:
         found[MATRIX] = label_matrix(data.split("train"), data.source.num_classes)
+        _check_inverse(f"{where}.{MATRIX}=null", found[MATRIX], node.class_name)
     return found
+
+
+def _check_inverse(given: str, matrix: list[list[float]] | None, class_name: str) -> None:
+    """Refuse counted rates without an inverse where a loss takes it, as rates that are typed are."""
+    if class_name not in INVERTERS:
+        return
+    try:
+        check_matrix(f"{given}, counted from the training labels,", matrix, invertible=True)
+    except ValueError as error:
+        raise UserError(str(error)) from error
 
 
 def label_matrix(split: Split, classes: int) -> list[list[float]] | None:
