@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 EPOCHS = {5: 20, 10: 12, 20: 8, 50: 4}
 """Images of each class of tiny_imagenet_50 -> epochs, so that steps differ less than images."""
 EXPERIMENTS: Mapping[str, Sequence[str]] = {
-    **{name: [f"experiment=reality/{name}"] for name in ("digits", "iris", "wine", "breast_cancer", "pets")},
+    **{f"digits{kind}": [f"experiment=reality/digits{kind}"] for kind in ("", "_more")},
+    **{name: [f"experiment=reality/{name}"] for name in ("iris", "wine", "breast_cancer", "pets")},
     **{f"cifar_{kind}": [f"experiment=reality/cifar_{kind}"] for kind in ("clean", "worse", "lt10", "lt100")},
     **{f"cifar_{axis}": [f"experiment=reality/cifar_{axis}"] for axis in ("noise", "few")},
     **{
