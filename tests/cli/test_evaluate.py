@@ -127,7 +127,7 @@ def test_a_directory_that_is_no_run_or_has_no_checkpoint_is_one_line(
 ) -> None:
     code, _, errors = typed(tmp_path)
     assert (code, errors.count("\n")) == (1, 1)
-    assert "config.yaml cannot be read" in errors
+    assert "is not a run directory" in errors
     copy = tmp_path / trained.path.parent.name / trained.path.name
     shutil.copytree(trained.path, copy)
     last = RunDirectory(copy).checkpoint("last")

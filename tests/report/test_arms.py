@@ -82,6 +82,16 @@ def test_a_setting_tells_apart_only_arms_that_have_it() -> None:
     }
 
 
+def test_a_head_belongs_to_its_loss_and_tells_apart_runs_of_that_loss_alone() -> None:
+    head = {"head._target_": "lossbench.models.heads.CosineHead", "head.scale": 1.0}
+    arms = {"plain": params_of("cross_entropy", 0, "s"), "margin": params_of("arcface", 0, "s", head)}
+    named = {"plain": {"loss.name": "cross_entropy"}, "margin": {"loss.name": "arcface"}}
+    assert differing_settings(arms) == named
+    arms["own"] = params_of("cross_entropy", 0, "s", head)
+    assert differing_settings(arms)["own"]["head._target_"].endswith("CosineHead")
+    assert differing_settings(arms)["margin"] == named["margin"]
+
+
 @pytest.mark.parametrize(
     "key",
     ["seed", "study", "data.num_workers", "data.root", "logger.tensorboard._target_", "trainer.threads", "fingerprint"],

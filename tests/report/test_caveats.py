@@ -145,6 +145,10 @@ def test_a_scale_that_makes_the_calibration_worse_is_named(study: Path) -> None:
         "The scale fitted on 359 validation examples raised the calibration error on test of focal (5.0 to 8.8 %): "
         "use their raw probabilities, or a larger validation set."
     ]
+    splits = {"train": {"wrong": 40, "of": 100}, "val": {"wrong": 3, "of": 10}}
+    for path in study.rglob("result.json"):
+        change(path, changes={"label_noise": {"kind": "pairs", "splits": splits}})
+    assert "359 validation examples, of which labels are wrong too," in mentions(study, "The scale fitted")[0]
 
 
 def test_a_scale_within_the_luck_of_the_runs_or_of_outputs_that_are_no_logits_is_not_named(study: Path) -> None:

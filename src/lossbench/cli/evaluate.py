@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from lossbench.cli.parser import Parser, as_path, require_data, require_new_file
 from lossbench.escaping import in_line
 from lossbench.rundir.directory import RunDirectory
+from lossbench.rundir.finished import require_run
 
 if TYPE_CHECKING:
     from lossbench.config.schema import Data
@@ -27,7 +28,9 @@ def main(words: Sequence[str] | None = None) -> None:
     given = _parser().parse_intermixed_args(words)
     require_new_file("--json", given.json)
     require_data(given.overrides, "lossbench evaluate")
-    record = RunDirectory(given.run_dir).record
+    directory = RunDirectory(given.run_dir)
+    require_run(directory)
+    record = directory.record
     other = _other_data(given.overrides, record["data"], given.config_dir) if given.overrides else None
 
     import lossbench  # torch takes seconds to import

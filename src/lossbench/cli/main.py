@@ -17,6 +17,7 @@ COMMANDS = {
     "curves": "draw the histories of some runs",
     "evaluate": "measure a run's checkpoint again, on the same or on other data",
     "transfer": "which features a loss leaves behind: a linear probe on other data",
+    "estimate-noise": "how labels become wrong, estimated from a trained run, for loss.matrix",
     "predict": "classify new examples with a trained run",
     "export": "write a trained run as a folder that predicts without lossbench",
     "check": "which images of a data set cannot be read, and why",

@@ -38,14 +38,14 @@ def draw_over_doses(
         baseline: label of the line that is drawn in ink; None for none.
 
     Returns:
-        The figure, with the key below the axes.
+        The figure; the key below the axes has each curve's n.
 
     Raises:
         ValueError: without a curve.
     """
     others = [label for label in curves if label != baseline]
     styles = {label: style(k) for k, label in enumerate(others)} | ({baseline: BASELINE} if baseline else {})
-    entries = [*(Entry(label, line=styles[label]) for label in curves), SHADED]
+    entries = [*(Entry(label, line=styles[label], tail=f", n = {band.n}") for label, band in curves.items()), SHADED]
     return _draw(curves, styles, ticks, axis, ylabel, entries, None)
 
 
@@ -69,7 +69,7 @@ def draw_differences(
         margin: half width of the band of differences that do not matter; None for no band.
 
     Returns:
-        The figure, with the key below the axes.
+        The figure; the key below the axes has each curve's n.
 
     Raises:
         ValueError: without a curve.
@@ -77,7 +77,12 @@ def draw_differences(
     styles = {label: style(k) for k, label in enumerate(curves)}
     zero = Entry(baseline, line={"color": INK, "linewidth": 0.9})
     band = [Entry("margin", box=MARGIN)] if margin else []
-    entries = [*(Entry(label, line=styles[label]) for label in curves), zero, *band, SIMULTANEOUS]
+    entries = [
+        *(Entry(label, line=styles[label], tail=f", n = {band.n}") for label, band in curves.items()),
+        zero,
+        *band,
+        SIMULTANEOUS,
+    ]
     return _draw(curves, styles, ticks, axis, ylabel, entries, margin or 0.0)
 
 

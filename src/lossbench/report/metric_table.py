@@ -25,6 +25,7 @@ OF_UNEVEN = ("head_accuracy", "middle_accuracy", "tail_accuracy")
 NAME = "other_metrics"
 MOST_METRICS = 5
 MOST_ARMS = 20  # the best ones; the others are corrected for all the same
+WORST = " worst_class is the accuracy of each run's own worst class."
 FIELDS = ("n", "mean", "low", "high", "p", "p_adjusted", "look", "verdict")
 
 
@@ -139,8 +140,8 @@ def _note(found: Sequence[InMetric], comparison: Comparison) -> str:
     return (
         f"{wins}. Differences are turned so that + is better; ▲ is better, ▼ worse, ○ not decided. "
         "These metrics and all planned losses are a family of their own: p-values are corrected for "
-        f"{n} comparisons (step-down max-T), and for the looks at {comparison.metric}; this table is no further look. "
-        "worst_class is the accuracy of each run's own worst class."
+        f"{n} comparisons (step-down max-T), and for the looks at {comparison.metric}; this table is no further look."
+        f"{WORST if any(_short(each.name) == 'worst_class' for each in found) else ''}"
     )
 
 

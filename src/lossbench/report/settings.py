@@ -18,7 +18,7 @@ def differing_settings(arms: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[
     """Find the settings in which arms differ.
 
     A setting of a group (alpha of the loss, hidden of the model) distinguishes only arms with the same choice of that
-    group.
+    group, a head only arms of the same loss.
 
     Args:
         arms: any name -> flat configuration.
@@ -80,10 +80,16 @@ def _distinguished_by(key: str, arms: Mapping[str, Mapping[str, Any]]) -> list[s
 
 
 def _peers(key: str, params: Mapping[str, Any]) -> str:
-    """What arms share that a key can distinguish: the choice of its group, nothing for the choice itself."""
-    if _last(key) in CHOICE:
-        return ""
+    """What arms share that a key can distinguish: the choice of its group, nothing for the choice itself.
+
+    A head is what a loss brings along, so that it distinguishes arms of the same loss alone.
+    """
     group = key.split(".")[0]
+    loss = _choice("loss", params) if group == "head" else ""
+    return loss if _last(key) in CHOICE else f"{loss}{_choice(group, params)}"
+
+
+def _choice(group: str, params: Mapping[str, Any]) -> str:
     return f"{params.get(f'{group}.name')} {class_name(params.get(f'{group}._target_'))}"
 
 

@@ -5,16 +5,25 @@ from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.result import Result
 
 
+def require_run(run: RunDirectory) -> None:
+    """Refuse a folder that is no run directory.
+
+    Raises:
+        UserError: names it.
+    """
+    if not (run.path / "config.yaml").exists():
+        raise UserError(
+            f"{run.path} is not a run directory: it holds no config.yaml; name one such as runs/STUDY/NAME/seed0"
+        )
+
+
 def finished(run: RunDirectory) -> Result:
     """Give the result of a run.
 
     Raises:
         UserError: it is no run directory, or not done.
     """
-    if not (run.path / "config.yaml").exists():
-        raise UserError(
-            f"{run.path} is not a run directory: it holds no config.yaml; name one such as runs/STUDY/NAME/seed0"
-        )
+    require_run(run)
     result = run.result()
     if result is None:
         raise UserError(f"{run.path} is not done; run it with {run.start_command}")

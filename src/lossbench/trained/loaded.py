@@ -22,6 +22,7 @@ from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.finished import finished
 from lossbench.rundir.result import Result
 from lossbench.trained.adjusted import adjusted_metrics
+from lossbench.trained.label_matrix import estimated_matrix
 from lossbench.trained.new_inputs import predict, probabilities
 from lossbench.trained.predicted import Prediction
 from lossbench.trained.predictor import Predictor, predictor_of, require_classifier
@@ -108,6 +109,23 @@ class LoadedRun:
             return adjusted_metrics(self.parts, evaluation, adjust, scale)
         measured_with = self.parts.loss, self.parts.yardsticks
         return with_intervals(measure(*measured_with, evaluation, scale, task, self.parts.train_counts))
+
+    def label_matrix(self, split: str = "val", quantile: float = 1.0) -> np.ndarray:
+        """Estimate how labels become wrong, for `loss.matrix` of a further run (`estimated_matrix`).
+
+        Args:
+            split: whose examples are looked at, train or val; their labels are not used.
+            quantile: within (0, 1]; of the probabilities of a class, 1 is the largest.
+
+        Returns:
+            (C, C) float64, a row for each true class and a column for each given label; each row adds up to 1.
+
+        Raises:
+            UserError: there is no such split, the quantile is not allowed, or the run is not done or does not classify.
+        """
+        scale = finished(self.directory).scale
+        evaluation, _ = self._outputs(split, None)
+        return estimated_matrix(self.parts, evaluation, quantile, scale)
 
     def _outputs(self, split: str, data: DataModule | None) -> tuple[Evaluation, str]:
         """The outputs on a split and its targets, and the task of the data."""

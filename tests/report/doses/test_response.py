@@ -104,6 +104,19 @@ def _dose(path: Path) -> float:
     return result["params"].get(NOISE, 0.0)
 
 
+def test_the_page_says_what_was_changed_and_names_the_rows_of_its_plot_shortly(tmp_path: Path) -> None:
+    make(tmp_path / "study")
+    for path in (tmp_path / "study").glob("*/*/result.json"):
+        if dose := _dose(path.parent.parent):
+            splits = {"train": {"wrong": int(1000 * dose), "of": 1000}, "val": {"wrong": 0, "of": 10}}
+            change(path, changes={"label_noise": {"kind": "pairs", "splits": splits}})
+    found = compared(tmp_path)
+    assert "0 to 40 % of the training labels are wrong (pairs), 0 % of validation" in found.description["data"]
+    assert found.forest is not None
+    assert [row.label for row in found.forest.rows][:2] == ["mae at 0", "mae at 0.2"]
+    assert found.forest.note.startswith("Numbers after at are label_noise. ")
+
+
 def test_a_margin_makes_the_same_dose_and_trend_equivalent(tmp_path: Path) -> None:
     study = tmp_path / "study"
     make(study, scores={"cross_entropy": (0.9, 0.9, 0.9), "power": (0.9, 0.9, 0.9)})

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from lossbench.config.values import integer
 from lossbench.data.changes.imbalance_settings import ImbalanceSettings
-from lossbench.data.changes.noise_settings import NoiseSettings
+from lossbench.data.changes.noise_settings import DRAWN, NoiseSettings
 from lossbench.data.changes.order_settings import OrderSettings
 
 
@@ -32,7 +32,12 @@ class Changes(ImbalanceSettings, NoiseSettings, OrderSettings):
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Self:
-        """Read them from settings of a data set; null is the same as a setting that is not there."""
+        """Read them from settings of a data set; null is the same as a setting that is not there.
+
+        Raises:
+            ValueError: also where a setting changes nothing without another one that is not there.
+        """
+        _check_needed({key: settings[key] for key in KEYS if settings.get(key) is not None})
         return cls(**{key: _hashable(settings[key]) for key in KEYS if settings.get(key) is not None})
 
     def settings(self) -> dict[str, Any]:
@@ -46,9 +51,23 @@ class Changes(ImbalanceSettings, NoiseSettings, OrderSettings):
         return not self.settings()
 
 
+def _check_needed(given: Mapping[str, Any]) -> None:
+    drawn = "noise" not in given or given["noise"] in DRAWN
+    rate = {"noise": "label_noise=0.4", "noise_validation": "label_noise=0.4"} if drawn else {}
+    for key, example in {**rate, **OF_IMBALANCE}.items():
+        needed = example.partition("=")[0]
+        if key in given and needed not in given:
+            raise ValueError(
+                f"{key}={str(given[key]).lower()} changes nothing without data.{needed}; type data.{example} too, "
+                f"or leave data.{key} out"
+            )
+
+
 def _hashable(value: Any) -> Any:
     return tuple(map(_hashable, value)) if isinstance(value, list | tuple) else value
 
 
+OF_IMBALANCE = dict.fromkeys(("imbalance_kind", "imbalance_seed", "imbalance_max"), "imbalance=10")
+"""Setting -> what must be typed beside it."""
 KEYS = tuple(each.name for each in fields(Changes))
 NO_CHANGES = Changes()

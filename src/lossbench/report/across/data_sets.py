@@ -99,6 +99,8 @@ def _find(path: Path) -> tuple[Path, str]:
     found = sorted(study.glob(f"reports/*/{FILE}"))
     if len(found) == 1:
         return found[0], study.resolve().name.removesuffix(".tuned")
+    if not study.exists():
+        raise UserError(f"{path} does not exist; name studies, such as runs/digits")
     if not found:
         raise UserError(f"{path}: there is no report; make it with lossbench report {study}")
     folders = some(str(file.parent) for file in found)

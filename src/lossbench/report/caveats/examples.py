@@ -6,6 +6,7 @@ from lossbench.errors import some
 from lossbench.report.findings import Findings
 from lossbench.report.formatting import format_difference
 from lossbench.report.same_for_all import has_logits
+from lossbench.rundir.result import Result
 
 RAW = ("nll", "brier", "ece", "true_class_probability")  # metrics of the softmax of unscaled outputs
 
@@ -42,11 +43,19 @@ def about_scale(findings: Findings) -> Iterator[str]:
         if raw and scaled and scaled.mean > (raw.high if raw.n > 1 else raw.mean):
             worse.append(f"{arm.label} ({100 * raw.mean:.1f} to {100 * scaled.mean:.1f} %)")
     if worse:
-        n = findings.comparison.runs[0].done_result.n["val"]
+        examples, better = _fitted_on(findings.comparison.runs[0].done_result)
         yield (
-            f"The scale fitted on {n:,} validation examples raised the calibration error on test of {some(worse)}: "
-            "use their raw probabilities, or a larger validation set."
+            f"The scale fitted on {examples} raised the calibration error on test of {some(worse)}: "
+            f"use their raw probabilities, or {better}."
         )
+
+
+def _fitted_on(result: Result) -> tuple[str, str]:
+    """The validation examples in words, and what would be better ones."""
+    n, noise = f"{result.n['val']:,} validation examples", result.facts.get("changes", {}).get("label_noise")
+    if noise and noise["splits"]["val"]["wrong"]:
+        return f"{n}, of which labels are wrong too,", "right labels there (data.noise_validation=false)"
+    return n, "a larger validation set"
 
 
 def about_test_set(findings: Findings) -> Iterator[str]:

@@ -22,6 +22,7 @@ class Axis:
     Args:
         key: the setting.
         words: what it counts, after a number: "5 images per class".
+        label: what it counts, on the axis of a picture.
         off: the dose of data in which nothing was changed.
         log: whether doses are compared by their ratios, else by their differences.
         how: settings that say how the data are changed, which unchanged data have none of.
@@ -29,6 +30,7 @@ class Axis:
 
     key: str
     words: str
+    label: str
     off: float
     log: bool
     how: tuple[str, ...] = ()
@@ -91,10 +93,11 @@ class Axis:
 
 
 AXES = (
-    Axis("data.images_per_class", "images per class", off=ALL, log=True),
+    Axis("data.images_per_class", "images per class", "training examples of each class", off=ALL, log=True),
     Axis(
         "data.label_noise",
         "of the labels wrong",
+        "share of wrong labels in training",
         off=0.0,
         log=False,
         how=tuple(f"data.noise{end}" for end in ("", "_validation", "_matrix", "_file", "_column", "_id")),
@@ -102,6 +105,7 @@ AXES = (
     Axis(
         "data.imbalance",
         "times more examples of the largest class",
+        "training examples, largest class over smallest",
         off=1.0,
         log=True,
         how=("data.imbalance_kind", "data.imbalance_seed", "data.imbalance_max"),

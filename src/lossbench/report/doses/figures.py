@@ -102,7 +102,8 @@ def _cut(response: DoseResponse, shown: list[Line]) -> str:
 
 
 def _axis_name(response: DoseResponse) -> str:
-    return f"{response.axis.name} (logarithmic)" if response.axis.log else response.axis.name
+    axis = response.axis
+    return f"{axis.name}: {axis.label}{' (logarithmic)' if axis.log else ''}"
 
 
 def _scores(line: Line, response: DoseResponse) -> Band:

@@ -54,7 +54,11 @@ class DoseComparison(LossComparison):
     @property
     def forest(self) -> ForestPlot | None:
         """The differences at each dose, and their changes over the doses."""
-        return forest_plot(self._rows)
+        plot, axis = forest_plot(self._rows), self.response.axis
+        if plot is None:
+            return None
+        rows = [row._replace(label=row.label.replace(f", {axis.name}=", " at ")) for row in plot.rows]
+        return plot._replace(rows=rows, note=f"Numbers after at are {axis.name}. {plot.note}")
 
     @property
     def flips(self) -> None:

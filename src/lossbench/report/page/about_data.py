@@ -1,7 +1,7 @@
 """The data, the model and the repeats of a comparison in words: what a reader has to know before the table."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -25,7 +25,7 @@ def about_data(comparison: Comparison) -> dict[str, str]:
     """Say what was compared on what: heading -> sentence."""
     runs = comparison.runs
     return {
-        "data": f"{_data_name(runs[0])}: {_classes(runs)}{_counts(runs)}{_balance(runs)}",
+        "data": f"{_data_name(runs[0])}: {_classes(runs)}{_counts(runs)}{_balance(runs)}{_changed(runs)}",
         "model": f"{_model(runs[0].params)}{_training(runs)}",
         "repeats": _repeats(comparison),
         "question": _question(comparison),
@@ -67,6 +67,40 @@ def _balance(runs: Iterable[Record]) -> str:
     return (
         f"; the largest class has {high / low:.1f} times the training examples of the smallest ({high:,} and {low:,})"
     )
+
+
+def _changed(runs: Iterable[Record]) -> str:
+    """What was changed in the data on purpose: training classes made uneven, labels made wrong."""
+    changes: list[dict[str, Any]] = [run.done_result.facts.get("changes", {}) for run in runs]
+    return _made_uneven(changes) + _made_wrong(changes)
+
+
+def _made_uneven(changes: Sequence[Mapping[str, Any]]) -> str:
+    made = [each["imbalance"] for each in changes if "imbalance" in each]
+    kinds = " and ".join(sorted({each["kind"] for each in made}))
+    factors = {each["factor"] for each in made}
+    return f"; made uneven, 1 to {_span(factors)} ({kinds})" if made else ""
+
+
+def _made_wrong(changes: Sequence[Mapping[str, Any]]) -> str:
+    noise = [each.get("label_noise") for each in changes]
+    kinds = " and ".join(sorted({each["kind"] for each in noise if each}))
+    if not kinds:
+        return ""
+    shares = [_wrong(each["splits"] if each else {}) for each in noise]
+    train, val = (_rates([share[k] for share in shares]) for k in (0, 1))
+    return f"; {train} of the training labels are wrong ({kinds}), {val} of validation, none of test"
+
+
+def _wrong(splits: Mapping[str, Mapping[str, int]]) -> tuple[float, float]:
+    """The shares of wrong labels in training and validation, in percent."""
+    train, val = (splits.get(name, {"wrong": 0, "of": 1}) for name in ("train", "val"))
+    return 100 * train["wrong"] / train["of"], 100 * val["wrong"] / val["of"]
+
+
+def _rates(shares: Sequence[float]) -> str:
+    low, high = (f"{share:.3g}" for share in (min(shares), max(shares)))
+    return f"{low} %" if low == high else f"{low} to {high} %"
 
 
 def _span(numbers: set[Any]) -> str:
