@@ -49,7 +49,7 @@ def as_html(formula: str) -> str:
     plain = formula.replace("`", "").replace("<=", "≤").replace(">=", "≥").replace("!=", "≠")
     text = LETTERS.sub(lambda found: GREEK[found[1]], escape(plain))
     text = re.sub(
-        r"(?<=[A-Za-z0-9)|])\^(\([^()]*\)|-?\w+(?:\.\d+)?)", lambda found: f"<sup>{_bare(found[1])}</sup>", text
+        r"(?<=[A-Za-zα-ω0-9)|])\^(\([^()]*\)|-?\w+(?:\.\d+)?)", lambda found: f"<sup>{_bare(found[1])}</sup>", text
     )
     text = re.sub(r"_\{([^{}]*)\}", r"<sub>\1</sub>", text)
     text = re.sub(r"(\b[A-Za-z]+|\))_([a-z0-9])\b", r"\1<sub>\2</sub>", text)
