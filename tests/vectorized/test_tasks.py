@@ -11,6 +11,7 @@ from run_files import arrays, result_of, steady
 from lossbench.job.start import start
 from lossbench.launch.progress import SweepProgress
 from lossbench.rundir.directory import RunDirectory
+from lossbench.rundir.flatten import flatten
 from lossbench.vectorized.launch import run_stacked
 
 SHORT = ("model=linear", "trainer=cpu", "trainer.max_steps=12", "figures=false", "log_every_n_steps=4")
@@ -33,6 +34,7 @@ def assert_alone(alone: RunDirectory, run: RunDirectory) -> None:
     assert (ours.n, ours.steps, ours.facts["task"]) == (theirs.n, theirs.steps, theirs.facts["task"])
     assert (ours.scale is None) == (theirs.scale is None)
     assert ours.metrics == pytest.approx(theirs.metrics, abs=2e-4)
+    assert flatten(ours.facts["last_and_best"]) == pytest.approx(flatten(theirs.facts["last_and_best"]), abs=2e-4)
     mine, its = arrays(run), arrays(alone)
     for split in ("val", "test"):
         assert np.array_equal(mine[f"{split}_targets"], its[f"{split}_targets"])

@@ -80,7 +80,7 @@ def write_run(
     write_atomic(run.log_path, lambda file: file.write(log.encode()))
     saved = save_predictions(run, replicate.data, evaluations, run.config.save_predictions)
     found = measured(metrics, evaluations, scale, saved, stacked.parts.source.class_names)
-    facts = {**replicate.record, **_of_history(run.config, k, stacked, history, metrics, beside)}
+    facts = {**replicate.record, **_of_history(run.config, k, stacked, history, metrics, scale, beside)}
     return Result.of(run.config, run.status, _training(stacked, seconds), found, facts, made_with)
 
 
@@ -90,6 +90,7 @@ def _of_history(
     stacked: StackedRuns,
     history: RunHistory,
     metrics: Mapping[str, Metric],
+    scale: float | None,
     beside: Evaluation | None,
 ) -> dict[str, Any]:
     """How far apart the last epoch and the best by validation are, and how well wrong labels are fitted."""
@@ -102,7 +103,7 @@ def _of_history(
         shared = stacked.replicates[k]
         loss: Any = stacked.members[k].loss.cpu()
         given: dict[str, Any] = {"task": stacked.task, "train_counts": shared.train_counts}
-        found = measure(loss, shared.yardsticks, beside, **given)
+        found = measure(loss, shared.yardsticks, beside, scale, **given)  # the run's, as one run alone takes it
         tested[other] = split_row("test", with_intervals(found))[name].value
     return of_history(history.lines, config.monitor, tested)
 
