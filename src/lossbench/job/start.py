@@ -15,6 +15,7 @@ from lossbench.job.signals import StopSignals, forward_signals, handle_stop_sign
 from lossbench.job.status import record_stop, recorded_rank_status, recorded_status, slurm_decides
 from lossbench.rundir.contents import check_folders
 from lossbench.rundir.directory import RunDirectory
+from lossbench.rundir.last_and_best import words
 from lossbench.rundir.progress import FILE
 from lossbench.rundir.progress_file import removed_after
 from lossbench.rundir.result import Result
@@ -134,6 +135,7 @@ def _show(run: RunDirectory, result: Result) -> Result:
 
 def notes(result: Result) -> Iterator[str]:
     """What a result's reader should know beside its numbers, a line each."""
+    yield from words(result.facts)
     raw, scaled = (result.metrics.get(f"test/{name}") for name in ("ece", "ece_scaled"))
     if raw is not None and scaled is not None and scaled > raw:
         yield (

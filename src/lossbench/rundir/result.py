@@ -10,6 +10,7 @@ from lossbench.config.paired import Paired
 from lossbench.config.plain import is_mapping
 from lossbench.config.schema import RunConfig
 from lossbench.hardware import peak_memory
+from lossbench.rundir import last_and_best
 from lossbench.rundir.files import write_json
 from lossbench.rundir.flatten import flatten
 from lossbench.rundir.identity import identity_hash
@@ -212,7 +213,8 @@ KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(("resumed_at", "stacked_runs", "replicate", "groups"), WHOLE.or_null()),
     **dict.fromkeys(("scale", "peak_memory_mb"), NUMBER.or_null()),
     **dict.fromkeys(("skipped_images", "learnt_images", "learnt_rows"), COUNTS),
-    **dict.fromkeys(("changes", "last_and_best"), SETTINGS),
+    "changes": SETTINGS,
+    last_and_best.NAME: last_and_best.KIND,
     "memorisation": by_name(NUMBER, "shares of labels"),
     "columns": list_of(SETTINGS, "a list of encoded columns"),
     "train_counts": by_name(WHOLE, "numbers of training examples", "examples"),
