@@ -5,11 +5,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
-from lossbench.errors import Stopped, UserError, exit_on_user_error, one_line, suggest
+from lossbench.errors import SHORT_NAMES, Stopped, UserError, exit_on_user_error, one_line, suggest
 
 
 def raiser(error: BaseException) -> Callable[[], NoReturn]:
@@ -25,10 +26,22 @@ def raiser(error: BaseException) -> Callable[[], NoReturn]:
         ("momentun", ["lr", "momentum"], "did you mean momentum? Available: lr, momentum"),
         ("zzz", ["b", "a"], "Available: a, b"),
         ("zzz", [], "Available: none"),
+        (
+            "GCE",
+            ["bce", "generalized_cross_entropy"],
+            "did you mean generalized_cross_entropy? Available: bce, generalized_cross_entropy",
+        ),
+        ("gce", ["bce"], "did you mean bce? Available: bce"),
     ],
 )
 def test_suggest(name: str, options: list[str], clause: str) -> None:
     assert suggest(name, iter(options)) == clause
+
+
+def test_short_names_stand_for_losses_that_exist() -> None:
+    options = {path.stem for path in (Path(__file__).parents[1] / "conf" / "loss").glob("*.yaml")}
+    assert set(SHORT_NAMES.values()) <= options
+    assert not set(SHORT_NAMES) & options
 
 
 @pytest.mark.parametrize(

@@ -38,8 +38,26 @@ class Stopped(SystemExit):
         self.recorded = False  # in status.json
 
 
+SHORT_NAMES = {
+    "apl": "nce_mae",
+    "asl": "asymmetric",
+    "brier": "softmax_mse",
+    "ce": "cross_entropy",
+    "emd": "squared_emd",
+    "gce": "generalized_cross_entropy",
+    "js": "jensen_shannon",
+    "ls": "label_smoothing",
+    "nce": "normalized_cross_entropy",
+    "nfl": "normalized_focal",
+    "sce": "symmetric_cross_entropy",
+}
+"""Of losses, as papers have them -> the option's name."""
+
+
 def suggest(name: str, options: Iterable[str]) -> str:
     """Name the closest option and all that exist: "did you mean X? Available: ...".
+
+    A loss's short name, such as gce, is closest to the loss that it stands for.
 
     Args:
         name: what was asked for.
@@ -49,7 +67,8 @@ def suggest(name: str, options: Iterable[str]) -> str:
         A clause for the end of an error message.
     """
     names = sorted(options)
-    close = get_close_matches(name, names, n=1)
+    meant = SHORT_NAMES.get(name.lower())
+    close = [meant] if meant in names else get_close_matches(name, names, n=1)
     hint = f"did you mean {close[0]}? " if close else ""
     return f"{hint}Available: {', '.join(names) or 'none'}"
 

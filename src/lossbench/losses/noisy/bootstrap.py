@@ -37,8 +37,9 @@ def bootstrap_soft(logits: Tensor, target: Tensor, *, beta: Number = 0.95) -> Te
         lets any confident prediction have a low loss: at beta = 0 the labels are not seen at all.
 
     Reference:
-        Reed et al. 2015, Training Deep Neural Networks on Noisy Labels with Bootstrapping, arXiv 1412.6596, equation 6;
-        beta not checked against the paper. Some implementations keep the gradient out of the predicted part.
+        Reed et al. 2015, Training Deep Neural Networks on Noisy Labels with Bootstrapping, arXiv 1412.6596; the
+        equation's number and beta are not checked against the paper. Some implementations keep the gradient out of the
+        predicted part.
     """
     log_p = torch.log_softmax(scores(logits, target), -1)
     entropy = -(log_p.exp() * log_p).sum(-1)
@@ -69,7 +70,7 @@ def bootstrap_hard(logits: Tensor, target: Tensor, *, beta: Number = 0.8) -> Ten
         labels are not seen at all.
 
     Reference:
-        Reed et al. 2015, arXiv 1412.6596, equation 7; beta not checked against the paper.
+        Reed et al. 2015, arXiv 1412.6596; the equation's number and beta are not checked against the paper.
     """
     log_p = torch.log_softmax(scores(logits, target), -1)
     return beta * negative(log_p, target) - (1 - beta) * log_p.amax(-1)

@@ -76,8 +76,9 @@ def normalized_focal(logits: Tensor, target: Tensor, *, gamma: Number = 0.5) -> 
         underfits. gamma changes little, 0.059 and 0.00015 at gamma = 2.
 
     Reference:
-        Ma et al. 2020, arXiv 2006.13554; formula and gamma as in the authors' code, which multiplies it by 10;
-        equation numbers not checked against the paper.
+        Ma et al. 2020, arXiv 2006.13554; values and gamma as in the authors' code, which multiplies it by 10 and takes
+        the factors (1 - p)^gamma for constants of the gradient; here the gradient is the formula's. Equation numbers
+        not checked against the paper.
     """
     log_p = torch.log_softmax(scores(logits, target), -1)
     return _share(focal_of(log_p, gamma), target)
@@ -94,7 +95,7 @@ def nce_mae(logits: Tensor, target: Tensor, *, active_weight: Number = 1.0, pass
         active_weight: >= 0; the paper's alpha, 1 on CIFAR-10 and 10 on CIFAR-100.
         passive_weight: >= 0; the paper's beta, 1 on both, of half the absolute error. The authors' reverse
             cross-entropy with log 0 = log 1e-4 is 9.21 (1 - p_y): NCE+RCE with beta is this loss with 9.21 beta, and
-            loss=nce_rce is it with beta = 1.
+            loss=nce_rce is it with beta = 1 as on CIFAR-10; on CIFAR-100 they have alpha = 10 and beta = 0.1.
 
     Returns:
         (batch,) values within [0, active_weight + passive_weight], without unit.

@@ -56,8 +56,8 @@ def asymmetric(
 
     Reference:
         Ridnik et al. 2021, Asymmetric Loss For Multi-Label Classification, arXiv 2009.14119, section 2 (the number of
-        the equation was not checked against the paper). The authors' code takes the focusing factor as a constant of
-        the gradient by default, and sums over labels; here the gradient is the formula's.
+        the equation was not checked against the paper). The authors' code has gamma_positive = 1 by default, sums over
+        labels, and may take the focusing factor for a constant of the gradient; here the gradient is the formula's.
     """
     z, t = same_shape(logits, target, dimensions=2)
     of_true = softplus(-z) * torch.exp(-gamma_positive * softplus(z))

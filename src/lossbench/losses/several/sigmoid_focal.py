@@ -45,8 +45,8 @@ def sigmoid_focal(
         for that. It differs from `focal`, which is of a softmax.
 
     Reference:
-        Lin et al. 2017, Focal Loss for Dense Object Detection, arXiv 1708.02002, equation 5; as
-        torchvision.ops.sigmoid_focal_loss has it.
+        Lin et al. 2017, Focal Loss for Dense Object Detection, arXiv 1708.02002, with alpha; as
+        torchvision.ops.sigmoid_focal_loss has it. The equation's number is not checked against the paper.
     """
     z, t = same_shape(logits, target, dimensions=2)
     of_true = alpha * softplus(-z) * torch.exp(-gamma * softplus(z))
