@@ -40,7 +40,7 @@ def _kept(train: Split, label: int, count: int, draw: Draw) -> np.ndarray:
 
 
 def kept_counts(available: np.ndarray, changes: Changes, names: Sequence[str]) -> list[int]:
-    """Count what is kept of each class; the class at place i = 0 .. C - 1 of their order keeps `sizes`[i].
+    """Count what is kept of each class; the class at place i = 0 .. C - 1 of their order keeps number i of `sizes`.
 
     Args:
         available: training examples of each class, (C,).
