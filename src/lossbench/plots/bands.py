@@ -38,7 +38,9 @@ class Band:
     n: int
 
 
-def draw_bands(curves: Mapping[str, Band], *, ylabel: str, title: str, log_y: bool = False) -> Figure:
+def draw_bands(
+    curves: Mapping[str, Band], *, ylabel: str, title: str, log_y: bool = False, xlabel: str = "step"
+) -> Figure:
     """Draw learning curves: means over the seeds with their 95 % intervals shaded.
 
     Args:
@@ -46,6 +48,7 @@ def draw_bands(curves: Mapping[str, Band], *, ylabel: str, title: str, log_y: bo
         ylabel: what is drawn, with its unit.
         title: above the axes, may be empty.
         log_y: draw ratios; ignored unless all means are above 0.
+        xlabel: what the steps are.
 
     Returns:
         The figure; the key below the axes has each curve's n.
@@ -62,7 +65,7 @@ def draw_bands(curves: Mapping[str, Band], *, ylabel: str, title: str, log_y: bo
     x = np.concatenate([band.steps for band in bands])
     y = np.concatenate([height for band in bands for height in _heights(band)])
     is_log = log_y and all(map(_is_positive, bands))
-    figure, axes = draw_plane(x, y, ("step", ylabel, title), [*entries, SHADED], (False, is_log))
+    figure, axes = draw_plane(x, y, (xlabel, ylabel, title), [*entries, SHADED], (False, is_log))
     for k, band in enumerate(bands):
         every = max(1, -(-len(band.steps) // MARKERS))
         axes.fill_between(band.steps, band.low, band.high, color=colour(k), alpha=0.14, linewidth=0)

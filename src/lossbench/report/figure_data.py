@@ -75,6 +75,16 @@ def curves(findings: Findings) -> dict[str, Band]:
     return found
 
 
+def fitted(findings: Findings, name: str) -> dict[str, Band]:
+    """Label -> share of labels that are fitted over epochs, percent; of at least two epochs."""
+    found: dict[str, Band] = {}
+    for arm in findings.comparison.arms:
+        band = findings.measures[arm.label].fitted.get(name)
+        if band is not None and len(band.steps) > 1:
+            found[arm.label] = _scaled(band, 100, is_percent=True)
+    return found
+
+
 def calibration(findings: Findings, arms: Sequence[Arm], metric: str) -> dict[str, Interval]:
     """Label -> calibration error, percentage points; raw only of losses that train a softmax of their outputs."""
     meant = [arm for arm in arms if metric.endswith("_scaled") or has_logits(arm)]

@@ -160,6 +160,28 @@ def learning_curves(findings: Findings) -> Iterator[Drawing]:
     yield Drawing("Learning curves", caption, drawn)
 
 
+FITTED = {
+    "fitted_flipped": ("Wrong labels learnt by heart", "wrong labels that are predicted (%)"),
+    "fitted_clean": ("Right labels fitted", "right labels that are predicted (%)"),
+    "recovered": ("Wrong labels seen through", "wrong labels whose true class is predicted (%)"),
+}
+
+
+@figure("memorisation")
+def fitted_labels(findings: Findings) -> Iterator[Drawing]:
+    """How many wrong and right labels are fitted at each epoch; none where no labels were made wrong."""
+    for name, (title, ylabel) in FITTED.items():
+        curves = data.fitted(findings, name)
+        if curves:
+            best = dict(list(curves.items())[:MOST_CURVES])
+            cut = f" The {MOST_CURVES} best of {len(curves)} are shown." if len(curves) > MOST_CURVES else ""
+            caption = (
+                f"From the outputs of training as they come; bands are 95 % t intervals over {data.units(findings)}."
+            )
+            drawn = draw_bands(best, ylabel=ylabel, title="", xlabel="epoch")
+            yield Drawing(title, caption + cut, drawn, name)
+
+
 @figure("calibration")
 def calibration(findings: Findings) -> Iterator[Drawing]:
     """The calibration error before and after temperature scaling; none where no run measured both."""

@@ -13,6 +13,7 @@ from lossbench.report.caveats import find_caveats
 from lossbench.report.comparison import Comparison
 from lossbench.report.cost_table import cost_table
 from lossbench.report.detail_table import detail_table
+from lossbench.report.epochs import epochs_table
 from lossbench.report.figures import draw_figures
 from lossbench.report.findings import Findings, find
 from lossbench.report.metric_table import metric_table
@@ -126,8 +127,8 @@ class LossComparison:
 
     def tables(self) -> Sequence[Table]:
         """All tables, that of the verdicts first."""
-        others = metric_table(self.comparison)
-        first = [self.table, *([others] if others else [])]
+        beside = filter(None, (metric_table(self.comparison), epochs_table(self.comparison)))
+        first = [self.table, *beside]
         transfers = map(transfer_table, self.transfers)
         return [*first, *transfers, detail_table(self.findings), cost_table(self.findings)]
 

@@ -11,7 +11,15 @@ from lossbench.report.arms import Arm
 from lossbench.report.comparison import Comparison
 from lossbench.report.stats.summary import Summary, summarise
 from lossbench.report.test_set_width import difference_half_width, mean_half_width
-from lossbench.report.validation_curves import Convergence, ValidationCurve, convergence, mean_curve, read_curves
+from lossbench.report.validation_curves import (
+    Convergence,
+    ValidationCurve,
+    convergence,
+    mean_curve,
+    read_curves,
+    read_epochs,
+)
+from lossbench.rundir.last_and_best import FITTED
 from lossbench.rundir.reading import DamagedError
 
 FRACTION = 0.95  # of the baseline's last validation score (of its gain, for losses): what counts as reached
@@ -28,6 +36,7 @@ class Measures:
         seconds: wall-clock time of a run, s.
         memory: peak memory of the process, MB.
         band: learning curve of the monitored metric.
+        fitted: share of labels, such as fitted_flipped -> its curve over epochs, where labels were made wrong.
         convergence: how fast its runs reach FRACTION of the baseline's score.
         run_half_width: half-width of the 95 % interval of a run's score from its test examples, mean over runs, stored
             unit.
@@ -38,6 +47,7 @@ class Measures:
     seconds: Summary | None
     memory: Summary | None
     band: Band | None
+    fitted: Mapping[str, Band]
     convergence: Convergence | None
     run_half_width: float | None
     difference_half_width: float | None
@@ -81,10 +91,18 @@ def _measure(
         seconds=_summary(run.seconds for run in runs),
         memory=_summary(run.done_result.peak_memory_mb for run in runs),
         band=mean_curve(curves),
+        fitted=_fitted(arm),
         convergence=None if threshold is None else convergence(curves, threshold, comparison.unit.higher_is_better),
         run_half_width=mean_half_width(runs, comparison.metric),
         difference_half_width=_difference_half_width(arm, comparison, damaged),
     )
+
+
+def _fitted(arm: Arm) -> dict[str, Band]:
+    if not any("memorisation" in run.done_result.facts for run in arm.runs.values()):
+        return {}
+    found = {name.removeprefix("train/"): mean_curve(read_epochs(arm, name)) for name in FITTED}
+    return {name: band for name, band in found.items() if band is not None}
 
 
 def _summary(values: Iterable[float | None]) -> Summary | None:

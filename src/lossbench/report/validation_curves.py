@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -94,6 +94,22 @@ def read_curves(arm: Arm, metric: str) -> tuple[list[ValidationCurve], list[str]
         else:
             curves += [] if curve is None else [curve]
     return curves, damaged
+
+
+def read_epochs(arm: Arm, metric: str) -> list[ValidationCurve]:
+    """Read a metric of each epoch of all runs of an arm, counted from 1; epochs in which it is NaN are left out.
+
+    Runs whose file is damaged are left out: what `read_curves` found has named them.
+    """
+    curves = [
+        ValidationCurve(np.arange(1, len(curve.values) + 1), curve.values, np.nan)
+        for curve in read_curves(arm, metric)[0]
+    ]
+    known = [np.isfinite(curve.values) for curve in curves]
+    kept = [
+        replace(curve, steps=curve.steps[at], values=curve.values[at]) for curve, at in zip(curves, known, strict=True)
+    ]
+    return [curve for curve in kept if len(curve.steps)]
 
 
 def mean_curve(curves: Iterable[ValidationCurve]) -> Band | None:

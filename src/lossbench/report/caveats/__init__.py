@@ -1,5 +1,6 @@
 """What limits a comparison: only the caveats that apply to it."""
 
+from lossbench.report.caveats.epochs import about_epochs
 from lossbench.report.caveats.examples import about_metric, about_scale, about_test_set
 from lossbench.report.caveats.looks import about_looks
 from lossbench.report.caveats.runs import (
@@ -22,6 +23,7 @@ def find_caveats(findings: Findings) -> list[str]:
         *about_looks(findings),
         *about_test_set(findings),
         *about_scale(findings),
+        *about_epochs(findings),
         *about_optimiser(findings),
         *about_baseline_settings(findings),
         *about_best(findings),

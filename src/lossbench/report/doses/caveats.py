@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+from lossbench.report.caveats.epochs import about_epochs
 from lossbench.report.caveats.examples import about_metric, about_scale, about_test_set
 from lossbench.report.caveats.looks import about_looks
 from lossbench.report.caveats.runs import (
@@ -27,7 +28,14 @@ AT_EACH: tuple[About, ...] = (
     about_baseline_settings,
     about_best,
 )
-OF_ALL: tuple[About, ...] = (about_looks, about_optimiser, about_runs_without_result, about_damage, about_origin)
+OF_ALL: tuple[About, ...] = (
+    about_looks,
+    about_epochs,
+    about_optimiser,
+    about_runs_without_result,
+    about_damage,
+    about_origin,
+)
 
 
 def find_caveats(response: DoseResponse, all_doses: Findings) -> list[str]:

@@ -11,6 +11,7 @@ from lossbench.report.doses.figures import OVER_DOSES, draw_dose_figures
 from lossbench.report.doses.response import DoseResponse, find_response
 from lossbench.report.doses.tables import trend_table, verdict_table
 from lossbench.report.doses.words import doses, headline, lead_sentences, sentences
+from lossbench.report.epochs import epochs_table
 from lossbench.report.loss_comparison import Lead, LossComparison
 from lossbench.report.page.about_data import about_data
 from lossbench.report.page.forest import ForestPlot, forest_plot
@@ -81,8 +82,7 @@ class DoseComparison(LossComparison):
 
     def tables(self) -> Sequence[Table]:
         """All tables, that of the verdicts first."""
-        trends = trend_table(self.response)
-        return [self.table, *([trends] if trends else [])]
+        return [self.table, *filter(None, (trend_table(self.response), epochs_table(self.comparison)))]
 
     def latex(self) -> str:
         """The table of verdicts in LaTeX."""

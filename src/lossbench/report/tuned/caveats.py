@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from lossbench.report.caveats.epochs import about_epochs
 from lossbench.report.caveats.examples import about_metric, about_scale, about_test_set
 from lossbench.report.caveats.looks import about_looks
 from lossbench.report.caveats.runs import about_best, about_damage, about_origin
@@ -29,6 +30,7 @@ def find_caveats(fight: FairFight) -> list[str]:
         *about_looks(findings),
         *about_test_set(findings),
         *about_scale(findings),
+        *about_epochs(findings),
         *about_best(findings),
         *about_damage(findings),
         *about_origin(findings),
