@@ -1,5 +1,6 @@
 """lossbench estimate-noise: from a run on wrong labels to the matrix that a corrected loss takes."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -27,5 +28,9 @@ def test_a_run_on_wrong_labels_gives_a_matrix_that_a_corrected_loss_takes(
     assert f"loss.matrix={out}" in printed
     corrected = plan_run(tmp_path, *wrong, "loss=forward_correction", f"loss.matrix={out}")
     assert np.allclose(corrected.record["loss"]["matrix"], rates)
+    true = 0.7 * np.eye(10) + 0.3 * np.roll(np.eye(10), 1, axis=1)
+    said = re.search(r"its entries are ([0-9.]+) points off them on average", printed)
+    assert said is not None
+    assert float(said[1]) == pytest.approx(100 * np.abs(rates - true).mean(), abs=0.2)
     with pytest.raises(UserError, match="exists already"):
         estimate_noise.main([str(run.path), "--out", str(out)])

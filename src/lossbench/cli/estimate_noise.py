@@ -7,14 +7,19 @@ The matrix is for loss=forward_correction loss.matrix=rates.csv: a row for each 
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lossbench.cli.parser import Parser, as_path, require_new_file
+from lossbench.data.changes.noise import transition_matrix
 from lossbench.errors import UserError
 from lossbench.escaping import in_line
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.finished import require_run
+
+if TYPE_CHECKING:
+    from lossbench.trained.loaded import LoadedRun
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -38,7 +43,17 @@ def main(words: Sequence[str] | None = None) -> None:
     for name, row in zip(run.parts.source.class_names, rates, strict=True):
         print(in_line(f"  {name}: {_likeliest(row, run.parts.source.class_names)}"))
     print(f"{100 * (1 - np.diag(rates).mean()):.1f} % of the labels are wrong by this estimate, as a mean over classes")
+    if (apart := _apart(run, rates)) is not None:
+        print(f"the wrong labels of training are known: its entries are {100 * apart:.1f} points off them on average")
     print(f"{given.out}; train with it: loss=forward_correction loss.matrix={given.out}")
+
+
+def _apart(run: "LoadedRun", rates: np.ndarray) -> float | None:
+    """The mean absolute error of all entries; None where labels were not changed here, and so are not known."""
+    train = run.parts.data.split("train")
+    if train.true_targets is None:
+        return None
+    return float(np.abs(rates - transition_matrix(train, len(rates))).mean())
 
 
 def _likeliest(row: np.ndarray, names: Sequence[str]) -> str:

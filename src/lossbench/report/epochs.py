@@ -113,7 +113,7 @@ def epochs_table(comparison: Comparison) -> Table | None:
 def _row(label: str, epochs: Epochs, fitted: list[str]) -> list[str]:
     unit, gained = epochs.unit, epochs.gained
     interval = interval_cell(gained.low, gained.high, unit, signed=True)
-    difference = f"{unit.factor * gained.mean:+.{unit.digits}f}" + ("" if interval == EMPTY else f"\n{interval}")
+    difference = f"{unit.factor * gained.mean:+z.{unit.digits}f}" + ("" if interval == EMPTY else f"\n{interval}")
     scores = [value_cell(summary.mean, unit) for summary in (epochs.last, epochs.best)]
     shares = [f"{100 * epochs.fitted[name]:.1f}" if name in epochs.fitted else EMPTY for name in fitted]
     return [words_cell(label), str(gained.n), f"{epochs.best_epoch:.1f}", *scores, difference, *shares]
