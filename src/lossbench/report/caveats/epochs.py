@@ -15,10 +15,14 @@ def about_epochs(findings: Findings) -> Iterator[str]:
     apart = [f"{label} ({_gained(epochs)})" for label, epochs in found.items() if _is_far(epochs)]
     if apart:
         tested = {str(run.params.get("evaluate")) for run in findings.comparison.runs}
-        chosen = "here evaluate=best did" if tested == {"best"} else "evaluate=best chooses it by validation"
+        chosen = (
+            "these runs count the best (evaluate=best)"
+            if tested == {"best"}
+            else "evaluate=best chooses it by validation"
+        )
         yield (
-            f"The best epoch by validation scores another test score than the last: {some(apart)}. Published tables of "
-            f"wrong labels differ by ten points for that choice alone; {chosen}."
+            f"The test score at the best epoch by validation is not that at the last one: {some(apart)}. Published "
+            f"tables of wrong labels differ by ten points for that choice alone; {chosen}."
         )
 
 
