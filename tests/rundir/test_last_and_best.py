@@ -51,7 +51,7 @@ def test_both_epochs_and_the_fitted_labels_are_said_in_two_lines() -> None:
     assert [*words(facts)] == [
         "last epoch 4: val 70.00 %, test 60.00 %; best epoch by val/accuracy 2: val 90.00 %, test 82.50 %; "
         "22.50 points better on test",
-        "labels at the last epoch: 40.0 % of the wrong ones learnt by heart",
+        "labels at the last epoch: 40.0 % of the wrong ones memorised",
     ]
     nll = of_history(HISTORY, "val/nll", {"last": 0.5, "best": math.nan})
     said = "last epoch 4: val 0.7500 nats, test 0.5000 nats; best epoch by val/nll 3: val 0.5000 nats"

@@ -161,7 +161,7 @@ def learning_curves(findings: Findings) -> Iterator[Drawing]:
 
 
 FITTED = {
-    "fitted_flipped": ("Wrong labels learnt by heart", "wrong labels that are predicted (%)"),
+    "fitted_flipped": ("Wrong labels memorised", "wrong labels that are predicted (%)"),
     "fitted_clean": ("Right labels fitted", "right labels that are predicted (%)"),
     "recovered": ("Wrong labels seen through", "wrong labels whose true class is predicted (%)"),
 }

@@ -87,7 +87,7 @@ FITTED = "train/fitted_clean", "train/fitted_flipped", "train/recovered"
 
 SAID = {
     "fitted_clean": "{} of the right ones fitted",
-    "fitted_flipped": "{} of the wrong ones learnt by heart",
+    "fitted_flipped": "{} of the wrong ones memorised",
     "recovered": "the true class predicted of {} of the wrong ones",
 }
 
