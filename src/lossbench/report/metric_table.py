@@ -60,13 +60,20 @@ def metric_table(comparison: Comparison) -> Table | None:
 
 def other_metrics(comparison: Comparison) -> list[str]:
     """The metrics of the table, which every run has; not the compared one."""
-    known = [{name for name, value in run.metrics.items() if value is not None} for run in comparison.runs]
-    measured = set[str].intersection(*known)
-    of_classifiers, every = ([f"{comparison.split}/{name}" for name in names] for names in (OF_CLASSIFIERS, METRICS))
+    measured = _measured_by_all(comparison)
+    of_classifiers, every, of_uneven = (
+        [f"{comparison.split}/{name}" for name in names] for names in (OF_CLASSIFIERS, METRICS, OF_UNEVEN)
+    )
     chosen = of_classifiers if measured & {*of_classifiers[1:]} else every  # accuracy is measured of labels too
-    found = [name for name in chosen if name in measured and name != comparison.metric][:MOST_METRICS]
-    of_thirds = [f"{comparison.split}/{name}" for name in OF_UNEVEN]
-    return [*found, *(name for name in of_thirds if name in measured and name not in (comparison.metric, *found))]
+    others = measured - {comparison.metric}
+    found = [name for name in chosen if name in others][:MOST_METRICS]
+    return [*found, *(name for name in of_uneven if name in others.difference(found))]
+
+
+def _measured_by_all(comparison: Comparison) -> set[str]:
+    """The metrics that every run has a number of."""
+    known = [{name for name, value in run.metrics.items() if value is not None} for run in comparison.runs]
+    return set[str].intersection(*known)
 
 
 def judge_metrics(comparison: Comparison, names: Sequence[str], arms: Sequence[Arm]) -> list[InMetric]:
