@@ -17,8 +17,8 @@ __all__ = ["ClassBalanced", "class_balanced"]
 def class_balanced(logits: Tensor, target: Tensor, *, beta: Number = 0.9999, class_counts: Numbers = None) -> Tensor:
     """Cross-entropy weighted by the inverse of the effective number of each class's examples.
 
-    L = -w_y log p_y with p = softmax(z), w_c = k (1 - beta) / (1 - beta^n_c), n = class_counts, and k so that the w_c
-    have mean 1
+    L = -w_y log p_y with p = softmax(z), w = k (1 - beta) / (1 - beta^n) of a class with n examples (class_counts), and
+    k so that the C weights have mean 1
 
     Args:
         logits: (batch, C), any real values.

@@ -27,8 +27,9 @@ def seesaw(
 ) -> Tensor:
     """Seesaw loss: rare classes are pushed down less by examples of frequent ones, unless they are taken for them.
 
-    L = -log(e^z_y / (e^z_y + sum_{j != y} S_yj e^z_j)) with S_yj = M_yj C_yj, M_yj = min(1, n_j / n_y)^mitigation with
-    n = class_counts, and C_yj = max(1, p_j / max(p_y, 0.01))^compensation, through which no gradient flows
+    L = -log(E_y / (E_y + sum_{j != y} S_{yj} E_j)) with E = exp(z), S_{yj} = M_{yj} C_{yj}, M_{yj} = min(1, n_j /
+    n_y)^mitigation with n = class_counts, and C_{yj} = max(1, p_j / max(p_y, 0.01))^compensation, through which no
+    gradient flows
 
     Args:
         logits: (batch, C), any real values.

@@ -64,7 +64,7 @@ def jensen_shannon(logits: Tensor, target: Tensor, *, label_weight: Number = 0.5
 def taylor_cross_entropy(logits: Tensor, target: Tensor, *, order: int | Tensor = 2) -> Tensor:
     """The first terms of cross-entropy's Taylor series around p_y = 1: bounded, so that wrong labels pull little.
 
-    L = sum_{i = 1}^{order} (1 - p_y)^i / i
+    L = sum_{i = 1 .. order} (1 - p_y)^i / i
 
     Args:
         logits: (batch, C), any real values.

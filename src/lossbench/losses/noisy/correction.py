@@ -19,7 +19,7 @@ Matrix = Sequence[Sequence[float]] | Tensor
 def forward_correction(logits: Tensor, target: Tensor, *, matrix: Matrix | None = None) -> Tensor:
     """Cross-entropy of the given label, where the model predicts the true class and the matrix makes labels of it.
 
-    L = -log sum_i p_i T_iy
+    L = -log sum_i p_i T_{iy}
 
     Args:
         logits: (batch, C), any real values.
@@ -60,7 +60,7 @@ def forward_correction(logits: Tensor, target: Tensor, *, matrix: Matrix | None 
 def backward_correction(logits: Tensor, target: Tensor, *, matrix: Matrix | None = None) -> Tensor:
     """Cross-entropies of all classes, weighted so that their mean over wrong labels is that of the true class.
 
-    L = -sum_j (T^-1)_yj log p_j
+    L = -sum_j (T^-1)_{yj} log p_j
 
     Args:
         logits: (batch, C), any real values.
