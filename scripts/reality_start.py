@@ -21,8 +21,8 @@ KINDS: Sequence[tuple[str, Sequence[str], Sequence[str]]] = (
     ("A long tail, 1 to 100, where every class counts alike", ["cifar_lt100"], ["logit_adjusted"]),
     ("A long tail, 1 to 10", ["cifar_lt10"], ["logit_adjusted"]),
     ("5 images of each of 200 classes", ["tiny_5"], ["cross_entropy"]),
-    ("10 images of each of 200 classes", ["tiny_10"], ["cross_entropy"]),
-    ("50 images of each of 200 classes", ["tiny_50"], ["cross_entropy"]),
+    ("10 images of each of 200 classes", ["tiny_10"], ["squentropy", "cosine_xent"]),
+    ("50 images of each of 200 classes", ["tiny_50"], ["squentropy"]),
 )
 """What data are like, the studies of it, and what to start with there: the baseline where nothing is better than it."""
 
