@@ -34,7 +34,7 @@ FOREIGN: list[Any] = [
 ]  # fmt: skip
 # Reached by a walk from an allowed package to something that lives elsewhere, or that is no class.
 WALKS = [
-    "lossbench.data.source.sha256", "lossbench.data.source.np.load", "lossbench.data.digits.generator",
+    "lossbench.data.drawn.sha256", "lossbench.data.source.np.load", "lossbench.data.digits.generator",
     "lossbench.losses.base.fields",
     "torch.nn.functional.importlib.import_module", "torch.nn.functional.torch.load",
     "torch.nn.functional.warnings.warn",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lossbench.errors import UserError, one_line
 from lossbench.rundir.directory import RunDirectory
+from lossbench.rundir.finished import require_run
 from lossbench.rundir.reading import DamagedError, read_bytes, why
 
 if TYPE_CHECKING:
@@ -49,10 +50,7 @@ def _label(run: RunDirectory) -> str:
 
 def _read(run: RunDirectory) -> "dict[str, Curve]":
     path = run.metrics_path
-    if not os.path.lexists(run.path / "config.yaml"):
-        raise UserError(
-            f"{run.path} is not a run directory: it holds no config.yaml; name one such as runs/STUDY/NAME/seed0"
-        )
+    require_run(run)
     if not os.path.lexists(path):
         raise UserError(f"{path} does not exist: the run has not started; run it with {run.start_command}")
     try:

@@ -1,5 +1,7 @@
 """A run that must be done, because something is made of what it found. Torch-free."""
 
+import os
+
 from lossbench.errors import UserError
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.result import Result
@@ -11,7 +13,7 @@ def require_run(run: RunDirectory) -> None:
     Raises:
         UserError: names it.
     """
-    if not (run.path / "config.yaml").exists():
+    if not os.path.lexists(run.path / "config.yaml"):  # a link that leads nowhere is damage, which reading it names
         raise UserError(
             f"{run.path} is not a run directory: it holds no config.yaml; name one such as runs/STUDY/NAME/seed0"
         )
