@@ -83,7 +83,7 @@ def test_lists_of_json_lines_stay_lists(tmp_path: Path) -> None:
         ("table.csv", "a,b\nä,2\n".encode("latin1"), "it is not UTF-8 text; convert it"),
         ("table.csv", "a,b\nä,2\n".encode("utf-16"), "it is not UTF-8 text; convert it"),
         ("table.csv.gz", "a,b\n1,2\n", "cannot be read: Not a gzipped file"),
-        ("table.csv.gz", gzip.compress(b"a,b\n1,2\n" * 99)[:30], "cannot be read: Compressed file ended"),
+        ("table.csv.gz", gzip.compress(b"a,b\n1,2\n" * 99, mtime=0)[:30], "cannot be read: Compressed file ended"),
         ("table.parquet", "a,b\n1,2\n", "cannot be read: parquet: File out of specification"),
         ("table.jsonl", "[1]\n", "cannot be read: NDJSON line expected to contain JSON object"),
         ("table.jsonl", "{\n", "cannot be read: "),
