@@ -22,7 +22,8 @@ from bench_runs import hush, plan_words, steps_per_second
 from bench_sweep import head_parts
 from bench_train import image_fit, synchronise
 
-from lossbench.config.schema import Optimizer, RunConfig
+from lossbench.config.schema import RunConfig
+from lossbench.config.sections import Optimizer
 from lossbench.errors import UserError, exit_on_user_error
 
 SECONDS = 2.0

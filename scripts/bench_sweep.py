@@ -17,7 +17,8 @@ import numpy as np
 from bench_runs import hush, plan_words, steps_per_second
 
 from lossbench.config.parse import Node
-from lossbench.config.schema import Optimizer, RunConfig
+from lossbench.config.schema import RunConfig
+from lossbench.config.sections import Optimizer
 from lossbench.hardware import cores
 from lossbench.launch.progress import SweepProgress
 from lossbench.rundir.directory import RunDirectory

@@ -93,8 +93,9 @@ ROOMS = {
     "config.plain": {"lossbench.config.plain"},
     "config.values": {"lossbench.config.values", "lossbench.config.plain", "lossbench.errors"},
     "config.parse": {*(f"lossbench.config.{name}" for name in ("parse", "values", "plain"))},
+    "config.sections": {*(f"lossbench.config.{name}" for name in ("parse", "values"))},
     "config.schema": {
-        *(f"lossbench.config.{name}" for name in ("schema", "values", "parse", "paired")),
+        *(f"lossbench.config.{name}" for name in ("schema", "sections", "values", "parse", "paired")),
         "lossbench.errors",
     },
     "job": {"lossbench.job", "lossbench.config", "lossbench.rundir", "lossbench.errors", "lossbench.training.fit"},

@@ -11,7 +11,8 @@ from records import RECORD, config_with, record_with
 
 from lossbench.config.compatible import check_losses, check_together
 from lossbench.config.parse import READER
-from lossbench.config.schema import (
+from lossbench.config.schema import RunConfig
+from lossbench.config.sections import (
     Augment,
     Checkpoint,
     Data,
@@ -20,7 +21,6 @@ from lossbench.config.schema import (
     Head,
     Model,
     Optimizer,
-    RunConfig,
     Trainer,
     WeightAverage,
 )

@@ -18,7 +18,7 @@ from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.finished import require_run
 
 if TYPE_CHECKING:
-    from lossbench.config.schema import Data
+    from lossbench.config.sections import Data
     from lossbench.data.module import DataModule
     from lossbench.trained.loaded import LoadedRun
 

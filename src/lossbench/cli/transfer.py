@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lossbench.cli.parser import Parser, as_path, require_data
 from lossbench.config.facts import Cache
-from lossbench.config.schema import REPLICATE, Data
+from lossbench.config.schema import REPLICATE
+from lossbench.config.sections import Data
 from lossbench.config.weights_files import sha256
 from lossbench.errors import UserError
 from lossbench.escaping import in_line

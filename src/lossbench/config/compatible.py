@@ -8,7 +8,8 @@ from lossbench.config.model_rules import check_model
 from lossbench.config.parse import Node
 from lossbench.config.plain import is_sequence
 from lossbench.config.rules import RegionError, check_loss
-from lossbench.config.schema import Features, RunConfig
+from lossbench.config.schema import RunConfig
+from lossbench.config.sections import Features
 from lossbench.config.values import directory_name
 from lossbench.errors import UserError
 

@@ -23,8 +23,8 @@ from lossbench.config.overrides import readable
 from lossbench.config.plain import is_mapping, is_sequence
 from lossbench.config.preprocessing import with_preprocessing
 from lossbench.config.replicate import with_replicate
-from lossbench.config.schema import Data
 from lossbench.config.searched import SEARCH, without_ranges
+from lossbench.config.sections import Data
 from lossbench.config.values import path_text
 from lossbench.errors import UserError, one_line, suggest
 

@@ -11,7 +11,8 @@ from lossbench.config.build import build
 from lossbench.config.changes import split_changes
 from lossbench.config.data_fit import DataKind, DataShape
 from lossbench.config.parse import Node
-from lossbench.config.schema import REPLICATE, Model
+from lossbench.config.schema import REPLICATE
+from lossbench.config.sections import Model
 from lossbench.config.values import path_text
 from lossbench.config.weights_files import LITE0_SHA256, lite0_file
 from lossbench.data.changes.settings import Changes

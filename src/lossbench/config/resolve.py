@@ -20,8 +20,9 @@ from lossbench.config.parse import required
 from lossbench.config.plain import is_mapping, is_sequence
 from lossbench.config.preprocessing import seen_by, whole_network, with_own_settings, with_preprocessing
 from lossbench.config.replicate import with_replicate
-from lossbench.config.schema import Checkpoint, Data, Embeddings, Features, RunConfig, Trainer, missing_key
+from lossbench.config.schema import RunConfig, missing_key
 from lossbench.config.searched import without_ranges
+from lossbench.config.sections import Checkpoint, Data, Embeddings, Features, Trainer
 from lossbench.config.values import path_text
 from lossbench.data.embeddings import embeddings_of
 from lossbench.errors import UserError, suggest

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from torch import nn
 
-from lossbench.config.schema import Model
+from lossbench.config.sections import Model
 from lossbench.errors import UserError, suggest
 from lossbench.rundir.directory import RunDirectory
 from lossbench.training.checkpoints import ANEW, give_weights, loss_weights, model_weights, read_weights

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from lossbench.config.build import build
 from lossbench.config.data_fit import monitored
 from lossbench.config.facts import build_source
-from lossbench.config.schema import Features, RunConfig
+from lossbench.config.schema import RunConfig
+from lossbench.config.sections import Features
 from lossbench.data.augment import Augment
 from lossbench.data.module import DataModule
 from lossbench.data.source import Source

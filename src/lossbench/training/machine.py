@@ -7,7 +7,8 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from lossbench.config.schema import RunConfig, Trainer
+from lossbench.config.schema import RunConfig
+from lossbench.config.sections import Trainer
 from lossbench.errors import UserError
 from lossbench.hardware import NO_FLOAT16, NO_GPU, too_few_gpus
 from lossbench.training.assemble import Parts

@@ -10,7 +10,8 @@ from torch import nn
 
 from lossbench.config.build import build
 from lossbench.config.parse import Node
-from lossbench.config.schema import Head, RunConfig
+from lossbench.config.schema import RunConfig
+from lossbench.config.sections import Head
 from lossbench.data.embeddings import read_embeddings
 from lossbench.data.module import DataModule
 from lossbench.errors import UserError

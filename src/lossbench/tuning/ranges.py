@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lossbench.config.plain import is_mapping, is_sequence
-from lossbench.config.schema import Optimizer
+from lossbench.config.sections import Optimizer
 from lossbench.errors import UserError, suggest
 from lossbench.tuning.bounds import BOUNDS, REGIONS
 from lossbench.tuning.dimension import Dimension

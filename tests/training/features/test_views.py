@@ -12,7 +12,7 @@ from conftest import plan_run
 from counted import Counting, N, fake, photos
 from run_files import result_of, rows
 
-from lossbench.config.schema import Features
+from lossbench.config.sections import Features
 from lossbench.data.images.crops import Crops, CropViews
 from lossbench.data.images.image_source import ImageSource
 from lossbench.data.images.reader import reader_of, resize

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from lossbench.config.schema import Trainer
+from lossbench.config.sections import Trainer
 from lossbench.errors import suggest
 from lossbench.launch.slurm.queue import sinfo
 from lossbench.launch.slurm.resources import Resources

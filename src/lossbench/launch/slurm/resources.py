@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from lossbench.config.schema import Trainer
+from lossbench.config.sections import Trainer
 from lossbench.launch.slurm.rules import check_count, check_lines, check_memory, check_options, check_time, check_word
 
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from lossbench.config.schema import Trainer
+from lossbench.config.sections import Trainer
 from lossbench.config.values import one_line_path
 from lossbench.errors import UserError
 from lossbench.job.requeue import PATIENCE

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from lossbench.config.schema import Features
+from lossbench.config.sections import Features
 from lossbench.data.changes.settings import NO_CHANGES
 from lossbench.data.forms import Forms
 from lossbench.data.images.image_source import ImageSource

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lossbench.config.schema import Features
+from lossbench.config.sections import Features
 from lossbench.data.batch import Batch
 from lossbench.data.images.build_lock import build_lock
 from lossbench.data.images.crops import Crops
