@@ -172,24 +172,6 @@ def headline(measured: Iterable[str]) -> str:
     return next(name for name in headlines() if name in measured)
 
 
-def hyper_parameters_of(loss: object) -> Mapping[str, Any]:
-    """The hyper-parameters of a loss by name; none of one that does not give them."""
-    give: Callable[[], Mapping[str, Any]] = getattr(loss, "hyper_parameters", dict)
-    return give()
-
-
-def not_the_learning_rate(given: Mapping[str, Any]) -> str:
-    """Advise on a loss that is not finite with the initial weights.
-
-    Args:
-        given: its hyper-parameters by name.
-    """
-    kinds = (int, float)
-    numbers = [f"loss.{name}={value:g}" for name, value in given.items() if type(value) in kinds]
-    cure = f"choose other values of {', '.join(numbers)}" if numbers else "check the data, the model and the loss"
-    return f"with the model's initial weights, which no learning rate changes: {cure}"
-
-
 def first(output: Output) -> Any:
     """The output of the first of K runs."""
     return output[0] if isinstance(output, Tensor) else type(output)(*(part[0] for part in output))

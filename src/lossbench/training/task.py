@@ -10,10 +10,11 @@ import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
-from lossbench.errors import DivergedError
 from lossbench.metrics.estimates import Metric
 from lossbench.metrics.registry import ONE_CLASS
 from lossbench.seeds import derive
+from lossbench.training.divergence import diverged
+from lossbench.training.epoch_sums import EpochSums
 from lossbench.training.evaluation import (
     Evaluation,
     Loss,
@@ -21,16 +22,13 @@ from lossbench.training.evaluation import (
     at_progress,
     fitted_scale,
     headline,
-    hyper_parameters_of,
     measure,
-    not_the_learning_rate,
-    raw,
     with_intervals,
 )
 from lossbench.training.groups import drop_frozen_gradients, multiply_gradients, remember_rates, set_rates
-from lossbench.training.memorisation import COUNTED, GivenLabels, counted, memorisation_row
+from lossbench.training.memorisation import GivenLabels
 from lossbench.training.outputs import SplitOutputs
-from lossbench.training.rows import StepClock, epoch_row, scalars, split_row, step_row
+from lossbench.training.rows import StepClock, scalars, split_row, step_row
 from lossbench.training.update import UpdateLoss, own_parameters
 
 
@@ -102,9 +100,8 @@ class TrainingTask(LightningModule):
         self._outputs = SplitOutputs()
         self._losses: dict[str, Tensor] | None = None  # of a step that is logged
         self._update = (torch.zeros(()), 0.0)  # norm of its gradient, learning rate
-        self._labels = labels
         self._beside: dict[str, float] | None = None
-        self._totals, self._seen = torch.zeros(2 if labels is None else 2 + COUNTED), 0
+        self._sums = EpochSums(classifies=self.classifies, labels=labels)
         self._clock = StepClock()
 
     def forward(self, inputs: Tensor) -> Output:
@@ -124,13 +121,12 @@ class TrainingTask(LightningModule):
 
     def on_train_start(self) -> None:
         """Start the clock of steps per second."""
-        self._totals = self._totals.to(self.device)
-        self._labels = self._labels and self._labels.to(self.device)
+        self._sums.to(self.device)
         self._clock.start(self.global_step)
 
     def on_train_epoch_start(self) -> None:
-        """Forget the last epoch's means; Lightning does not call this when it resumes inside an epoch."""
-        self._totals, self._seen = torch.zeros_like(self._totals, device=self.device), 0
+        """Forget the last epoch's sums; Lightning does not call this when it resumes inside an epoch."""
+        self._sums.reset()
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Set what depends on the step: the learning rate, momentum and the random numbers of dropout and the like."""
@@ -160,23 +156,11 @@ class TrainingTask(LightningModule):
         with torch.no_grad():
             if logged or loss.device.type == "cpu":
                 self._require_finite(loss.item(), "loss")
-            hits = self._hits(output, batch.target) if self.classifies else loss.new_zeros(())
-            sums = [loss.detach() * len(batch.target), hits, *self._fits(output, batch.position)]
-            self._totals += torch.stack([each.to(loss.dtype) for each in sums])
-            self._seen += len(batch.target)
+            self._sums.add(loss.detach(), output, batch)
             if logged:
                 terms = self._update_loss.terms(output, batch.target, batch.weight)
                 self._note({"loss": loss.detach(), **terms})
         return loss
-
-    def _hits(self, output: Output, target: Tensor) -> Tensor:
-        return (raw(output).argmax(1) == (target.argmax(1) if target.is_floating_point() else target)).sum()
-
-    def _fits(self, output: Output, position: Tensor) -> list[Tensor]:
-        """How many right and wrong labels of a batch are fitted; nothing where that is not measured."""
-        if self._labels is None:
-            return []
-        return counted(raw(output).argmax(1), self._labels.given[position], self._labels.true[position])
 
     def _note(self, values: Mapping[str, Tensor]) -> None:
         """Keep what is logged; the parts of a batch are averaged."""
@@ -199,7 +183,7 @@ class TrainingTask(LightningModule):
         factor = 1.0
         if finished is not None:
             factor, change = finished
-            self._totals[0] += change
+            self._sums.correct(change)
             multiply_gradients(optimizer, factor)
         if self._losses is not None:
             self._losses = {name: self._average(value * factor) for name, value in self._losses.items()}
@@ -216,34 +200,28 @@ class TrainingTask(LightningModule):
         self._losses = None
         norm, rate = self._update
         self.shown["loss"] = losses["loss"]
-        self._require_finite(self._totals[0].item(), "loss")
+        self._require_finite(self._sums.loss, "loss")
         step = self.global_step - 1
         self._record(step_row(losses, float(norm), float(rate), self._clock.rate(step + 1)), step)
 
     def on_train_epoch_end(self) -> None:
         """Write the epoch's means over training examples, taken while the weights moved."""
-        loss, hits, *fits, n = self._totals_of_ranks().sum(0).tolist()
-        self._require_finite(loss, "loss")
-        row = epoch_row(loss / n, hits / n if self.classifies else None)
-        row |= {name: value.item() for name, value in memorisation_row(torch.tensor(fits)).items()} if fits else {}
-        self._record(row, self.global_step)
+        sums = self._sums_of_ranks().sum(0)
+        self._require_finite(sums[0].item(), "loss")
+        self._record(self._sums.row(sums), self.global_step)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the epoch's running sums for the means of a resumed epoch; refuse to save non-finite weights."""
         learned = [*self.model.state_dict().values(), *own_parameters(self.loss)]
         if not all(value.isfinite().all() for value in learned):
             self._require_finite(math.nan, "state (weights, statistics)")
-        checkpoint["train_totals"] = self._totals_of_ranks().tolist()
+        checkpoint["train_totals"] = self._sums_of_ranks().tolist()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restore the running sums: those of this process, or all of them where the number of processes has changed."""
-        totals = torch.tensor(checkpoint["train_totals"]).view(-1, len(self._totals) + 1)
-        mine = (
-            totals[self.global_rank]
-            if len(totals) == self.trainer.world_size
-            else totals.sum(0) * (self.global_rank == 0)
-        )
-        self._totals, self._seen = mine[:-1], int(mine[-1])
+        sums = torch.tensor(checkpoint["train_totals"]).view(-1, self._sums.columns)
+        same = len(sums) == self.trainer.world_size
+        self._sums.load(sums[self.global_rank] if same else sums.sum(0) * (self.global_rank == 0))
 
     # -- evaluation
 
@@ -316,18 +294,10 @@ class TrainingTask(LightningModule):
         for logger in self.loggers:
             logger.log_metrics(scalars(values, epoch), step)
 
-    def _totals_of_ranks(self) -> Tensor:
-        """Sums of losses, hits and fitted labels, and the examples of the epoch so far: (processes, sums + 1)."""
-        totals = torch.cat((self._totals, self._totals.new_tensor([self._seen])))
-        return torch.as_tensor(self.all_gather(totals)).view(-1, len(totals))
+    def _sums_of_ranks(self) -> Tensor:
+        """The epoch's sums so far, of each process: (processes, columns)."""
+        return torch.as_tensor(self.all_gather(self._sums.state())).view(-1, self._sums.columns)
 
     def _require_finite(self, value: float, what: str) -> None:
         if not math.isfinite(value):
-            if self.global_step == 0 and what == "loss":
-                advice = not_the_learning_rate(hyper_parameters_of(self.loss))
-                raise DivergedError(f"the training loss is {value} at the first step, {advice}")
-            raise DivergedError(
-                f"the training {what} became {value} at or before step {self.global_step}, epoch {self.current_epoch}; "
-                "the last good checkpoint is kept: try a lower learning rate (optimizer.lr=...), "
-                "trainer.gradient_clip_val=1 or trainer.precision=32-true"
-            )
+            raise diverged(value, what, loss=self.loss, step=self.global_step, epoch=self.current_epoch)

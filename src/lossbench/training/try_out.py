@@ -13,13 +13,12 @@ from lossbench.config.rules import check_task
 from lossbench.data.module import DataModule
 from lossbench.data.source import OF_CLASSES, ONE_CLASS, Source
 from lossbench.errors import UserError, one_line
+from lossbench.training.divergence import hyper_parameters_of, not_the_learning_rate
 from lossbench.training.evaluation import (
     Evaluation,
     Loss,
     Output,
-    hyper_parameters_of,
     measure,
-    not_the_learning_rate,
     raw,
 )
 

@@ -11,7 +11,8 @@ from lossbench.config.build import build
 from lossbench.config.schema import RunConfig
 from lossbench.data.order import TrainBatches
 from lossbench.data.source import ONE_CLASS
-from lossbench.training.evaluation import Evaluation, Yardstick, measure_runs, not_the_learning_rate, raw
+from lossbench.training.divergence import not_the_learning_rate
+from lossbench.training.evaluation import Evaluation, Yardstick, measure_runs, raw
 from lossbench.training.memorisation import COUNTED, counted, memorisation_row
 from lossbench.training.rows import RunClock, StepClock, epoch_row, split_row, step_row
 from lossbench.vectorized.best import BestWeights
