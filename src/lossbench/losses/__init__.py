@@ -33,6 +33,7 @@ from lossbench.losses.probability import *
 from lossbench.losses.regression import *
 from lossbench.losses.robust import *
 from lossbench.losses.several.asymmetric import *
+from lossbench.losses.several.bce import *
 from lossbench.losses.several.sigmoid_focal import *
 from lossbench.losses.square import *
 

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from lossbench.config.rules import check_loss
+from lossbench.losses.values import Numbers, weighted_mean
 from lossbench.losses.values import expected as expected  # where losses of one's own find it, as scores
 from lossbench.losses.values import scores as scores
-from lossbench.losses.values import weighted_mean
 
 
 def plain(value: Any) -> Any:
@@ -224,3 +224,12 @@ class Loss(nn.Module, ABC):
             The median of s and the standard deviation of log s: (1, 0.5) of logits that are trained as such.
         """
         return 1.0, 0.5
+
+
+@dataclass(eq=False)
+class ClassWeighted(Loss):
+    """A loss whose classes may count differently."""
+
+    per_class: ClassVar[tuple[str, ...]] = ("weight",)
+
+    weight: Numbers = None

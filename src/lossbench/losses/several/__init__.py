@@ -1,1 +1,1 @@
-"""Losses of several labels an example, beside `bce`, with a sigmoid for each label."""
+"""Losses with a sigmoid of its own for each class, any number of which may hold."""

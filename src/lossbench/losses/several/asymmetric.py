@@ -7,7 +7,7 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from lossbench.losses.classic import ClassWeighted
+from lossbench.losses.base import ClassWeighted
 from lossbench.losses.several.labels import mean_over_labels
 from lossbench.losses.values import Number, Numbers, same_shape, softplus
 
