@@ -1,41 +1,19 @@
 """What limits a comparison at several doses."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
+from lossbench.report.caveats import ABOUT
 from lossbench.report.caveats.epochs import about_epochs
-from lossbench.report.caveats.examples import about_metric, about_scale, about_test_set
 from lossbench.report.caveats.looks import about_looks
-from lossbench.report.caveats.runs import (
-    about_baseline_settings,
-    about_best,
-    about_damage,
-    about_optimiser,
-    about_origin,
-    about_runs_without_result,
-)
-from lossbench.report.caveats.seeds import about_seeds
+from lossbench.report.caveats.runs import about_damage, about_optimiser, about_origin, about_runs_without_result
 from lossbench.report.doses.axis import Axis
 from lossbench.report.doses.response import DoseResponse
 from lossbench.report.doses.words import doses
 from lossbench.report.findings import Findings
 
-About = Callable[[Findings], Iterator[str]]
-AT_EACH: tuple[About, ...] = (
-    about_metric,
-    about_seeds,
-    about_test_set,
-    about_scale,
-    about_baseline_settings,
-    about_best,
-)
-OF_ALL: tuple[About, ...] = (
-    about_looks,
-    about_epochs,
-    about_optimiser,
-    about_runs_without_result,
-    about_damage,
-    about_origin,
-)
+OF_ALL = (about_looks, about_epochs, about_optimiser, about_runs_without_result, about_damage, about_origin)
+"""The limits of all doses together, in the order of the report."""
+AT_EACH = tuple(about for about in ABOUT if about not in OF_ALL)
 
 
 def find_caveats(response: DoseResponse, all_doses: Findings) -> list[str]:
