@@ -1,14 +1,13 @@
 """The matrix of wrong labels: a row for each true class, a column for each given label. Torch-free."""
 
-import zipfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lossbench.config.plain import is_sequence
-from lossbench.errors import UserError, one_line
+from lossbench.data.changes.rows_file import has_rows, read_rows
+from lossbench.errors import UserError
 
 SUM_ERROR = 1e-3
 """Of a row, which a file with few digits may have."""
@@ -75,22 +74,12 @@ def read_matrix(name: str, path: str) -> list[list[float]]:
     Raises:
         UserError: it cannot be read, or holds no rows of numbers.
     """
-    file = Path(path).expanduser()
-    if file.suffix not in (".csv", ".npy"):
+    if not has_rows(path):
         raise UserError(f"{name} must be null, {WHAT}, got {path!r}")
     try:
-        rows: Any = np.load(file, allow_pickle=False) if file.suffix == ".npy" else _read_csv(file)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or one_line(error)
-        raise UserError(f"{name}={path} cannot be read: {reason}; give rows of numbers") from error
-    if getattr(rows, "ndim", 0) != 2 or rows.dtype.kind not in "fiu":  # an .npz file under this name has neither
-        raise UserError(f"{name}={path} must hold rows of numbers")
-    return rows.astype(np.float64).tolist()
-
-
-def _read_csv(file: Path) -> np.ndarray:
-    with file.open() as lines:
-        return np.loadtxt(lines, delimiter=",", ndmin=2)
+        return read_rows(name, path).tolist()
+    except ValueError as error:
+        raise UserError(str(error)) from error
 
 
 def _check_rates(name: str, rates: np.ndarray) -> None:

@@ -10,6 +10,7 @@ from lossbench.config.label_matrix import INVERTERS, TAKERS, check_matrix
 from lossbench.config.label_matrix import KEY as MATRIX
 from lossbench.config.parse import Node
 from lossbench.config.plain import is_mapping
+from lossbench.data.changes.noise import transition_matrix
 from lossbench.data.module import DataModule
 from lossbench.data.split import Split, class_counts
 from lossbench.errors import UserError
@@ -64,10 +65,7 @@ def label_matrix(split: Split, classes: int) -> list[list[float]] | None:
     """
     if split.true_targets is None:
         return None
-    pairs = np.bincount(split.true_targets * classes + split.targets, minlength=classes**2)
-    counts = pairs.reshape(classes, classes).astype(np.float64)
-    counts[counts.sum(1) == 0] = np.eye(classes)[counts.sum(1) == 0]
-    return (counts / counts.sum(1, keepdims=True)).tolist()
+    return transition_matrix(split, classes).tolist()
 
 
 def data_free(node: Node) -> Node:

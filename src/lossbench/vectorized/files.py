@@ -104,7 +104,7 @@ def _of_history(
         loss: Any = stacked.members[k].loss.cpu()
         given: dict[str, Any] = {"task": stacked.task, "train_counts": shared.train_counts}
         found = measure(loss, shared.yardsticks, beside, scale, **given)  # the run's, as one run alone takes it
-        tested[other] = split_row("test", with_intervals(found))[name].value
+        tested[other] = found[name.removeprefix("test/")].value.item()
     return of_history(history.lines, config.monitor, tested)
 
 

@@ -1,12 +1,9 @@
 """The shares of wrong labels from class to class, and whole numbers of examples by shares. Torch-free."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 
 from lossbench.data.changes.noise_settings import NoiseSettings, check_rows
-from lossbench.errors import one_line
+from lossbench.data.changes.rows_file import has_rows, read_rows
 
 
 def matrix_of(settings: NoiseSettings, classes: int) -> np.ndarray:
@@ -35,18 +32,11 @@ def matrix_of(settings: NoiseSettings, classes: int) -> np.ndarray:
 
 def _read(path: str) -> np.ndarray:
     """Read a matrix from a .csv file of numbers alone, or from a .npy file."""
-    file = Path(os.path.expanduser(path))
-    named = f"noise_matrix={path}"
-    if file.suffix not in (".csv", ".npy"):
-        raise ValueError(f"{named} must be a .csv or .npy file, or rows such as [[0.9,0.1],[0.2,0.8]]")
-    try:
-        found = np.load(file, allow_pickle=False) if file.suffix == ".npy" else np.loadtxt(file, delimiter=",", ndmin=2)
-    except (OSError, ValueError, EOFError) as error:
-        raise ValueError(f"{named} cannot be read: {one_line(error)}; give rows of numbers") from error
-    if found.ndim != 2 or found.dtype.kind not in "fiu":
-        raise ValueError(f"{named} must hold rows of numbers, got {found.dtype} of shape {found.shape}")
-    check_rows(named, found.tolist())
-    return found.astype(float)
+    if not has_rows(path):
+        raise ValueError(f"noise_matrix={path} must be a .csv or .npy file, or rows such as [[0.9,0.1],[0.2,0.8]]")
+    found = read_rows("noise_matrix", path)
+    check_rows(f"noise_matrix={path}", found.tolist())
+    return found
 
 
 def largest_remainder(shares: np.ndarray, n: int) -> np.ndarray:
