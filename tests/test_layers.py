@@ -77,6 +77,8 @@ ROOMS = {
         *{
             "torch",
             "pytorch_lightning",
+            "lossbench.training.divergence",
+            "lossbench.training.epoch_sums",
             "lossbench.training.evaluation",
             "lossbench.training.groups",
             "lossbench.training.memorisation",
