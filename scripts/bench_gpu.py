@@ -17,10 +17,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from benchmarks.images import image_fit, synchronise
+from benchmarks.many import head_parts
+
 # Beside this file.
-from bench_runs import hush, plan_words, steps_per_second
-from bench_sweep import head_parts
-from bench_train import image_fit, synchronise
+from benchmarks.runs import hush, plan_words, steps_per_second
 
 from lossbench.config.schema import RunConfig
 from lossbench.config.sections import Optimizer

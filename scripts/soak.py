@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench_runs import plan_words
+from benchmarks.runs import plan_words
 
 from lossbench.errors import UserError, exit_on_user_error
 from lossbench.launch.slurm.resources import Resources

@@ -8,7 +8,7 @@ import argparse
 import tempfile
 
 import psutil
-from bench_runs import plan_words
+from benchmarks.runs import plan_words
 
 from lossbench.errors import UserError, exit_on_user_error
 from lossbench.launch.local import run_here

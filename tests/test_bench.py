@@ -7,16 +7,20 @@ from pathlib import Path
 
 import pytest
 import torch
+from benchmarks import images, losses, runs, train
+from benchmarks import input as pipeline
+from benchmarks.figure import Figure, compare
 from photos import save_photo
 
 from lossbench.atlas.catalog import registered
+from lossbench.config.composition import conf_folder
 from lossbench.errors import UserError
 from scripts import bench, bench_gpu
 
 
 @pytest.mark.parametrize(("cost", "ratio"), [(True, 2.0), (False, 0.5)])
 def test_a_ratio_above_one_is_always_better(cost: bool, ratio: float) -> None:
-    figure = bench.compare("f", "us", lambda: 5.0, lambda: 10.0, 3, cost=cost)
+    figure = compare("f", "us", lambda: 5.0, lambda: 10.0, 3, cost=cost)
     assert (figure.ours, figure.reference, figure.ratio, figure.n) == (5.0, 10.0, ratio, 3)
     assert figure.quartiles == (ratio, ratio)
 
@@ -31,7 +35,7 @@ def test_both_are_measured_alternately_and_compared_with_their_neighbour() -> No
 
     # the machine becomes four times slower half way: neighbours still agree, and one outlier does not count
     ours, reference = times("ours", [1, 1, 4, 4, 400]), times("reference", [2, 2, 8, 8, 8])
-    figure = bench.compare("f", "us", lambda: next(ours), lambda: next(reference), 5, cost=True)
+    figure = compare("f", "us", lambda: next(ours), lambda: next(reference), 5, cost=True)
     assert calls == ["ours", "reference"] * 5
     assert figure.ratio == 2
     assert figure.quartiles[0] <= figure.ratio <= figure.quartiles[1]
@@ -42,10 +46,10 @@ def test_the_table_and_the_json_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     figures = [
-        bench.Figure("losses.a", "us", 5.0, 10.0, 2.0, (1.9, 2.1), 40),
-        bench.Figure("losses.b", "us", 8.0, 4.0, 0.5, (0.4, 0.6), 40),
+        Figure("losses.a", "us", 5.0, 10.0, 2.0, (1.9, 2.1), 40),
+        Figure("losses.b", "us", 8.0, 4.0, 0.5, (0.4, 0.6), 40),
     ]
-    monkeypatch.setitem(bench.BENCHES, "losses", lambda given: figures)
+    monkeypatch.setattr(losses, "figures", lambda given: figures)
     monkeypatch.setattr("sys.argv", ["bench.py", "losses", "--json", str(tmp_path / "out.json")])
     bench.main()
     written = json.loads((tmp_path / "out.json").read_text())
@@ -61,7 +65,7 @@ def test_the_table_and_the_json_file(
 
 @pytest.mark.parametrize("words", [["nothing"], ["losses", "--json", "/nonexistent/out.json"], []])
 def test_a_mistake_measures_nothing(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(bench.BENCHES, "losses", lambda given: pytest.fail("measured"))
+    monkeypatch.setattr(losses, "figures", lambda given: pytest.fail("measured"))
     monkeypatch.setattr("sys.argv", ["bench.py", *words])
     with pytest.raises(SystemExit, match="2"):
         bench.main()
@@ -71,24 +75,24 @@ def test_the_input_figures_come_from_real_files(tmp_path: Path, monkeypatch: pyt
     for i in range(52):
         save_photo(tmp_path / "photos" / f"class{i % 3}" / f"{i}.jpg", i)
     monkeypatch.setattr(
-        bench, "compare", lambda name, unit, ours, theirs, n, *, cost: (name, unit, ours() > 0, theirs() > 0, cost)
+        pipeline, "compare", lambda name, unit, ours, theirs, n, *, cost: (name, unit, ours() > 0, theirs() > 0, cost)
     )
-    figures = bench.bench_input(Namespace(data=tmp_path / "photos"))
+    figures = pipeline.figures(Namespace(data=tmp_path / "photos"))
     assert figures == [("input.none", "images/s", True, True, False), ("input.disk", "images/s", True, True, False)]
     with pytest.raises(UserError, match=r"--data None must be a folder of class folders"):
-        bench.bench_input(Namespace(data=None))
+        pipeline.figures(Namespace(data=None))
 
 
 def test_the_training_figures_need_a_gpu_or_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(UserError, match=r"this machine has none; --tiny runs the same code on a CPU"):
-        bench.bench_train(Namespace(tiny=False))
+        train.figures(Namespace(tiny=False))
 
 
 @pytest.mark.slow
 def test_the_training_figures_time_an_ordinary_run(tmp_path: Path) -> None:
-    assert bench.image_fit(tmp_path, "disk", tiny=True) > 0
-    assert bench.bare_loop(tiny=True) > 0
+    assert images.image_fit(tmp_path, "disk", tiny=True) > 0
+    assert images.bare_loop(tiny=True) > 0
     (config,) = tmp_path.rglob("config.yaml")
     text = config.read_text()
     assert "weight_decay: 0.0001" in text
@@ -96,7 +100,7 @@ def test_the_training_figures_time_an_ordinary_run(tmp_path: Path) -> None:
 
 
 def test_the_real_toy_run_is_what_the_step_figure_times(tmp_path: Path) -> None:
-    assert bench.toy_fit(tmp_path, epochs=1, steps=500) > 0
+    assert runs.toy_fit(tmp_path, epochs=1, steps=500) > 0
     (config,) = tmp_path.rglob("config.yaml")
     assert "CosineProb" in config.read_text()
     assert list(config.parent.glob("tensorboard/events.*"))
@@ -108,15 +112,15 @@ def test_the_real_toy_run_is_what_the_step_figure_times(tmp_path: Path) -> None:
 def test_every_loss_of_classes_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     def once(
         name: str, unit: str, ours: Callable[[], float], reference: Callable[[], float], n: int, *, cost: bool
-    ) -> bench.Figure:
+    ) -> Figure:
         assert ours() > 0
-        return bench.Figure(name, unit, 1.0, 1.0, 1.0, (1.0, 1.0), n)
+        return Figure(name, unit, 1.0, 1.0, 1.0, (1.0, 1.0), n)
 
-    monkeypatch.setattr(bench, "compare", once)
+    monkeypatch.setattr(losses, "compare", once)
     threads = torch.get_num_threads()
-    names = {figure.name for figure in bench.bench_losses(Namespace())}
+    names = {figure.name for figure in losses.figures(Namespace())}
     torch.set_num_threads(threads)
-    known = registered(bench.conf_folder() / "loss")
+    known = registered(conf_folder() / "loss")
     assert names == {f"losses.{name}" for name, entry in known.items() if "classification" in entry.tasks}
     assert len(names) >= 25
 

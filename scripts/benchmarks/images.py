@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench_runs import plan_words
+from benchmarks.runs import plan_words
 
 
 def train_shape(tiny: bool) -> tuple[str, int, int, int]:

@@ -1,0 +1,1 @@
+"""What lossbench promises to be fast: one file a figure, each with `figures(given)`."""
