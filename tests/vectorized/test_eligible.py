@@ -14,26 +14,36 @@ DIGITS = ("data", {"name": "digits", "_target_": "lossbench.data.digits.Digits",
 
 
 @pytest.mark.parametrize(
-    ("mention", "change"),
+    ("found", "stacks", "change"),
     [
-        ("trainer.devices=2", ("trainer.devices", 2)),
-        ("trainer.precision=bf16-mixed", ("trainer.precision", "bf16-mixed")),
-        ("trainer.compile=True", ("trainer.compile", True)),
-        ("checkpoint.every_n_steps=3", ("checkpoint.every_n_steps", 3)),
-        ("profiler=x.Profiler", ("profiler", {"_target_": "x.Profiler"})),
-        ("callbacks=early_stopping", ("callbacks.early_stopping", STOPPING)),
-        ("augment:", ("augment.mixup", 0.2)),
-        ("data=pets: images", ("data", {"name": "pets", "batch_size": 4, "root": "data", **PETS})),
-        ("data=toy_counts: its task is count", ("data", {"name": "toy_counts", "batch_size": 4, **COUNTS})),
-        ("scheduler=finetune", ("scheduler", {"name": "finetune", "_target_": f"{SCHEDULES}.Finetune"})),
-        ("optimizer=rprop", ("optimizer", {"name": "rprop", "_target_": "torch.optim.Rprop", "lr": 1})),
-        ("optimizer.amsgrad", ("optimizer.amsgrad", True)),
-        ("logger=wandb", ("logger.wandb", {"_target_": "x.Wandb"})),
+        ("trainer.devices=2", "trainer.devices=1", ("trainer.devices", 2)),
+        ("trainer.num_nodes=3", "trainer.num_nodes=1", ("trainer.num_nodes", 3)),
+        ("trainer.precision=bf16-mixed", "trainer.precision=32-true", ("trainer.precision", "bf16-mixed")),
+        ("trainer.compile=true", "trainer.compile=false", ("trainer.compile", True)),
+        ("checkpoint.every_n_steps=3", "checkpoint.every_n_steps=null", ("checkpoint.every_n_steps", 3)),
+        ("profiler=x.Profiler", "profiler=null", ("profiler", {"_target_": "x.Profiler"})),
+        ("callbacks=early_stopping", "callbacks=none", ("callbacks.early_stopping", STOPPING)),
+        ("augment=mixing", "augment=none", ("augment", {"name": "mixing", "_target_": "x.Mixing", "mixup": 0.2})),
+        ("data=pets", "model=linear_probe", ("data", {"name": "pets", "batch_size": 4, "root": "data", **PETS})),
+        ("data=toy_counts", "classification", ("data", {"name": "toy_counts", "batch_size": 4, **COUNTS})),
+        (
+            "scheduler=finetune",
+            "scheduler=one_cycle",
+            ("scheduler", {"name": "finetune", "_target_": f"{SCHEDULES}.Finetune"}),
+        ),
+        ("optimizer=rprop", "SGD", ("optimizer", {"name": "rprop", "_target_": "torch.optim.Rprop", "lr": 1})),
+        ("optimizer.amsgrad=true", "~optimizer.amsgrad", ("optimizer.amsgrad", True)),
+        ("logger=wandb", "logger=tensorboard", ("logger.wandb", {"_target_": "x.Wandb"})),
     ],
 )
-def test_reasons_name_the_key(mention: str, change: tuple[str, object]) -> None:
+def test_reasons_name_the_key_what_was_found_and_what_stacks(
+    found: str, stacks: str, change: tuple[str, object]
+) -> None:
     good = (DIGITS, ("optimizer", ADAM), ("logger.tensorboard", {"_target_": "x.TensorBoard"}))
     assert why_not(config_with(*good)) is None
     reason = why_not(config_with(*good, change))
     assert reason is not None
-    assert reason.startswith(mention), reason
+    assert reason.startswith(f"{found}: "), reason
+    what = reason.rpartition("; ")[2]
+    assert what.endswith((" stacks", " stack", " on images"))
+    assert stacks in what

@@ -1,6 +1,7 @@
 """Which runs can be trained together. Torch-free."""
 
 import json
+from collections.abc import Iterable
 from operator import attrgetter
 from typing import Any
 
@@ -17,56 +18,72 @@ OWN_NUMBERS = {
     "torch.optim.AdamW": ("lr", "betas", "eps", "weight_decay"),
 }
 TAKEN = {"torch.optim.SGD": {"nesterov"}, "torch.optim.Adam": set[str](), "torch.optim.AdamW": set[str]()}
-# Option -> the value with which the engine agrees, and what to do about another one.
+# Option -> the value with which the engine agrees, and what a stack does instead.
 PLAIN: dict[str, tuple[Any, str]] = {
     "trainer.precision": ("32-true", "stacked runs compute in float32"),
     "trainer.gradient_clip_val": (None, "clipping works on one run's gradients"),
-    "trainer.accumulate_grad_batches": (1, "batches are not split"),
-    "trainer.sync_batchnorm": (False, "there is one process"),
+    "trainer.accumulate_grad_batches": (1, "a stack computes each batch as a whole"),
+    "trainer.sync_batchnorm": (False, "a stack is one process"),
     "trainer.channels_last": (False, "it is for images on GPUs"),
-    "trainer.compile": (False, "one run at a time is compiled"),
+    "trainer.compile": (False, "it compiles one run at a time"),
     "profiler": (None, "one run at a time is profiled"),
-    "checkpoint.every_n_steps": (None, "a stack is saved as a whole"),
+    "checkpoint.every_n_steps": (None, "a stack is saved as a whole, every 20 seconds"),
 }
 
 
 def why_not(config: RunConfig) -> str | None:
-    """Say why a run cannot be stacked with others, naming the key; None where it can.
+    """Say why a run cannot be stacked with others, and with what it could be; None where it can.
 
     Args:
         config: the resolved configuration.
+
+    Returns:
+        "key=what was found: why; what stacks".
     """
-    checks = (_why_not_setting, _why_not_data, _why_not_schedule, _why_not_optimizer, _why_not_logger)
-    return next((reason for check in checks if (reason := check(config))), None)
+    checks = (_why_not_setting, _why_not_callbacks, _why_not_data, _why_not_schedule, _why_not_optimizer)
+    return next((reason for check in (*checks, _why_not_logger) if (reason := check(config))), None)
 
 
 def _why_not_setting(config: RunConfig) -> str | None:
-    if config.trainer.processes > 1:
-        return f"trainer.devices={config.trainer.devices}: a stack is one process"
+    for key in ("devices", "num_nodes"):
+        if (count := getattr(config.trainer, key)) > 1:
+            return f"trainer.{key}={count}: a stack is one process; trainer.{key}=1 stacks"
     for key, (plain, reason) in PLAIN.items():
         value = attrgetter(key)(config)
         if value != plain:
-            return f"{key}={value}: {reason}"
-    if config.callbacks:
-        return f"callbacks={','.join(config.callbacks)}: callbacks work on one run at a time"
+            return f"{key}={_typed(value)}: {reason}; {key}={_typed(plain)} stacks"
+    return None
+
+
+def _typed(value: object) -> str:
+    """A value as it is typed."""
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _why_not_callbacks(config: RunConfig) -> str | None:
+    for name in config.callbacks:
+        return f"callbacks={name}: callbacks work on one run at a time; callbacks=none stacks"
     return None
 
 
 def _why_not_data(config: RunConfig) -> str | None:
     if config.augment:
-        return "augment: images are varied one run at a time; augment=none, or model=linear_probe on images"
+        return (
+            f"augment={config.augment.name}: images are varied one run at a time; "
+            "augment=none stacks, and so does model=linear_probe on images"
+        )
     source, name = build_source(config.data.source), config.data.name
     if isinstance(source, ImageSource) and config.model.backbone is None:
-        return f"data={name}: images are decoded one run at a time; model=linear_probe computes their features once"
+        return f"data={name}: images are decoded one run at a time; model=linear_probe, on features, stacks"
     if source.task not in OF_CLASSES:
-        return f"data={name}: its task is {source.task}, and stacked runs are classifiers"
+        return f"data={name}: its task is {source.task}; {', '.join(OF_CLASSES)} stack"
     return None
 
 
 def _why_not_schedule(config: RunConfig) -> str | None:
     schedule = config.scheduler
     if not schedule.target.startswith("lossbench.training.schedules.") or schedule.class_name == "Finetune":
-        return f"scheduler={schedule.name}: it treats layers differently"
+        return f"scheduler={schedule.name}: it treats layers differently; scheduler=one_cycle stacks"
     return None
 
 
@@ -74,14 +91,24 @@ def _why_not_optimizer(config: RunConfig) -> str | None:
     optimizer = config.optimizer
     target = optimizer.target
     if target not in OWN_NUMBERS:
-        return f"optimizer={optimizer.name}: stacked are {', '.join(name.rpartition('.')[2] for name in OWN_NUMBERS)}"
+        return f"optimizer={optimizer.name}: it has no stacked form; {', '.join(_names(OWN_NUMBERS))} stack"
     unknown = {key for key, value in optimizer.settings.items() if value} - {*OWN_NUMBERS[target], *TAKEN[target]}
-    return f"optimizer.{min(unknown)}: the stacked optimisers do not have it" if unknown else None
+    if not unknown:
+        return None
+    key = min(unknown)
+    value = _typed(optimizer.settings[key])
+    return f"optimizer.{key}={value}: the stacked {_names([target])[0]} does not have it; ~optimizer.{key} stacks"
+
+
+def _names(targets: Iterable[str]) -> list[str]:
+    return [target.rpartition(".")[2] for target in targets]
 
 
 def _why_not_logger(config: RunConfig) -> str | None:
     other = set(config.logger) - {"tensorboard", "csv"}
-    return f"logger={min(other)}: stacked runs write metrics.csv and TensorBoard's records" if other else None
+    if not other:
+        return None
+    return f"logger={min(other)}: it follows one run at a time; logger=tensorboard, csv and none stack"
 
 
 def group_of(config: RunConfig) -> str:

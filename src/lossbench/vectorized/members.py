@@ -36,7 +36,7 @@ def why_not_loss(config: RunConfig) -> str | None:
     loss = seeded(config.seed, "loss", data_free(config.loss), "loss", {"num_classes": classes})
     if not own_parameters(loss):
         return None
-    return f"loss={config.loss.name}: its own parameters are trained one run at a time"
+    return f"loss={config.loss.name}: its own parameters are trained one run at a time; a loss without them stacks"
 
 
 def build_members(
