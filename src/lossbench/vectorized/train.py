@@ -13,10 +13,10 @@ from lossbench.data.order import TrainBatches
 from lossbench.data.source import ONE_CLASS
 from lossbench.training.divergence import not_the_learning_rate
 from lossbench.training.evaluation import Evaluation, Yardstick, measure_runs, raw
-from lossbench.training.memorisation import COUNTED, counted, memorisation_row
+from lossbench.training.memorisation import counted, memorisation_row
 from lossbench.training.rows import RunClock, StepClock, epoch_row, split_row, step_row
 from lossbench.vectorized.best import BestWeights
-from lossbench.vectorized.engine.batches import Batches
+from lossbench.vectorized.engine.batches import Batch, Batches
 from lossbench.vectorized.engine.losses import StackedLosses
 from lossbench.vectorized.engine.outputs import each_part, outputs_of
 from lossbench.vectorized.engine.program import Stepped
@@ -52,13 +52,12 @@ class StackedRuns:
         self._rates = torch.tensor([member.optimizer["lr"] for member in self.members], dtype=torch.float64)
         self.schedule = build(first.scheduler, "scheduler")
         batches = Batches(self.examples["train"], self._orders())
+        self._batch_size = batches.batch_size
         length = (self.parts.total_steps, self.parts.steps_per_epoch)
-        self.stack = Stack(self.members, first.optimizer.target, batches, self.schedule, *length)
+        self.stack = Stack(self.members, first.optimizer.target, batches, self.schedule, *length, self._sums)
         self.rows, self.every = StackedRows(), first.log_every_n_steps
         self.best = BestWeights(first.monitor, self.stack.state)
         self._follows = validates_epochs(first)
-        width = 2 if self.examples["train"].by_replicate_true is None else 2 + COUNTED
-        self._totals = torch.zeros(len(configs), width, dtype=torch.float64, device=device)  # losses, hits, fitted ones
         self.diverged_at = torch.full((len(configs),), -1, device=device)  # at or before this step; -1 is not
         self._clock, self.resumed_at, self.clock = StepClock(), 0, RunClock()
 
@@ -120,26 +119,23 @@ class StackedRuns:
     def _step(self) -> None:
         step, epoch = self.stack.step, self.stack.step // self.parts.steps_per_epoch
         seen = self.stack.train_step()
-        with torch.no_grad():
-            hits = self._hits(seen) if self.classifies else torch.zeros_like(seen.losses)
-            sums = (seen.losses * self.stack.batches.batch_size, hits, *self._fits(seen))
-            self._totals += torch.stack(sums, dim=1)
-            if step % self.every == 0:
+        if step % self.every == 0:
+            with torch.no_grad():
                 self._note_divergence(step)
                 self._log(step, epoch, seen)
 
-    def _hits(self, seen: Stepped) -> Tensor:
-        """How many examples of a batch each run's model ranks first: (K,)."""
-        return (raw(seen.output).argmax(-1) == seen.batch.target).sum(-1)
-
-    def _fits(self, seen: Stepped) -> list[Tensor]:
-        """How many right and wrong labels of a batch each run's model fits, (K,) each; nothing where none are wrong."""
-        target, true = seen.batch.target, seen.batch.true
-        return [] if true is None else counted(raw(seen.output).argmax(-1), target, true)
+    def _sums(self, losses: Tensor, output: Any, batch: Batch) -> Tensor:
+        """What a step adds to an epoch's sums: losses, hits and fitted labels, (K, columns)."""
+        if not self.classifies:
+            return torch.stack((losses * self._batch_size, torch.zeros_like(losses)), dim=1)
+        predicted = raw(output).argmax(-1)  # how many examples a run's model ranks first
+        hits = (predicted == batch.target).sum(-1)
+        fits = [] if batch.true is None else counted(predicted, batch.target, batch.true)
+        return torch.stack((losses * self._batch_size, hits, *fits), dim=1)
 
     def _note_divergence(self, step: int) -> None:
         """Note which runs' losses have stopped being finite: the sum of an epoch's losses keeps it."""
-        new = (self.diverged_at < 0) & ~self._totals[:, 0].isfinite()
+        new = (self.diverged_at < 0) & ~self.stack.totals[:, 0].isfinite()
         self.diverged_at = torch.where(new, step, self.diverged_at)
 
     def _log(self, step: int, epoch: int, seen: Stepped) -> None:
@@ -160,12 +156,12 @@ class StackedRuns:
         if self._follows or step == self.parts.total_steps:
             self._validate(step, epoch)
         seen = self.stack.batches.batch_size * (step - epoch * self.parts.steps_per_epoch)
-        totals = self._totals.cpu()
+        totals = self.stack.totals.cpu()
         loss, accuracy = (totals[:, :2] / seen).unbind(1)
         row = epoch_row(loss, accuracy if self.classifies else None)
         row |= memorisation_row(totals[:, 2:]) if totals.shape[1] > 2 else {}
         self.rows.add(step, epoch, row, 0, len(self.stack))
-        self._totals.zero_()
+        self.stack.totals.zero_()
 
     def _validate(self, step: int, epoch: int) -> None:
         examples = self.examples["val"]
@@ -219,7 +215,7 @@ class StackedRuns:
             "stack": self.stack.state_dict(),
             "rows": self.rows.state_dict(),
             "best": self.best.state_dict(),
-            "totals": self._totals,
+            "totals": self.stack.totals,
             "diverged_at": self.diverged_at,
         }
 
@@ -230,7 +226,7 @@ class StackedRuns:
         self.resumed_at = self.stack.step
         self.rows.load_state_dict(state["rows"], chosen)
         self.best.load_state_dict(state["best"], index)
-        self._totals = state["totals"][index].to(self.device)
+        self.stack.totals.copy_(state["totals"][index])
         self.diverged_at = state["diverged_at"][index].to(self.device)
 
 

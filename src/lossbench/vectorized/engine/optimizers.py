@@ -12,7 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-Numbers = Mapping[str, Any]
+Settings = Mapping[str, Any]
+Number = float | Tensor
+"""One for all runs, or (K,) of each of them."""
+Numbers = Mapping[str, Number]
 
 
 class StackedOptimizer(ABC):
@@ -23,12 +26,14 @@ class StackedOptimizer(ABC):
         settings: one mapping for each of the K runs, as torch's optimiser of the same name takes them.
 
     Raises:
-        ValueError: a setting is not known here.
+        ValueError: a setting is not known here, or cannot differ between runs.
     """
 
     takes: tuple[str, ...]
+    moments: tuple[str, ...]
+    """Names of the state that it keeps of each parameter, zeros at first."""
 
-    def __init__(self, parameters: Iterable[Tensor], settings: Sequence[Numbers]) -> None:
+    def __init__(self, parameters: Iterable[Tensor], settings: Sequence[Settings]) -> None:
         self.parameters = list(parameters)
         self.step_count = 0
         unknown = {name for each in settings for name in each} - set(self.takes)
@@ -37,9 +42,8 @@ class StackedOptimizer(ABC):
                 f"{', '.join(sorted(unknown))} cannot differ between stacked runs; known: {', '.join(self.takes)}"
             )
         self.columns: dict[str, Any] = {name: self._column([each[name] for each in settings]) for name in settings[0]}
-        self.state: dict[str, list[Tensor]] = {}
+        self.state = {name: [torch.zeros_like(each).detach() for each in self.parameters] for name in self.moments}
 
-    @abstractmethod
     def step(self, gradients: Sequence[Tensor], factor: float, momentum: float | None) -> None:
         """Update once.
 
@@ -47,6 +51,33 @@ class StackedOptimizer(ABC):
             gradients: (K, ...) like the parameters.
             factor: what every learning rate is multiplied by at this step.
             momentum: replaces momentum (SGD) or beta1 (Adam) at this step; None leaves each run's own.
+        """
+        self.update(self.parameters, gradients, self.state, self.numbers(factor, momentum))
+
+    @abstractmethod
+    def numbers(self, factor: float, momentum: float | None) -> Numbers:
+        """Count a step, and give the numbers with which it updates: all that differs between two steps.
+
+        Args:
+            factor: as `step` takes it.
+            momentum: likewise.
+        """
+
+    @abstractmethod
+    def update(
+        self,
+        parameters: Sequence[Tensor],
+        gradients: Sequence[Tensor],
+        state: Mapping[str, Sequence[Tensor]],
+        numbers: Numbers,
+    ) -> None:
+        """Update in place; it depends on its arguments alone, so that it may be traced.
+
+        Args:
+            parameters: (K, ...) each.
+            gradients: like them.
+            state: for each of `moments` tensors like them.
+            numbers: what `numbers` gives; in place of a float also ().
         """
 
     def _column(self, values: Sequence[Any]) -> Any:
@@ -58,12 +89,6 @@ class StackedOptimizer(ABC):
         # Beside the parameters: to copy numbers to a GPU at each step would wait for it each time.
         return torch.tensor(values, dtype=torch.float64, device=self.parameters[0].device)
 
-    def buffers(self, name: str) -> list[Tensor]:
-        """State of the name, zeros at first."""
-        if name not in self.state:
-            self.state[name] = [torch.zeros_like(parameter) for parameter in self.parameters]
-        return self.state[name]
-
     def state_dict(self) -> dict[str, Any]:
         """Plain containers and tensors."""
         return {"step": self.step_count, "state": {name: list(tensors) for name, tensors in self.state.items()}}
@@ -71,10 +96,9 @@ class StackedOptimizer(ABC):
     def load_state_dict(self, state: Mapping[str, Any], index: Tensor) -> None:
         """Go on from a state, of which `index` chooses the runs."""
         self.step_count = state["step"]
-        self.state = {}
-        for name, tensors in state["state"].items():
-            for mine, tensor in zip(self.buffers(name), tensors, strict=True):
-                mine.copy_(tensor[index])
+        for name, mine in self.state.items():
+            for tensor, saved in zip(mine, state["state"][name], strict=True):
+                tensor.copy_(saved[index])
 
 
 class StackedSGD(StackedOptimizer):
@@ -84,28 +108,43 @@ class StackedSGD(StackedOptimizer):
     """
 
     takes = ("lr", "momentum", "nesterov", "weight_decay")
+    moments = ("momentum",)
 
-    def step(self, gradients: Sequence[Tensor], factor: float, momentum: float | None) -> None:
-        """Update once."""
-        nesterov, weight_decay = self.columns.get("nesterov", 0.0), self.columns.get("weight_decay", 0.0)
+    def __init__(self, parameters: Iterable[Tensor], settings: Sequence[Settings]) -> None:
+        super().__init__(parameters, settings)
+        nesterov = self.columns.get("nesterov", 0.0)
         if isinstance(nesterov, Tensor):
             raise ValueError("nesterov cannot differ between stacked runs")
+        self.nesterov = bool(nesterov)
+
+    def numbers(self, factor: float, momentum: float | None) -> Numbers:
+        """Count a step, and give its numbers."""
+        self.step_count += 1
         own = self.columns.get("momentum", 0.0)
         mu = own if momentum is None or "momentum" not in self.columns else momentum
-        lr, is_first = self.columns["lr"] * factor, "momentum" not in self.state
-        with torch.no_grad():
-            for theta, g, b in zip(self.parameters, gradients, self.buffers("momentum"), strict=True):
-                if used(weight_decay):
-                    g = g + per_run(weight_decay, theta) * theta
-                if used(mu):
-                    g = _with_momentum(g, b, per_run(mu, theta), is_first, bool(nesterov))
-                theta.sub_(per_run(lr, theta) * g)
-        self.step_count += 1
+        return {"lr": self.columns["lr"] * factor, "mu": mu, "weight_decay": self.columns.get("weight_decay", 0.0)}
+
+    @torch.no_grad()
+    def update(
+        self,
+        parameters: Sequence[Tensor],
+        gradients: Sequence[Tensor],
+        state: Mapping[str, Sequence[Tensor]],
+        numbers: Numbers,
+    ) -> None:
+        """Update in place."""
+        mu, weight_decay = numbers["mu"], numbers["weight_decay"]
+        for theta, g, b in zip(parameters, gradients, state["momentum"], strict=True):
+            if used(weight_decay):
+                g = g + per_run(weight_decay, theta) * theta
+            if used(mu):
+                g = _with_momentum(g, b, per_run(mu, theta), self.nesterov)
+            theta.sub_(per_run(numbers["lr"], theta) * g)
 
 
-def _with_momentum(g: Tensor, b: Tensor, mu: float | Tensor, is_first: bool, nesterov: bool) -> Tensor:
+def _with_momentum(g: Tensor, b: Tensor, mu: Number, nesterov: bool) -> Tensor:
     """Update the momentum buffer; give the direction of the step."""
-    b.copy_(g) if is_first else b.mul_(mu).add_(g)
+    b.mul_(mu).add_(g)
     return g + mu * b if nesterov else b
 
 
@@ -113,37 +152,55 @@ class StackedAdam(StackedOptimizer):
     """torch.optim.Adam: weight decay is added to the gradient."""
 
     takes = ("lr", "betas", "eps", "weight_decay")
+    moments = ("m", "v")
     decoupled = False
 
-    def __init__(self, parameters: Iterable[Tensor], settings: Sequence[Numbers]) -> None:
+    def __init__(self, parameters: Iterable[Tensor], settings: Sequence[Settings]) -> None:
         super().__init__(parameters, settings)
         betas = [each["betas"] for each in settings]
         self.columns["beta1"] = self._column([beta1 for beta1, _ in betas])
         self.columns["beta2"] = self._column([beta2 for _, beta2 in betas])
 
-    def step(self, gradients: Sequence[Tensor], factor: float, momentum: float | None) -> None:
-        """Update once."""
+    def numbers(self, factor: float, momentum: float | None) -> Numbers:
+        """Count a step, and give its numbers; the corrections of the moments' bias in double precision as torch's."""
         self.step_count += 1
         lr, weight_decay = self.columns["lr"] * factor, self.columns.get("weight_decay", 0.0)
         beta1, beta2 = self.columns["beta1"] if momentum is None else momentum, self.columns["beta2"]
-        # The corrections of the moments' bias, in double precision as torch has them.
-        step_size, root = lr / (1 - beta1**self.step_count), (1 - beta2**self.step_count) ** 0.5
-        moments = zip(self.parameters, gradients, self.buffers("m"), self.buffers("v"), strict=True)
-        with torch.no_grad():
-            for theta, g, m, v in moments:
-                if used(weight_decay):
-                    g = self._decay(theta, g, lr, weight_decay)
-                m.lerp_(g, per_run(1 - beta1, theta))
-                v.mul_(per_run(beta2, theta))
-                _add_square(v, g, per_run(1 - beta2, theta))
-                denominator = v.sqrt().div_(per_run(root, theta)).add_(per_run(self.columns["eps"], theta))
-                _subtract_ratio(theta, m, denominator, per_run(step_size, theta))
+        return {
+            "weight_decay": weight_decay,
+            "shrink": 1 - lr * weight_decay,
+            "one_minus_beta1": 1 - beta1,
+            "beta2": beta2,
+            "one_minus_beta2": 1 - beta2,
+            "step_size": lr / (1 - beta1**self.step_count),
+            "root": (1 - beta2**self.step_count) ** 0.5,
+            "eps": self.columns["eps"],
+        }
 
-    def _decay(self, theta: Tensor, g: Tensor, lr: Any, weight_decay: Any) -> Tensor:
+    @torch.no_grad()
+    def update(
+        self,
+        parameters: Sequence[Tensor],
+        gradients: Sequence[Tensor],
+        state: Mapping[str, Sequence[Tensor]],
+        numbers: Numbers,
+    ) -> None:
+        """Update in place."""
+        for theta, g, m, v in zip(parameters, gradients, state["m"], state["v"], strict=True):
+            n = {name: per_run(number, theta) for name, number in numbers.items()}
+            if used(numbers["weight_decay"]):
+                g = self._decay(theta, g, n)
+            m.lerp_(g, n["one_minus_beta1"])
+            v.mul_(n["beta2"])
+            _add_square(v, g, n["one_minus_beta2"])
+            denominator = v.sqrt().div_(n["root"]).add_(n["eps"])
+            _subtract_ratio(theta, m, denominator, n["step_size"])
+
+    def _decay(self, theta: Tensor, g: Tensor, n: Numbers) -> Tensor:
         """Give the gradient with weight decay, or shrink the parameters themselves (AdamW)."""
         if not self.decoupled:
-            return g + per_run(weight_decay, theta) * theta
-        theta.mul_(per_run(1 - lr * weight_decay, theta))
+            return g + n["weight_decay"] * theta
+        theta.mul_(n["shrink"])
         return g
 
 
@@ -153,12 +210,12 @@ class StackedAdamW(StackedAdam):
     decoupled = True
 
 
-def _add_square(v: Tensor, g: Tensor, weight: float | Tensor) -> None:
+def _add_square(v: Tensor, g: Tensor, weight: Number) -> None:
     """v += weight g^2, with as few temporaries as the kind of number allows."""
     v.addcmul_(g, g, value=weight) if isinstance(weight, float) else v.add_(weight * g * g)
 
 
-def _subtract_ratio(theta: Tensor, m: Tensor, denominator: Tensor, step_size: float | Tensor) -> None:
+def _subtract_ratio(theta: Tensor, m: Tensor, denominator: Tensor, step_size: Number) -> None:
     """theta -= step_size m / denominator; the denominator is overwritten."""
     if isinstance(step_size, float):
         theta.addcdiv_(m, denominator, value=-step_size)
@@ -166,16 +223,17 @@ def _subtract_ratio(theta: Tensor, m: Tensor, denominator: Tensor, step_size: fl
         theta.sub_(torch.div(m, denominator, out=denominator).mul_(step_size))
 
 
-def used(number: float | Tensor) -> bool:
+def used(number: Number) -> bool:
     """Whether a number has an effect in any run."""
     return isinstance(number, Tensor) or number != 0
 
 
-def per_run(value: float | Tensor, like: Tensor) -> float | Tensor:
+def per_run(value: Number, like: Tensor) -> Number:
     """A number that is the same in all runs, or those of the runs in shape (K, 1, ...), to multiply with `like`."""
     if not isinstance(value, Tensor):
         return value
-    return value.to(like.device, like.dtype).view(-1, *[1] * (like.ndim - 1))
+    numbers = value.to(like.device, like.dtype)
+    return numbers.view(-1, *[1] * (like.ndim - 1)) if numbers.ndim else numbers
 
 
 OPTIMIZERS: dict[str, type[StackedOptimizer]] = {

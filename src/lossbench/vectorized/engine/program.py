@@ -25,6 +25,10 @@ class Program(NamedTuple):
         return parts[0] if issubclass(self.kind, Tensor) else self.kind(*parts)
 
 
+Sums = Callable[[Tensor, Any, Batch], Tensor]
+"""What a step adds to the sums of its epoch: (losses, output, batch) -> (K, columns), a function that may be traced."""
+
+
 class Stepped(NamedTuple):
     """What a training step computes before its update.
 

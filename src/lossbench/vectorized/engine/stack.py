@@ -11,8 +11,8 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from lossbench.vectorized.engine.batches import Batch, Batches
 from lossbench.vectorized.engine.losses import StackedLosses, kind
-from lossbench.vectorized.engine.optimizers import OPTIMIZERS
-from lossbench.vectorized.engine.program import Program, Stepped
+from lossbench.vectorized.engine.optimizers import OPTIMIZERS, Numbers
+from lossbench.vectorized.engine.program import Program, Stepped, Sums
 from lossbench.vectorized.engine.trace import trace
 
 
@@ -43,6 +43,7 @@ class Stack:
         schedule: gives a factor on the learning rate, and perhaps a momentum, for each step.
         total_steps: of every run.
         steps_per_epoch: of every run.
+        sums: what each step adds to `totals`.
 
     Raises:
         ValueError: the optimiser is not known, or a setting of it cannot differ between runs.
@@ -56,6 +57,7 @@ class Stack:
         schedule: Any,
         total_steps: int,
         steps_per_epoch: int,
+        sums: Sums = lambda losses, output, batch: losses[:, None],
     ) -> None:
         if optimizer not in OPTIMIZERS:
             raise ValueError(f"{optimizer} has no stacked form; known: {', '.join(OPTIMIZERS)}")
@@ -68,9 +70,10 @@ class Stack:
         self.losses = StackedLosses([member.loss for member in members], device)
         self.batches, self.schedule = batches, schedule
         self.total_steps, self.steps_per_epoch = total_steps, steps_per_epoch
-        self.step, self._count = 0, len(members)
+        self.step, self._count, self._sums = 0, len(members), sums
         self._programs: dict[Any, Program] = {}
-        self._lay_out()
+        self.totals = self._lay_out()
+        """What `sums` gave since they were last set to zero: (K, columns), float64."""
         self.optimizer = OPTIMIZERS[optimizer](self.parameters.values(), [member.optimizer for member in members])
 
     def __len__(self) -> int:
@@ -92,11 +95,20 @@ class Stack:
         batch = self.batches.at(self.step)
         program = self._program(batch)
         losses, *rest = program.run(*self._given(batch))
-        gradients, output = rest[: len(self.parameters)], rest[len(self.parameters) :]
-        place = (self.step, self.total_steps, self.steps_per_epoch)
-        self.optimizer.step(gradients, self.schedule.factor(*place), self.schedule.momentum(*place))
+        gradients, output = rest[: len(self.parameters)], program.output(rest[len(self.parameters) :])
+        self._update(gradients, self._numbers())
+        self.totals += self._sums(losses, output, batch)
         self.step += 1
-        return Stepped(losses, program.output(output), batch, gradients)
+        return Stepped(losses, output, batch, gradients)
+
+    def _numbers(self) -> Numbers:
+        """What differs between two updates: floats, or (K,) tensors."""
+        place = (self.step, self.total_steps, self.steps_per_epoch)
+        return self.optimizer.numbers(self.schedule.factor(*place), self.schedule.momentum(*place))
+
+    def _update(self, gradients: Sequence[Tensor], numbers: Numbers) -> None:
+        """From gradients to the next state, in place: a function of tensors alone, so that it may be traced."""
+        self.optimizer.update(self.optimizer.parameters, gradients, self.optimizer.state, numbers)
 
     @torch.no_grad()
     def evaluate(self, inputs: Tensor, weights: Mapping[str, Tensor] | None = None, *, shared: bool = True) -> Any:
@@ -160,14 +172,19 @@ class Stack:
         # The gradient of the sum: no run influences another.
         return losses, torch.autograd.grad(losses.sum(), list(parameters.values())), output
 
-    def _lay_out(self) -> None:
-        """Store parameters in their gradients' layout: arithmetic on two layouts takes several times as long."""
+    def _lay_out(self) -> Tensor:
+        """Store parameters in their gradients' layout: arithmetic on two layouts takes several times as long.
+
+        Returns:
+            Sums of nothing yet.
+        """
         batch = self.batches.at(0)
         self.skeleton.train()
-        _, gradients, _ = self._differentiate(_copies(self._given(batch)), batch.shared)
+        losses, gradients, output = self._differentiate(_copies(self._given(batch)), batch.shared)
         for (name, parameter), gradient in zip(self.parameters.items(), gradients, strict=True):
             if gradient.stride() != parameter.stride():
                 self.parameters[name] = torch.empty_like(gradient).copy_(parameter.detach()).requires_grad_()
+        return torch.zeros_like(self._sums(losses.detach(), output, batch), dtype=torch.float64)
 
     def _given(self, batch: Batch) -> tuple[Tensor, ...]:
         """Parameters, buffers, the progress of training, inputs, targets, and weights where there are some."""
