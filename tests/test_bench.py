@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from benchmarks import images, losses, runs, train
+from benchmarks import images, losses, runs, train, tuned
 from benchmarks import input as pipeline
 from benchmarks.figure import Figure, compare
 from photos import save_photo
@@ -135,3 +135,11 @@ def test_the_figures_of_a_gpu_are_measured_on_ordinary_runs(
     bench_gpu.measure(part, tiny=True)
     printed = [line for line in capsys.readouterr().out.splitlines() if "/s" in line and ": " in line]
     assert len(printed) == lines
+
+
+@pytest.mark.slow
+def test_a_tuned_sweep_is_timed_as_it_is_typed() -> None:
+    (figure,) = tuned.figures(Namespace(tiny=True))
+    assert figure.name == "tuned.training"
+    assert 0 < figure.reference < figure.ours
+    assert figure.ratio == figure.reference / figure.ours
