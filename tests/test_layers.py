@@ -118,7 +118,7 @@ ROOMS = {
         *{"lossbench.tuning", "lossbench.config", "lossbench.rundir", "lossbench.metrics.units"},
         *{"lossbench.errors", "lossbench.meter", "lossbench.seeds"},
     },
-    "vectorized.engine": {"torch", "lossbench.vectorized.engine", "lossbench.metrics"},
+    "vectorized.engine": {"torch", "lossbench.vectorized.engine", "lossbench.metrics", "lossbench.seeds"},
     "report": {
         "lossbench.report",
         "lossbench.tuning",

@@ -24,3 +24,15 @@ def derive(seed: int, *names: object) -> int:
 def generator(seed: int, *names: object) -> np.random.Generator:
     """Give the NumPy generator of one named stream (arguments as in `derive`)."""
     return np.random.default_rng(derive(seed, *names))
+
+
+def step_seed(seed: int, step: int, rank: int = 0, *part: int) -> int:
+    """Derive the seed of what a model draws in one step, such as the masks of dropout.
+
+    Args:
+        seed: the run's.
+        step: >= 0.
+        rank: of the process.
+        part: of its share of a batch, where that comes in parts.
+    """
+    return derive(seed, "step", step, rank, *part)

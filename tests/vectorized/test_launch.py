@@ -79,7 +79,7 @@ def test_what_cannot_be_stacked_is_said_and_runs_one_by_one(tmp_path: Path, own:
     assert "one by one, 2 runs: trainer.gradient_clip_val=1: clipping works on one run's gradients" in clipped.stdout
     dropped = sweep(*words, "model=mlp", "model.dropout=0.5", runs=tmp_path / "b")
     assert dropped.returncode == 0, dropped.stderr
-    assert "one by one, 2 runs: model=mlp cannot be mapped over runs" in dropped.stdout
+    assert "stack: 2 runs of mlp on digits" in dropped.stdout
     counting = sweep(
         *words, "model=linear", "model._target_=own_modules.Counting", "~model.bias", runs=tmp_path / "c", env=own
     )

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lossbench.metrics.estimates import Metric
 from lossbench.metrics.registry import ONE_CLASS
-from lossbench.seeds import derive
+from lossbench.seeds import step_seed
 from lossbench.training.divergence import diverged
 from lossbench.training.epoch_sums import EpochSums
 from lossbench.training.evaluation import (
@@ -132,7 +132,7 @@ class TrainingTask(LightningModule):
         """Set what depends on the step: the learning rate, momentum and the random numbers of dropout and the like."""
         step = self.global_step
         part = (batch_idx % self._accumulate,) if self._accumulate > 1 else ()
-        self._reseed(derive(self._seed, "step", step, self.global_rank, *part))
+        self._reseed(step_seed(self._seed, step, self.global_rank, *part))
         self._update_loss.loss = at_progress(self.loss, step / self._total_steps)
         place, optimizer = (step, self._total_steps, self._steps_per_epoch), self.trainer.optimizers[0]
         momentum = self._schedule.momentum(*place)

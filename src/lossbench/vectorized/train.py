@@ -142,7 +142,7 @@ class StackedRuns:
         speed = self._clock.rate(step + 1)
         norm = torch.stack([gradient.flatten(1).square().sum(1) for gradient in seen.gradients]).sum(0).sqrt()
         rates = self._rates * self.schedule.factor(step, self.parts.total_steps, self.parts.steps_per_epoch)
-        _, target, weight, shared, _ = seen.batch
+        target, weight, shared = seen.batch.target, seen.batch.weight, seen.batch.shared
         progress = step / self.parts.total_steps
         for runs, terms in self.stack.losses.terms(seen.output, target, weight, shared=shared, progress=progress):
             part = slice(*runs)

@@ -19,6 +19,7 @@ class Batch(NamedTuple):
         weight: of the examples, like target; None where all count alike.
         shared: whether all runs see the same.
         true: the target before labels were made wrong; None where none were.
+        masks: of dropout, in the order of its calls, (K, batch, ...) each.
     """
 
     inputs: Tensor
@@ -26,6 +27,7 @@ class Batch(NamedTuple):
     weight: Tensor | None
     shared: bool
     true: Tensor | None = None
+    masks: tuple[Tensor, ...] = ()
 
 
 class Pass(NamedTuple):
@@ -92,6 +94,11 @@ class Batches:
         shared = len(self.orders) == 1
         rows, target, weight, true = self._pass[1].part(0 if shared else self.which, places)
         return Batch(self.examples.take(rows), target, weight, shared, true)
+
+    def of_one(self, step: int) -> Tensor:
+        """Give the inputs that the first run sees in a step: (batch, ...)."""
+        batch = self.at(step)
+        return batch.inputs if batch.shared else batch.inputs[0]
 
     def _in_order(self, number: int) -> Pass:
         """All examples in the order of a pass."""

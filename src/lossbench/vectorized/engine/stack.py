@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
 from lossbench.vectorized.engine.batches import Batch, Batches
+from lossbench.vectorized.engine.dropout import Dropout, with_masks
 from lossbench.vectorized.engine.losses import StackedLosses, kind
 from lossbench.vectorized.engine.optimizers import OPTIMIZERS, Numbers
 from lossbench.vectorized.engine.program import Program, Stepped, Sums
@@ -65,10 +66,12 @@ class Stack:
         parameters, buffers = stack_module_state(models)
         self.parameters = {name: tensor.detach().requires_grad_() for name, tensor in parameters.items()}
         self.buffers = {name: tensor.clone() for name, tensor in buffers.items()}
-        self.skeleton = copy.deepcopy(models[0]).to("meta")
+        self.batches, self.schedule = batches, schedule
+        self.skeleton = copy.deepcopy(models[0]).train()
+        self.dropout = Dropout(self.skeleton, batches.of_one(0), [member.seed for member in members])
+        self.skeleton = self.skeleton.to("meta")
         device = next(iter(self.parameters.values())).device
         self.losses = StackedLosses([member.loss for member in members], device)
-        self.batches, self.schedule = batches, schedule
         self.total_steps, self.steps_per_epoch = total_steps, steps_per_epoch
         self.step, self._count, self._sums = 0, len(members), sums
         self._programs: dict[Any, Program] = {}
@@ -92,7 +95,7 @@ class Stack:
 
     def train_step(self) -> Stepped:
         """Make one step of every run; give what was computed before the update."""
-        batch = self.batches.at(self.step)
+        batch = self._batch(self.step)
         program = self._program(batch)
         losses, *rest = program.run(*self._given(batch))
         gradients, output = rest[: len(self.parameters)], program.output(rest[len(self.parameters) :])
@@ -147,6 +150,10 @@ class Stack:
                 tensor.copy_(state["buffers"][name][index])
         self.optimizer.load_state_dict(state["optimizer"], index)
 
+    def _batch(self, step: int) -> Batch:
+        """What the runs see in a step, and the masks of their dropout."""
+        return self.batches.at(step)._replace(masks=self.dropout.at(step))
+
     def _program(self, batch: Batch) -> Program:
         """The traced step for batches of this shape."""
         key = (batch.inputs.shape, batch.shared)
@@ -166,8 +173,10 @@ class Stack:
         """Losses, gradients and output, from what `_given` gives of a batch."""
         parameters = dict(zip(self.parameters, given, strict=False))
         buffers = dict(zip(self.buffers, given[len(parameters) :], strict=False))
-        progress, inputs, *labels = given[len(parameters) + len(buffers) :]
-        output = self._forward(parameters, buffers, inputs, shared)
+        progress, inputs, *rest = given[len(parameters) + len(buffers) :]
+        drawn = len(self.dropout.calls)
+        masks, labels = rest[:drawn], rest[drawn:]
+        output = self._forward(parameters, buffers, inputs, shared, masks)
         losses = self.losses(output, *labels, shared=shared, progress=progress)
         # The gradient of the sum: no run influences another.
         return losses, torch.autograd.grad(losses.sum(), list(parameters.values())), output
@@ -178,7 +187,7 @@ class Stack:
         Returns:
             Sums of nothing yet.
         """
-        batch = self.batches.at(0)
+        batch = self._batch(0)
         self.skeleton.train()
         losses, gradients, output = self._differentiate(_copies(self._given(batch)), batch.shared)
         for (name, parameter), gradient in zip(self.parameters.items(), gradients, strict=True):
@@ -187,17 +196,27 @@ class Stack:
         return torch.zeros_like(self._sums(losses.detach(), output, batch), dtype=torch.float64)
 
     def _given(self, batch: Batch) -> tuple[Tensor, ...]:
-        """Parameters, buffers, the progress of training, inputs, targets, and weights where there are some."""
+        """Parameters, buffers, the progress of training, inputs, masks, targets, and weights where there are some."""
         labels = (batch.target,) if batch.weight is None else (batch.target, batch.weight)
-        return (*self.state.values(), self.progress, batch.inputs, *labels)
+        return (*self.state.values(), self.progress, batch.inputs, *batch.masks, *labels)
 
     def _forward(
-        self, parameters: Mapping[str, Tensor], buffers: Mapping[str, Tensor], inputs: Tensor, shared: bool
+        self,
+        parameters: Mapping[str, Tensor],
+        buffers: Mapping[str, Tensor],
+        inputs: Tensor,
+        shared: bool,
+        masks: Sequence[Tensor] = (),
     ) -> Any:
-        def one(mine: dict[str, Tensor], state: dict[str, Tensor], given: Tensor) -> Any:
-            return functional_call(self.skeleton, (mine, state), (given,))
+        in_dims = (0, 0, None if shared else 0, *[0] * len(masks))
+        return vmap(self._of_one, in_dims=in_dims)(dict(parameters), dict(buffers), inputs, *masks)
 
-        return vmap(one, in_dims=(0, 0, None if shared else 0))(dict(parameters), dict(buffers), inputs)
+    def _of_one(
+        self, parameters: Mapping[str, Tensor], buffers: Mapping[str, Tensor], inputs: Tensor, *masks: Tensor
+    ) -> Any:
+        """The output of one run's model, with its masks of dropout."""
+        with with_masks(masks):
+            return functional_call(self.skeleton, (dict(parameters), dict(buffers)), (inputs,))
 
 
 def _copies(tensors: Sequence[Tensor]) -> list[Tensor]:
