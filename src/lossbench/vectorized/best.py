@@ -25,18 +25,30 @@ class BestWeights:
         self.score = torch.full((runs,), -torch.inf, dtype=torch.float64)
         self.step = torch.zeros(runs, dtype=torch.int64)
 
-    def compare(self, runs: slice, row: Mapping[str, Tensor], step: int) -> None:
-        """Note which of some runs are better than before, from their row of the validation split."""
-        score = self.sign * row[self.monitor].double().cpu()
-        better = score > self.score[runs]
-        self.score[runs] = torch.where(better, score, self.score[runs])
+    def compare(self, runs: Tensor, row: Mapping[str, Tensor], step: int) -> None:
+        """Note which of some runs are better than before.
+
+        Args:
+            runs: their places, (r,).
+            row: of the validation split, (r,) each.
+            step: updates done.
+        """
+        score, before = self.sign * row[self.monitor].double().cpu(), self.score[runs]
+        better = score > before
+        self.score[runs] = torch.where(better, score, before)
         self.step[runs] = torch.where(better, step, self.step[runs])
 
-    def keep(self, weights: Mapping[str, Tensor], step: int) -> None:
-        """Copy the weights of the runs that are best at this step."""
+    def keep(self, runs: Tensor, weights: Mapping[str, Tensor], step: int) -> None:
+        """Copy the weights of the runs that are best at this step.
+
+        Args:
+            runs: the places of some runs, (P,).
+            weights: theirs, (P, ...) each.
+            step: updates done.
+        """
+        now = (self.step[runs] == step).nonzero()[:, 0]
         for name, tensor in weights.items():
-            now = (self.step == step).to(tensor.device).view(-1, *[1] * (tensor.ndim - 1))
-            self.weights[name] = torch.where(now, tensor.detach(), self.weights[name])
+            self.weights[name][runs[now].to(tensor.device)] = tensor.detach()[now.to(tensor.device)]
 
     def at(self, k: int) -> dict[str, Tensor]:
         """The best weights of one run, a copy."""

@@ -6,6 +6,7 @@ from operator import attrgetter
 from typing import Any
 
 from lossbench.config.facts import build_source
+from lossbench.config.parse import Node
 from lossbench.config.schema import REPLICATE, RunConfig
 from lossbench.data.images.image_source import ImageSource
 from lossbench.data.source import OF_CLASSES
@@ -18,6 +19,19 @@ OWN_NUMBERS = {
     "torch.optim.AdamW": ("lr", "betas", "eps", "weight_decay"),
 }
 TAKEN = {"torch.optim.SGD": {"nesterov"}, "torch.optim.Adam": set[str](), "torch.optim.AdamW": set[str]()}
+# Class of Lightning's -> settings that its stacked form has.
+CALLBACKS = {
+    "EarlyStopping": {
+        "monitor",
+        "mode",
+        "patience",
+        "min_delta",
+        "strict",
+        "check_finite",
+        "stopping_threshold",
+        "divergence_threshold",
+    },
+}
 # Option -> the value with which the engine agrees, and what a stack does instead.
 PLAIN: dict[str, tuple[Any, str]] = {
     "trainer.precision": ("32-true", "stacked runs compute in float32"),
@@ -61,8 +75,16 @@ def _typed(value: object) -> str:
 
 
 def _why_not_callbacks(config: RunConfig) -> str | None:
-    for name in config.callbacks:
-        return f"callbacks={name}: callbacks work on one run at a time; callbacks=none stacks"
+    known = list[str]()
+    for name, node in config.callbacks.items():
+        if not node.target.startswith("pytorch_lightning.callbacks.") or node.class_name not in CALLBACKS:
+            return f"callbacks={name}: {node.class_name} works on one run at a time; early_stopping and none stack"
+        if node.class_name in known:
+            return f"callbacks={name}: stacked runs take one {node.class_name}; ~callbacks.{name} stacks"
+        unknown = {key for key, value in node.settings.items() if value} - CALLBACKS[node.class_name]
+        if unknown:
+            return f"callbacks.{name}.{_without(node, min(unknown), f'callbacks.{name}')}"
+        known.append(node.class_name)
     return None
 
 
@@ -95,9 +117,13 @@ def _why_not_optimizer(config: RunConfig) -> str | None:
     unknown = {key for key, value in optimizer.settings.items() if value} - {*OWN_NUMBERS[target], *TAKEN[target]}
     if not unknown:
         return None
-    key = min(unknown)
-    value = _typed(optimizer.settings[key])
-    return f"optimizer.{key}={value}: the stacked {_names([target])[0]} does not have it; ~optimizer.{key} stacks"
+    return f"optimizer.{_without(optimizer, min(unknown), 'optimizer')}"
+
+
+def _without(node: Node, key: str, where: str) -> str:
+    """Refuse a setting of a class."""
+    value = _typed(node.settings[key])
+    return f"{key}={value}: the stacked {node.class_name} does not have it; ~{where}.{key} stacks"
 
 
 def _names(targets: Iterable[str]) -> list[str]:

@@ -35,8 +35,9 @@ class RunHistory(NamedTuple):
 
 def histories(stacked: StackedRuns) -> Iterator[RunHistory]:
     """The history of each run of a stack."""
-    steps, wanted = stacked.stack.step, _has_tensorboard(stacked.configs[0])
-    for block in stacked.rows.blocks():
+    wanted = _has_tensorboard(stacked.configs[0])
+    for block in stacked.rows.blocks([stacked.epochs_of(k) for k in range(len(stacked.configs))]):
+        steps = stacked.steps_of(block.runs[0])
         records = scalar_records(block, steps) if wanted else [b""] * len(block.values)
         yield from map(RunHistory, block.csv(), records)
 
@@ -71,17 +72,17 @@ def write_run(
         Its result.
     """
     replicate = stacked.replicates[k]
-    said = [f"{stacked.stack.step} steps in a stack of {len(stacked.stack)} runs", replicate.left_out]
+    said = [f"{stacked.steps_of(k)} steps in a stack of {len(stacked.configs)} runs", replicate.left_out]
     log = "".join(f"{line}\n" for line in said if line)
     metrics, scale = _measure(stacked.members[k].loss.cpu(), replicate, evaluations, stacked.task)
     tested = {name: metric.value for name, metric in metrics.items() if name.startswith("test/")}
-    trained_bytes = _write_history(run, history, stacked, tested)
+    trained_bytes = _write_history(run, k, history, stacked, tested)
     _write_checkpoints(run, k, stacked, trained_bytes, seconds)
     write_atomic(run.log_path, lambda file: file.write(log.encode()))
     saved = save_predictions(run, replicate.data, evaluations, run.config.save_predictions)
     found = measured(metrics, evaluations, scale, saved, stacked.parts.source.class_names)
     facts = {**replicate.record, **_of_history(run.config, k, stacked, history, metrics, scale, beside)}
-    return Result.of(run.config, run.status, _training(stacked, seconds), found, facts, made_with)
+    return Result.of(run.config, run.status, _training(k, stacked, seconds), found, facts, made_with)
 
 
 def _of_history(
@@ -99,7 +100,7 @@ def _of_history(
         return of_history(history.lines, config.monitor, {})
     other = "best" if config.evaluate == "last" else "last"
     tested = {config.evaluate: metrics[name].value, other: metrics[name].value}
-    if int(stacked.best.step[k]) != stacked.stack.step:
+    if int(stacked.best.step[k]) != stacked.steps_of(k):
         shared = stacked.replicates[k]
         loss: Any = stacked.members[k].loss.cpu()
         given: dict[str, Any] = {"task": stacked.task, "train_counts": shared.train_counts}
@@ -120,9 +121,11 @@ def _measure(
     return metrics, scale
 
 
-def _write_history(run: RunDirectory, history: RunHistory, stacked: StackedRuns, tested: Mapping[str, float]) -> int:
+def _write_history(
+    run: RunDirectory, k: int, history: RunHistory, stacked: StackedRuns, tested: Mapping[str, float]
+) -> int:
     """Write metrics.csv and TensorBoard's records; give the length of metrics.csv before the test."""
-    step, epoch = stacked.stack.step, stacked.epoch
+    step, epoch = stacked.steps_of(k), stacked.epochs_of(k)
     trained = COLUMNS.encode() + history.lines.encode()
     write_atomic(run.metrics_path, lambda file: file.write(trained + lines(step, epoch, tested).encode()))
     if _has_tensorboard(run.config):
@@ -131,30 +134,30 @@ def _write_history(run: RunDirectory, history: RunHistory, stacked: StackedRuns,
     return len(trained)
 
 
-def _training(stacked: StackedRuns, seconds: float) -> Training:
+def _training(k: int, stacked: StackedRuns, seconds: float) -> Training:
     return Training(
         engine="vectorized",
         device=str(stacked.device),
-        steps=stacked.stack.step,
-        epochs=stacked.epoch,
+        steps=stacked.steps_of(k),
+        epochs=stacked.epochs_of(k),
         seconds=seconds,
-        resumed_at=stacked.resumed_at,
+        resumed_at=min(stacked.resumed_at, stacked.steps_of(k)),
         weights_sha256=stacked.parts.weights_sha256,
-        stacked_runs=len(stacked.stack),
+        stacked_runs=len(stacked.configs),
     )
 
 
 def _write_checkpoints(run: RunDirectory, k: int, stacked: StackedRuns, history_bytes: int, seconds: float) -> None:
     """Write last.ckpt and best.ckpt, as far as the run keeps them."""
-    steps, per_epoch = stacked.stack.step, stacked.parts.steps_per_epoch
-    kept = {"last": (stacked.stack.weights, steps), "best": (stacked.best.at, int(stacked.best.step[k]))}
+    steps, per_epoch = stacked.steps_of(k), stacked.parts.steps_per_epoch
+    kept = {"last": (stacked.last_at, steps), "best": (stacked.best.at, int(stacked.best.step[k]))}
     make_folder(run.checkpoint("last").parent)
     contents: dict[int, memoryview] = {}  # one where the last is the best
     for name, (weights, step) in kept.items():
         if run.config.keep_checkpoints in ("all", name):
             epoch = -(-step // per_epoch) - 1
             if step not in contents:
-                stops = step == run.config.trainer.max_steps
+                stops = step == run.config.trainer.max_steps or stacked.has_stopped(k, step)
                 ended = trained_checkpoint(
                     weights(k), step, epoch, history_bytes=history_bytes, seconds=seconds, should_stop=stops
                 )

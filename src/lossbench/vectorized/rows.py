@@ -10,6 +10,8 @@ from torch import Tensor
 
 from lossbench.rundir.history import line_start
 
+ALL = slice(None)
+
 
 class StackedRow(NamedTuple):
     """One step's numbers of all runs of one kind.
@@ -19,7 +21,7 @@ class StackedRow(NamedTuple):
         epoch: counts from 0.
         runs: the runs it is about, first and last + 1.
         names: of the columns.
-        values: (last + 1 - first, columns) float64.
+        values: (last + 1 - first, columns) float64; nan of a run among them that has ended before.
     """
 
     step: int
@@ -65,15 +67,44 @@ class StackedRows:
         ]
         self.rows.append(StackedRow(step, epoch, (first, last), tuple(values), torch.stack(columns, dim=1)))
 
-    def blocks(self) -> list[RowBlock]:
-        """The numbers of all runs, neighbours with the same ones together."""
-        ends = sorted({end for row in self.rows for end in row.runs})
-        found = []
-        for first, last in pairwise(ends):
-            rows = [row for row in self.rows if row.runs[0] <= first < row.runs[1]]
-            values = torch.cat([row.values[first - row.runs[0] : last - row.runs[0]] for row in rows], dim=1)
-            found.append(RowBlock((first, last), [(row.step, row.epoch, row.names) for row in rows], values.numpy()))
-        return found
+    def add_of(
+        self, runs: Tensor, step: int, epoch: int, values: Mapping[str, Tensor | float], part: slice = ALL
+    ) -> None:
+        """Add numbers of those of some runs that still train.
+
+        Args:
+            runs: the places of those that train, (P,), in order.
+            step: updates done.
+            epoch: counts from 0.
+            values: of a part of them, (p,) each, or one for all.
+            part: their neighbours that these numbers are about.
+        """
+        places = runs[part]
+        first, last = int(places[0]), int(places[-1]) + 1
+        if last - first == len(places):
+            self.add(step, epoch, values, first, last)
+            return
+        spread = {name: torch.full((last - first,), torch.nan, dtype=torch.float64) for name in values}
+        for name, value in values.items():
+            spread[name][places - first] = torch.as_tensor(value, dtype=torch.float64).detach().cpu()
+        self.add(step, epoch, spread, first, last)
+
+    def blocks(self, epochs: Sequence[int]) -> list[RowBlock]:
+        """The numbers of all runs, neighbours with the same ones together.
+
+        Args:
+            epochs: of each run: its rows end with the last one.
+        """
+        changes = (k for k in range(1, len(epochs)) if epochs[k] != epochs[k - 1])
+        ends = sorted({*changes, *(end for row in self.rows for end in row.runs)})
+        return [self._block(first, last, epochs[first]) for first, last in pairwise(ends)]
+
+    def _block(self, first: int, last: int, epochs: int) -> RowBlock:
+        """The rows of the runs first..last - 1, which have the same ones."""
+        about = (row for row in self.rows if row.runs[0] <= first < row.runs[1])
+        rows = [row for row in about if row.epoch < epochs]
+        values = torch.cat([row.values[first - row.runs[0] : last - row.runs[0]] for row in rows], dim=1)
+        return RowBlock((first, last), [(row.step, row.epoch, row.names) for row in rows], values.numpy())
 
     def state_dict(self) -> list[Any]:
         """Plain containers and tensors."""

@@ -41,15 +41,16 @@ def train_and_write(
     whole = whole_stack(runs)
     stacked = StackedRuns([run.config for run in whole], shared, device)
     stacked.clock = RunClock(began, resume(stacked, whole, progress.say))
-    left = (shared.parts.total_steps - stacked.stack.step) * len(whole)
+    left, before = (shared.parts.total_steps - stacked.stack.step) * len(whole), stacked.run_steps
     shown = stack_progress([run.path for run in runs], shared.parts.total_steps, shared.parts.steps_per_epoch)
     saving = _Saving(whole, stacked, stop_signals, shown)
     with stop_signals.stops_if_urgent(), removed_after(*shown.files):
         with _bar(left, progress) as bar:
             stacked.train(saving.after_step, saving.after_epoch, lambda steps: bar.update(steps * len(whole)))
         trained = time.perf_counter() - began
-        progress.say(f"trained in {trained:.1f} s, {left / trained:,.0f} run-steps/s; measuring and writing")
-        if left:
+        made = stacked.run_steps - before
+        progress.say(f"trained in {trained:.1f} s, {made / trained:,.0f} run-steps/s; measuring and writing")
+        if made:
             saving.save()  # killed while it writes its results, it is measured again as a whole
         outputs, beside = _outputs(runs[0], stacked), stacked.tested_beside()
     _write_all(whole, stacked, outputs, beside, progress, todo=set(runs))
