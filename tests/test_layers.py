@@ -21,7 +21,7 @@ LIGHT = [
     "training.schedules", "training.predictions", "trained.predicted", "data.embeddings",
     "data.source", "data.checks", "data.toy", "data.toys", "data.digits", "data.order", "data.augment",
     "data.grouped",
-    "vectorized.eligible", "vectorized.limits", "vectorized.outlook",
+    "vectorized.divide", "vectorized.eligible", "vectorized.limits", "vectorized.outlook", "vectorized.task",
     *(f"data.images.{name}" for name in ("source", "image_source", "listing", "resplit", "random_split")),
     *(f"data.images.{name}" for name in ("imagenet", "pets", "folder", "fake")),
     *(f"data.images.{name}" for name in ("subset", "lists", "inspection", "decode")),

@@ -18,6 +18,7 @@ import pytest
 
 from lossbench.errors import UserError
 from lossbench.rundir import lock as lock_module
+from lossbench.rundir import slurm_job
 from lossbench.rundir.lock import DEAD_AFTER_SECONDS, Lock, is_alive, read_owner
 from lossbench.rundir.reading import DamagedError
 
@@ -177,6 +178,7 @@ def test_slurm_says_whether_another_hosts_job_is_over(
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{path.parent}:/usr/bin:/bin")
     monkeypatch.setenv("SLURM_JOB_ID", "42")
+    slurm_job.asked_slurm.cache_clear()
     assert is_alive(read_owner(path), path) == alive
 
 

@@ -29,18 +29,18 @@ class StopOutcome(NamedTuple):
     reason: str
 
 
-def unsettled(signal_name: str, run: RunDirectory) -> str:
+def unsettled(signal_name: str, again: str) -> str:
     """Say what a stop inside a SLURM job leads to as long as SLURM has confirmed nothing."""
     job = os.environ["SLURM_JOB_ID"]
-    return f"asked to stop: {signal_name}; unless squeue lists job {job}, {goes_on(run)} goes on from here"
+    return f"asked to stop: {signal_name}; unless squeue lists job {job}, {again} goes on from here"
 
 
-def settled(signal_name: str, run: RunDirectory) -> StopOutcome:
+def settled(signal_name: str, again: str) -> StopOutcome:
     """Ask SLURM what becomes of this job, and to queue it again if it still runs; ask again while there is time.
 
     Args:
-        signal_name: of the signal that stopped the run.
-        run: stopped and saved.
+        signal_name: of the signal that stopped the job's run or stack, which is saved.
+        again: the command that goes on with it.
 
     Returns:
         What SLURM has confirmed.
@@ -50,14 +50,14 @@ def settled(signal_name: str, run: RunDirectory) -> StopOutcome:
     while refusals < MOST_REFUSALS:
         if known := show_job(job):
             if known.get("JobState") != "RUNNING":
-                return _ended(job, known, signal_name, run)
+                return _ended(job, known, signal_name, again)
             if (refusal := _refusal(job)) is None:
                 return StopOutcome("preempted", f"{stop}; job {job} is queued again")
             refusals, why = refusals + 1, refusal
         if time.monotonic() >= end:
             break
         time.sleep(RETRY_SECONDS)
-    return StopOutcome("preempted", f"{stop}; job {job} was not queued again ({why}): {goes_on(run)} goes on from here")
+    return StopOutcome("preempted", f"{stop}; job {job} was not queued again ({why}): {again} goes on from here")
 
 
 def goes_on(run: RunDirectory) -> str:
@@ -66,14 +66,14 @@ def goes_on(run: RunDirectory) -> str:
     return shlex.join(["sbatch", str(script)]) if script.exists() else run.start_command
 
 
-def _ended(job: str, known: dict[str, str], signal_name: str, run: RunDirectory) -> StopOutcome:
+def _ended(job: str, known: dict[str, str], signal_name: str, again: str) -> StopOutcome:
     """Word what SLURM records of a job that it is ending."""
     if int(known.get("Restarts", "0")) > int(os.environ.get("SLURM_RESTART_COUNT", "0")):
         return StopOutcome("preempted", f"asked to stop: {signal_name}; SLURM has queued job {job} again")
     if known.get("Reason") == "TimeLimit":
         stop = f"job {job} reached its time limit before it could be queued again"
-        return StopOutcome("preempted", f"{stop}: {goes_on(run)} goes on from here")
-    return StopOutcome("cancelled", f"job {job} was cancelled ({signal_name}): {goes_on(run)} goes on from here")
+        return StopOutcome("preempted", f"{stop}: {again} goes on from here")
+    return StopOutcome("cancelled", f"job {job} was cancelled ({signal_name}): {again} goes on from here")
 
 
 def _refusal(job: str) -> str | None:

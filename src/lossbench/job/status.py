@@ -3,8 +3,8 @@
 import errno
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,10 @@ from lossbench.job.rank_failures import (
     reason_of,
     write_rank_failure,
 )
-from lossbench.job.requeue import settled, unsettled
+from lossbench.job.requeue import goes_on, settled, unsettled
 from lossbench.job.signals import signals_ignored
 from lossbench.rundir.directory import RunDirectory, processes
-from lossbench.rundir.files import cannot_write
+from lossbench.rundir.files import cannot_write, synced_together
 from lossbench.rundir.flatten import flatten
 from lossbench.rundir.provenance import code_state
 
@@ -79,17 +79,35 @@ def _record_exit(run: RunDirectory, error: SystemExit) -> None:
 
 def record_stop(run: RunDirectory, stopped: Stopped) -> None:
     """Record where a signal has stopped the run, and word it for the user; in a SLURM job, have it queued again."""
-    at, stopped.recorded = f" at {stopped.at}" if stopped.at else "", True
     if slurm_decides(stopped):
-        with signals_ignored():  # SLURM ends a job that it queues again, and that must not cut this short
-            run.set_status("preempted", reason=f"stopped{at}: {unsettled(stopped.why, run)}")
-            outcome = settled(stopped.why, run)
-            stopped.line = f"stopped{at}: {outcome.reason}"
-            run.set_status(outcome.status, reason=stopped.line)
+        record_slurm_stop([run], stopped, goes_on(run))
         return
+    at, stopped.recorded = f" at {stopped.at}" if stopped.at else "", True
     then = "the same command goes on from there" if stopped.at else how_to_go_on(run)
     stopped.line = f"stopped{at} ({stopped.why}); {then}"
     run.set_status("cancelled" if stopped.why == "SIGINT" else "preempted", reason=stopped.line)
+
+
+def record_slurm_stop(runs: Sequence[RunDirectory], stopped: Stopped, again: str) -> None:
+    """Record that a signal has stopped the runs of a SLURM job, have it queued again, and record what SLURM confirms.
+
+    Args:
+        runs: of the job, saved: one, or those of a stack that are not done.
+        stopped: gets the line for the user.
+        again: the command that goes on with them.
+    """
+    at, stopped.recorded = f" at {stopped.at}" if stopped.at else "", True
+    with signals_ignored():  # SLURM ends a job that it queues again, and that must not cut this short
+        _set_all(runs, "preempted", f"stopped{at}: {unsettled(stopped.why, again)}")
+        outcome = settled(stopped.why, again)
+        stopped.line = f"stopped{at}: {outcome.reason}"
+        _set_all(runs, outcome.status, stopped.line)
+
+
+def _set_all(runs: Sequence[RunDirectory], state: str, reason: str) -> None:
+    with synced_together() if len(runs) > 1 else nullcontext():
+        for run in runs:
+            run.set_status(state, reason=reason)
 
 
 def slurm_decides(stopped: Stopped) -> bool:

@@ -19,6 +19,7 @@ from lossbench.rundir.identity import RESULT_VERSION, identity_hash, unit_folder
 from lossbench.rundir.lock import Lock
 from lossbench.rundir.reading import DamagedError, read_yaml
 from lossbench.rundir.result import Result
+from lossbench.rundir.slurm_job import own_job
 from lossbench.rundir.status import read_status
 
 STATES = ("planned", "running", "done", "failed", "preempted", "cancelled", "invalid")
@@ -97,10 +98,12 @@ class RunDirectory:
         return read_status(self.path / "status.json")
 
     def set_status(self, state: str, **facts: object) -> None:
-        """Write status.json: the state, who and when; of earlier facts a reason and its cause are dropped."""
+        """Write status.json: the state, who and when; of earlier facts reason, cause and SLURM job are dropped."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        kept = {key: value for key, value in self.status.items() if key not in ("reason", "cause")}
+        kept = {key: value for key, value in self.status.items() if key not in ("reason", "cause", "job")}
         owner = {} if state == "planned" else {"host": socket.gethostname(), "pid": os.getpid()}
+        if state != "planned" and (job := own_job()) is not None:
+            owner["job"] = job
         write_json(self.path / "status.json", {**kept, "status": state, **owner, state: now, "updated": now, **facts})
 
     def result(self) -> Result | None:

@@ -2,9 +2,7 @@
 
 import json
 import os
-import shutil
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Generator
@@ -21,6 +19,7 @@ from lossbench.config.plain import is_mapping
 from lossbench.errors import OwnedError
 from lossbench.rundir.files import cannot_write, write_json
 from lossbench.rundir.reading import DamagedError, open_file
+from lossbench.rundir.slurm_job import is_over
 
 HEARTBEAT_SECONDS = 15
 # Seen from another host, an owner is dead when its heartbeat is this old.
@@ -186,7 +185,7 @@ def _is_name(token: object) -> bool:
 def is_alive(owner: dict[str, Any], path: Path) -> bool:
     """Whether a lock's owner still lives: by process on this host, by its job and its heartbeat on another one."""
     if owner.get("host") != socket.gethostname():
-        if owner.get("job_id") and _job_is_over(str(owner["job_id"])):
+        if owner.get("job_id") and is_over(str(owner["job_id"])):
             return False
         return path.exists() and -DEAD_AFTER_SECONDS <= _age(path) < (DEAD_AFTER_SECONDS if owner else 2)
     try:
@@ -201,29 +200,7 @@ def _is_of_the_future(owner: dict[str, Any], path: Path) -> bool:
     """Whether another machine's clock, or a copy of the file, gave the heartbeat a time that is still to come."""
     if owner.get("host") == socket.gethostname() or not path.exists() or _age(path) >= -DEAD_AFTER_SECONDS:
         return False
-    return not (owner.get("job_id") and _job_is_over(str(owner["job_id"])))
-
-
-def _job_is_over(job: str) -> bool:
-    """Whether SLURM says that a job is over; the own job's id means that it was requeued since."""
-    if job == os.environ.get("SLURM_JOB_ID"):
-        return True
-    if shutil.which("squeue") is None:
-        return False
-    asked = subprocess.run(
-        ["squeue", "--noheader", f"--jobs={job}", "--format=%T"], capture_output=True, text=True, check=False
-    )
-    if asked.returncode:
-        return "Invalid job id" in asked.stderr
-    return not set(asked.stdout.split()) & {
-        "RUNNING",
-        "COMPLETING",
-        "CONFIGURING",
-        "SUSPENDED",
-        "STOPPED",
-        "SIGNALING",
-        "STAGE_OUT",
-    }
+    return not (owner.get("job_id") and is_over(str(owner["job_id"])))
 
 
 def _age(path: Path) -> float:

@@ -15,6 +15,7 @@ KINDS = {
     "cause": TEXT.or_null(),
     "host": TEXT.or_null(),
     "pid": WHOLE.or_null(),
+    "job": TEXT.or_null(),
     "planned": TIME,
     "running": TIME,
     "updated": TIME,

@@ -16,8 +16,8 @@ from lossbench.training.notices import notices
 from lossbench.vectorized.assembly import assembled, left_out_lines, of_one_size
 from lossbench.vectorized.checkpoint import key_of, saved_stacks
 from lossbench.vectorized.chunk import run_chunk
+from lossbench.vectorized.divide import in_order
 from lossbench.vectorized.measure import bytes_per_run
-from lossbench.vectorized.members import in_order
 from lossbench.vectorized.memory import Limits, release
 from lossbench.vectorized.shared import Shared
 

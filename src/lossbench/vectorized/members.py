@@ -1,4 +1,4 @@
-"""The runs of a stack: their order, and the model and loss of each."""
+"""The runs of a stack: the model and loss of each."""
 
 from collections.abc import Sequence
 
@@ -12,16 +12,6 @@ from lossbench.training.modules import build_loss, build_model, seeded
 from lossbench.training.update import own_parameters
 from lossbench.vectorized.engine.stack import Member
 from lossbench.vectorized.shared import Shared
-
-
-def in_order(configs: Sequence[RunConfig]) -> list[int]:
-    """The order in which runs whose losses differ in numbers alone are neighbours: indices into `configs`."""
-
-    def kind(k: int) -> str:
-        settings = configs[k].loss.record.items()
-        return repr(sorted((name, value) for name, value in settings if value is None or isinstance(value, str | bool)))
-
-    return sorted(range(len(configs)), key=kind)
 
 
 def why_not_loss(config: RunConfig) -> str | None:

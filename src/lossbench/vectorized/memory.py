@@ -1,6 +1,7 @@
 """How many runs fit into memory at once: measured on a few of them."""
 
 import gc
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -44,6 +45,8 @@ class Limits:
         limit, used = CGROUP.read_text().strip() if CGROUP.exists() else "max", psutil.Process().memory_info()
         if limit.isdigit():
             free = min(free, int(limit) - used.rss)
+        if (of_job := os.environ.get("SLURM_MEM_PER_NODE", "")).isdigit():  # in MB; 0 is all that the node has
+            free = min(free, (int(of_job) * 10**6 or free) - used.rss)
         if (addresses := _address_space()) is not None:
             free = min(free, addresses - used.vms)
         return int(SHARE * max(free, 0))

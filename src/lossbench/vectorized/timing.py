@@ -8,8 +8,8 @@ import torch
 from lossbench.config.schema import RunConfig
 from lossbench.training.assemble import assemble
 from lossbench.training.features.source import random_features
+from lossbench.vectorized.divide import in_order
 from lossbench.vectorized.group import threads_of
-from lossbench.vectorized.members import in_order
 from lossbench.vectorized.shared import Shared
 from lossbench.vectorized.train import StackedRuns, validates_epochs
 

@@ -12,6 +12,7 @@ from lossbench.launch.slurm.arrays import JobArrays
 from lossbench.launch.slurm.launch import offer_to_cancel, run_on_slurm
 from lossbench.launch.slurm.resources import Resources
 from lossbench.rundir.directory import RunDirectory
+from lossbench.vectorized.divide import in_stacks
 
 Planned = Callable[..., RunDirectory]
 Slurm = Callable[..., Path]
@@ -74,6 +75,56 @@ def test_what_slurm_has_already_is_not_submitted_again(
     slurm("squeue", "")  # gone without a result: submitted again
     run_on_slurm(runs, progress, Resources(), wait=False)
     assert submitted(calls) == 4
+
+
+def test_stacks_are_found_again_and_stay_together(
+    planned: Planned, slurm: Slurm, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = [planned("data=digits", f"seed={seed}") for seed in range(5)]
+    alone = planned("data=digits", "trainer.precision=bf16-mixed")
+    study = runs[0].path.parents[1]
+    slurm("sbatch", "17")
+
+    def submit() -> str:
+        todo = [run for run in (*runs, alone) if run.result() is None]
+        run_on_slurm(todo, progress_of(todo), Resources(), wait=False, divide=in_stacks(3))
+        return capsys.readouterr().out
+
+    def lists() -> dict[str, str]:
+        return {path.read_text(): path.parent.name for path in study.glob(".slurm/*/stack*.txt")}
+
+    first = submit()
+    assert "submitted 5 runs in 2 stacks of at most 3 as job 17 " in first
+    assert "tasks of their own, 1 run: trainer.precision=bf16-mixed" in first
+    stacks = [[Path(line).name for line in text.splitlines()] for text in lists()]
+    assert sorted(stacks) == [["seed0", "seed1", "seed2"], ["seed3", "seed4"]]
+    (name,) = set(lists().values())
+    commands = [path.read_text().splitlines()[-1] for path in sorted((study / ".slurm" / name).glob("stack*.sh"))]
+    assert [line.rpartition("/")[2] for line in commands] == ["stack0.txt", "stack1.txt"]
+    assert all(" -m lossbench.vectorized /" in line for line in commands)
+
+    slurm("squeue", f"{name}|17|1|RUNNING|None")  # one stack still runs, the rest is lost
+    calls = slurm("sbatch", "18")
+    again = submit()
+    assert "2 of 6 runs are in SLURM's queue already" in again
+    assert "submitted 3 runs in one stack as job 18 " in again
+    assert submitted(calls) == 4  # each time an array of stacks and one of the run alone
+
+
+def test_a_stack_that_is_lost_is_asked_for_once(
+    planned: Planned, slurm: Slurm, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = [planned("data=digits", f"seed={seed}") for seed in range(5)]
+    slurm("sbatch", "17")
+    slurm("scontrol", "JobId=20 JobState=NODE_FAIL ExitCode=0:0 Reason=None")
+    calls, progress = slurm("squeue", ""), progress_of(runs)
+    run_on_slurm(runs, progress, Resources(), poll_seconds=0.01, divide=in_stacks(500))
+    assert set(progress.failed.values()) == {"SLURM job 17_0: node fail, exit code 0"}
+    assert all(run.status["status"] == "failed" for run in runs)
+    assert calls.read_text().count("scontrol show job -o 17_0") == 1
+    said = capsys.readouterr().out
+    assert said.count("node fail") == 1
+    assert said.count("no output in stack0.log") == 1
 
 
 def test_a_queue_that_does_not_answer_submits_nothing(planned: Planned, slurm: Slurm) -> None:

@@ -28,7 +28,7 @@ class Arrays(JobArrays):
 def test_a_damaged_run_ends_with_its_reason_and_the_others_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lossbench.launch.slurm.poll.cancel", lambda job: None)
+    monkeypatch.setattr("lossbench.launch.slurm.lost.cancel", lambda job: None)
     runs = [plan_run(tmp_path, "data=toy", f"seed={seed}") for seed in range(4)]
     (runs[0].path / "result.json").write_text("{}")
     (runs[1].path / "status.json").write_text("{")

@@ -12,7 +12,7 @@ from records import config_with
 
 from lossbench.errors import UserError
 from lossbench.launch.slurm.resources import Resources
-from lossbench.launch.slurm.script import array_script, directive, job_script
+from lossbench.launch.slurm.script import array_script, directive, job_script, stack_script, stacks_script
 
 ONE = config_with(("trainer.accelerator", "auto")).trainer
 NASTY = (" ", "'", '"', "#", "\\", "%", "%j", "%%", "$(touch PWN)", "`touch PWN`", ";touch PWN;", "&", "|", ">PWN")
@@ -48,6 +48,13 @@ def write_array(folder: Path, runs: Sequence[Path], resources: Resources) -> Pat
     return folder / "array.sh"
 
 
+def write_stack(folder: Path) -> Path:
+    """The script of an array in which task 7 is a stack."""
+    (folder / "stack7.sh").write_text(stack_script(folder / "stack7.txt", Resources(), ONE))
+    (folder / "stacks.sh").write_text(stacks_script(folder, "lossbench-1", 8, Resources(), ONE))
+    return folder / "stacks.sh"
+
+
 def test_tasks_nodes_and_gpus_follow_from_the_run(tmp_path: Path) -> None:
     trainer = replace(ONE, devices=4, num_nodes=2, accelerator="gpu")
     found = options(job_script(tmp_path, Resources(partition="a100", time="2-12", memory_gb=1.5), trainer))
@@ -74,6 +81,9 @@ def test_no_character_of_a_path_breaks_a_script(tmp_path: Path, monkeypatch: pyt
         printed = (run / "slurm.log").read_text().split("\n")
         assert printed[:3] == [str(here), "HOME_OF=cats", "--kill-on-bad-exit=1"]
         assert printed[-4:] == ["-m", "lossbench.job", str(run), ""]
+        subprocess.run(["bash", write_stack(script.parent)], env={**env, "SLURM_ARRAY_TASK_ID": "7"}, check=True)
+        printed = (script.parent / "stack7.log").read_text().split("\n")
+        assert printed[-4:] == ["-m", "lossbench.vectorized", str(script.parent / "stack7.txt"), ""]
     assert sorted(os.listdir(tmp_path)) == ["bin", "here", "runs"]
     assert not list(tmp_path.rglob("PWN"))
 

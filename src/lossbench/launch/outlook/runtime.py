@@ -67,7 +67,7 @@ def runtime_of(
         groups.setdefault(way.group(config), []).append(config)
     single = groups.pop(None, [])
     for members in groups.values():
-        runtime.seconds += _stack(members, sizes(members[0]), earlier, way, runtime)
+        runtime.seconds += _stacks(members, sizes(members[0]), earlier, way, runtime)
     work = sum(_alone(config, sizes(config), earlier, runtime) + way.starts for config in single)
     runtime.seconds += work / min(way.at_a_time or 1, max(len(single), 1)) + sum(runtime.features.values())
     return runtime
@@ -101,9 +101,17 @@ def _why(runtime: Runtime) -> str:
     return "; ".join(parts)
 
 
+def _stacks(configs: Sequence[RunConfig], sizes: Sizes, earlier: Sequence[Record], way: Way, runtime: Runtime) -> float:
+    """Estimate the stacks of a group, from the largest of them: they hardly differ in size."""
+    cut = way.cut(len(configs))
+    largest = configs[:: -(-len(configs) // cut[0])]
+    each = _stack(largest, sizes, earlier, way, runtime) / len(largest)
+    runtime.stacks += cut
+    return each * len(configs) + way.starts * len(cut)
+
+
 def _stack(configs: Sequence[RunConfig], sizes: Sizes, earlier: Sequence[Record], way: Way, runtime: Runtime) -> float:
     config, runs = configs[0], len(configs)
-    runtime.stacks.append(runs)
     _note_features(config, runtime)
     beside = runs * (PLANNED_SECONDS + WRITTEN_SECONDS / (4 if config.trial else 1))
     alike = [record for record in alike_here(config, earlier) if _stacks_like(record, runs)]

@@ -16,6 +16,11 @@ def no_stacks(configs: Sequence[RunConfig]) -> float:
     return 0.0
 
 
+def one_stack(runs: int) -> list[int]:
+    """The size of the one stack that the runs of a group make."""
+    return [runs]
+
+
 @dataclass(frozen=True)
 class Way:
     """How runs are brought to their results.
@@ -23,9 +28,10 @@ class Way:
     Args:
         words: such as "one after another".
         at_a_time: runs at a time; None where a cluster decides it.
-        starts: seconds that each run takes beside its own work, for a process of its own.
+        starts: seconds that each run, or stack, takes beside its own work, for a process of its own.
         group: gives what the runs of a stack have in common; None for a run that is trained by itself.
         time_stack: times a stack of some runs, s, but for features and files.
+        cut: gives the sizes of the stacks that so many runs of a group are cut into, the largest first.
     """
 
     words: str = "one after another"
@@ -33,6 +39,7 @@ class Way:
     starts: float = 0.0
     group: Callable[[RunConfig], str | None] = alone
     time_stack: Callable[[Sequence[RunConfig]], float] = no_stacks
+    cut: Callable[[int], list[int]] = one_stack
 
 
 PROCESS_SECONDS = 6.0

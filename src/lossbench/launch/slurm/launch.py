@@ -9,13 +9,17 @@ from typing import Any
 from lossbench.errors import UserError, suggest
 from lossbench.launch.progress import SweepProgress, number_of_runs
 from lossbench.launch.slurm.arrays import JobArrays
+from lossbench.launch.slurm.division import Divide, each_alone
 from lossbench.launch.slurm.poll import QueuePoll
 from lossbench.launch.slurm.queue import Task, cancel, require_slurm
 from lossbench.launch.slurm.resources import Resources
-from lossbench.launch.slurm.rules import check_seconds
+from lossbench.launch.slurm.rules import check_count, check_seconds
 from lossbench.launch.slurm.script import check_paths
 from lossbench.launch.slurm.submit import submit_missing
 from lossbench.rundir.directory import RunDirectory
+
+OWN = ("wait", "poll_seconds", "stack", "max_runs")
+"""Settings of the launcher that are not asked of the cluster."""
 
 
 def check_launcher(resources: Mapping[str, Any], wait: object, poll_seconds: object, runs_dir: Path) -> None:
@@ -33,7 +37,7 @@ def check_launcher(resources: Mapping[str, Any], wait: object, poll_seconds: obj
     known = [each.name for each in fields(Resources)]
     for name in resources:
         if name not in known:
-            raise UserError(f"hydra.launcher.{name} does not exist; {suggest(name, (*known, 'wait', 'poll_seconds'))}")
+            raise UserError(f"hydra.launcher.{name} does not exist; {suggest(name, (*known, *OWN))}")
     Resources(**resources).check()
     if not isinstance(wait, bool):
         raise UserError(f"hydra.launcher.wait must be true or false, got {wait!r}")
@@ -42,21 +46,34 @@ def check_launcher(resources: Mapping[str, Any], wait: object, poll_seconds: obj
     require_slurm()
 
 
+def check_stacks(stack: object, max_runs: object) -> None:
+    """Refuse wrong settings of stacks.
+
+    Raises:
+        UserError: names the key, what was found and what is allowed.
+    """
+    if not isinstance(stack, bool):
+        raise UserError(f"hydra.launcher.stack must be true or false, got {stack!r}")
+    check_count("max_runs", max_runs, least=1)
+
+
 def run_on_slurm(
     runs: Sequence[RunDirectory],
     progress: SweepProgress,
     resources: Resources,
     wait: bool = True,
     poll_seconds: float = 5.0,
+    divide: Divide = each_alone,
 ) -> None:
     """Bring run directories to their results as SLURM jobs.
 
     Args:
         runs: planned directories, where every node sees them.
         progress: counts and prints how each ends.
-        resources: what each run asks for.
+        resources: what each task asks for.
         wait: whether to wait for the results; otherwise jobs are submitted and named.
         poll_seconds: between two calls of squeue.
+        divide: says which runs are trained together in one task.
 
     Raises:
         UserError: a path cannot stand in a job script.
@@ -66,7 +83,7 @@ def run_on_slurm(
     if not runs:
         return
     arrays = JobArrays(runs)
-    refused = submit_missing(arrays, resources, progress)
+    refused = submit_missing(arrays, resources, progress, divide)
     for run, reason in refused.items():
         progress.started(arrays.planned[run])
         progress.finished(arrays.planned[run], None, reason)
@@ -92,15 +109,17 @@ def offer_to_cancel(arrays: JobArrays) -> None:
     tasks = arrays.tasks()
     if not tasks:
         return
-    runs, jobs = number_of_runs(len(tasks)), " ".join(_job_numbers(tasks.values()))
+    runs = number_of_runs(len(tasks))
     answer = ""
     if os.isatty(0) and os.isatty(2):
         answer = input(f"\n{runs} queued or running. Enter leaves them, c and Enter cancels them: ")
     if answer.strip().lower() == "c":
-        cancel(*(task.job for task in tasks.values()))
-        print(f"cancelled {len(tasks)} jobs; runs that had begun have saved what they had")
+        jobs = sorted({task.job for task in tasks.values()})
+        cancel(*jobs)
+        print(f"cancelled {len(jobs)} jobs; runs that had begun have saved what they had")
     else:
-        print(f"\n{runs} going on without this command; it attaches to them again, scancel {jobs} ends them")
+        ends = f"scancel {' '.join(_job_numbers(tasks.values()))} ends them"
+        print(f"\n{runs} going on without this command; it attaches to them again, {ends}")
 
 
 def _job_numbers(tasks: Iterable[Task]) -> list[str]:

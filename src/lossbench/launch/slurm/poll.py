@@ -4,11 +4,11 @@ import time
 from collections.abc import Mapping, Sequence
 
 from lossbench.errors import UserError, one_line
-from lossbench.launch.exits import is_locked, last_lines
-from lossbench.launch.progress import SweepProgress
+from lossbench.launch.exits import is_locked
+from lossbench.launch.progress import SweepProgress, number_of_runs
 from lossbench.launch.slurm.arrays import JobArrays
-from lossbench.launch.slurm.queue import Task, cancel, ending
-from lossbench.launch.slurm.refusal import explained
+from lossbench.launch.slurm.lost import Endings
+from lossbench.launch.slurm.queue import Task
 from lossbench.launch.slurm.resources import Resources
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.reading import DamagedError
@@ -19,12 +19,12 @@ AWAY_SECONDS = 1800.0  # that squeue may fail without a break
 
 
 class QueuePoll:
-    """Poll the queue until every run has ended.
+    """Poll the queue until every run has ended; only what has left it is looked at on the disk.
 
     Args:
         arrays: those of the sweep's runs.
         waiting: the runs to wait for.
-        resources: what each run asks for.
+        resources: what each task asks for.
         progress: counts and prints how each ends.
         poll_seconds: between two calls of squeue.
     """
@@ -37,12 +37,14 @@ class QueuePoll:
         progress: SweepProgress,
         poll_seconds: float,
     ) -> None:
-        self.arrays, self.waiting, self.resources = arrays, list(waiting), resources
+        self.arrays, self.waiting = arrays, dict.fromkeys(waiting)
         self.progress, self.poll_seconds = progress, poll_seconds
+        self.endings = Endings(arrays, resources)
         self.started: set[RunDirectory] = set()
         self.absent = dict.fromkeys(waiting, 0)  # polls in a row in which a run was not in the queue
         self.failures = 0  # polls in a row in which squeue failed
         self.counts, self.counts_at = "", -COUNTS_SECONDS
+        self.arrived: dict[str, int] = {}  # the task of a stack -> how many results have come since the last look
 
     def run(self) -> None:
         """Wait for all.
@@ -56,11 +58,7 @@ class QueuePoll:
             if tasks is None:
                 time.sleep(self.poll_seconds)
                 continue
-            for run in list(self.waiting):
-                try:
-                    self._check(run, tasks.get(run))
-                except DamagedError as error:  # the others go on
-                    self._end(run, one_line(error))
+            self._look(tasks)
             if self.waiting:
                 self._print_counts(tasks)
                 # A slow queue is polled less often.
@@ -80,6 +78,17 @@ class QueuePoll:
         self.failures = 0
         return tasks
 
+    def _look(self, tasks: Mapping[RunDirectory, Task]) -> None:
+        """See how each run stands, and name the stacks of which results have come."""
+        for run in list(self.waiting):
+            try:
+                self._check(run, tasks.get(run))
+            except DamagedError as error:  # the others go on
+                self._end(run, one_line(error))
+        for job, count in self.arrived.items():
+            self.progress.say(f"[{self.progress.done}/{self.progress.total}] job {job}: {number_of_runs(count)} done")
+        self.arrived.clear()
+
     def _check(self, run: RunDirectory, task: Task | None) -> None:
         if task is None:
             self._check_absent(run)
@@ -89,11 +98,7 @@ class QueuePoll:
             self.started.add(run)
             self.progress.started(self.arrays.planned[run])
         if task.never_starts:
-            cancel(task.job)
-            why = explained(task.reason, self.resources, run.config.trainer)
-            reason = f"SLURM would never start job {task.job}: {why}"
-            run.set_status("failed", reason=reason)
-            self._end(run, reason)
+            self._end(run, self.endings.refused(run, task))
 
     def _check_absent(self, run: RunDirectory) -> None:
         """End a run that has a result, or that has been out of the queue without one for two polls."""
@@ -101,35 +106,25 @@ class QueuePoll:
         if run.result() is not None:
             self._end(run, None)
         elif self.absent[run] >= POLLS_BEFORE_LOST and not is_locked(run):
-            reason = missing_result(run, self.arrays.last_job.get(run))
-            self._end(run, reason)
-            output = "\n".join(f"    {line}" for line in last_lines(run.path / "slurm.log"))
-            self.progress.say(output or f"    no output in slurm.log: does every node see {run.path}?")
+            self._end(run, self.endings.missing(run))
+            for line in self.endings.output(run):
+                self.progress.say(f"    {line}")
 
     def _end(self, run: RunDirectory, reason: str | None) -> None:
         planned = self.arrays.planned[run]
         if run not in self.started:
             self.progress.started(planned)
-        self.waiting.remove(run)
-        self.progress.finished(planned, None if reason else run.result(), reason)
+        del self.waiting[run]
+        if reason is None and self.arrays.stack_of(run) is not None:
+            job = str(self.arrays.job_of(run))
+            self.arrived[job] = self.arrived.get(job, 0) + 1
+        self.progress.finished(planned, None if reason else run.result(), reason, say=self.endings.is_new(run, reason))
 
     def _print_counts(self, tasks: Mapping[RunDirectory, Task]) -> None:
-        counts = count_tasks([tasks[run] for run in self.waiting if run in tasks])
+        counts = count_tasks([*{tasks[run] for run in self.waiting if run in tasks}])
         if counts != self.counts and time.monotonic() - self.counts_at > COUNTS_SECONDS:
             self.progress.say(counts)
             self.counts, self.counts_at = counts, time.monotonic()
-
-
-def missing_result(run: RunDirectory, job: str | None) -> str:
-    """Say why a run that has left the queue has no result: by its status.json, or else by SLURM's record of its job."""
-    status = run.status
-    if status.get("status") in ("failed", "cancelled", "preempted") and "reason" in status:
-        return str(status["reason"])
-    record = ending(job) if job else None
-    reason = record or f"SLURM no longer knows job {job}, and it has left no result; the same command submits it again"
-    cancelled = record is not None and "cancelled" in record
-    run.set_status("cancelled" if cancelled else "failed", reason=reason)
-    return reason
 
 
 def count_tasks(tasks: Sequence[Task]) -> str:

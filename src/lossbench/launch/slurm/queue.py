@@ -29,6 +29,8 @@ NEVER = (
     "QOSMaxCpuPerJobLimit",
     "AssocMaxCpuPerJobLimit",
 )
+# How the states begin of nodes that take no jobs, as sinfo shortens them.
+AWAY = ("down", "drain", "drng", "err", "fail", "fut", "inval", "unk", "pow_dn")
 
 
 class Task(NamedTuple):
@@ -103,6 +105,21 @@ def sinfo(fields: str) -> list[str]:
     """List every node of every partition with some fields of sinfo; nothing where sinfo fails."""
     answer = _run("sinfo", "--noheader", "--Node", f"--format={fields}")
     return [] if answer.returncode else [line.strip() for line in answer.stdout.splitlines()]
+
+
+def node_count(partition: str | None) -> int:
+    """Count the nodes of a partition that take jobs; 1 where sinfo does not say.
+
+    Args:
+        partition: its name; None is the cluster's default.
+    """
+    nodes = set[str]()
+    for line in sinfo("%N|%P|%t"):
+        node, name, state = line.split("|")
+        wanted = name.endswith("*") if partition is None else name.rstrip("*") in partition.split(",")
+        if wanted and not state.startswith(AWAY):
+            nodes.add(node)
+    return max(len(nodes), 1)
 
 
 def cancel(*jobs: str) -> None:

@@ -3,7 +3,7 @@
 import re
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from lossbench.config.sections import Trainer
@@ -27,18 +27,53 @@ def job_script(run: Path, resources: Resources, trainer: Trainer) -> str:
     Raises:
         UserError: a path has a line break or a control character.
     """
-    check_paths([run])
-    name = f"--job-name={run.parent.name}-{run.name}"
-    command = shlex.join([sys.executable, "-m", "lossbench.job", str(run)])
+    name, command = f"{run.parent.name}-{run.name}", ("lossbench.job", str(run))
+    return _task_script(
+        (NO_OUTPUT, *resources.options(trainer), f"--job-name={name}"),
+        ("# One run, from its beginning or from its last checkpoint. On SIGUSR1, which comes before the time limit,",),
+        run / "slurm.log",
+        command,
+        resources,
+    )
+
+
+def stack_script(listed: Path, resources: Resources, trainer: Trainer) -> str:
+    """Write the file of one stack: `sbatch stack3.sh` starts it, or goes on with it, on its own.
+
+    Args:
+        listed: the list of its runs, absolute.
+        resources: what it asks for.
+        trainer: the trainer settings that all of them share.
+
+    Raises:
+        UserError: a path has a line break or a control character.
+    """
+    return _task_script(
+        (NO_OUTPUT, *resources.options(trainer), f"--job-name={listed.parent.name}-{listed.stem}"),
+        (
+            f"# The runs of {listed.name} as one stack, from their beginning or from where it was saved.",
+            "# On SIGUSR1, which comes before the time limit,",
+        ),
+        listed.with_suffix(".log"),
+        ("lossbench.vectorized", str(listed)),
+        resources,
+    )
+
+
+def _task_script(
+    options: Sequence[str], about: Sequence[str], log: Path, command: Sequence[str], resources: Resources
+) -> str:
+    check_paths([log.parent])
+    python = shlex.join([sys.executable, "-m", *command])
     return _script(
-        [NO_OUTPUT, *resources.options(trainer), name],
-        "# One run, from its beginning or from its last checkpoint. On SIGUSR1, which comes before the time limit,",
-        "# the run saves and queues this job again. A task that fails ends the others at once.",
-        f"exec >> {shlex.quote(str(run / 'slurm.log'))} 2>&1",
+        options,
+        *about,
+        "# it saves and queues this job again. A task that fails ends the others at once.",
+        f"exec >> {shlex.quote(str(log))} 2>&1",
         f"cd {shlex.quote(str(Path.cwd()))} || exit",
         f"export {PATIENCE}={resources.signal_seconds}",
         *resources.setup,
-        f"exec srun --kill-on-bad-exit=1 --cpus-per-task={resources.cpus} {command}",
+        f"exec srun --kill-on-bad-exit=1 --cpus-per-task={resources.cpus} {python}",
     )
 
 
@@ -55,14 +90,35 @@ def array_script(folder: Path, name: str, count: int, resources: Resources, trai
     Raises:
         UserError: a path has a line break or a control character.
     """
-    check_paths([folder])
-    most = "" if resources.parallel is None else f"%{resources.parallel}"
-    array = [f"--job-name={name}", f"--array=0-{count - 1}{most}"]
     return _script(
-        [NO_OUTPUT, *resources.options(trainer), *array],
+        _array_options(folder, name, count, resources, trainer),
         f'run=$(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" {shlex.quote(str(folder / "runs.txt"))})',
         'exec bash "${run:?}/job.sh"',
     )
+
+
+def stacks_script(folder: Path, name: str, count: int, resources: Resources, trainer: Trainer) -> str:
+    """Write the file that submits many stacks as one job array: task k runs stack<k>.sh.
+
+    Args:
+        folder: where it lies, with the scripts.
+        name: the array's, by which its tasks are found again.
+        count: stacks.
+        resources: what each asks for.
+        trainer: the trainer settings that all of them share.
+
+    Raises:
+        UserError: a path has a line break or a control character.
+    """
+    run_one = f'exec bash {shlex.quote(str(folder))}/stack"${{SLURM_ARRAY_TASK_ID:?}}".sh'
+    return _script(_array_options(folder, name, count, resources, trainer), run_one)
+
+
+def _array_options(folder: Path, name: str, count: int, resources: Resources, trainer: Trainer) -> list[str]:
+    check_paths([folder])
+    most = "" if resources.parallel is None else f"%{resources.parallel}"
+    array = f"--job-name={name}", f"--array=0-{count - 1}{most}"
+    return [NO_OUTPUT, *resources.options(trainer), *array]
 
 
 def check_paths(runs: Iterable[Path]) -> None:
