@@ -98,7 +98,7 @@ ROOMS = {
     "config.sections": {*(f"lossbench.config.{name}" for name in ("parse", "values"))},
     "config.schema": {
         *(f"lossbench.config.{name}" for name in ("schema", "sections", "values", "parse", "paired")),
-        "lossbench.errors",
+        *{"lossbench.errors", "lossbench.rundir.identity"},
     },
     "job": {"lossbench.job", "lossbench.config", "lossbench.rundir", "lossbench.errors", "lossbench.training.fit"},
     "launch": {
@@ -216,12 +216,13 @@ def test_what_must_start_fast_reaches_nothing_heavy(module: str) -> None:
     assert not heavy
 
 
-def test_planning_the_toy_run_imports_nothing_heavy(tmp_path: Path) -> None:
+def test_planning_a_run_imports_nothing_heavy(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from conftest import plan_run; import lossbench.cli.train\n"
         "import lossbench.launch.sweep\n"
-        "from lossbench.config.verify import verify; run = plan_run(Path(sys.argv[1])); verify(run); print(run.path)\n"
-        f"sys.exit(', '.join({ {*HEAVY, 'scipy'} } & set(sys.modules)) or None)"
+        "from lossbench.config.verify import verify; plan_run(Path(sys.argv[1]), 'data=digits', 'model=mlp')\n"
+        "run = plan_run(Path(sys.argv[1])); verify(run); print(run.path)\n"
+        f"sys.exit(', '.join({ {*HEAVY, 'scipy', 'sklearn'} } & set(sys.modules)) or None)"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT / "tests", capture_output=True, text=True, check=False)

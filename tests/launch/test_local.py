@@ -40,6 +40,15 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[ReferenceType[Any]]]:
     gc.enable()
 
 
+def test_a_run_that_was_edited_since_it_was_planned_is_not_run(planned: Callable[..., RunDirectory]) -> None:
+    run = planned("data=toy", "trainer=cpu", "trainer.max_steps=4")
+    path = run.path / "config.yaml"
+    path.write_text(path.read_text().replace("max_steps: 4", "max_steps: 5"))
+    progress = SweepProgress({run: ""}, [run], "test/accuracy")
+    run_here([run], progress)
+    assert "does not belong to this directory" in progress.failed[run]
+
+
 def out_of_memory(*_: Any) -> None:
     raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8000000000 bytes.")
 

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from records import RECORD, RESULT, config_with
 
+from lossbench.config import schema
 from lossbench.config.schema import RunConfig
 from lossbench.errors import UserError
-from lossbench.rundir import directory, planning
+from lossbench.rundir import directory
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.files import write_yaml
 from lossbench.rundir.identity import RESULT_VERSION, identity_hash
@@ -51,6 +52,13 @@ def test_the_directory_is_named_after_what_is_in_it(tmp_path: Path) -> None:
     assert "pid" not in run.status  # nobody runs it yet
     assert run.result() is None
     run.verify()
+
+
+def test_a_planned_run_is_known_as_its_files_say_it(tmp_path: Path) -> None:
+    for _ in ("planned", "found again"):
+        run = plan(CONFIG, tmp_path)
+        anew = RunDirectory(run.path)
+        assert (repr(run.record), run.config) == (repr(anew.record), anew.config)
 
 
 def test_the_same_experiment_is_found_again_untouched(tmp_path: Path) -> None:
@@ -94,18 +102,18 @@ def test_force_respects_a_living_owner(tmp_path: Path) -> None:
 
 
 def test_a_collision_of_eight_digits_takes_sixteen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (directory, planning):
+    for module in (directory, schema):
         monkeypatch.setattr(module, "identity_hash", lambda config: "01234567" + identity_hash(config)[8:])
-    first, second = plan(CONFIG, tmp_path), plan(with_alpha(0.5), tmp_path)
+    first, second = plan(config_with(), tmp_path), plan(with_alpha(0.5), tmp_path)
     assert first.path.parent.name == "toy-linear-cosine_prob-01234567"
     assert second.path.parent.name == f"toy-linear-cosine_prob-01234567{identity_hash(with_alpha(0.5).record)[8:16]}"
-    assert plan(CONFIG, tmp_path).path == first.path
+    assert plan(config_with(), tmp_path).path == first.path
     assert plan(with_alpha(0.5), tmp_path).path == second.path
     second.verify()
 
 
 def test_what_collides_for_good_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (directory, planning):
+    for module in (directory, schema):
         monkeypatch.setattr(module, "identity_hash", lambda config: "0" * 64)
     for alpha in (0.1, 0.2, 0.3):
         plan(with_alpha(alpha), tmp_path)

@@ -10,7 +10,7 @@ from typing import Any
 
 from lossbench.config import custom
 from lossbench.config.parse import Node
-from lossbench.config.plain import is_mapping, is_sequence
+from lossbench.config.plain import SCALARS, is_mapping, is_sequence
 from lossbench.errors import UserError, one_line, suggest
 
 OTHER_CLASSES = (
@@ -60,12 +60,13 @@ def check_targets(config: object, where: str = "") -> None:
             check_targets(item, f"{where}[{i}]")
     if not is_mapping(config):
         return
-    if "_target_" in config and not (
-        _is_own(config, where) or _is_allowed(config["_target_"], (*classes_at(where), *allowed_by_user()))
+    if TARGET in config and not (
+        _is_own(config, where) or _is_allowed(config[TARGET], (*classes_at(where), *allowed_by_user()))
     ):
-        raise _refusal(where, config["_target_"])
+        raise _refusal(where, config[TARGET])
     for key, item in config.items():
-        check_targets(item, f"{where}.{key}".lstrip("."))
+        if type(item) not in SCALARS:
+            check_targets(item, f"{where}.{key}".lstrip("."))
 
 
 def build(
@@ -99,8 +100,14 @@ def build(
 
 def accepted(factory: Callable[..., Any], **offered: object) -> dict[str, object]:
     """Pick from the arguments that are offered those that a factory's signature names."""
-    parameters = inspect.signature(factory).parameters
+    parameters = _parameters(factory)
     return {name: value for name, value in offered.items() if name in parameters}
+
+
+@functools.lru_cache(maxsize=256)
+def _parameters(factory: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    """The parameters of a factory by name, looked at once for all runs of a sweep."""
+    return inspect.signature(factory).parameters
 
 
 def own_settings(node: Node, where: str, names: Iterable[str]) -> list[str]:
@@ -136,7 +143,7 @@ def _make(node: object, where: str, args: Sequence[object] = (), extra: Mapping[
 def _settings(factory: Callable[..., Any], node: Mapping[str, Any], where: str) -> dict[str, Any]:
     """The settings of a node, nested nodes built; its name only where the factory takes one."""
     settings = {key: item for key, item in node.items() if key not in SPECIAL}
-    if LABEL not in inspect.signature(factory).parameters:
+    if LABEL not in _parameters(factory):
         settings.pop(LABEL, None)
     _check_names(factory, settings, where)
     return {key: _make(item, f"{where}.{key}") for key, item in settings.items()}
@@ -203,7 +210,7 @@ def _find(target: str) -> Any:
 
 
 def _check_names(factory: Any, names: Iterable[str], where: str) -> None:
-    parameters = inspect.signature(factory).parameters
+    parameters = _parameters(factory)
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return
     for name in names:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any, Literal, Self
 
 from lossbench.config.paired import Paired, seed_of
@@ -31,6 +32,7 @@ from lossbench.config.values import (
     whole,
 )
 from lossbench.errors import UserError
+from lossbench.rundir.identity import identity_hash
 
 
 def missing_key(key: str) -> UserError:
@@ -88,6 +90,11 @@ class RunConfig(Paired):
     replicate: int | None = setting(either(None, whole(0, MOST)), None)
     trial: bool = setting(SWITCH, False)
     invalid: str | None = None
+
+    @cached_property
+    def identity_hash(self) -> str:
+        """The hash of what decides the run's numbers: 64 hexadecimal digits."""
+        return identity_hash(self.record)
 
     @property
     def stages(self) -> tuple[str, ...]:

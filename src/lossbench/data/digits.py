@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -12,6 +14,8 @@ from lossbench.data.folds import repeated_folds, stratified_split
 from lossbench.data.source import Source, Split
 from lossbench.seeds import generator
 
+FILE = "datasets/data/digits.csv.gz"
+"""In scikit-learn's package: a line for each image, its pixels row by row and its digit."""
 SIZE = 1797
 HELD_OUT = 0.2
 """Of all images, for validation and again for testing."""
@@ -65,11 +69,9 @@ class Digits(Source):
     @cached_property
     def images(self) -> Split:
         """The images, scaled from 0..16 to [0, 1]."""
-        from sklearn.datasets import load_digits  # a second to import: only when the digits are wanted
-
-        bunch = load_digits()
-        images = (bunch.images[:, None] / 16).astype(np.float32)  # pyright: ignore[reportAttributeAccessIssue] - a Bunch
-        targets = bunch.target.astype(np.int64)  # pyright: ignore[reportAttributeAccessIssue] - a Bunch
+        rows = np.loadtxt(_file(), delimiter=",")
+        images = (rows[:, :-1].reshape(-1, *self.input_shape) / 16).astype(np.float32)
+        targets = rows[:, -1].astype(np.int64)
         return Split(images, targets, np.arange(len(targets)).astype(str))
 
     def load(self) -> Mapping[str, Split]:
@@ -78,3 +80,11 @@ class Digits(Source):
         targets = self.images.targets
         index = stratified_split(targets, rng, val=HELD_OUT, test=HELD_OUT, per_class=per_class)
         return {name: self.images.take(positions) for name, positions in index.items()}
+
+
+def _file() -> Path:
+    """Find the images in scikit-learn's package, which is not imported: that takes a second."""
+    package = find_spec("sklearn")
+    assert package is not None  # it is a requirement
+    assert package.origin is not None
+    return Path(package.origin).parent / FILE

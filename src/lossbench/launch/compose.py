@@ -1,6 +1,5 @@
 """From jobs to configurations: composed once for each choice of groups, plain values set on copies."""
 
-import copy
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -9,6 +8,7 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from lossbench.config.plain import copied
 from lossbench.launch.expand import Job, Part
 
 
@@ -37,10 +37,10 @@ class Composer:
         values = [part for part in job.parts if part.key is not None]
         if not all(_can_be_set(template, part, named) for part in values):
             return self._compose(job.overrides)[0]
-        config = copy.deepcopy(template)
+        config = copied(template)
         for part in values:
             parent, name = _parent(config, str(part.key))
-            parent[name] = copy.deepcopy(part.value)
+            parent[name] = copied(part.value)
         return config
 
     def _compose(self, overrides: Sequence[str]) -> tuple[dict[str, Any], frozenset[str]]:

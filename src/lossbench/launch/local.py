@@ -59,7 +59,7 @@ def _finish(run: RunDirectory, progress: SweepProgress, stop_signals: StopSignal
     progress.started(run)
     try:
         with cleared():
-            result, reason = _attempt(run)
+            result, reason = _attempt(RunDirectory(run.path))  # as its files are now
     except OwnedError:
         progress.postponed(run)
         return False

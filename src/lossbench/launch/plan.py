@@ -1,6 +1,6 @@
 """Compose, check and plan all jobs of a multirun before any runs. Torch-free."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from lossbench.report.spec import ComparisonSpec
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.files import synced_together
 from lossbench.rundir.flatten import flatten
-from lossbench.rundir.identity import identity_hash
 from lossbench.rundir.planning import is_planned, plan
 from lossbench.rundir.reading import DamagedError
 
@@ -52,12 +51,17 @@ class Planned:
 
 @dataclass(frozen=True)
 class Cell:
-    """A job with its configuration: as composed, and resolved."""
+    """A job with its configuration, where its run lies, and whether that is made anew."""
 
     job: Job
-    composed: Mapping[str, Any]
     config: RunConfig
-    key: Key
+    runs_dir: Path
+    force: bool
+
+    @property
+    def key(self) -> Key:
+        """What no other run has."""
+        return self.config.study, self.config.identity_hash, self.config.unit
 
 
 @dataclass(frozen=True)
@@ -68,11 +72,13 @@ class Checked:
         cells: each run once, in the order in which they run; invalid ones too.
         keys: of all jobs, those of repeated runs too, in the order of the jobs.
         cache: what was read of the data sets.
+        plan_only: whether the runs are to be planned only.
     """
 
     cells: Sequence[Cell]
     keys: Sequence[Key]
     cache: Cache
+    plan_only: bool
 
     @property
     def repeated(self) -> int:
@@ -99,18 +105,18 @@ def check_jobs(
     Raises:
         UserError: a mistake in any of them, or no job is valid.
     """
-    cache, cells = cache or Cache(), list[Cell]()
+    cache, cells, plan_only = cache or Cache(), list[Cell](), list[bool]()
     for job in jobs:
-        cells.append(_resolved(job, compose(job), cache, check_supported))
-        place(cells[-1].composed)
-        wants_plan(cells[-1].composed)
+        composed = compose(job)
+        cells.append(_resolved(job, composed, cache, check_supported))
+        plan_only.append(wants_plan(composed))
     valid = _valid(cells)
     if spec is not None:
         check_spec(spec, [cell.config for cell in valid])
     _try_out(valid)
     unique = {cell.key: cell for cell in reversed(cells)}  # of a run that is there twice the first job's label
     firsts = [cell for cell in cells if unique[cell.key] is cell]
-    return Checked(firsts, [cell.key for cell in cells], cache)
+    return Checked(firsts, [cell.key for cell in cells], cache, plan_only[0])
 
 
 def _valid(cells: Sequence[Cell]) -> list[Cell]:
@@ -141,7 +147,7 @@ def _resolved(job: Job, composed: dict[str, Any], cache: Cache, check_supported:
     if composed.get("progress_bar") == "auto":
         composed["progress_bar"] = False  # the sweep has one for all runs
     config = resolve(composed, load_yardstick, cache, check_supported)
-    return Cell(job, composed, config, (config.study, identity_hash(config.record), config.unit))
+    return Cell(job, config, *place(composed))
 
 
 def _try_out(cells: Sequence[Cell]) -> None:
@@ -152,8 +158,7 @@ def _try_out(cells: Sequence[Cell]) -> None:
     """
     dry_runs = DryRuns()
     for cell in cells:
-        runs_dir, force = place(cell.composed)
-        if force or not is_planned(cell.config, runs_dir):
+        if cell.force or not is_planned(cell.config, cell.runs_dir):
             try:
                 dry_runs(cell.config)
             except UserError as error:
@@ -168,13 +173,12 @@ def _planned(cells: Sequence[Cell], command: list[str]) -> Planned:
             try:
                 _plan(cell, planned, command)
             except DamagedError as error:
-                planned.damaged[_directory_of(error.path, place(cell.composed)[0])] = one_line(error)
+                planned.damaged[_directory_of(error.path, cell.runs_dir)] = one_line(error)
     return planned
 
 
 def _plan(cell: Cell, planned: Planned, command: list[str]) -> None:
-    runs_dir, force = place(cell.composed)
-    run = plan(cell.config, runs_dir, force=force, command=command)
+    run = plan(cell.config, cell.runs_dir, force=cell.force, command=command)
     run.result()  # a damaged one is found now, not when the run's turn comes
     if cell.config.invalid is None:
         planned.labels[run] = cell.job.label

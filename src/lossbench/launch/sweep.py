@@ -8,7 +8,6 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from lossbench.config.hydra_errors import explain
-from lossbench.config.resolve import place, wants_plan
 from lossbench.config.schema import RunConfig
 from lossbench.config.tuned import require_untuned
 from lossbench.errors import UserError, one_line
@@ -60,7 +59,7 @@ def sweep(
 
     checked = _checked(jobs, untuned, check_supported, spec)
     runs = _looked_up(checked)
-    if wants_plan(checked.cells[0].composed):
+    if checked.plan_only:
         repeated, forced = checked.repeated, master["force"]
         lines = outlook(runs, way or Way(), spec, checked.cache, repeated=repeated, forced=forced)
         print("\n".join(lines), flush=True)
@@ -99,11 +98,7 @@ def _require_one_plan(jobs: Sequence[Job]) -> None:
 
 def _looked_up(checked: Checked) -> list[Run]:
     """Where the runs stand before anything is written."""
-    found: list[Run] = []
-    for cell in checked.cells:
-        runs_dir, force = place(cell.composed)
-        found.append(look_up(cell.config, runs_dir, force=force))
-    return found
+    return [look_up(cell.config, cell.runs_dir, force=cell.force) for cell in checked.cells]
 
 
 def _shown_metric(planned: Planned) -> str:

@@ -18,7 +18,7 @@ def check_places(*paths: Path) -> None:
         UserError: names the first one.
     """
     for path in paths:
-        if not is_inside(path, path.parent):
+        if path.is_symlink() and not is_inside(path, path.parent):
             raise UserError(f"{path} is a link that leads out of {path.parent}; put what it leads to in its place")
 
 
@@ -30,10 +30,9 @@ def check_contents(run: Path) -> None:
         DamagedError: names the first one in it.
     """
     check_folders(run)
-    root = os.path.realpath(run)
     for folder, folders, files in os.walk(run):
         for name in (*folders, *files):
-            _check_entry(Path(folder, name), root)
+            _check_entry(Path(folder, name), run)
 
 
 def check_folders(run: Path) -> None:
@@ -46,7 +45,7 @@ def check_folders(run: Path) -> None:
     check_places(place.parent, place)
 
 
-def _check_entry(path: Path, root: str) -> None:
+def _check_entry(path: Path, root: Path) -> None:
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:  # a process that works on the run has removed it

@@ -2,15 +2,14 @@
 
 import json
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from uuid import uuid4
 
-import yaml
-
 from lossbench.errors import UserError
+from lossbench.rundir.plain_yaml import yaml_text
 
 _later: list[bool] = []
 
@@ -96,8 +95,7 @@ def write_json(path: Path, value: object) -> None:
     write_atomic(path, lambda file: file.write(text.encode()))
 
 
-def write_yaml(path: Path, value: object) -> None:
-    """Write a plain YAML file atomically, keys in the order given."""
-    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    text = yaml.dump(value, Dumper=dumper, sort_keys=False, allow_unicode=True, width=140)
+def write_yaml(path: Path, record: Mapping[str, Any]) -> None:
+    """Write settings as plain YAML atomically, keys in the order given."""
+    text = yaml_text(record)
     write_atomic(path, lambda file: file.write(text.encode()))

@@ -3,7 +3,10 @@
 import os
 import platform
 import shlex
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from lossbench.config.schema import RunConfig
 from lossbench.errors import UserError
@@ -14,11 +17,11 @@ from lossbench.rundir.identity import (
     RESULT_VERSION,
     differences,
     identity,
-    identity_hash,
     unit_folder,
     with_targets_of,
 )
-from lossbench.rundir.reading import DamagedError, why
+from lossbench.rundir.plain_yaml import yaml_text
+from lossbench.rundir.reading import DamagedError, read_bytes, why
 
 
 def is_planned(config: RunConfig, runs_dir: Path) -> bool:
@@ -119,18 +122,44 @@ def _check_rights(path: Path, *, force: bool) -> None:
 
 def _write_config(run: RunDirectory, config: RunConfig) -> None:
     """Write config.yaml; one that is there keeps its settings and gets the present modules of lossbench's classes."""
-    path, whole = run.path / "config.yaml", {**config.record, "result_version": RESULT_VERSION}
-    if os.path.lexists(path) and (whole := with_targets_of(config.record, run.record)) == run.record:
-        return
-    write_yaml(path, whole)
-    for read_before in ("record", "config"):
-        vars(run).pop(read_before, None)
+    path = run.path / "config.yaml"
+    if not os.path.lexists(path):
+        write_yaml(path, whole := _whole(config))
+        _remember(run, config, whole)
+    elif (whole := with_targets_of(config.record, run.record)) != run.record:
+        write_yaml(path, whole)
+        for read_before in ("record", "config"):
+            vars(run).pop(read_before, None)
+
+
+def _whole(config: RunConfig) -> dict[str, Any]:
+    """What config.yaml of a new run holds."""
+    return {**config.record, "result_version": RESULT_VERSION}
+
+
+def _remember(run: RunDirectory, config: RunConfig, record: Mapping[str, Any]) -> None:
+    """Spare reading and parsing what has just been written, or compared."""
+    vars(run).update(record=record, config=replace(config, record=record, invalid=None))
+
+
+def _holds(run: RunDirectory, config: RunConfig) -> bool:
+    """Whether config.yaml is to the byte what would be written: then there is nothing to parse and compare."""
+    path, whole = run.path / "config.yaml", _whole(config)
+    try:
+        same = os.path.lexists(path) and read_bytes(path) == yaml_text(whole).encode()
+    except (OSError, ValueError):  # `verify` says what is wrong with it
+        return False
+    if same:
+        _remember(run, config, whole)
+    return same
 
 
 def _place(config: RunConfig, runs_dir: Path, *, force: bool) -> RunDirectory:
     for digits in (SHOWN_DIGITS, 16, 64):
         run = _directory(config, runs_dir, digits)
-        if _is_free(run, force=force) or not differences(identity(config.record), identity(run.record)):
+        if _holds(run, config) or _is_free(run, force=force):
+            return run
+        if not differences(identity(config.record), identity(run.record)):
             return run
     raise UserError(f"{run.path} holds another experiment with the same hash; choose another study=NAME")
 
@@ -138,8 +167,8 @@ def _place(config: RunConfig, runs_dir: Path, *, force: bool) -> RunDirectory:
 def _directory(config: RunConfig, runs_dir: Path, digits: int) -> RunDirectory:
     """The directory whose name has so many digits of the identity's hash."""
     names = "-".join((config.data.name, config.model.name, config.loss.name))
-    shown = identity_hash(config.record)[:digits]
-    return RunDirectory(runs_dir / config.study / f"{names}-{shown}" / unit_folder(config.record))
+    shown = config.identity_hash[:digits]
+    return RunDirectory(runs_dir.joinpath(config.study, f"{names}-{shown}", unit_folder(config.record)))
 
 
 def _is_free(run: RunDirectory, *, force: bool) -> bool:

@@ -61,9 +61,7 @@ class DryRun:
         require_measured(config, measured)
         self._once(config, ("optimizer", "trainer"), try_optimizer)
         self._once(config, ("callbacks",), try_callbacks)
-        with TemporaryDirectory() as folder:
-            self._once(config, ("logger",), lambda each: try_loggers(each, folder))
-            self._once(config, ("profiler",), lambda each: try_profiler(each, folder))
+        self._once(config, ("logger", "profiler"), _try_writers)
 
     def _once(self, config: RunConfig, keys: tuple[str, ...], function: Callable[[RunConfig], T]) -> T:
         """Give function(config), computed for the first configuration with these parts."""
@@ -113,6 +111,12 @@ def augmented_examples(data: DataModule) -> tuple[Tensor, Tensor]:
         text = one_line(error).removeprefix("augment.transforms ")
         raise UserError(f"augment.transforms do not fit images of shape {data.source.input_shape}: {text}") from error
     return data.device_transforms(batch, "train").inputs, batch.target
+
+
+def _try_writers(config: RunConfig) -> None:
+    with TemporaryDirectory() as folder:
+        try_loggers(config, folder)
+        try_profiler(config, folder)
 
 
 def _require_folder(folder: Path) -> None:

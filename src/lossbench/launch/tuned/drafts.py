@@ -15,7 +15,7 @@ from lossbench.launch.tuned.jobs import refit_job
 from lossbench.report.doses.axis import AXES
 from lossbench.report.settings import describe_settings, differing_settings
 from lossbench.rundir.flatten import flatten
-from lossbench.rundir.identity import differences, identity, identity_hash
+from lossbench.rundir.identity import differences, identity
 
 OF_A_LOSS = ("loss", "loss_lr", "head")
 """What may differ between rows; all else is the same."""
@@ -55,7 +55,7 @@ def drafts_of(
         if config.invalid is not None:
             raise UserError(f"{job.label}: {config.invalid}")
         _require_equal_steps(config)
-        found.setdefault(identity_hash(config.record), Draft(job, composed, config))
+        found.setdefault(config.identity_hash, Draft(job, composed, config))
     return [*found.values()]
 
 
