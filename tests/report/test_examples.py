@@ -9,7 +9,7 @@ import torch
 from made_runs import compare_runs, make_run, right_of, write
 
 from lossbench.metrics.measure import metrics_of
-from lossbench.report.examples import Parts, read_parts
+from lossbench.report.examples import Parts, RunOutputs, read_parts
 from lossbench.report.records import read_record
 from lossbench.rundir.files import write_yaml
 from lossbench.rundir.reading import DamagedError
@@ -50,7 +50,7 @@ def test_the_parts_of_a_run_give_its_metric_again(
     scale = 0.7 if task == "classification" else None
     value = metrics_of(output, target, task=task, scale=scale)[name].value
     run = saved(tmp_path, output, target, scale=scale, metrics={f"test/{name}": value})
-    found = read_parts(read_record(run), f"test/{name}")
+    found = read_parts(RunOutputs(read_record(run)), f"test/{name}")
     assert isinstance(found, Parts)
     assert found.values.mean() == pytest.approx(value, abs=1e-5)
     assert found.ids.tolist() == [f"example {k}" for k in range(N)]
@@ -59,22 +59,22 @@ def test_the_parts_of_a_run_give_its_metric_again(
 def test_outputs_are_seen_as_their_loss_sees_them(tmp_path: Path) -> None:
     value = metrics_of(30 * OUTPUT, CLASS)["nll"].value
     run = saved(tmp_path, OUTPUT, CLASS, metrics={"test/nll": value})
-    lost = read_parts(read_record(run), "test/nll")
+    lost = read_parts(RunOutputs(read_record(run)), "test/nll")
     assert lost == f"the outputs in {run} do not give its test/nll again"
     write_yaml(
         run / "config.yaml", {"loss": {"name": "cosface", "_target_": "lossbench.losses.CosFace", "scale": 30.0}}
     )
-    found = read_parts(read_record(run), "test/nll")
+    found = read_parts(RunOutputs(read_record(run)), "test/nll")
     assert isinstance(found, Parts)
     assert found.values.mean() == pytest.approx(value, rel=1e-5)
     write_yaml(run / "config.yaml", {"loss": {"name": "own", "_target_": "os.system"}})  # of a received run
-    assert isinstance(read_parts(read_record(run), "test/nll"), str)
+    assert isinstance(read_parts(RunOutputs(read_record(run)), "test/nll"), str)
 
 
 def test_saved_in_half_precision_they_are_close_enough(tmp_path: Path) -> None:
     value = metrics_of(OUTPUT, CLASS)["nll"].value
     run = saved(tmp_path, OUTPUT.half(), CLASS, predictions="float16", metrics={"test/nll": value})
-    assert isinstance(read_parts(read_record(run), "test/nll"), Parts)
+    assert isinstance(read_parts(RunOutputs(read_record(run)), "test/nll"), Parts)
 
 
 def test_damaged_predictions_are_named_and_the_rest_is_judged(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_damaged_predictions_are_named_and_the_rest_is_judged(tmp_path: Path) ->
     assert whole.paired["power"].var_examples > 0
     (run / "predictions.npz").write_bytes(b"x")
     with pytest.raises(DamagedError):
-        read_parts(read_record(run), "test/accuracy")
+        read_parts(RunOutputs(read_record(run)), "test/accuracy")
     found = compare_runs(tmp_path)
     assert found.without_examples is not None
     assert found.without_examples.endswith("predictions.npz is damaged")

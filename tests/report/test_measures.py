@@ -128,7 +128,7 @@ def test_predictions_that_would_execute_code_are_refused(tmp_path: Path) -> None
     with open(path, "wb") as file:
         np.savez(file, test_outputs=np.array([{}, {}], dtype=object), test_targets=np.zeros(2), test_ids=np.zeros(2))
     (said,) = measure_arms(compare_runs(tmp_path)).damaged
-    assert "allow_pickle=False" in said
+    assert "it holds objects" in said
 
 
 def test_the_width_of_a_run_is_the_mean_over_seeds_of_what_is_known(tmp_path: Path) -> None:

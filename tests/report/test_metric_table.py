@@ -1,5 +1,6 @@
 """The metrics beside the compared one: all losses and metrics are one family."""
 
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from made_runs import compare_runs, make_arm, make_run
 
 from lossbench.report.metric_table import judge_metrics, metric_table, other_metrics
+from lossbench.rundir.arrays import StoredArrays, open_arrays
 
 BASE = [0.80, 0.82, 0.84, 0.86, 0.88, 0.90, 0.81, 0.83]
 NOISE = [0.001, 0.002, 0.0005, 0.0015, 0.001, 0.002, 0.0005, 0.001]
@@ -64,6 +66,24 @@ def test_p_is_corrected_for_metrics_planned_losses_and_looks(study: Path) -> Non
     later = {label: replace(pair, look=2) for label, pair in comparison.paired.items()}
     assert alone < p_of_nll(comparison) < p_of_nll(planned)
     assert p_of_nll(comparison) < p_of_nll(replace(comparison, paired=later))
+
+
+def test_the_predictions_of_a_run_are_read_once_for_all_metrics(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names, right = ["test/accuracy", "test/error_rate"], [True, True, False, True]
+    runs = make_arm(tmp_path, "cross_entropy", [0.75] * 3, right=right)
+    runs += make_arm(tmp_path, "power", [0.75] * 3, right=right)
+    comparison = compare_runs(tmp_path)
+    opened: list[Path] = []
+
+    def counted(path: Path, way_out: str) -> AbstractContextManager[StoredArrays]:
+        opened.append(path)
+        return open_arrays(path, way_out)
+
+    monkeypatch.setattr("lossbench.report.examples.open_arrays", counted)
+    judge_metrics(comparison, names, comparison.arms)
+    assert sorted(opened) == sorted(run / "predictions.npz" for run in runs)
 
 
 def test_nothing_is_judged_while_runs_are_to_be_done_or_without_a_baseline(study: Path) -> None:

@@ -15,7 +15,7 @@ from lossbench.config.facts import build_source
 from lossbench.errors import Stopped
 from lossbench.job.start import start
 from lossbench.launch.progress import SweepProgress
-from lossbench.report.examples import read_parts
+from lossbench.report.examples import RunOutputs, read_parts
 from lossbench.report.records import read_record
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.flatten import flatten
@@ -127,7 +127,7 @@ def test_a_published_test_part_is_kept_and_a_rare_class_counts(tmp_path: Path, m
         rare = found["test_targets"] == 2
         recall = (found["test_outputs"].argmax(1) == 2)[rare].mean()
         assert result.metrics["test/tail_accuracy"] == pytest.approx(recall)
-    assert not isinstance(parts := read_parts(read_record(runs[0].path), "test/tail_accuracy"), str)
+    assert not isinstance(parts := read_parts(RunOutputs(read_record(runs[0].path)), "test/tail_accuracy"), str)
     assert parts.values.mean() == pytest.approx(result_of(runs[0]).metrics["test/tail_accuracy"])
 
 

@@ -56,11 +56,33 @@ def read_outputs(run: Record, split: str, way_out: str = WITHOUT) -> Outputs | N
         return Outputs(*(arrays[f"{split}_{what}"] for what in ("outputs", "targets", "ids")))
 
 
-def read_parts(run: Record, metric: str) -> Parts | str:
-    """Compute what each example contributes to a metric of a run that is done.
+class RunOutputs:
+    """The saved outputs of one run, each split read once however many metrics need it.
 
     Args:
         run: done.
+    """
+
+    def __init__(self, run: Record) -> None:
+        self.run = run
+        self._read: dict[str, Outputs | None] = {}
+
+    def of(self, split: str) -> Outputs | None:
+        """The outputs on val or test; None where they were not saved.
+
+        Raises:
+            DamagedError: predictions.npz is damaged.
+        """
+        if split not in self._read:
+            self._read[split] = read_outputs(self.run, split)
+        return self._read[split]
+
+
+def read_parts(outputs: RunOutputs, metric: str) -> Parts | str:
+    """Compute what each example contributes to a metric of a run that is done.
+
+    Args:
+        outputs: of the run.
         metric: such as test/accuracy.
 
     Returns:
@@ -72,7 +94,7 @@ def read_parts(run: Record, metric: str) -> Parts | str:
     split, _, name = metric.partition("/")
     if name not in METRICS:
         return f"{metric} is not split up by example"
-    found = read_outputs(run, split)
+    run, found = outputs.run, outputs.of(split)
     if found is None:
         return f"{run.path} has no predictions.npz"
     for values in _candidates(run, name, found):

@@ -10,7 +10,7 @@ from lossbench.plots.bands import Band
 from lossbench.report.arms import Arm
 from lossbench.report.comparison import Comparison
 from lossbench.report.stats.summary import Summary, summarise
-from lossbench.report.test_set_width import difference_half_width, mean_half_width
+from lossbench.report.test_set_width import RightAnswers, difference_half_width, mean_half_width
 from lossbench.report.validation_curves import (
     Convergence,
     ValidationCurve,
@@ -74,15 +74,19 @@ def measure_arms(comparison: Comparison) -> Measured:
     for arm in comparison.arms:
         curves[arm.label], unreadable = read_curves(arm, comparison.monitored)
         damaged += unreadable
-    threshold = None
+    threshold, widths = None, dict[str, float | None]()
     if comparison.baseline is not None:
         threshold = _threshold(curves[comparison.baseline.label], comparison.unit.higher_is_better)
-    found = {arm.label: _measure(arm, comparison, curves[arm.label], threshold, damaged) for arm in comparison.arms}
+        widths = _difference_half_widths(comparison, comparison.baseline, damaged)
+    found = {
+        arm.label: _measure(arm, comparison, curves[arm.label], threshold, widths.get(arm.label))
+        for arm in comparison.arms
+    }
     return Measured(found, threshold, list(dict.fromkeys(damaged)))
 
 
 def _measure(
-    arm: Arm, comparison: Comparison, curves: Sequence[ValidationCurve], threshold: float | None, damaged: list[str]
+    arm: Arm, comparison: Comparison, curves: Sequence[ValidationCurve], threshold: float | None, width: float | None
 ) -> Measures:
     runs = list(arm.runs.values())
     values = {name: arm.values(name) for name in CALIBRATION}
@@ -94,7 +98,7 @@ def _measure(
         fitted=_fitted(arm),
         convergence=None if threshold is None else convergence(curves, threshold, comparison.unit.higher_is_better),
         run_half_width=mean_half_width(runs, comparison.metric),
-        difference_half_width=_difference_half_width(arm, comparison, damaged),
+        difference_half_width=width,
     )
 
 
@@ -126,12 +130,16 @@ def _done_units(arm: Arm, baseline: Arm) -> list[int]:
     return [unit for unit in arm.runs if unit in baseline.runs]
 
 
-def _difference_half_width(arm: Arm, comparison: Comparison, damaged: list[str]) -> float | None:
-    baseline = comparison.baseline
-    if baseline is None or arm is baseline or comparison.metric not in PAIRED_BY_EXAMPLE:
-        return None
-    try:
-        return difference_half_width(arm, baseline, _done_units(arm, baseline))
-    except DamagedError as error:
-        damaged.append(str(error))
-        return None
+def _difference_half_widths(comparison: Comparison, baseline: Arm, damaged: list[str]) -> dict[str, float | None]:
+    """Label -> half-width of the mean difference from the baseline, whose predictions are read once."""
+    if comparison.metric not in PAIRED_BY_EXAMPLE:
+        return {}
+    tested, found = RightAnswers(baseline), dict[str, float | None]()
+    for arm in comparison.arms:
+        if arm is baseline:
+            continue
+        try:
+            found[arm.label] = difference_half_width(arm, baseline, _done_units(arm, baseline), tested)
+        except DamagedError as error:
+            damaged.append(str(error))
+    return found

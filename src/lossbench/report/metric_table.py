@@ -13,7 +13,7 @@ from lossbench.metrics.units import unit_of
 from lossbench.report.arms import Arm
 from lossbench.report.comparison import Comparison
 from lossbench.report.formatting import MARKS, format_difference
-from lossbench.report.outcomes import Outcomes, find_outcomes
+from lossbench.report.outcomes import Outcomes, find_outcomes_of
 from lossbench.report.pairing import test_per_train
 from lossbench.report.stats.differences import Differences
 from lossbench.report.stats.verdict import PairedComparison, judge
@@ -78,10 +78,8 @@ def _measured_by_all(comparison: Comparison) -> set[str]:
 
 def judge_metrics(comparison: Comparison, names: Sequence[str], arms: Sequence[Arm]) -> list[InMetric]:
     """Judge arms in several metrics as one family of all planned comparisons, at the look of the compared metric."""
-    outcomes = {
-        name: find_outcomes(arms, name, comparison.design, higher_is_better=unit_of(name).higher_is_better)
-        for name in names
-    }
+    directions = {name: unit_of(name).higher_is_better for name in names}
+    outcomes = find_outcomes_of(arms, directions, comparison.design)
     pairs = _pairs(comparison, outcomes, [arm for arm in arms if arm.label in comparison.paired])
     return [InMetric(name, outcomes[name], pairs.get(name, {})) for name in names]
 

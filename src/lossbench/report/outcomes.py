@@ -1,7 +1,7 @@
 """What every run of some arms scored, the diverged ones included, and the differences of two arms."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -10,7 +10,7 @@ import numpy as np
 from lossbench.metrics.registry import METRICS
 from lossbench.report import chance
 from lossbench.report.arms import Arm
-from lossbench.report.examples import Outputs, Parts, read_outputs, read_parts
+from lossbench.report.examples import Outputs, Parts, RunOutputs, read_outputs, read_parts
 from lossbench.report.records import Record
 from lossbench.report.stats.differences import Design, Differences
 from lossbench.rundir.reading import DamagedError
@@ -112,9 +112,31 @@ def find_outcomes(
         higher_is_better: its direction.
         with_parts: whether scores are split up by example.
     """
-    outcomes = Outcomes({arm.digest: arm.scores(metric) for arm in arms})
+    return find_outcomes_of(arms, {metric: higher_is_better}, design, with_parts=with_parts)[metric]
+
+
+def find_outcomes_of(
+    arms: Sequence[Arm], metrics: Mapping[str, bool], design: Design, *, with_parts: bool = True
+) -> dict[str, Outcomes]:
+    """Score all runs of some arms in several metrics; the predictions of each run are read once.
+
+    Args:
+        arms: with the runs that are done, each of which has the metrics, and those that diverged.
+        metrics: metric -> whether higher is better.
+        design: how the units share test examples.
+        with_parts: whether scores are split up by example.
+    """
+    found = {metric: Outcomes({arm.digest: arm.scores(metric) for arm in arms}) for metric in metrics}
     if with_parts:
-        _find_parts(arms, metric, outcomes)
+        _find_parts(arms, found)
+    for metric, outcomes in found.items():
+        _score_all_diverged(arms, metric, design, outcomes, higher_is_better=metrics[metric])
+    return found
+
+
+def _score_all_diverged(
+    arms: Sequence[Arm], metric: str, design: Design, outcomes: Outcomes, *, higher_is_better: bool
+) -> None:
     if any(arm.diverged for arm in arms):
         guess = _Guess(arms, metric, design)
         lowest = chance.worst(
@@ -125,7 +147,6 @@ def find_outcomes(
             for unit in arm.diverged:
                 _score_diverged(arm.digest, unit, guess, lowest, outcomes)
         _require_all_parts(arms, outcomes)
-    return outcomes
 
 
 def _require_all_parts(arms: Sequence[Arm], outcomes: Outcomes) -> None:
@@ -136,19 +157,27 @@ def _require_all_parts(arms: Sequence[Arm], outcomes: Outcomes) -> None:
             outcomes.parts, outcomes.without_parts = {}, f"all runs of {arm.kind} {lacking[0]} diverged"
 
 
-def _find_parts(arms: Sequence[Arm], metric: str, outcomes: Outcomes) -> None:
-    """Find the parts of every run that is done, up to the first that has none."""
+def _find_parts(arms: Sequence[Arm], outcomes: Mapping[str, Outcomes]) -> None:
+    """Find the parts of every run that is done in each metric, up to the first run that has none."""
     for arm in arms:
         for unit, run in arm.runs.items():
-            try:
-                found = read_parts(run, metric)
-            except DamagedError as error:
-                outcomes.damaged.append(str(error))
-                found = f"{error.path} is damaged"
-            if isinstance(found, str):
-                outcomes.parts, outcomes.without_parts = {}, found
-                return
-            outcomes.add_parts(arm.digest, unit, found)
+            outputs = RunOutputs(run)
+            for metric, found in outcomes.items():
+                if found.without_parts is None:
+                    _add_parts(arm, unit, outputs, metric, found)
+
+
+def _add_parts(arm: Arm, unit: int, outputs: RunOutputs, metric: str, outcomes: Outcomes) -> None:
+    """Add the parts of one run, or say why no run has any."""
+    try:
+        found = read_parts(outputs, metric)
+    except DamagedError as error:
+        outcomes.damaged.append(str(error))
+        found = f"{error.path} is damaged"
+    if isinstance(found, str):
+        outcomes.parts, outcomes.without_parts = {}, found
+    else:
+        outcomes.add_parts(arm.digest, unit, found)
 
 
 class _Guess:

@@ -136,7 +136,12 @@ def read_record(path: Path) -> Record:
 
 def read_records(paths: Iterable[Path]) -> list[Record]:
     """Read run directories; one that is damaged is a record with that state and the reason, and stops no other."""
-    return [_record_of(path) for path in paths]
+    return list(each_record(paths))
+
+
+def each_record(paths: Iterable[Path]) -> Iterator[Record]:
+    """Read run directories one after another, for what need not hold all of them; damaged ones as `read_records`."""
+    return map(_record_of, paths)
 
 
 def _record_of(path: Path) -> Record:

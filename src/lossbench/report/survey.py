@@ -1,6 +1,7 @@
 """Where the runs of some folders stand."""
 
 import socket
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 from lossbench.errors import one_line
 from lossbench.escaping import in_line
 from lossbench.report.formatting import counted
-from lossbench.report.records import DAMAGED, Record, read_records
+from lossbench.report.records import DAMAGED, Record, each_record
 from lossbench.rundir.lock import is_alive, read_owner
 from lossbench.rundir.progress import RunProgress, progress_of
 from lossbench.rundir.reading import DamagedError
@@ -28,25 +29,31 @@ def survey(paths: Iterable[Path], most: int) -> str:
     Returns:
         Lines for the terminal.
     """
-    by_state: dict[str, list[Record]] = {}
-    for record in read_records(paths):
-        by_state.setdefault(_state(record), []).append(record)
-    going = progress_of(record.path for state in GOING for record in by_state.get(state, []))
-    states = [state for state in dict.fromkeys((*ORDER, *by_state)) if state in by_state]
-    counts = ", ".join(f"{len(by_state[state])} {in_line(state)}" for state in states)
-    lines = [f"{counted(sum(map(len, by_state.values())), 'run')}: {counts}"]
+    numbers: Counter[str] = Counter()
+    listed: dict[str, list[Record]] = {}
+    for record in each_record(paths):  # of a hundred thousand runs only those to be listed are kept
+        state = _state(record)
+        numbers[state] += 1
+        if state not in NOT_LISTED and numbers[state] <= most:
+            listed.setdefault(state, []).append(record)
+    going = progress_of(record.path for state in GOING for record in listed.get(state, []))
+    states = [state for state in dict.fromkeys((*ORDER, *numbers)) if state in numbers]
+    counts = ", ".join(f"{numbers[state]} {in_line(state)}" for state in states)
+    lines = [f"{counted(numbers.total(), 'run')}: {counts}"]
     for state in states:
         if state not in NOT_LISTED:
-            lines += _listed(state, by_state[state], most, going)
+            lines += _lines(state, listed.get(state, []), numbers[state], going)
     return "\n".join(lines)
 
 
-def _listed(state: str, records: list[Record], most: int, going: Mapping[Path, RunProgress]) -> list[str]:
+def _lines(state: str, records: list[Record], number: int, going: Mapping[Path, RunProgress]) -> list[str]:
+    """A line for each record of a state, and how many more there are."""
     lines: list[str] = []
-    for record in records[:most]:
+    for record in records:
         about = _about(record) + _place(state, going.get(record.path))
         lines.append(f"  {in_line(state):9}  {in_line(about)}")
-    return [*lines, f"  ... and {len(records) - most} more {in_line(state)}"] if len(records) > most else lines
+    more = number - len(records)
+    return [*lines, f"  ... and {more} more {in_line(state)}"] if more else lines
 
 
 def _state(record: Record) -> str:

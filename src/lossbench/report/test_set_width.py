@@ -1,6 +1,7 @@
 """How far a score may move with other test examples of the same kind, given the trained models."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -28,7 +29,31 @@ def mean_half_width(runs: Sequence[Record], metric: str) -> float | None:
     return float(np.mean(known)) if known else None
 
 
-def difference_half_width(ours: Arm, theirs: Arm, seeds: Sequence[int]) -> float | None:
+class RightAnswers:
+    """Which test examples runs got right. A run that is asked for again is not read again: a baseline is, by every arm.
+
+    Args:
+        kept: the arm whose runs are kept.
+    """
+
+    def __init__(self, kept: Arm) -> None:
+        self._kept = {run.path for run in kept.runs.values()}
+        self._read: dict[Path, Correctness | None] = {}
+
+    def of(self, run: Record) -> Correctness | None:
+        """None where the run saved no predictions.
+
+        Raises:
+            DamagedError: predictions.npz is damaged.
+        """
+        if run.path not in self._kept:
+            return _correctness(run)
+        if run.path not in self._read:
+            self._read[run.path] = _correctness(run)
+        return self._read[run.path]
+
+
+def difference_half_width(ours: Arm, theirs: Arm, seeds: Sequence[int], tested: RightAnswers) -> float | None:
     """Half-width of the 95 % interval of the mean difference in accuracy.
 
     1.96 sd(d) / sqrt(n), with d the difference in correctness of each of the n test examples, mean over the seeds
@@ -37,6 +62,7 @@ def difference_half_width(ours: Arm, theirs: Arm, seeds: Sequence[int]) -> float
         ours: an arm.
         theirs: the arm that it is compared with.
         seeds: that both have.
+        tested: reads their predictions.
 
     Returns:
         A fraction; None without seeds, without saved predictions of the same examples in all runs, or with one example.
@@ -47,7 +73,7 @@ def difference_half_width(ours: Arm, theirs: Arm, seeds: Sequence[int]) -> float
     differences: list[np.ndarray] = []
     ids: list[str] | None = None
     for seed in seeds:
-        pair = _correctness(ours.runs[seed]), _correctness(theirs.runs[seed])
+        pair = tested.of(ours.runs[seed]), tested.of(theirs.runs[seed])
         if pair[0] is None or pair[1] is None:
             return None
         ids = ids or pair[0].ids
