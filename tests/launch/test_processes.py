@@ -154,7 +154,7 @@ def test_a_run_whose_status_is_damaged_or_cannot_be_written_fails_alone(
         raise UserError("cannot write status.json: No space left on device")
 
     run = plan_run(tmp_path, "data=toy")
-    ended = cast(Any, SimpleNamespace(run=run, process=SimpleNamespace(returncode=1)))
+    ended = cast(Any, SimpleNamespace(run=run, process=SimpleNamespace(wait=lambda: 1)))
     progress = SweepProgress({run: "seed=0"}, [run], "test/accuracy")
     monkeypatch.setattr("lossbench.rundir.directory.write_json", full)
     assert processes._report(ended, progress)

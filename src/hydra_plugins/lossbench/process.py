@@ -15,6 +15,7 @@ from lossbench.launch.progress import SweepProgress
 from lossbench.rundir.directory import RunDirectory
 
 if TYPE_CHECKING:
+    from lossbench.launch.forked import ForkServer
     from lossbench.launch.outlook.way import Way
 
 
@@ -27,6 +28,7 @@ class ProcessLauncher(Launcher):
 
     def __init__(self, n_jobs: int | None = None) -> None:
         self.n_jobs = n_jobs
+        self.server: ForkServer | None = None
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Nothing: a run directory holds all it needs."""
@@ -51,15 +53,22 @@ class ProcessLauncher(Launcher):
             )
 
     def way(self) -> "Way":
-        """How runs go on: several at a time, each in a process that imports torch first."""
-        from lossbench.launch.outlook.way import PROCESS_SECONDS, Way
+        """How runs go on: several at a time, each in a process of its own."""
+        from lossbench.launch.outlook.way import FORK_SECONDS, Way
         from lossbench.launch.pool import most_at_a_time
 
         n_jobs = self.n_jobs or most_at_a_time()
-        return Way(f"{n_jobs} at a time", n_jobs, PROCESS_SECONDS)
+        return Way(f"{n_jobs} at a time", n_jobs, FORK_SECONDS, prepare=self.prepare)
+
+    def prepare(self, configs: Sequence[RunConfig]) -> None:
+        """Start the process that forks those of new runs: it imports torch while they are tried out."""
+        from lossbench.launch.forked import started_server
+
+        self.server = started_server(configs)
 
     def run_directories(self, runs: Sequence[RunDirectory], progress: SweepProgress) -> None:
         """Bring planned directories to their results."""
         from lossbench.launch.processes import run_in_processes
 
-        run_in_processes(runs, progress, self.n_jobs)
+        server, self.server = self.server, None
+        run_in_processes(runs, progress, self.n_jobs, server)

@@ -13,6 +13,7 @@ from lossbench.errors import UserError, one_line
 from lossbench.launch.check_spec import check_spec
 from lossbench.launch.dry_runs import DryRuns
 from lossbench.launch.expand import Job
+from lossbench.launch.outlook.way import nothing
 from lossbench.report.spec import ComparisonSpec
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.files import synced_together
@@ -92,6 +93,7 @@ def check_jobs(
     check_supported: Check,
     spec: ComparisonSpec | None = None,
     cache: Cache | None = None,
+    prepare: Callable[[Sequence[RunConfig]], None] = nothing,
 ) -> Checked:
     """Compose and check all jobs before any is planned.
 
@@ -101,6 +103,7 @@ def check_jobs(
         check_supported: raises UserError for a configuration that the launcher cannot run.
         spec: what the report compares, checked too.
         cache: what was read of the data sets before.
+        prepare: gets the new runs before they are tried out, unless they are only planned.
 
     Raises:
         UserError: a mistake in any of them, or no job is valid.
@@ -113,7 +116,7 @@ def check_jobs(
     valid = _valid(cells)
     if spec is not None:
         check_spec(spec, [cell.config for cell in valid])
-    _try_out(valid)
+    _try_out(valid, nothing if plan_only[0] else prepare)
     unique = {cell.key: cell for cell in reversed(cells)}  # of a run that is there twice the first job's label
     firsts = [cell for cell in cells if unique[cell.key] is cell]
     return Checked(firsts, [cell.key for cell in cells], cache, plan_only[0])
@@ -150,19 +153,25 @@ def _resolved(job: Job, composed: dict[str, Any], cache: Cache, check_supported:
     return Cell(job, config, *place(composed))
 
 
-def _try_out(cells: Sequence[Cell]) -> None:
-    """Try every run that has no directory yet, or whose directory is made anew.
+def _is_new(cell: Cell) -> bool:
+    """Whether a run has no directory yet, or one that is made anew."""
+    return cell.force or not is_planned(cell.config, cell.runs_dir)
+
+
+def _try_out(cells: Sequence[Cell], prepare: Callable[[Sequence[RunConfig]], None]) -> None:
+    """Try every run that is new.
 
     Raises:
         UserError: names the first run that cannot be run.
     """
+    new = [cell for cell in cells if _is_new(cell)]
+    prepare([cell.config for cell in new])
     dry_runs = DryRuns()
-    for cell in cells:
-        if cell.force or not is_planned(cell.config, cell.runs_dir):
-            try:
-                dry_runs(cell.config)
-            except UserError as error:
-                raise UserError(f"{error} (of this sweep: {cell.job.label})") from error
+    for cell in new:
+        try:
+            dry_runs(cell.config)
+        except UserError as error:
+            raise UserError(f"{error} (of this sweep: {cell.job.label})") from error
 
 
 def _planned(cells: Sequence[Cell], command: list[str]) -> Planned:

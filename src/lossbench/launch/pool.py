@@ -5,13 +5,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import psutil
 
 from lossbench.hardware import cores, visible_gpus
 from lossbench.job.signals import SAME_REQUEST_SECONDS, StopSignals
+from lossbench.launch.forked import ForkedProcess, ForkServer, ServerLostError, is_forked
 from lossbench.rundir.directory import RunDirectory, processes
 from lossbench.rundir.files import cannot_write
 
@@ -27,12 +28,12 @@ class RunProcess:
 
     Args:
         run: its directory.
-        process: python -m lossbench.job.
+        process: python -m lossbench.job, a new one or a fork.
         gpus: leased to it, as in CUDA_VISIBLE_DEVICES.
     """
 
     run: RunDirectory
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | ForkedProcess
     gpus: list[str]
 
 
@@ -41,16 +42,34 @@ class Pool:
 
     Args:
         n_jobs: most runs at a time.
+        server: forks their processes; None starts new ones.
+        say: prints a line.
     """
 
-    def __init__(self, n_jobs: int) -> None:
+    def __init__(self, n_jobs: int, server: ForkServer | None = None, say: Callable[[str], None] = print) -> None:
         self.n_jobs, self.active = n_jobs, list[RunProcess]()
+        self.server, self.say = server, say
         self.free_gpus = visible_gpus()
         self.all_gpus = len(self.free_gpus)
 
     def has_room(self, run: RunDirectory) -> bool:
         """Whether a run can start now; one that needs more GPUs than exist starts with all and fails its own check."""
-        return len(self.active) < self.n_jobs and len(self.free_gpus) >= self._lease(run)
+        has_room = len(self.active) < self.n_jobs and len(self.free_gpus) >= self._lease(run)
+        return has_room and (not is_forked(run.config) or self._is_ready())
+
+    def _is_ready(self) -> bool:
+        """Whether a run can be forked, or has to be a new process because nothing forks it."""
+        try:
+            return self.server is None or self.server.is_ready()
+        except ServerLostError as error:
+            self._lose(error)
+            return True
+
+    def _lose(self, error: ServerLostError) -> None:
+        if self.server is not None:
+            self.server.close()
+        self.server = None
+        self.say(f"each run imports torch by itself: {error}")
 
     def start(self, run: RunDirectory) -> None:
         """Start a run with its share of the machine.
@@ -95,14 +114,20 @@ class Pool:
         for one in self.active:
             one.process.send_signal(number)
 
-    def _open(self, run: RunDirectory, gpus: Sequence[str]) -> subprocess.Popen[bytes]:
+    def _open(self, run: RunDirectory, gpus: Sequence[str]) -> subprocess.Popen[bytes] | ForkedProcess:
+        env = {**os.environ, **self._share(run, gpus)}
         with open(run.log_path, "ab") as log:
+            if self.server is not None and is_forked(run.config):
+                try:
+                    return self.server.start(run, log.fileno(), env)
+                except ServerLostError as error:
+                    self._lose(error)
             return subprocess.Popen(
                 [sys.executable, "-m", "lossbench.job", str(run.path)],
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
-                env={**os.environ, **self._share(run, gpus)},
+                env=env,
                 start_new_session=True,  # Ctrl-C reaches the launcher alone, which forwards it once
             )
 

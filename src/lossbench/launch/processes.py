@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from lossbench.errors import UserError, one_line
 from lossbench.job.signals import StopSignals, handle_stop_signals
 from lossbench.launch.exits import exit_reason, is_locked, last_lines
+from lossbench.launch.forked import ForkServer, started_server
 from lossbench.launch.pool import Pool, RunProcess, default_n_jobs
 from lossbench.launch.progress import SweepProgress
 from lossbench.rundir.directory import RunDirectory
 
-POLL_SECONDS = 0.1
+POLL_SECONDS = 0.05
 
 
 def check_n_jobs(n_jobs: object) -> None:
@@ -23,25 +24,31 @@ def check_n_jobs(n_jobs: object) -> None:
         raise UserError(f"hydra.launcher.n_jobs must be a whole number >= 1 or null, got {n_jobs!r}")
 
 
-def run_in_processes(runs: Sequence[RunDirectory], progress: SweepProgress, n_jobs: int | None = None) -> None:
+def run_in_processes(
+    runs: Sequence[RunDirectory], progress: SweepProgress, n_jobs: int | None = None, server: ForkServer | None = None
+) -> None:
     """Bring run directories to their results, each by python -m lossbench.job in a process of its own.
 
     Args:
         runs: planned directories.
         progress: counts and prints how each ends.
         n_jobs: runs at a time; None is one for each GPU, without GPUs one for each CPU core that memory allows.
+        server: forks the processes; None starts one where that saves time. It is closed at the end.
 
     Raises:
         UserError: n_jobs is wrong.
         Stopped: after a signal; the runs have saved. Ctrl-C again has stopped them at once.
     """
     check_n_jobs(n_jobs)
-    pool = Pool(n_jobs or default_n_jobs(runs))
+    server = server or started_server([run.config for run in runs])
+    pool = Pool(n_jobs or default_n_jobs(runs), server, progress.say)
     with handle_stop_signals() as stop_signals:
         try:
             _run_all(pool, list(runs), progress, stop_signals)
         finally:
             pool.stop(stop_signals)
+            if server is not None:
+                server.close()
         stop_signals.check()  # not before: a signal while the process leaves would end it, and the runs would go on
 
 
@@ -67,7 +74,7 @@ def _start(pool: Pool, run: RunDirectory, progress: SweepProgress) -> None:
 
 def _report(ended: RunProcess, progress: SweepProgress) -> bool:
     """Report a finished run; False where it has to wait again, because another process locked it first."""
-    run, code = ended.run, ended.process.returncode
+    run, code = ended.run, ended.process.wait()
     try:
         return _report_exit(run, code, progress)
     except UserError as error:  # its files are damaged, or cannot be written; those of the others may

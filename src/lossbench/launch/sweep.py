@@ -57,11 +57,12 @@ def sweep(
         require_untuned(composed := compose(job))
         return composed
 
-    checked = _checked(jobs, untuned, check_supported, spec)
+    way = way or Way()
+    checked = _checked(jobs, untuned, check_supported, spec, way)
     runs = _looked_up(checked)
     if checked.plan_only:
         repeated, forced = checked.repeated, master["force"]
-        lines = outlook(runs, way or Way(), spec, checked.cache, repeated=repeated, forced=forced)
+        lines = outlook(runs, way, spec, checked.cache, repeated=repeated, forced=forced)
         print("\n".join(lines), flush=True)
         return
     planned = plan_checked(checked, command)
@@ -84,9 +85,10 @@ def _checked(
     compose: Callable[[Job], dict[str, Any]],
     check_supported: Callable[[RunConfig], None],
     spec: ComparisonSpec | None,
+    way: Way,
 ) -> Checked:
     try:
-        return check_jobs(jobs, compose, check_supported, spec)
+        return check_jobs(jobs, compose, check_supported, spec, prepare=way.prepare)
     except OmegaConfBaseException as error:  # Hydra would add a line of its own
         raise UserError(explain(error) or one_line(error)) from error
 

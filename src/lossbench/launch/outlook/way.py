@@ -21,6 +21,10 @@ def one_stack(runs: int) -> list[int]:
     return [runs]
 
 
+def nothing(configs: Sequence[RunConfig]) -> None:
+    """Prepare nothing."""
+
+
 @dataclass(frozen=True)
 class Way:
     """How runs are brought to their results.
@@ -32,6 +36,7 @@ class Way:
         group: gives what the runs of a stack have in common; None for a run that is trained by itself.
         time_stack: times a stack of some runs, s, but for features and files.
         cut: gives the sizes of the stacks that so many runs of a group are cut into, the largest first.
+        prepare: starts what takes seconds for new runs, while these are tried out.
     """
 
     words: str = "one after another"
@@ -40,7 +45,8 @@ class Way:
     group: Callable[[RunConfig], str | None] = alone
     time_stack: Callable[[Sequence[RunConfig]], float] = no_stacks
     cut: Callable[[int], list[int]] = one_stack
+    prepare: Callable[[Sequence[RunConfig]], None] = nothing
 
 
-PROCESS_SECONDS = 6.0
-"""What a process takes to import torch and Lightning."""
+PROCESS_SECONDS, FORK_SECONDS = 6.0, 0.3
+"""What a process takes to import torch and Lightning, and to start as a fork of one that has."""
