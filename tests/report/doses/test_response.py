@@ -142,6 +142,15 @@ def test_all_examples_are_the_last_dose_and_stand_where_they_count(tmp_path: Pat
         compared(study)
 
 
+def test_all_examples_may_be_as_many_as_a_dose(tmp_path: Path) -> None:
+    study = tmp_path / "study"
+    make(study, "data.images_per_class", (100, None), {name: means[:2] for name, means in SCORES.items()})
+    found = compared(study)
+    assert found.response.places == {100.0: 100.0, float("inf"): 100.0}
+    assert found.response.untold["mae"] == "images_per_class=100 and images_per_class=all are the same"
+    publish_all(read(study), ComparisonSpec())
+
+
 def test_runs_on_unchanged_data_go_with_every_way_to_change_them(tmp_path: Path) -> None:
     study = tmp_path / "study"
     for noise in ("symmetric", "pairs"):

@@ -94,6 +94,8 @@ def _no_trend(
     """Why a line has no trend; None where it has one."""
     if lacking := [axis.at(dose) for dose in places if dose not in differences]:
         return f"it is not compared at {', '.join(lacking)}"
+    if len(set(places.values())) < 2:  # images_per_class=32,all of data with 32 in each class
+        return f"{' and '.join(axis.at(dose) for dose in places)} are the same"
     found = [*differences.values()]
     units = shared_units(found)
     if not len(units):
