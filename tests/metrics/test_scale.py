@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lossbench.metrics import scale as module
 from lossbench.metrics.measure import metrics_of
-from lossbench.metrics.scale import fit_scale
+from lossbench.metrics.scale import fit_scale, fit_scales
 
 
 def objective(logits: Tensor, target: Tensor, scale: float, expected: float, spread: float) -> float:
@@ -76,10 +76,10 @@ def test_a_scale_from_few_examples_does_not_harm_a_calibrated_model() -> None:
 
 
 def test_fit_scale_takes_few_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[float] = []
+    calls: list[Tensor] = []
     derivatives = module._derivatives
 
-    def counted(logits: Tensor, target: Tensor, scale: float) -> tuple[float, float]:
+    def counted(logits: Tensor, target: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
         calls.append(scale)
         return derivatives(logits, target, scale)
 
@@ -89,6 +89,18 @@ def test_fit_scale_takes_few_passes(monkeypatch: pytest.MonkeyPatch) -> None:
         calls.clear()
         fit_scale(logits * factor, target)
         assert 3 <= len(calls) <= 20  # of logits near 0 there are two minima
+
+
+def test_scales_of_several_runs_are_those_of_each_alone() -> None:
+    """Some need few steps and some many, some have two minima, one has none and one is not finite."""
+    factors = (0.001, 0.008, 0.05, 1.0, 20.0, 300.0, 0.0, math.nan)
+    target = torch.stack([example(100, 5, seed)[1] for seed in range(8)])
+    logits = torch.stack([example(100, 5, seed)[0] * factor for seed, factor in enumerate(factors)])
+    priors = torch.linspace(0.5, 3.0, 8, dtype=torch.float64), torch.linspace(0.2, 0.9, 8, dtype=torch.float64)
+    alone = [fit_scale(z, y, e.item(), d.item()) for z, y, e, d in zip(logits, target, *priors, strict=True)]
+    assert fit_scales(logits, target, *priors).tolist() == pytest.approx(alone, rel=1e-9)
+    shared = [fit_scale(z, target[0]) for z in logits]
+    assert fit_scales(logits, target[0]).tolist() == pytest.approx(shared, rel=1e-9)
 
 
 def test_fit_scale_ends_at_its_bounds() -> None:

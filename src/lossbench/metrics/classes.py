@@ -26,7 +26,8 @@ class Classes:
     Args:
         logits: (K, n, C), n >= 1, C >= 2, any real numbers; a run with a NaN or an infinity has NaN for every metric.
         target: (n,) int64, 0..C-1, of all runs, or (K, n), each run's own.
-        scale: > 0, one inverse temperature for all runs, from `fit_scale` on another split; None is without `scaled`.
+        scale: > 0, an inverse temperature from `fit_scale` on another split, one for all runs or (K,); None is without
+            `scaled`.
         train_counts: training examples of each class, (C,) of all runs or (K, C); None where their frequencies do not
             matter.
 
@@ -35,13 +36,17 @@ class Classes:
     """
 
     def __init__(
-        self, logits: Tensor, target: Tensor, scale: float | None = None, train_counts: Tensor | None = None
+        self,
+        logits: Tensor,
+        target: Tensor,
+        scale: Tensor | float | None = None,
+        train_counts: Tensor | None = None,
     ) -> None:
         check(logits, target)
-        if scale is not None and not 0 < scale < torch.inf:
-            raise ValueError(f"scale must be > 0, got {scale}")
-        self.target, self.scale = target.detach().to(logits.device).long(), scale
+        self.target = target.detach().to(logits.device).long()
         self.logits = logits.detach() if logits.dtype == torch.float64 else logits.detach().float()
+        self.scale = None if scale is None else _checked_scale(scale, self.logits)
+        """(1, 1, 1) or (K, 1, 1)."""
         self.n, self.classes = self.logits.shape[1:]
         self.train_counts: Tensor | None = None
         """(1, C) or (K, C)."""
@@ -86,7 +91,7 @@ class Classes:
     @cached_property
     def raw(self) -> Probabilities:
         """The probabilities softmax(logits)."""
-        return self._probabilities(1.0)
+        return self._probabilities(None)
 
     @cached_property
     def scaled(self) -> Probabilities | None:
@@ -100,8 +105,8 @@ class Classes:
         counts = weights.new_zeros(len(classes), self.classes)
         return counts.scatter_add_(1, classes, weights)
 
-    def _probabilities(self, scale: float) -> Probabilities:
-        parts = [_probabilities(z * scale, y) for z, y in self._chunks()]
+    def _probabilities(self, scale: Tensor | None) -> Probabilities:
+        parts = [_probabilities(z if scale is None else z * scale, y) for z, y in self._chunks()]
         return Probabilities(*(torch.cat(column, dim=1) for column in zip(*parts, strict=True)))
 
     def _chunks(self) -> Iterator[tuple[Tensor, Tensor]]:
@@ -121,6 +126,14 @@ def check(logits: Tensor, target: Tensor) -> None:
         raise ValueError(f"target must be within 0..{shape[1] - 1}, got {low}..{high}")
 
 
+def _checked_scale(scale: Tensor | float, logits: Tensor) -> Tensor:
+    """The scale as a factor on the logits: (1, 1, 1) or (K, 1, 1)."""
+    given = torch.as_tensor(scale, dtype=torch.float64)
+    if not bool(((given > 0) & (given < torch.inf)).all()):
+        raise ValueError(f"scale must be > 0, got {scale}")
+    return given.reshape(-1, 1, 1).to(logits)
+
+
 def finite(logits: Tensor) -> Tensor:
     """Whether all numbers of each run are finite: (K, ...) -> (K,)."""
     flat = logits.flatten(1)
@@ -134,20 +147,21 @@ def chunks(logits: Tensor, target: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     return zip(logits.split(examples, dim=1), target.split(examples, dim=-1), strict=True)
 
 
-def _index(logits: Tensor, target: Tensor) -> Tensor:
+def index_of(logits: Tensor, target: Tensor) -> Tensor:
+    """Where the logit of the true class is: (K, n, C) logits and (n,) or (K, n) targets -> (K, n, 1)."""
     return target.expand(len(logits), -1)[..., None]
 
 
 def _rank(logits: Tensor, target: Tensor) -> Tensor:
     """Count the classes placed before the true one, (K, n); torch.topk would order equal logits as it likes."""
-    index = _index(logits, target)
+    index = index_of(logits, target)
     own = logits.gather(-1, index)
     lower = torch.arange(logits.shape[-1], device=logits.device) < target[..., None]
     return ((logits > own) | ((logits == own) & lower)).count_nonzero(dim=-1)
 
 
 def _probabilities(logits: Tensor, target: Tensor) -> Probabilities:
-    index = _index(logits, target)
+    index = index_of(logits, target)
     log_p = logits.log_softmax(-1)
     p = log_p.exp()
     confidence, true_class = p.amax(-1), p.gather(-1, index).squeeze(-1)

@@ -34,7 +34,7 @@ def estimates(
     target: Tensor,
     *,
     task: str = "classification",
-    scale: float | None = None,
+    scale: Tensor | float | None = None,
     train_counts: Tensor | None = None,
 ) -> dict[str, Estimate]:
     """Judge the outputs of K runs.
@@ -43,7 +43,8 @@ def estimates(
         output: (K, n, ...): logits (K, n, C) of classifiers, else what the losses of the task take.
         target: (n, ...), of all runs; of classifiers also (K, n), each run's own.
         task: of the data set.
-        scale: > 0, an inverse temperature from `fit_scale` on another split; adds the *_scaled metrics of classifiers.
+        scale: > 0, an inverse temperature from `fit_scale` on another split, one or (K,); adds the *_scaled metrics of
+            classifiers.
         train_counts: training examples of each class, (C,) or (K, C); adds the accuracies of frequent and rare classes.
 
     Returns:
@@ -63,7 +64,7 @@ def estimates(
 
 
 def view(
-    output: Tensor, target: Tensor, *, task: str, scale: float | None = None, train_counts: Tensor | None = None
+    output: Tensor, target: Tensor, *, task: str, scale: Tensor | float | None = None, train_counts: Tensor | None = None
 ) -> Any:
     """What the metrics of a task are given of (K, n, ...) outputs."""
     return VIEWS[task](output, target, *((scale, train_counts) if task in ONE_CLASS else ()))

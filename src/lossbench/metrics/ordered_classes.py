@@ -22,8 +22,7 @@ class OrderedClasses(Classes):
 
         Of softmax(scale * logits) once a scale is fitted, so that losses whose logits are no probabilities have one.
         """
-        scale = 1.0 if self.scale is None else self.scale
-        parts = [_median(logits * scale) for logits, _ in chunks(self.logits, self.target)]
+        parts = [_median(logits if self.scale is None else logits * self.scale) for logits, _ in chunks(self.logits, self.target)]
         return torch.cat(parts, dim=1)
 
     @cached_property

@@ -84,7 +84,7 @@ def _calibration_error(outputs: "Classes", probabilities: "Probabilities") -> Es
     def half_width() -> "Tensor":
         if outputs.n == 1:
             return value * torch.nan
-        return Z95 * torch.stack([_resampled_errors(*run).std() for run in zip(bins.cpu(), gap.cpu(), strict=True)])
+        return Z95 * _resampled_errors(bins.cpu(), gap.cpu()).std(1)
 
     def parts() -> "Tensor":
         own = sums.gather(1, bins)
@@ -107,12 +107,13 @@ def _sums_on_gpu(bins: "Tensor", gap: "Tensor") -> "Tensor":
 
 
 def _draws(n: int) -> Iterator["Tensor"]:
-    """Positions of n examples, drawn with replacement: ECE_RESAMPLES rows (k, n), in blocks."""
+    """How often each of n examples is drawn with replacement: ECE_RESAMPLES rows, (k, n) float64, in blocks."""
     import torch
 
     generator = torch.Generator().manual_seed(ECE_SEED)
     for block in torch.arange(ECE_RESAMPLES).split(max(1, AT_ONCE // n)):
-        yield torch.randint(n, (len(block), n), generator=generator)
+        drawn = torch.randint(n, (len(block), n), generator=generator)
+        yield torch.zeros(len(block), n, dtype=torch.float64).scatter_add_(1, drawn, torch.ones_like(drawn).double())
 
 
 @lru_cache(maxsize=4)
@@ -122,11 +123,17 @@ def _few_draws(n: int) -> list["Tensor"]:
 
 
 def _resampled_errors(bins: "Tensor", gap: "Tensor") -> "Tensor":
-    """Calibration errors of splits resampled from this one, (ECE_RESAMPLES,); calls with the same n draw the same."""
+    """Calibration errors of splits resampled from these, (K, ECE_RESAMPLES); calls with the same n draw the same.
+
+    Args:
+        bins: of each example, (K, n).
+        gap: between what is right and the confidence, (K, n).
+    """
     import torch
 
-    n, errors = len(gap), []
-    for draw in _few_draws(n) if n * ECE_RESAMPLES <= AT_ONCE else _draws(n):
-        sums = _sums(bins[draw], gap[draw])
-        errors.append(sums.abs().sum(dim=1) / n)
-    return torch.cat(errors)
+    (runs, n), errors = gap.shape, []
+    by_bin = gap.new_zeros(n, runs, ECE_BINS).scatter_(2, bins.T[..., None], gap.T[..., None]).flatten(1)
+    for drawn in _few_draws(n) if n * ECE_RESAMPLES <= AT_ONCE else _draws(n):
+        sums = (drawn @ by_bin).unflatten(1, (runs, ECE_BINS))
+        errors.append(sums.abs().sum(dim=2) / n)
+    return torch.cat(errors).T

@@ -1,15 +1,15 @@
-"""The one factor on a classifier's logits that makes its probabilities fit best."""
+"""The one factor on a classifier's logits that makes its probabilities fit best, of one run or of K at once."""
 
 import math
-from collections.abc import Callable
 
+import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from lossbench.metrics.classes import check, chunks, finite
+from lossbench.metrics.classes import check, chunks, finite, index_of
 
 SCALE_RANGE = (1e-3, 1e3)
 STEP = 0.5  # of log s between two places where the slope is looked at
+TOLERANCE = 1e-10  # of log s
 SPREAD = 0.5
 """Standard deviation of log s before any example: published temperatures lie between about 0.8 and 3."""
 
@@ -42,60 +42,125 @@ def fit_scale(logits: Tensor, target: Tensor, expected: float = 1.0, spread: flo
     Reference:
         Guo et al. 2017, On Calibration of Modern Neural Networks, eq. 9.
     """
-    check(logits[None], target)
+    return fit_scales(logits[None], target, expected, spread).item()
+
+
+def fit_scales(
+    logits: Tensor, target: Tensor, expected: Tensor | float = 1.0, spread: Tensor | float = SPREAD
+) -> Tensor:
+    """Find the factor of each of K runs, as `fit_scale` does.
+
+    Args:
+        logits: (K, n, C), n >= 1, C >= 2.
+        target: (n,) int64, 0..C-1, of all runs, or (K, n), each run's own.
+        expected: e > 0, one or (K,).
+        spread: d > 0, one or (K,).
+
+    Returns:
+        (K,) float64.
+    """
+    check(logits, target)
     logits, target = logits.detach().cpu(), target.detach().cpu().long()
-    if not finite(logits[None]) or bool((logits.amax(dim=1) == logits.amin(dim=1)).all()):
-        return expected
-    middle = math.log(expected)
+    scales, spreads = (torch.as_tensor(given, dtype=torch.float64).expand(len(logits)) for given in (expected, spread))
+    constant = (logits.amax(dim=2) == logits.amin(dim=2)).all(1)
+    objective = _Objective(logits, target, scales.log(), spreads)
+    runs = (finite(logits) & ~constant).nonzero()[:, 0]
+    return scales.index_copy(0, runs, _fitted(objective, runs)) if len(runs) else scales.clone()
 
-    def derivatives(u: float) -> tuple[float, float]:
-        slope, curvature = _derivatives(logits, target, math.exp(u))
-        return slope + (u - middle) / spread**2, curvature + 1 / spread**2
 
+class _Objective:
+    """What is minimised over u = log s, of K runs.
+
+    Args:
+        logits: (K, n, C).
+        target: (n,) or (K, n).
+        middle: log e, (K,).
+        spread: d, (K,).
+    """
+
+    def __init__(self, logits: Tensor, target: Tensor, middle: Tensor, spread: Tensor) -> None:
+        self.logits, self.target, self.middle, self.spread = logits, target, middle, spread
+
+    def prior_slope(self, u: Tensor, runs: Tensor) -> Tensor:
+        """The slope of the prior at u, of some runs: (k,)."""
+        return (u - self.middle[runs]) / self.spread[runs] ** 2
+
+    def derivatives(self, u: Tensor, runs: Tensor) -> tuple[Tensor, Tensor]:
+        """Slope and curvature at u, of some runs: (k,) each."""
+        slope, curvature = _derivatives(*self._of(runs), u.exp())
+        return slope + self.prior_slope(u, runs), curvature + 1 / self.spread[runs] ** 2
+
+    def value(self, u: Tensor, runs: Tensor) -> Tensor:
+        """The sum at u, of some runs: (k,)."""
+        return _nll(*self._of(runs), u.exp()) + ((u - self.middle[runs]) / self.spread[runs]) ** 2 / 2
+
+    def _of(self, runs: Tensor) -> tuple[Tensor, Tensor]:
+        if len(runs) == len(self.logits):
+            return self.logits, self.target
+        return self.logits[runs], self.target if self.target.ndim == 1 else self.target[runs]
+
+
+def _fitted(objective: _Objective, runs: Tensor) -> Tensor:
+    """The scales of some runs: (k,)."""
     low, high = map(math.log, SCALE_RANGE)
-    u = _root(derivatives, middle, low, high)
-    minima, larger = [u], u > middle
-    while larger and u < high:
-        u = min(u + STEP, high)
-        slope, _ = derivatives(u)
-        larger = slope < (u - middle) / spread**2
-        if slope < 0:
-            u = _root(derivatives, u, u, high)
-            minima.append(u)
-    if len(minima) == 1:
-        return math.exp(minima[0])
-    return math.exp(min(minima, key=lambda u: _nll(logits, target, math.exp(u)) + ((u - middle) / spread) ** 2 / 2))
+    middle = objective.middle[runs]
+    best = _roots(objective, runs, middle, low, high)
+    place = (best > middle).nonzero()[:, 0]  # whose logits may ask for a larger scale
+    u = best[place]
+    while len(place):
+        mine = runs[place]
+        u = (u + STEP).clamp_max(high)
+        slope, _ = objective.derivatives(u, mine)
+        larger = slope < objective.prior_slope(u, mine)
+        falls = (slope < 0).nonzero()[:, 0]
+        if len(falls):
+            u[falls] = found = _roots(objective, mine[falls], u[falls], u[falls], high)
+            best[place[falls]] = _lower(objective, mine[falls], best[place[falls]], found)
+        goes_on = larger & (u < high)
+        place, u = place[goes_on], u[goes_on]
+    return best.exp()
 
 
-def _root(derivatives: Callable[[float], tuple[float, float]], start: float, low: float, high: float) -> float:
-    """Newton for the zero of the first derivative; the bracket is halved where a step leaves it or takes half of it."""
-    u = min(max(start, low), high)
+def _lower(objective: _Objective, runs: Tensor, first: Tensor, second: Tensor) -> Tensor:
+    """Of two minima of each run the lower one; of equal ones the first."""
+    return torch.where(objective.value(second, runs) < objective.value(first, runs), second, first)
+
+
+def _roots(objective: _Objective, runs: Tensor, start: Tensor, low: Tensor | float, high: float) -> Tensor:
+    """Newton for the zeros of the slopes; a bracket is halved where a step leaves it or takes half of it."""
+    lower, upper = torch.as_tensor(low, dtype=torch.float64).expand_as(start), torch.full_like(start, high)
+    u, going = start.clamp(lower, upper), torch.arange(len(start))
     for _ in range(100):
-        slope, curvature = derivatives(u)
-        low, high = (u, high) if slope < 0 else (low, u)
-        best = u - slope / curvature if curvature > 0 else math.nan
-        if abs(best - u) < 1e-10 or high - low < 1e-10:
+        at = u[going]
+        slope, curvature = objective.derivatives(at, runs[going])
+        lower, upper = torch.where(slope < 0, at, lower), torch.where(slope < 0, upper, at)
+        best = torch.where(curvature > 0, at - slope / curvature, torch.nan)
+        left = ~(((best - at).abs() < TOLERANCE) | (upper - lower < TOLERANCE))
+        if not left.any():
             break
-        u = best if low < best < high and abs(best - u) < (high - low) / 2 else (low + high) / 2
+        newton = (lower < best) & (best < upper) & ((best - at).abs() < (upper - lower) / 2)
+        u[going[left]] = torch.where(newton, best, (lower + upper) / 2)[left]
+        going, lower, upper = going[left], lower[left], upper[left]
     return u
 
 
-def _nll(logits: Tensor, target: Tensor, scale: float) -> float:
-    """The summed NLL of softmax(scale * logits)."""
-    total = 0.0
-    for chunk, y in chunks(logits[None], target):
-        total += F.cross_entropy(chunk[0].double() * scale, y, reduction="sum").item()
+def _nll(logits: Tensor, target: Tensor, scale: Tensor) -> Tensor:
+    """The summed NLL of softmax(scale * logits) of each run: (K,)."""
+    total = torch.zeros_like(scale)
+    for chunk, y in chunks(logits, target):
+        z = chunk.double() * scale[:, None, None]
+        total -= z.log_softmax(-1).gather(-1, index_of(z, y)).sum((1, 2))
     return total
 
 
-def _derivatives(logits: Tensor, target: Tensor, scale: float) -> tuple[float, float]:
-    """First and second derivative by log scale of the summed NLL of softmax(scale * logits)."""
-    first = second = 0.0
-    for chunk, y in chunks(logits[None], target):
-        z = chunk[0].double() * scale
-        z = z - z.gather(1, y[:, None])
-        weighted = z.softmax(dim=1).mul_(z)
-        mean = weighted.sum(dim=1)
-        first += mean.sum().item()
-        second += (weighted.mul_(z).sum(dim=1) - mean.square() + mean).sum().item()
+def _derivatives(logits: Tensor, target: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+    """First and second derivative by log scale of the summed NLL of softmax(scale * logits): (K,) each."""
+    first, second = torch.zeros_like(scale), torch.zeros_like(scale)
+    for chunk, y in chunks(logits, target):
+        z = chunk.double() * scale[:, None, None]
+        z = z - z.gather(-1, index_of(z, y))
+        weighted = z.softmax(dim=-1).mul_(z)
+        mean = weighted.sum(dim=-1)
+        first += mean.sum(1)
+        second += (weighted.mul_(z).sum(dim=-1) - mean.square() + mean).sum(1)
     return first, second
