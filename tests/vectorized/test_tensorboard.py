@@ -31,7 +31,7 @@ def test_every_number_of_every_run_is_read_back(tmp_path: Path) -> None:
         rows.add(step, step // 100, {"train/loss": torch.from_numpy(table[step]), "train/norm": 2.0}, 0, RUNS)
         if step % 100 == 99:
             rows.add(step + 1, step // 100, {"val/accuracy": torch.from_numpy(table[step])}, 0, RUNS)
-    (block,) = rows.blocks()
+    (block,) = rows.blocks([3] * RUNS)
     for k, records in enumerate(scalar_records(block, steps)):
         write_tensorboard(tmp_path / str(k), {"seed": k}, records, steps, 2, {"test/accuracy": 0.25})
         board = EventAccumulator(str(tmp_path / str(k)), size_guidance={"scalars": 0}).Reload()

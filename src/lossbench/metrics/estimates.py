@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -41,6 +42,10 @@ class Estimate:
         widths = [math.nan] * len(values) if self.half_width is None else self.half_width().tolist()
         return [_metric(value, width) for value, width in zip(values, widths, strict=True)]
 
+    def once(self) -> "Estimate":
+        """The same, with intervals that are computed at most once, for whichever runs they are asked first."""
+        return replace(self, half_width=None if self.half_width is None else cache(self.half_width))
+
     def of(self, runs: slice) -> "Estimate":
         """That of some of the runs."""
         return Estimate(self.value[runs], _of(self.half_width, runs), _of(self.parts, runs))
@@ -70,7 +75,7 @@ def mean(values: "Tensor") -> Estimate:
     if values.ndim != 2 or values.shape[1] == 0:
         raise ValueError(f"values must have shape (K, n) with n >= 1, got {tuple(values.shape)}")
     values = values.detach().double()
-    return Estimate(values.mean(1), lambda: _normal(values), lambda: values)
+    return Estimate(values.mean(1), lambda: interval(values), lambda: values)
 
 
 def around(value: "Tensor", influence: "Tensor") -> Estimate:
@@ -117,7 +122,7 @@ def wilson(variance: "Tensor", n: "Tensor | int") -> "Tensor":
     return Z95 / (1 + Z95**2 / n) * (variance + shift * shift).sqrt()
 
 
-def _normal(values: "Tensor") -> "Tensor":
+def interval(values: "Tensor") -> "Tensor":
     """1.96 standard errors of the means of (K, n); NaN for n = 1."""
     n = values.shape[1]
-    return Z95 * values.std(1) / math.sqrt(n) if n > 1 else values[:, 0] * math.nan
+    return Z95 * values.double().std(1) / math.sqrt(n) if n > 1 else values[:, 0] * math.nan

@@ -64,7 +64,12 @@ def estimates(
 
 
 def view(
-    output: Tensor, target: Tensor, *, task: str, scale: Tensor | float | None = None, train_counts: Tensor | None = None
+    output: Tensor,
+    target: Tensor,
+    *,
+    task: str,
+    scale: Tensor | float | None = None,
+    train_counts: Tensor | None = None,
 ) -> Any:
     """What the metrics of a task are given of (K, n, ...) outputs."""
     return VIEWS[task](output, target, *((scale, train_counts) if task in ONE_CLASS else ()))

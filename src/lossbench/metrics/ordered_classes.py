@@ -22,8 +22,8 @@ class OrderedClasses(Classes):
 
         Of softmax(scale * logits) once a scale is fitted, so that losses whose logits are no probabilities have one.
         """
-        parts = [_median(logits if self.scale is None else logits * self.scale) for logits, _ in chunks(self.logits, self.target)]
-        return torch.cat(parts, dim=1)
+        logits = self.logits if self.scale is None else self.logits * self.scale
+        return torch.cat([_median(chunk) for chunk, _ in chunks(logits, self.target)], dim=1)
 
     @cached_property
     def errors(self) -> Tensor:

@@ -5,11 +5,14 @@ import os
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 from uuid import uuid4
 
 from lossbench.errors import UserError
 from lossbench.rundir.plain_yaml import yaml_text
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 _later: list[bool] = []
 
@@ -84,18 +87,48 @@ def make_folder(folder: Path) -> None:
         raise cannot_write(folder, error) from error
 
 
+def write_bytes(path: Path, content: "Buffer", *, sync: bool = True) -> None:
+    """Write a file whole or not at all, as `write_atomic`, with as few system calls as that takes.
+
+    Raises:
+        UserError: the disk is full or the folder cannot be written; nothing is left behind.
+    """
+    name = str(path)
+    folder, _, last = name.rpartition("/")
+    beside = f"{folder}/.{last}.{os.urandom(4).hex()}.tmp" if folder else f".{last}.{os.urandom(4).hex()}.tmp"
+    try:
+        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        try:
+            _write_all(handle, content)
+            if sync and not _later:
+                os.fsync(handle)
+        finally:
+            os.close(handle)
+        os.replace(beside, name)
+    except BaseException as error:
+        with suppress(OSError):  # what went wrong is said
+            os.unlink(beside)
+        if isinstance(error, OSError):
+            raise cannot_write(path, error) from error
+        raise
+
+
+def _write_all(handle: int, content: "Buffer") -> None:
+    left = memoryview(content)
+    while len(left):
+        left = left[os.write(handle, left) :]
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text whole or not at all; characters that UTF-8 does not have become "?"."""
-    write_atomic(path, lambda file: file.write(text.encode(errors="replace")))
+    write_bytes(path, text.encode(errors="replace"))
 
 
 def write_json(path: Path, value: object) -> None:
     """Write a JSON file atomically; NaN and infinity are refused (they are not JSON)."""
-    text = json.dumps(value, indent=2, allow_nan=False) + "\n"
-    write_atomic(path, lambda file: file.write(text.encode()))
+    write_bytes(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
 
 
 def write_yaml(path: Path, record: Mapping[str, Any]) -> None:
     """Write settings as plain YAML atomically, keys in the order given."""
-    text = yaml_text(record)
-    write_atomic(path, lambda file: file.write(text.encode()))
+    write_bytes(path, yaml_text(record).encode())

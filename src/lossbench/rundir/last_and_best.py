@@ -1,7 +1,7 @@
 """The last epoch of a run beside its best by validation, and how well it fitted its labels, from its history."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
 from lossbench.config.plain import is_mapping
@@ -104,14 +104,19 @@ def of_history(history: str, monitor: str, tested: Mapping[str, float | None]) -
     Returns:
         last_and_best, where something was validated; and memorisation, where labels were made wrong.
     """
-    found = _last_and_best(history, monitor, tested)
-    fitted = {name.removeprefix("train/"): rows[-1].value for name in FITTED if (rows := _rows(history, name))}
+    return of_rows({name: _rows(history, name) for name in (monitor, *FITTED)}, monitor, tested)
+
+
+def of_rows(rows: Mapping[str, Sequence[Row]], monitor: str, tested: Mapping[str, float | None]) -> dict[str, Any]:
+    """Give the same of the values of the monitored metric and of `FITTED`, in order; names without values may lack."""
+    found = _last_and_best(rows.get(monitor, ()), monitor, tested)
+    fitted = {name.removeprefix("train/"): rows[name][-1].value for name in FITTED if rows.get(name)}
     finite = {name: value for name, value in fitted.items() if math.isfinite(value)}
     return ({NAME: found} if found else {}) | ({"memorisation": finite} if finite else {})
 
 
-def _last_and_best(history: str, monitor: str, tested: Mapping[str, float | None]) -> dict[str, Any]:
-    rows = [row for row in _rows(history, monitor) if math.isfinite(row.value)]
+def _last_and_best(validated: Sequence[Row], monitor: str, tested: Mapping[str, float | None]) -> dict[str, Any]:
+    rows = [row for row in validated if math.isfinite(row.value)]
     if not rows:
         return {}
     sign = 1 if unit_of(monitor).higher_is_better else -1

@@ -10,7 +10,7 @@ from torch import Tensor
 from lossbench.metrics.estimates import Estimate, Metric, mean
 from lossbench.metrics.measure import estimates
 from lossbench.metrics.registry import ONE_CLASS, headlines
-from lossbench.metrics.scale import fit_scale
+from lossbench.metrics.scale import SPREAD, fit_scale
 from lossbench.rundir.result import Measured
 
 Output = Tensor | tuple[Tensor, ...]
@@ -79,7 +79,7 @@ def measure_runs(
     output: Output,
     target: Tensor,
     *,
-    scale: float | None = None,
+    scale: Tensor | float | None = None,
     task: str = "classification",
     train_counts: Tensor | None = None,
 ) -> list[tuple[slice, dict[str, Estimate]]]:
@@ -90,7 +90,8 @@ def measure_runs(
         yardsticks: name -> the values of a loss with which every run is measured, whatever it was trained with.
         output: (K, n, ...), or a tuple of such whose last part the yardsticks and metrics see.
         target: (n, ...) of all runs; of classifiers also (K, n), each run's own.
-        scale: the factor on the logits fitted on validation data; adds the *_scaled metrics (classification).
+        scale: the factor on the logits fitted on validation data, one or (K,); adds the *_scaled metrics
+            (classification).
         task: of the data set.
         train_counts: training examples of each class, (C,) or (K, C), where they are uneven.
 
@@ -101,6 +102,7 @@ def measure_runs(
     shared = {name: mean(yardstick(outputs, target)) for name, yardstick in yardsticks.items()}
     judged = losses.logits(output) if task in ONE_CLASS else outputs
     shared |= estimates(judged, target, task=task, scale=scale, train_counts=train_counts)
+    shared = {name: estimate.once() for name, estimate in shared.items()}
     return [(runs, own | of_runs(shared, runs)) for runs, own in losses.estimates(output, target)]
 
 
@@ -137,8 +139,13 @@ def fitted_scale(loss: Loss, evaluation: Evaluation) -> float:
     """Fit the factor on a classifier's logits on its validation split, with the loss's prior if it has one."""
     loss = at_progress(loss, 1.0)
     logits = loss.logits(evaluation.output)
-    prior_of: Callable[[int], tuple[float, ...]] = getattr(loss, "scale_prior", lambda _: ())
-    return fit_scale(logits, evaluation.target, *prior_of(logits.shape[-1]))
+    return fit_scale(logits, evaluation.target, *scale_prior(loss, logits.shape[-1]))
+
+
+def scale_prior(loss: Loss, classes: int) -> tuple[float, float]:
+    """What calibration expects of the factor on a loss's logits: its median, and the standard deviation of its log."""
+    prior_of: Callable[[int], tuple[float, float]] = getattr(loss, "scale_prior", lambda _: (1.0, SPREAD))
+    return prior_of(classes)
 
 
 def with_intervals(found: Mapping[str, Estimate]) -> dict[str, Metric]:

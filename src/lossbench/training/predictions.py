@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,17 +34,32 @@ def save_predictions(
     Returns:
         What was saved: "float32", "float16" or "none".
     """
+    arrays, saved = arrays_of(data, evaluations, wanted)
+    if arrays:
+        write_atomic(run.predictions_path, lambda file: np.savez(file, allow_pickle=False, **arrays))
+    return saved
+
+
+def arrays_of(
+    data: "DataModule", evaluations: Mapping[str, "Evaluation"], wanted: bool | str
+) -> tuple[dict[str, np.ndarray], str]:
+    """The arrays of predictions.npz, none where they are not to be saved, and how the outputs are: see above."""
     arrays = _arrays(data, evaluations)
     size = sum(array.nbytes for array in arrays.values())
     if wanted is False or (wanted == "auto" and size > DROP_ABOVE):
         log.info("predictions not saved: save_predictions=%s, %.0f MB", wanted, size / 1e6)
-        return "none"
-    halve = wanted == "auto" and size > HALVE_ABOVE
-    if halve:
+        return {}, "none"
+    if wanted == "auto" and size > HALVE_ABOVE:
         log.info("predictions saved as float16: %.0f MB in float32", size / 1e6)
-        arrays = {name: _halved(array) for name, array in arrays.items()}
-    write_atomic(run.predictions_path, lambda file: np.savez(file, allow_pickle=False, **arrays))
-    return "float16" if halve else "float32"
+        return {name: _halved(array) for name, array in arrays.items()}, "float16"
+    return arrays, "float32"
+
+
+def arrays_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """The content of an .npz file."""
+    buffer = BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
 
 
 def _arrays(data: "DataModule", evaluations: Mapping[str, "Evaluation"]) -> dict[str, np.ndarray]:

@@ -1,6 +1,6 @@
 """The logged rows of stacked runs, collected together and written as each run's own metrics.csv."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lossbench.rundir.history import line_start
+from lossbench.rundir.last_and_best import Row
 
 ALL = slice(None)
 
@@ -45,12 +46,32 @@ class RowBlock(NamedTuple):
     values: np.ndarray
 
     def csv(self) -> Iterator[str]:
-        """The lines of metrics.csv, for each run."""
-        starts = [line_start(step, epoch, name) for step, epoch, names in self.rows for name in names]
-        return (
-            "".join(f"{start}{value!r}\n" for start, value in zip(starts, values.tolist(), strict=True))
-            for values in self.values
+        """The lines of metrics.csv, for each run; numbers that all runs have are written once."""
+        bits = self.values.view(np.int64)  # -0.0 is not 0.0 there
+        same = (bits == bits[:1]).all(axis=0)
+        starts = (
+            line_start(step, epoch, name).replace("%", "%%") for step, epoch, names in self.rows for name in names
         )
+        first = self.values[0].tolist()
+        lines = [
+            f"{start}{value!r}\n" if is_same else f"{start}%r\n"
+            for start, value, is_same in zip(starts, first, same.tolist(), strict=True)
+        ]
+        form = "".join(lines)
+        return (form % tuple(values.tolist()) for values in self.values[:, ~same])
+
+    def rows_of(self, wanted: Collection[str]) -> Iterator[dict[str, list[Row]]]:
+        """The values of some names, in order, for each run."""
+        places = dict[str, list[tuple[int, int, int]]]()
+        columns = ((step, epoch, name) for step, epoch, names in self.rows for name in names)
+        for place, (step, epoch, name) in enumerate(columns):
+            if name in wanted:
+                places.setdefault(name, []).append((step, epoch, place))
+        for values in self.values:
+            yield {
+                name: [Row(step, epoch, float(values[place])) for step, epoch, place in found]
+                for name, found in places.items()
+            }
 
 
 class StackedRows:

@@ -18,7 +18,8 @@ from lossbench.rundir.status import DIVERGED
 from lossbench.training.evaluation import Evaluation
 from lossbench.training.rows import RunClock
 from lossbench.vectorized.checkpoint import resume, save_stack, tidy, whole_stack
-from lossbench.vectorized.files import histories, write_run
+from lossbench.vectorized.files import RunFiles, has_tensorboard
+from lossbench.vectorized.measured import Found, Measures
 from lossbench.vectorized.shared import Shared
 from lossbench.vectorized.train import StackedRuns
 
@@ -53,7 +54,8 @@ def train_and_write(
         if made:
             saving.save()  # killed while it writes its results, it is measured again as a whole
         outputs, beside = _outputs(runs[0], stacked), stacked.tested_beside()
-    _write_all(whole, stacked, outputs, beside, progress, todo=set(runs))
+    found = _measured(stacked, outputs, beside)
+    _write_all(whole, stacked, outputs, found, progress, todo=set(runs))
     tidy(runs[0].path.parents[1])
 
 
@@ -96,26 +98,34 @@ def _outputs(run: RunDirectory, stacked: StackedRuns) -> dict[str, list[Evaluati
     return {stage: stacked.evaluations(stage, weights) for stage in run.config.stages}
 
 
+def _measured(
+    stacked: StackedRuns, outputs: Mapping[str, Sequence[Evaluation]], beside: Sequence[Evaluation]
+) -> list[Found]:
+    """What is measured of each run at its end, on the CPU."""
+    losses = [member.loss.cpu() for member in stacked.members]
+    monitored = stacked.configs[0].monitor.removeprefix("val/")
+    return Measures(losses, stacked.replicates, stacked.task).of(outputs, beside, monitored)
+
+
 def _write_all(
     runs: Sequence[RunDirectory],
     stacked: StackedRuns,
     outputs: Mapping[str, Sequence[Evaluation]],
-    beside: Sequence[Evaluation],
+    found: Sequence[Found],
     progress: SweepProgress,
     todo: set[RunDirectory],
 ) -> None:
     """Write the files of all runs that are to be done, then their results."""
-    made_with = code_state()
-    finite, seconds = stacked.finite(), stacked.clock.seconds()
+    finite, seconds = stacked.finite(), stacked.clock.seconds() / len(runs)
+    files = RunFiles(stacked, seconds, code_state(), tensorboard=has_tensorboard(runs[0].config))
     results: dict[RunDirectory, Result] = {}
     with synced_together():
-        for k, (run, history) in enumerate(zip(runs, histories(stacked), strict=True)):
+        for k, (run, history) in enumerate(zip(runs, files.histories(), strict=True)):
             if run not in todo:
                 continue
             if finite[k]:
-                evaluations = {stage: found[k] for stage, found in outputs.items()}
-                other = beside[k] if beside else None
-                results[run] = write_run(run, k, stacked, history, evaluations, other, made_with, seconds / len(runs))
+                evaluations = {stage: each[k] for stage, each in outputs.items()}
+                results[run] = files.write(run, k, history, evaluations, found[k], run.status)
             else:
                 run.set_status("failed", reason=stacked.divergence(k), cause=DIVERGED)
                 progress.finished(run, None, stacked.divergence(k))

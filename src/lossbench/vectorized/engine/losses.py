@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.func import vmap
 
-from lossbench.metrics.estimates import Estimate
+from lossbench.metrics.estimates import Estimate, interval, mean
 
 Progress = Tensor | float
 """Steps done / steps of the whole training."""
@@ -81,10 +81,17 @@ class StackedLosses:
         """Give the loss and its terms on a split: for each kind its runs, and name -> estimate."""
         shared = is_shared(target)
         losses = self(output, target, shared=shared)
-        return [
-            (slice(*runs), {"loss": Estimate(losses[slice(*runs)]), **{n: Estimate(term) for n, term in terms.items()}})
-            for runs, terms in self.terms(output, target, shared=shared)
-        ]
+
+        def one(each: _Kind) -> tuple[slice, dict[str, Estimate]]:
+            def half_width() -> Tensor:
+                values = self._map(each, lambda loss, z, y: loss.per_example(z, y), output, (target,), shared)
+                return interval(values)
+
+            runs = slice(each.first, each.last)
+            terms = self._map(each, lambda loss, z, y: loss.terms(z, y), output, (target,), shared)
+            return runs, {"loss": Estimate(losses[runs], half_width)} | {n: mean(term) for n, term in terms.items()}
+
+        return [one(each) for each in self.kinds]
 
     def per_example(self, output: Any, target: Tensor) -> Tensor:
         """Give the loss of each run on each example: outputs and targets of all runs, or each run's own -> (K, n)."""
