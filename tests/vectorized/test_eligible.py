@@ -29,8 +29,11 @@ DIGITS = ("data", {"name": "digits", "_target_": "lossbench.data.digits.Digits",
             "~callbacks.early_stopping.verbose",
             ("callbacks.early_stopping", {**STOPPING, "verbose": True}),
         ),
-        ("augment=mixing", "augment=none", ("augment", {"name": "mixing", "_target_": "x.Mixing", "mixup": 0.2})),
-        ("data=pets", "model=linear_probe", ("data", {"name": "pets", "batch_size": 4, "root": "data", **PETS})),
+        (
+            "data.image_size=224",
+            "model=linear_probe",
+            ("data", {"name": "pets", "batch_size": 4, "root": "data", **PETS}),
+        ),
         ("data=toy_counts", "classification", ("data", {"name": "toy_counts", "batch_size": 4, **COUNTS})),
         (
             "scheduler=finetune",
@@ -53,3 +56,33 @@ def test_reasons_name_the_key_what_was_found_and_what_stacks(
     what = reason.rpartition("; ")[2]
     assert what.endswith((" stacks", " stack", " on images"))
     assert stacks in what
+
+
+CROPS = {"name": "crop_flip", "_target_": "lossbench.data.augment.Augment", "scale": [0.1, 1.0]}
+REPLICATE = (("seed", 1), ("replicate", 1), ("data.replicate", 1))
+SMALL = {"name": "fake_images", "_target_": "lossbench.data.images.fake.FakeImages", "batch_size": 4, "image_size": 32}
+
+
+@pytest.mark.parametrize(
+    ("found", "stacks", "changes"),
+    [
+        ("data.image_size=65", "data.image_size=64 or smaller", (("data.image_size", 65),)),
+        ("data.cache=none", "data.cache=disk", (("augment", CROPS),)),
+        ("data.cache=none", "data.cache=disk", (("augment", {**CROPS, "scale": None, "transforms": [{}]}),)),
+        ("figures=true", "figures=auto", (("figures", True),)),
+        (
+            "data.limit_eval_batches=2",
+            "=null",
+            (("data.limit_eval_batches", 2), *REPLICATE),
+        ),
+        ("data.overfit_batches=1", "=0", (("data.overfit_batches", 1), *REPLICATE)),
+    ],
+)
+def test_reasons_of_images(found: str, stacks: str, changes: tuple[tuple[str, object], ...]) -> None:
+    good = (("data", SMALL), ("optimizer", ADAM))
+    for more in ((), (("augment", CROPS), ("data.cache", "disk")), (("augment", {**CROPS, "scale": None}),)):
+        assert why_not(config_with(*good, *more)) is None
+    reason = why_not(config_with(*good, *changes))
+    assert reason is not None
+    assert reason.startswith(f"{found}: "), reason
+    assert stacks in reason.rpartition("; ")[2]

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 from pytorch_lightning import LightningDataModule
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from lossbench.data.augment import Augment
@@ -14,7 +15,7 @@ from lossbench.data.device_transforms import Normalise, soften
 from lossbench.data.images.crops import Crops, CropViews, RepeatedReader
 from lossbench.data.images.image_source import ImageSource
 from lossbench.data.images.reader import Reader
-from lossbench.data.images.readers import Readers
+from lossbench.data.images.readers import ChosenReader, Readers
 from lossbench.data.images.views import ImageDataset, ViewDataset, Views
 from lossbench.data.order import TrainBatches, evaluation_batches
 from lossbench.data.source import Source
@@ -128,16 +129,41 @@ class DataModule(LightningDataModule):
         split, source = self.split(stage), self.source
         if not isinstance(source, ImageSource):
             return FormsDataset(split, self.seed) if training and split.forms is not None else ArrayDataset(split)
-        reader = self.reader(stage)
-        augment = self.augment if training else None
-        return self._images(split, reader, Views(reader.sizes, *source.sides, self.seed, augment))
+        return self.images(stage, self.seed, self.augment if training else None)
 
-    def _images(self, split: Split, reader: Reader, views: Views) -> Dataset[Batch]:
+    def images(self, stage: str, seed: int, augment: Augment | None, chosen: np.ndarray | None = None) -> ViewDataset:
+        """The images of a stage as a seed sees them, read and cropped; with cache=gpu their views alone.
+
+        Args:
+            stage: of the images.
+            seed: decides how they are varied.
+            augment: None gives what evaluation sees.
+            chosen: positions of some of them; None are all.
+        """
+        split, reader = self.split(stage), self.reader(stage)
+        if chosen is not None:
+            split, reader = split.take(chosen), ChosenReader(reader, chosen)
+        assert isinstance(self.source, ImageSource)
+        return self._images(split, reader, Views(reader.sizes, *self.source.sides, seed, augment))
+
+    def decoded(self, stage: str) -> Tensor:
+        """What evaluation sees of all images of a stage, before it is normalised: uint8 (n, side, side, 3)."""
+        reader, source = self.reader(stage), self.source
+        assert isinstance(source, ImageSource)
+        views = Views(reader.sizes, *source.sides, self.seed, None)
+        return ImageDataset(reader, self.split(stage), views, self.fill, source.interpolation)[:].inputs
+
+    @property
+    def fill(self) -> np.ndarray:
+        """The colour that replaces what is erased, uint8 (3,)."""
+        return self._readers.fill
+
+    def _images(self, split: Split, reader: Reader, views: Views) -> ViewDataset:
         """Images of which views are seen; on a GPU the views alone, which are cropped there."""
         assert isinstance(self.source, ImageSource)
         if self.cache == "gpu":
             return ViewDataset(split, views)
-        return ImageDataset(reader, split, views, self._readers.fill, self.source.interpolation)
+        return ImageDataset(reader, split, views, self.fill, self.source.interpolation)
 
     def reader(self, stage: str) -> Reader:
         """Where the pixels of a stage come from: its files or the cache, which is built at the first call."""

@@ -10,6 +10,7 @@ from lossbench.config.parse import Node
 from lossbench.config.schema import REPLICATE, RunConfig
 from lossbench.data.images.image_source import ImageSource
 from lossbench.data.source import OF_CLASSES
+from lossbench.vectorized.eligible_images import why_not_images
 
 # Settings that stacked runs may have of their own; everything else must be the same.
 OWN = ("seed", REPLICATE, "loss", "study", "command")
@@ -89,16 +90,11 @@ def _why_not_callbacks(config: RunConfig) -> str | None:
 
 
 def _why_not_data(config: RunConfig) -> str | None:
-    if config.augment:
-        return (
-            f"augment={config.augment.name}: images are varied one run at a time; "
-            "augment=none stacks, and so does model=linear_probe on images"
-        )
     source, name = build_source(config.data.source), config.data.name
-    if isinstance(source, ImageSource) and config.model.backbone is None:
-        return f"data={name}: images are decoded one run at a time; model=linear_probe, on features, stacks"
     if source.task not in OF_CLASSES:
         return f"data={name}: its task is {source.task}; {', '.join(OF_CLASSES)} stack"
+    if isinstance(source, ImageSource) and config.model.backbone is None:
+        return why_not_images(config, source)
     return None
 
 

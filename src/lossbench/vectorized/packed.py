@@ -10,13 +10,13 @@ from lossbench.config.build import build
 from lossbench.config.schema import RunConfig
 from lossbench.data.order import TrainBatches
 from lossbench.training.evaluation import Yardstick
-from lossbench.vectorized.engine.batches import Batches
 from lossbench.vectorized.engine.examples import Examples
 from lossbench.vectorized.engine.losses import StackedLosses
 from lossbench.vectorized.engine.program import Sums
 from lossbench.vectorized.engine.stack import Stack
 from lossbench.vectorized.members import build_members
 from lossbench.vectorized.shared import Shared
+from lossbench.vectorized.varied import batches_of
 
 
 class Packed(NamedTuple):
@@ -68,7 +68,7 @@ class Packer:
         members, all_of_them = [self.members[k] for k in chosen], len(chosen) == len(self.configs)
         configs = [self.configs[k] for k in chosen]
         seen = self.examples if all_of_them else {stage: self._examples(stage, configs) for stage in ("train", "val")}
-        batches = Batches(seen["train"], self._orders(chosen, len(seen["train"])))
+        batches = batches_of(parts.data, seen["train"], self._orders(chosen, len(seen["train"])))
         length = (parts.total_steps, parts.steps_per_epoch)
         stack = Stack(members, configs[0].optimizer.target, batches, self.schedule, *length, self.sums)
         rates = torch.tensor([member.optimizer["lr"] for member in members], dtype=torch.float64)

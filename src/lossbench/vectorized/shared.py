@@ -105,17 +105,17 @@ class Shared:
         which = [numbers.index(config.replicate) for config in configs]
         of = {config.replicate: self.replicate(config).data.split(stage) for config in configs}
         splits = [of[number] for number in numbers]
-        true = _true_targets(splits)
+        given: dict[str, Any] = {"true": self._true_targets(splits), "prepare": self.parts.data.normalise}
         if numbers == [None]:
             held = self._tensors(stage, device, dtype)
-            return Examples(held.inputs, held.target, which, None, held.weight, held.rows, dtype, true=true)
+            return Examples(held.inputs, held.target, which, None, held.weight, held.rows, dtype, **given)
         held, chosen = self._chosen(splits, device, dtype)
         if stage != "train":
             held = held._replace(rows=None)
         if len(chosen) == 1:
             held, chosen = held.at(chosen[0].to(device)), None
         own = [torch.from_numpy(split.targets) for split in splits]
-        return Examples(held.inputs, held.target, which, chosen, held.weight, held.rows, dtype, own, true)
+        return Examples(held.inputs, held.target, which, chosen, held.weight, held.rows, dtype, own, **given)
 
     def _chosen(self, splits: Sequence[Split], device: torch.device, dtype: torch.dtype) -> tuple[Held, list[Tensor]]:
         """What any of some replicates may see, and each one's positions in it."""
@@ -128,13 +128,20 @@ class Shared:
         """Give a split, or all replicates, moved to the device once for all stacks."""
         key = (stage, device, dtype)
         if key not in self._held:
-            self._held[key] = _held(self.parts.data.split(stage), device, dtype)
+            self._held[key] = _held(self._split(stage), device, dtype)
         return self._held[key]
 
+    def _split(self, stage: str) -> Split:
+        """A split, or all replicates; images are decoded, as evaluation sees them before they are normalised."""
+        split, data = self.parts.data.split(stage), self.parts.data
+        return split if data.normalise is None else replace(split, inputs=data.decoded(stage).numpy())
 
-def _true_targets(splits: Sequence[Split]) -> list[Tensor] | None:
-    """The targets before labels were made wrong; None where none were."""
-    return [torch.from_numpy(split.true_targets) for split in splits if split.true_targets is not None] or None
+    def _true_targets(self, splits: Sequence[Split]) -> list[Tensor] | None:
+        """The targets before labels were made wrong; None where none were, or where examples are mixed."""
+        augment = self.parts.data.augment
+        if augment is not None and (augment.mixup or augment.cutmix):
+            return None
+        return [torch.from_numpy(split.true_targets) for split in splits if split.true_targets is not None] or None
 
 
 def _held(split: Split, device: torch.device, dtype: torch.dtype) -> Held:

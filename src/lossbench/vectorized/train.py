@@ -134,8 +134,9 @@ class StackedRuns:
         if not self.classifies:
             return torch.stack((losses * size, torch.zeros_like(losses)), dim=1)
         predicted = raw(output).argmax(-1)  # how many examples a run's model ranks first
-        hits = (predicted == batch.target).sum(-1)
-        fits = [] if batch.true is None else counted(predicted, batch.target, batch.true)
+        target = batch.target.argmax(-1) if batch.target.is_floating_point() else batch.target  # class probabilities
+        hits = (predicted == target).sum(-1)
+        fits = [] if batch.true is None else counted(predicted, target, batch.true)
         return torch.stack((losses * size, hits, *fits), dim=1)
 
     def _note_divergence(self, step: int) -> None:

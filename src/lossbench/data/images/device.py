@@ -68,7 +68,7 @@ class DeviceReader:
         x = self._along(left, width)
         x = torch.where(flip > 0, x.flip(1), x)
         image = self._bilinear(position, y, x, (top, height), (left, width))
-        return torch.where(self._erased(views)[..., None], self.fill, image)
+        return torch.where(erased(views, self.grid)[..., None], self.fill, image)
 
     def _along(self, first: Tensor, length: Tensor) -> Tensor:
         """Where the output's pixel centres fall along one axis of the image: (b, side)."""
@@ -88,11 +88,13 @@ class DeviceReader:
         lower = at(y1, x0) * (1 - fx) + at(y1, x1) * fx
         return upper * (1 - fy) + lower * fy
 
-    def _erased(self, views: Tensor) -> Tensor:
-        top, left, height, width = (views[:, i, None] for i in range(5, 9))
-        rows = (self.grid >= top) & (self.grid < top + height)
-        columns = (self.grid >= left) & (self.grid < left + width)
-        return rows[:, :, None] & columns[:, None, :]
+
+def erased(views: Tensor, grid: Tensor) -> Tensor:
+    """Which pixels are erased: (b, side, side), of views (b, 9) and a grid 0..side - 1."""
+    top, left, height, width = (views[:, i, None] for i in range(5, 9))
+    rows = (grid >= top) & (grid < top + height)
+    columns = (grid >= left) & (grid < left + width)
+    return rows[:, :, None] & columns[:, None, :]
 
 
 def _neighbours(place: Tensor, first: Tensor, length: Tensor) -> tuple[Tensor, Tensor, Tensor]:

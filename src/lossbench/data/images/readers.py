@@ -78,3 +78,20 @@ class Readers:
             rows = [self._cached(self.split_of(name)).rows for name in stages]
             self._pixels[stages, device] = DevicePixels(self.decoded, np.unique(np.concatenate(rows)), device)
         return self._pixels[stages, device]
+
+
+class ChosenReader:
+    """Some images of another reader.
+
+    Args:
+        reader: of the images.
+        chosen: their positions in it, (n,).
+    """
+
+    def __init__(self, reader: Reader, chosen: np.ndarray) -> None:
+        self.reader, self.chosen = reader, chosen
+        self.sizes = reader.sizes[chosen]
+
+    def read(self, position: int) -> Tensor:
+        """Give an image as uint8 (3, height, width)."""
+        return self.reader.read(int(self.chosen[position]))

@@ -45,7 +45,7 @@ class Pass(NamedTuple):
     weight: Tensor | None
     true: Tensor | None
 
-    def part(self, chosen: Tensor | int, places: slice) -> "Pass":
+    def part(self, chosen: Tensor | int | slice, places: slice) -> "Pass":
         """Give some places of some distinct runs: (K, batch), or (batch,) of one."""
         rows, target = self.rows[:, places][chosen], self.target[:, places][chosen]
         weight, true = (None if each is None else each[:, places][chosen] for each in (self.weight, self.true))
@@ -75,25 +75,28 @@ class Batches:
         self._all: Batch | None = None
 
     def _distinct(self, orders: Sequence[Any]) -> None:
-        """Find the runs that see the same batches: those of one seed and replicate."""
+        """Find the runs that see the same batches, D distinct ones: those of one seed and replicate."""
         keys = [(order.seed, replicate) for order, replicate in zip(orders, self.examples.which.tolist(), strict=True)]
         distinct = dict(zip(keys, orders, strict=True))
         self.orders = list(distinct.values())
         place, device = {key: k for k, key in enumerate(distinct)}, self.examples.inputs.device
         self.which = torch.tensor([place[key] for key in keys], device=device)
-        self._replicates = torch.tensor([replicate for _, replicate in distinct], device=device)
+        self.replicates = torch.tensor([replicate for _, replicate in distinct], device=device)
 
     def at(self, step: int) -> Batch:
         """Give what the runs see in a step."""
         if self.whole and self.examples.rows is None:
             return self._whole()
+        shared = len(self.orders) == 1
+        rows, target, weight, true = self.part(step, 0 if shared else self.which)
+        return Batch(self.examples.take(rows), target, weight, shared, true)
+
+    def part(self, step: int, runs: Tensor | int | slice) -> Pass:
+        """Give what some distinct runs see in a step: (K, batch), or (batch,) of one."""
         number, place = divmod(step, self.per_pass)
         if self._pass[0] != number:
             self._pass = (number, self._in_order(number))
-        places = slice(place * self.batch_size, (place + 1) * self.batch_size)
-        shared = len(self.orders) == 1
-        rows, target, weight, true = self._pass[1].part(0 if shared else self.which, places)
-        return Batch(self.examples.take(rows), target, weight, shared, true)
+        return self._pass[1].part(runs, slice(place * self.batch_size, (place + 1) * self.batch_size))
 
     def of_one(self, step: int) -> Tensor:
         """Give the inputs that the first run sees in a step: (batch, ...)."""
@@ -103,7 +106,7 @@ class Batches:
     def _in_order(self, number: int) -> Pass:
         """All examples in the order of a pass."""
         examples, order = self.examples, self._of_orders(lambda each: each.order_of(number))
-        place = (self._replicates[:, None], order)
+        place = (self.replicates[:, None], order)
         rows = self._rows(number, order if examples.index is None else examples.index[place])
         return Pass(rows, *self._labels(place))
 
@@ -136,5 +139,5 @@ class Batches:
     def _all_inputs(self) -> Tensor:
         examples = self.examples
         if examples.index is None:
-            return examples.inputs.to(examples.dtype)
+            return examples.seen(examples.inputs)
         return examples.take(examples.index[examples.which])

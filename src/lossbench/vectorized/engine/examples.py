@@ -1,6 +1,6 @@
 """The examples of a split, for K runs: held once, and an index of them for each replicate."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 
 import torch
@@ -21,6 +21,7 @@ class Examples:
         dtype: of the inputs as models see them; None is that in which they are held.
         own: (n,) targets of each replicate's examples, where they are not those of all; in the order of `chosen`.
         true: the same before labels were made wrong; None where none were.
+        prepare: makes of some inputs as they are held, (b, ...), what models see; None changes nothing.
     """
 
     def __init__(
@@ -34,8 +35,9 @@ class Examples:
         dtype: torch.dtype | None = None,
         own: Sequence[Tensor] | None = None,
         true: Sequence[Tensor] | None = None,
+        prepare: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
-        self.inputs, self.rows = inputs, rows
+        self.inputs, self.rows, self._prepare = inputs, rows, prepare
         self.dtype = dtype or inputs.dtype
         self.which = torch.tensor(which, dtype=torch.int64, device=inputs.device)
         self.sizes = [len(target)] if chosen is None else [len(positions) for positions in chosen]
@@ -67,12 +69,20 @@ class Examples:
 
     def take(self, index: Tensor) -> Tensor:
         """Give inputs by position: (...) positions -> (..., ...)."""
-        chosen = self.inputs.index_select(0, index.flatten())  # twice as fast as indexing with two dimensions
-        return chosen.view(*index.shape, *self.inputs.shape[1:]).to(self.dtype)
+        chosen = self.seen(self.held(index.flatten()))
+        return chosen.view(*index.shape, *chosen.shape[1:])
+
+    def held(self, index: Tensor) -> Tensor:
+        """Give inputs as they are held, by position: (b,) positions -> (b, ...)."""
+        return self.inputs.index_select(0, index)  # twice as fast as indexing with two dimensions
+
+    def seen(self, held: Tensor) -> Tensor:
+        """Give inputs as models see them, (b, ...), of those that are held, (b, ...)."""
+        return (held if self._prepare is None else self._prepare(held)).to(self.dtype)
 
     def blocks(self, size: int) -> Iterator[Tensor]:
         """The inputs that all runs share, `size` examples at a time: (size, ...)."""
-        return (block.to(self.dtype) for block in self.inputs.split(size))
+        return (self.seen(block) for block in self.inputs.split(size))
 
     def gathered(self, size: int) -> Iterator[Tensor]:
         """The inputs of all runs, `size` examples at a time: (K, size, ...)."""
