@@ -1,15 +1,12 @@
 """Runs on a real SLURM of two nodes: eval "$(scripts/dev_cluster.sh up)" starts one."""
 
-import fcntl
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +14,8 @@ import pytest
 from conftest import ROOT, plan_run
 from failing_loss import FAILING, write_failing_loss
 from run_files import assert_same
+from slurm_cluster import SLURM, TRAIN, queued, slurm, until
+from slurm_cluster import cluster as cluster
 from typed import TYPED, assert_one_line, command
 
 from lossbench.launch.slurm.resources import Resources
@@ -24,50 +23,12 @@ from lossbench.launch.slurm.script import job_script
 from lossbench.rundir.directory import RunDirectory
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.timeout(400)]
-TRAIN = str(ROOT / "train.py")
-SLURM = (
-    "-m",
-    "hydra/launcher=slurm",
-    "hydra.launcher.memory_gb=1",
-    "hydra.launcher.cpus=1",
-    "hydra.launcher.poll_seconds=1",
-)
 SMALL = ("trainer=cpu", "logger=none")
 EPOCH = 480  # steps: so many that a signal hardly ever meets an epoch's end
 LONG = (
     *("data=digits", "trainer=cpu", "model.dropout=0.3", "trainer.max_epochs=4", "loss=cosine_xent_head"),
     *(f"data.steps_per_epoch={EPOCH}", "checkpoint.every_n_steps=20", "log_every_n_steps=5"),
 )
-
-
-@pytest.fixture(autouse=True)
-def cluster() -> Iterator[None]:
-    """One test at a time has the cluster to itself."""
-    reachable = subprocess.run(["sh", "-c", "sinfo -h"], capture_output=True, text=True, check=False)
-    if reachable.returncode:
-        if os.environ.get("REQUIRE_SLURM"):
-            pytest.fail(f"SLURM does not answer: {reachable.stderr}")
-        pytest.skip('no SLURM here; eval "$(scripts/dev_cluster.sh up)" starts one')
-    with open(Path(tempfile.gettempdir()) / "lossbench-tests-slurm.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-        subprocess.run(["scancel", "--user=root"], check=False)
-        until(lambda: not queued(), 60)
-
-
-def until(happened: Callable[[], object], seconds: float = 150) -> None:
-    end = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.2)
-
-
-def queued() -> str:
-    return subprocess.run(["squeue", "-h", "-o", "%i %T"], capture_output=True, text=True, check=True).stdout.strip()
-
-
-def slurm(*words: str) -> str:
-    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def submit(run: RunDirectory, *sbatch: str, cpus: int = 1, **more: Any) -> str:
