@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from lossbench.errors import UserError, one_line
+from lossbench.report.shared import Shared
 from lossbench.rundir.identity import RESULT_VERSION
 from lossbench.rundir.reading import DamagedError
 from lossbench.rundir.result import Result
@@ -136,12 +137,18 @@ def read_record(path: Path) -> Record:
 
 def read_records(paths: Iterable[Path]) -> list[Record]:
     """Read run directories; one that is damaged is a record with that state and the reason, and stops no other."""
-    return list(each_record(paths))
+    shared = Shared()
+    return [_sharing(record, shared) for record in each_record(paths)]
 
 
 def each_record(paths: Iterable[Path]) -> Iterator[Record]:
     """Read run directories one after another, for what need not hold all of them; damaged ones as `read_records`."""
     return map(_record_of, paths)
+
+
+def _sharing(record: Record, shared: Shared) -> Record:
+    result = None if record.result is None else shared.result(record.result)
+    return Record(record.path, shared.status(record.status), result)
 
 
 def _record_of(path: Path) -> Record:

@@ -21,10 +21,10 @@ def comparable_sets(records: Iterable[Record]) -> dict[str, list[Record]]:
     """
     done, missing = split_done(records)
     groups = _group(done)
-    settings = {record.name[:2] for record in done}
+    settings = {record.name[:2] for record in done} if missing else set[tuple[str, str]]()
     found: dict[str, list[Record]] = {}
     for about, group in groups:
-        elsewhere = settings - {record.name[:2] for record in group}
+        elsewhere = settings - {record.name[:2] for record in group} if settings else settings
         name = _unused(about if len(groups) > 1 else "", found)
         found[name] = [*group, *(record for record in missing if record.name[:2] not in elsewhere)]
     return found
