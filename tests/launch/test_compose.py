@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from lossbench.errors import UserError
 from lossbench.launch.compose import Composer
-from lossbench.launch.expand import expand
+from lossbench.launch.expand import Job, Part, expand
 
 
 @pytest.fixture
@@ -85,6 +85,7 @@ def test_hydra_composes_once_for_each_choice_of_groups(
     compose = Composer(loader, master)
     for job in expand(["loss=cosine_prob,power", "optimizer.lr=range(0.001,0.01,0.001)", "seed=range(10)"], loader):
         compose(job)
+        compose(Job((*job.parts, Part("data.batch_size=32", "data.batch_size", 32, swept=False))))
     assert len(composed) == 2
 
 

@@ -166,9 +166,13 @@ def _refuses_settings(error: Exception) -> bool:
 
 
 def _is_allowed(target: object, prefixes: tuple[str, ...]) -> bool:
-    if not isinstance(target, str) or not all(
-        part.isidentifier() and not part.startswith("__") for part in target.split(".")
-    ):
+    return isinstance(target, str) and _lies_in(target, prefixes)
+
+
+@functools.lru_cache(maxsize=1024)
+def _lies_in(target: str, prefixes: tuple[str, ...]) -> bool:
+    """Whether a dotted name is that of something public in one of some modules."""
+    if not all(part.isidentifier() and not part.startswith("__") for part in target.split(".")):
         return False
     return any(target == prefix or target.startswith(f"{prefix}.") for prefix in prefixes)
 

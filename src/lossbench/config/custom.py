@@ -79,7 +79,9 @@ def is_target(target: object) -> bool:
 
 def is_custom(node: Mapping[str, Any]) -> bool:
     """Whether a resolved node names a class in a user's own file and its hash; imports nothing."""
-    return is_target(node.get("_target_")) and bool(re.fullmatch(r"[0-9a-f]{64}", str(node.get(SOURCE))))
+    if SOURCE not in node:
+        return False
+    return is_target(node.get("_target_")) and bool(re.fullmatch(r"[0-9a-f]{64}", str(node[SOURCE])))
 
 
 def hash_of(target: str) -> str:

@@ -1,6 +1,5 @@
 """What a configuration's files say: the data's task and fingerprint, the weights a model starts from. Torch-free."""
 
-import copy
 import json
 import os
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from lossbench.config.build import build
 from lossbench.config.changes import split_changes
 from lossbench.config.data_fit import DataKind, DataShape
 from lossbench.config.parse import Node
+from lossbench.config.plain import copied
 from lossbench.config.schema import REPLICATE
 from lossbench.config.sections import Model
 from lossbench.config.values import path_text
@@ -48,7 +48,7 @@ class Cache:
         key = (function.__name__, json.dumps(plain, sort_keys=True, default=repr))
         if key not in self._known:
             self._known[key] = function(argument)
-        return copy.deepcopy(self._known[key])
+        return copied(self._known[key])
 
 
 def build_source(source: Node) -> Source:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
@@ -12,12 +12,20 @@ from lossbench.config.plain import copied
 from lossbench.launch.expand import Job, Part
 
 
+class Template(NamedTuple):
+    """A composed configuration: resolved, the keys whose plain values are set in it, the words of interpolations."""
+
+    config: dict[str, Any]
+    keys: frozenset[str]
+    named: frozenset[str]
+
+
 class Composer:
     """Compose the jobs of a multirun: the same as composing each by itself, but a hundred times faster.
 
     A plain value (a number, a word, a list of them) is set on a copy of a composed configuration that differs in
-    nothing else. A job is composed by itself where its value replaces a whole node, or where an interpolation anywhere
-    in the configuration may refer to its key.
+    no choice of groups. A job is composed by itself where its value replaces a whole node, or where an interpolation
+    anywhere in the configuration may refer to its key.
 
     Args:
         loader: Hydra's.
@@ -26,22 +34,28 @@ class Composer:
 
     def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
         self.loader, self.master = loader, master
-        self.templates: dict[tuple[str, ...], tuple[dict[str, Any], frozenset[str]]] = {}
+        self.templates: dict[tuple[str, ...], list[Template]] = {}
 
     def __call__(self, job: Job) -> dict[str, Any]:
         """Give a job's configuration, resolved, in plain containers."""
-        key = tuple(part.text if part.key is None else part.key for part in job.parts)
-        if key not in self.templates:
-            self.templates[key] = self._compose(job.overrides)
-        template, named = self.templates[key]
         values = [part for part in job.parts if part.key is not None]
-        if not all(_can_be_set(template, part, named) for part in values):
+        template = self._template(job, frozenset(str(part.key) for part in values))
+        if not all(_can_be_set(template, part) for part in values):
             return self._compose(job.overrides)[0]
-        config = copied(template)
+        config = copied(template.config)
         for part in values:
             parent, name = _parent(config, str(part.key))
             parent[name] = copied(part.value)
         return config
+
+    def _template(self, job: Job, keys: frozenset[str]) -> Template:
+        """Give a configuration with the job's choices of groups in which no other plain value is set than its own."""
+        known = self.templates.setdefault(tuple(part.text for part in job.parts if part.key is None), [])
+        found = next((template for template in known if template.keys <= keys), None)
+        if found is None:
+            config, named = self._compose(job.overrides)
+            known.append(found := Template(config, keys, named))
+        return found
 
     def _compose(self, overrides: Sequence[str]) -> tuple[dict[str, Any], frozenset[str]]:
         """Compose with Hydra; also give the words of every interpolation."""
@@ -54,9 +68,9 @@ class Composer:
         return {str(key): value for key, value in resolved.items()}, frozenset(_words(unresolved))
 
 
-def _can_be_set(template: dict[str, Any], part: Part, named: frozenset[str]) -> bool:
-    parent, name = _parent(template, str(part.key))
-    if any(step in named for step in str(part.key).split(".")):  # an interpolation may refer to the key
+def _can_be_set(template: Template, part: Part) -> bool:
+    parent, name = _parent(template.config, str(part.key))
+    if any(step in template.named for step in str(part.key).split(".")):  # an interpolation may refer to the key
         return False
     return isinstance(parent, dict) and name in parent and not isinstance(parent[name], dict)
 

@@ -7,6 +7,7 @@ from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from lossbench.config.facts import Cache
 from lossbench.config.hydra_errors import explain
 from lossbench.config.schema import RunConfig
 from lossbench.config.tuned import require_untuned
@@ -69,15 +70,20 @@ def sweep(
     todo = [run for run in planned.labels if run.result() is None]
     print(summary(planned, todo), flush=True)
     if todo:
-        valid = [run.config for run in runs if run.state != "invalid"]
-        print("\n".join(data_lines(valid, checked.cache)), flush=True)
-    if spec is not None and todo:
-        print("".join(f"{line}\n" for line in warnings_of(runs, spec, checked.cache)), end="", flush=True)
+        _say_before(runs, spec, checked.cache)
     record_plans(planned.labels, spec)
     progress = SweepProgress(planned.labels, todo, _shown_metric(planned))
     bring(launch, todo, progress, planned, forced=master["force"])
     complete = progress.done + len(progress.failed) == len(todo)  # with wait=false runs may still go on
     _conclude(planned, progress, spec if complete else None)
+
+
+def _say_before(runs: Sequence[Run], spec: ComparisonSpec | None, cache: Cache) -> None:
+    """Say what the data are, and what the report will not be able to decide."""
+    valid = [run.config for run in runs if run.state != "invalid"]
+    print("\n".join(data_lines(valid, cache)), flush=True)
+    if spec is not None:
+        print("".join(f"{line}\n" for line in warnings_of(runs, spec, cache)), end="", flush=True)
 
 
 def _checked(

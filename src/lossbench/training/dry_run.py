@@ -6,6 +6,7 @@ The parts of a run are built as `assemble` builds them, but from a few images in
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
@@ -28,6 +29,11 @@ from lossbench.training.try_out import Tried, require_finite, softened, try_loss
 T = TypeVar("T")
 EXAMPLES, IMAGES = 64, 4
 """How many are tried."""
+OF_MODEL = ("data", "model", "head", "embeddings", "augment", "scheduler")
+OF_LOSSES = (*OF_MODEL, "loss", "yardsticks")
+OF_OPTIMIZER, OF_CALLBACKS, OF_WRITERS = ("optimizer", "trainer"), ("callbacks",), ("logger", "profiler")
+ALL_PARTS = (*OF_LOSSES, *OF_OPTIMIZER, *OF_CALLBACKS, *OF_WRITERS, "monitor")
+"""The settings that a dry run depends on; runs that differ in the seed alone are tried once."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,7 @@ class DryRun:
     """Try configurations; what several have in common is tried once."""
 
     def __init__(self) -> None:
-        self._known: dict[str, Any] = {}
+        self._known: dict[bytes, Any] = {}
 
     def __call__(self, config: RunConfig) -> None:
         """Try a configuration.
@@ -55,13 +61,15 @@ class DryRun:
         Raises:
             UserError: a part does not fit the others, or cannot be built from its settings.
         """
-        model = ("data", "model", "head", "embeddings", "augment", "scheduler")
-        found = self._once(config, model, lambda each: try_parts(each, self._source(each.data.source)))
-        measured = self._once(config, (*model, "loss", "yardsticks"), lambda each: _try_losses(each, found))
+        self._once(config, ALL_PARTS, self._try_parts)
+
+    def _try_parts(self, config: RunConfig) -> None:
+        found = self._once(config, OF_MODEL, lambda each: try_parts(each, self._source(each.data.source)))
+        measured = self._once(config, OF_LOSSES, lambda each: _try_losses(each, found))
         require_measured(config, measured)
-        self._once(config, ("optimizer", "trainer"), try_optimizer)
-        self._once(config, ("callbacks",), try_callbacks)
-        self._once(config, ("logger", "profiler"), _try_writers)
+        self._once(config, OF_OPTIMIZER, try_optimizer)
+        self._once(config, OF_CALLBACKS, try_callbacks)
+        self._once(config, OF_WRITERS, _try_writers)
 
     def _once(self, config: RunConfig, keys: tuple[str, ...], function: Callable[[RunConfig], T]) -> T:
         """Give function(config), computed for the first configuration with these parts."""
@@ -72,7 +80,7 @@ class DryRun:
         return self._computed({"source": node.record}, lambda: build_source(node))
 
     def _computed(self, parts: Mapping[str, Any], function: Callable[[], T]) -> T:
-        key = json.dumps(parts, sort_keys=True, default=repr)
+        key = sha256(json.dumps(parts, sort_keys=True, default=repr).encode()).digest()
         if key not in self._known:
             self._known[key] = function()
         return self._known[key]
