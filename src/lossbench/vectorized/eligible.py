@@ -20,23 +20,26 @@ OWN_NUMBERS = {
     "torch.optim.AdamW": ("lr", "betas", "eps", "weight_decay"),
 }
 TAKEN = {"torch.optim.SGD": {"nesterov"}, "torch.optim.Adam": set[str](), "torch.optim.AdamW": set[str]()}
-# Class of Lightning's -> settings that its stacked form has.
+# Class -> where it is from, and settings that its stacked form has.
 CALLBACKS = {
-    "EarlyStopping": {
-        "monitor",
-        "mode",
-        "patience",
-        "min_delta",
-        "strict",
-        "check_finite",
-        "stopping_threshold",
-        "divergence_threshold",
-    },
+    "EMA": ("lossbench.training.callbacks.", {"decay"}),
+    "EarlyStopping": (
+        "pytorch_lightning.callbacks.",
+        {
+            "monitor",
+            "mode",
+            "patience",
+            "min_delta",
+            "strict",
+            "check_finite",
+            "stopping_threshold",
+            "divergence_threshold",
+        },
+    ),
 }
 # Option -> the value with which the engine agrees, and what a stack does instead.
 PLAIN: dict[str, tuple[Any, str]] = {
     "trainer.precision": ("32-true", "stacked runs compute in float32"),
-    "trainer.gradient_clip_val": (None, "clipping works on one run's gradients"),
     "trainer.accumulate_grad_batches": (1, "a stack computes each batch as a whole"),
     "trainer.sync_batchnorm": (False, "a stack is one process"),
     "trainer.channels_last": (False, "it is for images on GPUs"),
@@ -78,11 +81,12 @@ def _typed(value: object) -> str:
 def _why_not_callbacks(config: RunConfig) -> str | None:
     known = list[str]()
     for name, node in config.callbacks.items():
-        if not node.target.startswith("pytorch_lightning.callbacks.") or node.class_name not in CALLBACKS:
-            return f"callbacks={name}: {node.class_name} works on one run at a time; early_stopping and none stack"
+        origin, takes = CALLBACKS.get(node.class_name, ("", set[str]()))
+        if not origin or not node.target.startswith(origin):
+            return f"callbacks={name}: {node.class_name} works on one run at a time; ema, early_stopping and none stack"
         if node.class_name in known:
             return f"callbacks={name}: stacked runs take one {node.class_name}; ~callbacks.{name} stacks"
-        unknown = {key for key, value in node.settings.items() if value} - CALLBACKS[node.class_name]
+        unknown = {key for key, value in node.settings.items() if value} - takes
         if unknown:
             return f"callbacks.{name}.{_without(node, min(unknown), f'callbacks.{name}')}"
         known.append(node.class_name)
@@ -136,10 +140,18 @@ def _why_not_logger(config: RunConfig) -> str | None:
 def group_of(config: RunConfig) -> str:
     """All that runs of one group have in common, as text.
 
-    That is everything but the number of the replicate or the seed, the loss and the optimiser's numbers.
+    That is everything but the number of the replicate or the seed, the loss, and the numbers of the optimiser, of
+    clipping and of averaging.
     """
     numbers = OWN_NUMBERS.get(config.optimizer.target, ())
     shared = {key: value for key, value in config.record.items() if key not in OWN}
     shared["optimizer"] = {key: value for key, value in config.optimizer.record.items() if key not in numbers}
     shared["data"] = {key: value for key, value in config.record["data"].items() if key != REPLICATE}
+    shared["trainer"] = {**config.record["trainer"], "gradient_clip_val": None}
+    shared["callbacks"] = {name: _without_numbers(node) for name, node in config.callbacks.items()}
     return json.dumps([config.kind, shared], sort_keys=True, default=repr)
+
+
+def _without_numbers(callback: Node) -> dict[str, Any]:
+    own = ("decay",) if callback.class_name == "EMA" else ()
+    return {key: value for key, value in callback.record.items() if key not in own}

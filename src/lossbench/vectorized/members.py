@@ -7,6 +7,7 @@ from torch import nn
 
 from lossbench.config.facts import build_source
 from lossbench.config.schema import RunConfig
+from lossbench.training.callbacks.averaging import DECAY, EMA
 from lossbench.training.class_settings import data_free
 from lossbench.training.modules import build_loss, build_model, seeded
 from lossbench.training.update import own_parameters
@@ -42,5 +43,12 @@ def build_members(
             weight = source.initial_weight(seed)
             models[seed] = build_model(config, source.input_shape, source.num_classes, weight).to(device, dtype)
         loss = build_loss(seed, config.loss, shared.replicate(config).data).to(device)
-        members.append(Member(models[seed], loss, seed, config.optimizer.settings))
+        more = (config.trainer.gradient_clip_val, decay_of(config))
+        members.append(Member(models[seed], loss, seed, config.optimizer.settings, *more))
     return members
+
+
+def decay_of(config: RunConfig) -> float | None:
+    """The decay of the moving average of a run's weights; None where they are not averaged."""
+    averages = (node for node in config.callbacks.values() if node.class_name == EMA.__name__)
+    return next((node.settings.get("decay", DECAY) for node in averages), None)

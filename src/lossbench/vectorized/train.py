@@ -49,7 +49,7 @@ class StackedRuns:
         self._trains = torch.ones(runs, dtype=torch.bool, device=device)  # of those in the stack, which have not ended
         self.packed = self._packer.pack(torch.arange(runs))
         self.rows, self.every = StackedRows(), first.log_every_n_steps
-        self.best = BestWeights(first.monitor, self.stack.state)
+        self.best = BestWeights(first.monitor, self.stack.evaluated)
         self.ended, self.stops = Ended(runs), early_stops(first, runs)
         self._last: tuple[int, dict[str, Tensor]] | None = None
         self._follows = validates_epochs(first)
@@ -87,9 +87,9 @@ class StackedRuns:
     def last_weights(self) -> Mapping[str, Tensor]:
         """Parameters and buffers of all runs at their last step: name -> (K, ...)."""
         if not len(self.ended):
-            return self.stack.state
+            return self.stack.evaluated
         if self._last is None or self._last[0] != self.stack.step:
-            self._last = self.stack.step, self.ended.joined(self.stack.state, self.packed.runs)
+            self._last = self.stack.step, self.ended.joined(self.stack.evaluated, self.packed.runs)
         return self._last[1]
 
     def last_at(self, k: int) -> dict[str, Tensor]:
@@ -183,7 +183,7 @@ class StackedRuns:
         if not leaves.any():
             return
         here = leaves.nonzero()[:, 0].to(self.device)
-        self.ended.add(runs[leaves], {name: tensor[here] for name, tensor in self.stack.state.items()}, step)
+        self.ended.add(runs[leaves], {name: tensor[here] for name, tensor in self.stack.evaluated.items()}, step)
         stay = (~self.ended.are[runs]).nonzero()[:, 0]
         if 0 < len(stay) <= REPACKED * len(runs):
             self._pack(runs[stay], self.stack.state_dict(), stay)
@@ -209,7 +209,7 @@ class StackedRuns:
             row = split_row("val", {name: estimate.value for name, estimate in found.items()})
             self.rows.add_of(packed.runs, step, epoch, row, part)
             self._compare(packed.runs[part], row, step)
-        self.best.keep(packed.runs, self.stack.state, step)
+        self.best.keep(packed.runs, self.stack.evaluated, step)
 
     def _compare(self, runs: Tensor, row: Mapping[str, Tensor], step: int) -> None:
         """Note which of some runs are better than before, and which stop; those that have ended are left out."""

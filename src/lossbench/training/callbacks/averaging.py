@@ -3,6 +3,8 @@
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EMAWeightAveraging
 
+DECAY = 0.999
+
 
 class EMA(EMAWeightAveraging):
     """Evaluate, test and save the moving average of the weights: a <- decay a + (1 - decay) w after every step.
@@ -11,7 +13,7 @@ class EMA(EMAWeightAveraging):
         decay: in [0, 1).
     """
 
-    def __init__(self, decay: float = 0.999) -> None:
+    def __init__(self, decay: float = DECAY) -> None:
         if not 0 <= decay < 1:
             raise ValueError(f"decay must be >= 0 and < 1, got {decay}")
         super().__init__(decay=decay)

@@ -1,16 +1,24 @@
 """The gradient of each run of a stack clipped by its own norm."""
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from lossbench.vectorized.engine.optimizers import per_run
+from lossbench.vectorized.engine.optimizers import Number, number_of, per_run
 
 EPSILON = 1e-6  # torch.nn.utils.clip_grad_norm_ adds it to the norm
 
 
-def clipped(gradients: Sequence[Tensor], max_norm: float | Tensor) -> list[Tensor]:
+def max_norms(given: Sequence[float | None], device: torch.device) -> Number | None:
+    """The largest norms of all runs, infinite of one that is not clipped; None where none is."""
+    if not any(given):
+        return None
+    return number_of([math.inf if each is None else each for each in given], device)
+
+
+def clipped(gradients: Sequence[Tensor], max_norm: Number) -> list[Tensor]:
     """Scale each run's gradient down to a norm, as torch.nn.utils.clip_grad_norm_ does it for one run.
 
     g_k min(1, max_norm_k / (||g_k|| + 1e-6)), the norm over all parameters of run k.

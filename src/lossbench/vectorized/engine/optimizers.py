@@ -82,12 +82,7 @@ class StackedOptimizer(ABC):
 
     def _column(self, values: Sequence[Any]) -> Any:
         """One setting of all runs: a plain number where it is the same in all, otherwise (K,) float64."""
-        if isinstance(values[0], list | tuple):
-            return list(values)
-        if len(set(values)) == 1:
-            return float(values[0])
-        # Beside the parameters: to copy numbers to a GPU at each step would wait for it each time.
-        return torch.tensor(values, dtype=torch.float64, device=self.parameters[0].device)
+        return list(values) if isinstance(values[0], list | tuple) else number_of(values, self.parameters[0].device)
 
     def state_dict(self) -> dict[str, Any]:
         """Plain containers and tensors."""
@@ -221,6 +216,14 @@ def _subtract_ratio(theta: Tensor, m: Tensor, denominator: Tensor, step_size: Nu
         theta.addcdiv_(m, denominator, value=-step_size)
     else:
         theta.sub_(torch.div(m, denominator, out=denominator).mul_(step_size))
+
+
+def number_of(values: Sequence[float], device: torch.device) -> Number:
+    """The numbers of all runs: a plain one where it is the same in all, otherwise (K,) float64.
+
+    They lie beside the parameters: to copy numbers to a GPU at each step would wait for it each time.
+    """
+    return float(values[0]) if len(set(values)) == 1 else torch.tensor(values, dtype=torch.float64, device=device)
 
 
 def used(number: Number) -> bool:

@@ -19,12 +19,12 @@ def outputs_of(stack: Stack, examples: Examples, weights: Mapping[str, Tensor] |
     Args:
         stack: K runs.
         examples: the split, as each of them sees it.
-        weights: parameters and buffers, stacked; None are those of now.
+        weights: parameters and buffers, stacked; None are those of now, averaged.
 
     Returns:
         (K, n, C), or a tuple of such; of a run with fewer than n examples the last ones are repeats.
     """
-    given = stack.state if weights is None else weights
+    given = stack.evaluated if weights is None else weights
     if examples.index is None:
         return _joined(stack.evaluate(block, given) for block in examples.blocks(EVALUATED_AT_ONCE))
     if len(stack) * len(examples) * examples.inputs[0].numel() <= FEW:

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
+from lossbench.vectorized.engine.average import averaged, decay_at, decays, started
 from lossbench.vectorized.engine.batches import Batch, Batches
+from lossbench.vectorized.engine.clipping import clipped, max_norms
 from lossbench.vectorized.engine.dropout import Dropout, with_masks
 from lossbench.vectorized.engine.losses import StackedLosses, kind
 from lossbench.vectorized.engine.optimizers import OPTIMIZERS, Numbers
@@ -26,12 +28,16 @@ class Member:
         loss: what it is trained with.
         seed: decides the order of its examples.
         optimizer: its settings, as torch's optimiser takes them.
+        max_norm: of its gradient, which is clipped; None clips nothing.
+        decay: of the moving average of its weights, which is evaluated in their place; None averages nothing.
     """
 
     model: nn.Module
     loss: nn.Module
     seed: int
     optimizer: Mapping[str, Any]
+    max_norm: float | None = None
+    decay: float | None = None
 
 
 class Stack:
@@ -78,6 +84,10 @@ class Stack:
         self.totals = self._lay_out()
         """What `sums` gave since they were last set to zero: (K, columns), float64."""
         self.optimizer = OPTIMIZERS[optimizer](self.parameters.values(), [member.optimizer for member in members])
+        self.max_norm = max_norms([member.max_norm for member in members], device)
+        self.decay = decays([member.decay for member in members], device)
+        self.average = started(self.state, self.decay)
+        """The moving averages of parameters and buffers, in place of which they are evaluated: name -> (K, ...)."""
 
     def __len__(self) -> int:
         return self._count
@@ -86,6 +96,11 @@ class Stack:
     def state(self) -> dict[str, Tensor]:
         """Parameters and buffers of all runs: name -> (K, ...)."""
         return {**self.parameters, **self.buffers}
+
+    @property
+    def evaluated(self) -> dict[str, Tensor]:
+        """What is validated, tested and kept of all runs: the averages where there are some, otherwise `state`."""
+        return self.average or self.state
 
     @property
     def progress(self) -> Tensor:
@@ -107,11 +122,23 @@ class Stack:
     def _numbers(self) -> Numbers:
         """What differs between two updates: floats, or (K,) tensors."""
         place = (self.step, self.total_steps, self.steps_per_epoch)
-        return self.optimizer.numbers(self.schedule.factor(*place), self.schedule.momentum(*place))
+        numbers = dict(self.optimizer.numbers(self.schedule.factor(*place), self.schedule.momentum(*place)))
+        if self.max_norm is not None:
+            numbers["max_norm"] = self.max_norm
+        if self.decay is not None:
+            numbers["decay"] = decay_at(self.step, self.decay)
+        return numbers
 
     def _update(self, gradients: Sequence[Tensor], numbers: Numbers) -> None:
         """From gradients to the next state, in place: a function of tensors alone, so that it may be traced."""
+        if "max_norm" in numbers:
+            gradients = clipped(gradients, numbers["max_norm"])
         self.optimizer.update(self.optimizer.parameters, gradients, self.optimizer.state, numbers)
+        if "decay" in numbers:
+            with torch.no_grad():
+                now = averaged(self.average.values(), self.state.values(), numbers["decay"])
+                for average, moved in zip(self.average.values(), now, strict=True):
+                    average.copy_(moved)
 
     @torch.no_grad()
     def evaluate(self, inputs: Tensor, weights: Mapping[str, Tensor] | None = None, *, shared: bool = True) -> Any:
@@ -119,17 +146,17 @@ class Stack:
 
         Args:
             inputs: (n, ...), or (K, n, ...), each run's own.
-            weights: parameters and buffers, stacked, of all runs or of some; None are those of now.
+            weights: parameters and buffers, stacked, of all runs or of some; None are those of now, averaged.
             shared: whether all runs see the same.
         """
         self.skeleton.eval()
-        given = self.state if weights is None else weights
+        given = self.evaluated if weights is None else weights
         parameters, buffers = ({name: given[name] for name in names} for names in (self.parameters, self.buffers))
         return self._forward(parameters, buffers, inputs, shared)
 
     def weights(self, k: int) -> dict[str, Tensor]:
-        """The state of one run's model, a copy."""
-        return one_of(self.state, k)
+        """What is evaluated of one run, a copy."""
+        return one_of(self.evaluated, k)
 
     def state_dict(self) -> dict[str, Any]:
         """All that is needed to go on: plain containers and tensors."""
@@ -137,6 +164,7 @@ class Stack:
             "step": self.step,
             "parameters": {name: tensor.detach() for name, tensor in self.parameters.items()},
             "buffers": self.buffers,
+            "average": self.average,
             "optimizer": self.optimizer.state_dict(),
         }
 
@@ -148,6 +176,8 @@ class Stack:
                 tensor.copy_(state["parameters"][name][index])
             for name, tensor in self.buffers.items():
                 tensor.copy_(state["buffers"][name][index])
+            for name, tensor in self.average.items():
+                tensor.copy_(state["average"][name][index])
         self.optimizer.load_state_dict(state["optimizer"], index)
 
     def _batch(self, step: int) -> Batch:
