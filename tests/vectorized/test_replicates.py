@@ -222,9 +222,10 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], tupl
 
 
 def test_replicates_of_other_sizes_are_stacks_of_their_own(
-    tmp_path: Path, own: Callable[[str], tuple[str, ...]]
+    tmp_path: Path, own: Callable[[str], tuple[str, ...]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     runs = stacked(tmp_path / "stack", [f"replicate={r}" for r in range(3)], *own("Growing"))
+    assert "2 runs make stacks of their own: replicates with other numbers of training" in capsys.readouterr().out
     assert [(result_of(run).stacked_runs, result_of(run).n["val"]) for run in runs] == [(4, 20), (2, 30), (4, 20)] * 2
     assert_alone(tmp_path / "alone", runs[:2], *own("Growing"))
 

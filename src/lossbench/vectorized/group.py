@@ -20,6 +20,7 @@ from lossbench.vectorized.divide import in_order
 from lossbench.vectorized.measure import bytes_per_run
 from lossbench.vectorized.memory import Limits, release
 from lossbench.vectorized.shared import Shared
+from lossbench.vectorized.worth import why_one_by_one
 
 LARGE = 1_000_000  # parameters in a stack that are worth all CPU threads
 
@@ -54,6 +55,9 @@ def run_group(
     for line in notices(config, shared.parts):
         progress.say(f"notice: {line}")
     alike, others = of_one_size(good, shared)
+    if others:
+        what = "replicates with other numbers of training or validation examples, or of columns"
+        progress.say(f"{number_of_runs(len(others))} make stacks of their own: {what}")
     reason = _run_assembled(alike, shared, progress, limits, locked, stop_signals) if alike else None
     return reason or (run_group(others, progress, limits, locked, stop_signals) if others else None)
 
@@ -66,10 +70,12 @@ def _run_assembled(
     locked: list[RunDirectory],
     stop_signals: StopSignals,
 ) -> str | None:
-    """Measure how many runs memory holds and train them; give the reason why their model cannot be stacked."""
+    """Measure how many runs memory holds and train them; give the reason why they are not stacked."""
     runs = [runs[k] for k in in_order([run.config for run in runs])]
     config = runs[0].config
     device = torch.device("cuda" if config.trainer.accelerator != "cpu" and torch.cuda.is_available() else "cpu")
+    if (reason := why_one_by_one(config, shared.parts, device)) is not None:
+        return reason
     with threads_of(config, shared, len(runs)):
         try:
             with stop_signals.stops_at_once():
