@@ -122,6 +122,12 @@ def test_earlier_runs_on_this_machine_say_how_long_and_a_timed_update_where_ther
         "about 4 s, 4 stacked in 1 stack; from 3 earlier runs of these settings on this machine"
     )
     assert runtime_of(runs, sizes, earlier, stack).seconds == pytest.approx(28.0 + beside)
+    cluster = Way("the cluster decides", None, 6.0, stack.group, stack.time_stack, lambda runs: [3, runs - 3])
+    tasks = runtime_of(runs, sizes, earlier, cluster)
+    assert tasks.seconds == pytest.approx(28.0 + beside + 2 * 6)
+    assert time_words(tasks, 4, cluster).startswith(
+        "about 40 s, 20 s each, 4 runs in 2 tasks of at most 3, the cluster decides; "
+    )
     trials = [
         Record(each.path, each.status, replace(each.done_result, params={**each.params, "trial": True}))
         for each in stacked

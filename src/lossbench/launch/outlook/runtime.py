@@ -75,7 +75,7 @@ def runtime_of(
 
 def words_of(runtime: Runtime, runs: int, way: Way) -> str:
     """Word it, with how sure it is."""
-    each = f", {duration(runtime.seconds / runs)} each" if way.at_a_time is None else ""
+    each = "" if way.at_a_time is not None else f", {duration(runtime.seconds / _tasks(runtime, runs))} each"
     total = f"about {duration(runtime.seconds)}{each}, {_how(runtime, runs, way)}"
     return f"{total}; {_why(runtime)}"
 
@@ -84,8 +84,17 @@ def _how(runtime: Runtime, runs: int, way: Way) -> str:
     stacked = sum(runtime.stacks)
     if not stacked:
         return way.words
+    if way.at_a_time is None:
+        others = f" and {runs - stacked:,} of one run" if runs > stacked else ""
+        tasks = counted(len(runtime.stacks), "task")
+        return f"{stacked:,} runs in {tasks} of at most {max(runtime.stacks)}{others}, {way.words}"
     stacks = f"{stacked} stacked in {counted(len(runtime.stacks), 'stack')}"
     return stacks if stacked == runs else f"{stacks}, {runs - stacked} one after another"
+
+
+def _tasks(runtime: Runtime, runs: int) -> int:
+    """How many tasks a cluster gets: the stacks, and the runs that are in none."""
+    return len(runtime.stacks) + runs - sum(runtime.stacks)
 
 
 def _why(runtime: Runtime) -> str:

@@ -41,11 +41,13 @@ class Times:
         trials: all trials.
         refits: all refits.
         once: features, which all of them share; a part of neither.
+        stacks: how many stacks they are trained in.
     """
 
     trials: float
     refits: float
     once: float
+    stacks: int = 0
 
 
 class Outlook:
@@ -64,17 +66,18 @@ class Outlook:
 
     def times(self, trials: int, refits: int) -> Times:
         """Estimate so many trials and refits of all rows together."""
-        of_trials, once = self._seconds(self.kinds.trials, trials)
-        of_refits, again = self._seconds(self.kinds.refits, refits)
-        return Times(of_trials, of_refits, max(once, again))
+        of_trials, once, stacks = self._seconds(self.kinds.trials, trials)
+        of_refits, again, more = self._seconds(self.kinds.refits, refits)
+        return Times(of_trials, of_refits, max(once, again), stacks + more)
 
-    def _seconds(self, configs: Sequence[RunConfig], runs: int) -> tuple[float, float]:
+    def _seconds(self, configs: Sequence[RunConfig], runs: int) -> tuple[float, float, int]:
+        """Seconds that so many runs take, of their features, and how many stacks they make."""
         if not runs:
-            return 0.0, 0.0
+            return 0.0, 0.0, 0
         spread = [configs[k % len(configs)] for k in range(runs)]
         runtime = runtime_of(spread, self.sizes, self.earlier, self.way, self._timed.timed)
         once = sum(runtime.features.values())
-        return runtime.seconds - once, once
+        return runtime.seconds - once, once, len(runtime.stacks)
 
     def disk(self, trials: int, refits: int) -> float:
         """Estimate what so many runs leave on the disk, bytes."""
@@ -104,7 +107,8 @@ def time_line(outlook: Outlook, trials: int, refits: int) -> str:
     parts = (
         f"{trials:,} trials {duration(times.trials)}, about {refits:,} runs that are tested {duration(times.refits)}"
     )
-    return f"time: about {duration(total)}, within a factor of 2 or 3 ({parts}{features})"
+    tasks = f"; {times.stacks:,} tasks, {outlook.way.words}" if times.stacks and outlook.way.at_a_time is None else ""
+    return f"time: about {duration(total)}, within a factor of 2 or 3 ({parts}{features}){tasks}"
 
 
 def disk_line(outlook: Outlook, trials: int, refits: int) -> str:
