@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from benchmarks import images, losses, runs, train, tuned
+from benchmarks import images, losses, processes, runs, train, tuned
 from benchmarks import input as pipeline
 from benchmarks.figure import Figure, compare
 from photos import save_photo
@@ -143,3 +143,10 @@ def test_a_tuned_sweep_is_timed_as_it_is_typed() -> None:
     assert figure.name == "tuned.training"
     assert 0 < figure.reference < figure.ours
     assert figure.ratio == figure.reference / figure.ours
+
+
+@pytest.mark.slow
+def test_processes_and_one_after_another_train_the_same_runs() -> None:
+    (figure,) = processes.figures(Namespace(tiny=True))
+    assert (figure.name, figure.n) == ("processes", 3)
+    assert min(figure.ours, figure.reference) > 0

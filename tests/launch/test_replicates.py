@@ -25,7 +25,7 @@ def drawn(runs: Path) -> dict[str, list[bytes]]:
 
 @pytest.mark.slow
 def test_the_same_replicate_is_the_same_split_whatever_the_loss_and_the_launcher(tmp_path: Path) -> None:
-    launchers = {"here": [], "process": ["hydra/launcher=process"], "vectorized": ["hydra/launcher=vectorized"]}
+    launchers = {name: [f"hydra/launcher={name}"] for name in ("basic", "process", "vectorized")}
     all_drawn: dict[str, set[bytes]] = {}
     for name, words in launchers.items():
         done = command(str(ROOT / "train.py"), "-m", *DIGITS, *words, QUIET, runs=tmp_path / name)

@@ -15,6 +15,7 @@ import psutil
 import pytest
 from conftest import ROOT
 from failing_loss import FAILING, repair, write_failing_loss
+from sweeping import BASIC, with_launcher
 from typed import PATIENCE, assert_one_line, command, start_command, wait_until
 
 TRAIN = str(ROOT / "train.py")
@@ -22,7 +23,7 @@ SMALL = ("-m", "data=toy", "trainer.max_steps=4", "logger=none", "hydra.sweeper.
 
 
 def sweep(*words: str, runs: Path, **options: Any) -> subprocess.CompletedProcess[str]:
-    return command(TRAIN, *SMALL, *words, runs=runs, **options)
+    return command(TRAIN, *with_launcher((*SMALL, *words)), runs=runs, **options)
 
 
 def statuses(runs: Path) -> Counter[str]:
@@ -67,7 +68,7 @@ def test_three_of_six_fail_and_the_same_command_runs_only_these(tmp_path: Path) 
 
 
 def start_sweep(runs: Path, *words: str) -> subprocess.Popen[str]:
-    return start_command(TRAIN, *SMALL, *words, runs=runs)
+    return start_command(TRAIN, *SMALL, BASIC, *words, runs=runs)
 
 
 LONG = ("loss=cross_entropy,power", "seed=range(4)", "trainer.max_steps=300")

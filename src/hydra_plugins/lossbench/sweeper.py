@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lossbench.launch.bring import Launch
     from lossbench.launch.outlook.way import Way
 
-LAUNCHERS = "basic, process, slurm, vectorized"
+LAUNCHERS = "auto, basic, process, slurm, vectorized"
 
 
 class CompareSweeper(Sweeper):
@@ -77,7 +77,7 @@ def launcher_parts(launcher: Launcher, master: DictConfig) -> tuple["Launch", Ca
     from lossbench.launch.outlook.way import Way
 
     # Hydra's own launcher composes every job anew and stops at the first that fails; run_here takes its place.
-    launch = run_here if isinstance(launcher, BasicLauncher) else getattr(launcher, "run_directories", None)
+    launch = run_here if type(launcher) is BasicLauncher else getattr(launcher, "run_directories", None)
     if launch is None:
         raise UserError(
             f"hydra/launcher={type(launcher).__name__} does not know run directories; Available: {LAUNCHERS}"

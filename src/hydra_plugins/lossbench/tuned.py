@@ -2,12 +2,7 @@
 
 import sys
 
-from hydra._internal.core_plugins.basic_launcher import BasicLauncher
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
-
 from hydra_plugins.lossbench.sweeper import CompareSweeper, launcher_parts
-from hydra_plugins.lossbench.vectorized import VectorizedLauncher
 
 
 class TunedSweeper(CompareSweeper):
@@ -15,13 +10,6 @@ class TunedSweeper(CompareSweeper):
 
     Its arguments are those of CompareSweeper.
     """
-
-    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Remember what Hydra gives; where no launcher is typed, runs are trained as stacks where they can be."""
-        super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
-        typed = any(word.startswith("hydra/launcher=") for word in config.hydra.overrides.hydra)
-        if isinstance(self.launcher, BasicLauncher) and not typed:
-            self.launcher = VectorizedLauncher()
 
     def sweep(self, arguments: list[str]) -> None:
         """Check everything, run the trials, choose, run what was chosen, report."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import psutil
 
+from lossbench.config.schema import RunConfig
 from lossbench.hardware import cores, visible_gpus
 from lossbench.job.signals import SAME_REQUEST_SECONDS, StopSignals
 from lossbench.launch.forked import ForkedProcess, ForkServer, ServerLostError, is_forked
@@ -133,27 +134,28 @@ class Pool:
 
     def _share(self, run: RunDirectory, gpus: Sequence[str]) -> dict[str, str]:
         """The environment that gives a run its GPUs and its share of the CPU threads."""
-        ranks = processes(run) if _on_cpu(run) else 1
+        ranks = processes(run) if on_cpu(run.config) else 1
         share = {"OMP_NUM_THREADS": str(max(1, cores(most=4096) // self.n_jobs // ranks))}
         return {**share, "CUDA_VISIBLE_DEVICES": ",".join(gpus)} if self.all_gpus else share
 
     def _lease(self, run: RunDirectory) -> int:
         """How many GPUs a run gets."""
-        return 0 if _on_cpu(run) else min(run.config.trainer.devices, self.all_gpus)
+        return 0 if on_cpu(run.config) else min(run.config.trainer.devices, self.all_gpus)
 
 
 def default_n_jobs(runs: Sequence[RunDirectory]) -> int:
     """One run for each GPU; without GPUs, or for runs on the CPU, one for each core that memory allows."""
-    return most_at_a_time(on_cpu=all(_on_cpu(run) for run in runs))
+    return most_at_a_time(cpu=all(on_cpu(run.config) for run in runs))
 
 
-def most_at_a_time(*, on_cpu: bool = False) -> int:
+def most_at_a_time(*, cpu: bool = False) -> int:
     """One run for each GPU; without GPUs, or on the CPU, one for each core that memory allows."""
     gpus = len(visible_gpus())
-    if gpus and not on_cpu:
+    if gpus and not cpu:
         return gpus
     return max(1, min(cores(most=4096), int(psutil.virtual_memory().available / MEMORY_OF_A_RUN)))
 
 
-def _on_cpu(run: RunDirectory) -> bool:
-    return run.config.trainer.accelerator == "cpu"
+def on_cpu(config: RunConfig) -> bool:
+    """Whether a run takes no GPU."""
+    return config.trainer.accelerator == "cpu"

@@ -1,8 +1,11 @@
 """What stacks would take, before they are trained. Torch-free until a stack is timed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from lossbench.config.schema import RunConfig
+from lossbench.launch.outlook.way import FORK_SECONDS, Way
+from lossbench.launch.pool import most_at_a_time
+from lossbench.vectorized.choice import choose
 from lossbench.vectorized.eligible import group_of, why_not
 
 
@@ -16,3 +19,23 @@ def time_stack(configs: Sequence[RunConfig]) -> float:
     from lossbench.vectorized.timing import time_stack as timed  # imports torch
 
     return timed(configs)
+
+
+def way_of_auto(n_jobs: int | None, prepare: Callable[[Sequence[RunConfig]], None]) -> Way:
+    """How the runs of hydra/launcher=auto go on.
+
+    Args:
+        n_jobs: most processes at a time.
+        prepare: starts what takes seconds for new runs.
+    """
+    most = n_jobs or most_at_a_time()
+    return Way(
+        f"{most} at a time" if most > 1 else "one after another",
+        most,
+        FORK_SECONDS if most > 1 else 0.0,
+        stack_of,
+        time_stack,
+        prepare=prepare,
+        least=2,
+        chosen=lambda configs: [*choose(configs, n_jobs).lines()],
+    )

@@ -67,7 +67,7 @@ def test_a_sweep_over_two_nodes_equals_the_basic_launchers(tmp_path: Path) -> No
         "NodeList=n1",
         "NodeList=n2",
     }
-    theirs = command(TRAIN, "-m", "hydra.sweeper.report=false", *words, runs=tmp_path / "basic")
+    theirs = command(TRAIN, "-m", "hydra/launcher=basic", "hydra.sweeper.report=false", *words, runs=tmp_path / "basic")
     assert theirs.returncode == 0, theirs.stderr
     runs = sorted(path.parent.relative_to(tmp_path / "basic") for path in (tmp_path / "basic").rglob("result.json"))
     assert len(runs) == 8

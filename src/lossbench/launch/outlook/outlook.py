@@ -96,7 +96,9 @@ def _costs(valid: Sequence[Run], sizes: SizeOf, earlier: Sequence[Record], way: 
     to_do = [run for run in valid if run.state == "to do"]
     if not to_do:
         return
-    runtime = runtime_of([run.config for run in to_do], sizes, earlier, way)
+    configs = [run.config for run in to_do]
+    yield from way.chosen(configs)
+    runtime = runtime_of(configs, sizes, earlier, way)
     yield f"time: {runtime_words(runtime, len(to_do), way)}"
     each = _disk(to_do, sizes, earlier, runtime)
     yield f"disk: {disk_words(each, len(to_do), to_do[0].runs_dir)}"

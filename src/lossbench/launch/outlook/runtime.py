@@ -67,7 +67,10 @@ def runtime_of(
         groups.setdefault(way.group(config), []).append(config)
     single = groups.pop(None, [])
     for members in groups.values():
-        runtime.seconds += _stacks(members, sizes(members[0]), earlier, way, runtime)
+        if len(members) < way.least:
+            single += members
+        else:
+            runtime.seconds += _stacks(members, sizes(members[0]), earlier, way, runtime)
     work = sum(_alone(config, sizes(config), earlier, runtime) + way.starts for config in single)
     runtime.seconds += work / min(way.at_a_time or 1, max(len(single), 1)) + sum(runtime.features.values())
     return runtime
@@ -89,7 +92,7 @@ def _how(runtime: Runtime, runs: int, way: Way) -> str:
         tasks = counted(len(runtime.stacks), "task")
         return f"{stacked:,} runs in {tasks} of at most {max(runtime.stacks)}{others}, {way.words}"
     stacks = f"{stacked} stacked in {counted(len(runtime.stacks), 'stack')}"
-    return stacks if stacked == runs else f"{stacks}, {runs - stacked} one after another"
+    return stacks if stacked == runs else f"{stacks}, {runs - stacked} {way.words}"
 
 
 def _tasks(runtime: Runtime, runs: int) -> int:

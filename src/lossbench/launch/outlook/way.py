@@ -25,6 +25,11 @@ def nothing(configs: Sequence[RunConfig]) -> None:
     """Prepare nothing."""
 
 
+def nothing_said(configs: Sequence[RunConfig]) -> list[str]:
+    """Say nothing: the user has chosen."""
+    return []
+
+
 @dataclass(frozen=True)
 class Way:
     """How runs are brought to their results.
@@ -37,6 +42,8 @@ class Way:
         time_stack: times a stack of some runs, s, but for features and files.
         cut: gives the sizes of the stacks that so many runs of a group are cut into, the largest first.
         prepare: starts what takes seconds for new runs, while these are tried out.
+        least: runs of a group below which they are not stacked.
+        chosen: says how runs would go on and why, where the launcher chooses.
     """
 
     words: str = "one after another"
@@ -46,6 +53,8 @@ class Way:
     time_stack: Callable[[Sequence[RunConfig]], float] = no_stacks
     cut: Callable[[int], list[int]] = one_stack
     prepare: Callable[[Sequence[RunConfig]], None] = nothing
+    least: int = 1
+    chosen: Callable[[Sequence[RunConfig]], list[str]] = nothing_said
 
 
 PROCESS_SECONDS, FORK_SECONDS = 6.0, 0.3
