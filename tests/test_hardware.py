@@ -1,6 +1,7 @@
 """Is there a GPU? The driver's answers, played by a driver of our own."""
 
 import ctypes
+import gc
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from lossbench import hardware
 from lossbench.errors import UserError
-from lossbench.hardware import has_gpu, require_machine
+from lossbench.hardware import has_gpu, importing, require_machine
 
 
 class Driver:
@@ -93,3 +94,19 @@ def test_what_the_machine_lacks_is_refused_and_nothing_else(
     require_machine(fits)
     with pytest.raises(UserError, match=line):
         require_machine(refused)
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_what_is_imported_is_not_looked_at_for_garbage(enabled: bool) -> None:
+    was = gc.isenabled()
+    (gc.enable if enabled else gc.disable)()
+    try:
+        with importing():
+            assert not gc.isenabled()
+            module = [object() for _ in range(10)]
+        assert gc.isenabled() == enabled
+        assert not any(found is module for found in gc.get_objects(generation=0))
+        assert any(found is module for found in gc.get_objects(generation=2))
+        assert gc.get_freeze_count() == 0
+    finally:
+        (gc.enable if was else gc.disable)()

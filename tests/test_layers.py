@@ -100,7 +100,10 @@ ROOMS = {
         *(f"lossbench.config.{name}" for name in ("schema", "sections", "values", "parse", "paired")),
         *{"lossbench.errors", "lossbench.rundir.identity"},
     },
-    "job": {"lossbench.job", "lossbench.config", "lossbench.rundir", "lossbench.errors", "lossbench.training.fit"},
+    "job": {
+        *{"lossbench.job", "lossbench.config", "lossbench.rundir", "lossbench.errors", "lossbench.hardware"},
+        "lossbench.training.fit",
+    },
     "launch": {
         *{"lossbench.launch", "lossbench.job", "lossbench.config", "lossbench.rundir", "lossbench.report"},
         *{
@@ -228,3 +231,18 @@ def test_planning_a_run_imports_nothing_heavy(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=ROOT / "tests", capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert (Path(done.stdout.strip()) / "config.yaml").exists()
+
+
+UNNEEDED = ("sklearn", "pandas", "polars", "datasets", "timm", "torchcodec", "lossbench.report.publish")
+UNNEEDED += tuple(f"lossbench.{room}" for room in ("plots", "atlas", "vectorized", "export", "trained"))
+
+
+def test_a_short_run_imports_nothing_that_it_does_not_need(tmp_path: Path) -> None:
+    """What Lightning imports by itself (torchmetrics, torchvision, scipy.signal, matplotlib) no run can leave out."""
+    words = ["data=digits", "model=mlp", "trainer=cpu", "trainer.max_steps=2", f"runs_dir={tmp_path}"]
+    code = (
+        "import sys\nfrom lossbench.cli.main import main\ntry:\n    main()\n"
+        f"finally:\n    print(*({set(UNNEEDED)} & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.strip()) == (0, "")

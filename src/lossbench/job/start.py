@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lossbench.config.verify import verify
 from lossbench.errors import Stopped, UserError, one_line
+from lossbench.hardware import importing
 from lossbench.job.allocation import check_allocation
 from lossbench.job.distributed import is_srun_task, process_name, rank
 from lossbench.job.log import log_file
@@ -118,8 +119,9 @@ def _run_rank(run: RunDirectory) -> Result:
 
 
 def _execute(run: RunDirectory, stop_signals: StopSignals) -> Result:
-    with stop_signals.stops_if_urgent():  # an import that is broken off may fail in any way: it is finished first
-        # torch and lightning take seconds to import: only for a run that starts
+    with stop_signals.stops_if_urgent(), importing():
+        # torch and lightning take seconds to import: only for a run that starts.
+        # An import that is broken off may fail in any way: it is finished first.
         from lossbench.training.fit import execute
 
     return execute(run, stop_signals, rank=rank(), srun_task=is_srun_task())

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from lossbench.config.schema import RunConfig
 from lossbench.errors import UserError
+from lossbench.hardware import importing
 
 if TYPE_CHECKING:
     from lossbench.training.dry_run import DryRun
@@ -22,7 +23,8 @@ class DryRuns:
             UserError: a part does not fit the others, or cannot be built from its settings.
         """
         if self._dry_run is None:
-            from lossbench.training.dry_run import DryRun  # imports torch: only for a run that is new
+            with importing():
+                from lossbench.training.dry_run import DryRun  # imports torch: only for a run that is new
 
             self._dry_run = DryRun()
         try:
