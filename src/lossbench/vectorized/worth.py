@@ -8,7 +8,7 @@ from lossbench.config.schema import RunConfig
 from lossbench.data.images.image_source import ImageSource
 from lossbench.training.assemble import Parts
 
-MOST_OPERATIONS = 0.5e9
+MOST_OPERATIONS = 0.25e9
 """Of convolutions in the forward pass of a batch, on a CPU: above it a stack saves nothing but Lightning's time."""
 MOST_PIXELS = 2e9
 """Bytes of decoded images that a stack holds in memory."""
