@@ -62,7 +62,9 @@ def stacks(tiny: bool) -> Iterator[str]:
         made = {"mlp on digits": digits_parts(folder), "head on 5,912 x 512 features": head_parts(Path(folder), 10**5)}
         for name, (config, parts) in made.items():
             for runs in (2, 4) if tiny else (10, 100, 1000, 4000):
-                yield f"{name}, {runs:,} runs: {stack_speed(config, parts, runs, device):,.0f} run-steps/s"
+                for engine, how in (("eager", "eager"), (None, "as it chooses")):
+                    speed = stack_speed(config, parts, runs, device, engine)
+                    yield f"{name}, {runs:,} runs, {how}: {speed:,.0f} run-steps/s"
         trainer = "trainer=cpu" if tiny else "trainer=gpu"
         words = ("data=digits", "model=mlp", "loss=cross_entropy", trainer, "logger=none", "trainer.max_epochs=20")
         run = plan_words([*words, f"runs_dir={folder}/alone", "progress_bar=false"])
@@ -80,14 +82,15 @@ def digits_parts(folder: str) -> tuple[RunConfig, Any]:
     return config, assemble(config)
 
 
-def stack_speed(config: RunConfig, parts: Any, runs: int, device: Any) -> float:
-    """Run-steps a second of so many runs, logging included."""
+def stack_speed(config: RunConfig, parts: Any, runs: int, device: Any, engine: str | None) -> float:
+    """Run-steps a second of so many runs, logging included; the engine is `eager`, or what the stack chooses."""
     from lossbench.vectorized.shared import Shared
     from lossbench.vectorized.train import StackedRuns
 
     rates = [Optimizer({**config.optimizer.record, "lr": 1e-3 * (1 + k / runs)}) for k in range(runs)]
     configs = [replace(config, seed=k % 64, optimizer=rate) for k, rate in enumerate(rates)]
     stacked = StackedRuns(configs, Shared(parts), device)
+    stacked.stack.engine = engine
     stacked.stack.train_step()
     synchronise(device)
     first, began = stacked.stack.step, time.perf_counter()

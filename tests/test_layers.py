@@ -121,7 +121,10 @@ ROOMS = {
         *{"lossbench.tuning", "lossbench.config", "lossbench.rundir", "lossbench.metrics.units"},
         *{"lossbench.errors", "lossbench.meter", "lossbench.seeds"},
     },
-    "vectorized.engine": {"torch", "lossbench.vectorized.engine", "lossbench.metrics", "lossbench.seeds"},
+    "vectorized.engine": {
+        *{"torch", "lossbench.vectorized.engine", "lossbench.metrics", "lossbench.seeds"},
+        *{"lossbench.errors", "lossbench.hardware"},
+    },
     "report": {
         "lossbench.report",
         "lossbench.tuning",

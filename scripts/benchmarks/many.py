@@ -20,8 +20,8 @@ from lossbench.rundir.directory import RunDirectory
 TOY = ("data=toy", "data.init=random", "trainer=cpu", "progress_bar=false")
 
 
-def toy_training(runs: int) -> float:
-    """Train so many toy runs of 5,000 steps as one stack; give seconds a run."""
+def toy_training(runs: int, engine: str | None = None) -> float:
+    """Train so many toy runs of 5,000 steps as one stack, compiled or eager or as it chooses; give seconds a run."""
     import torch
 
     from lossbench.training.assemble import assemble
@@ -35,6 +35,7 @@ def toy_training(runs: int) -> float:
             replace(first, seed=k, loss=Node({**first.loss.record, "alpha": 0.2 + 0.6 * k / runs})) for k in range(runs)
         ]
         stacked = StackedRuns(configs, Shared(assemble(first)), torch.device("cpu"))
+    stacked.stack.engine = engine
     start = time.perf_counter()
     stacked.train(lambda: None, lambda: None, lambda steps: None)
     return (time.perf_counter() - start) / runs

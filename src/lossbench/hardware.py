@@ -82,12 +82,17 @@ def require_machine(wanted: Machine) -> None:
 
 def _require_compiler() -> None:
     """Require the compiler that torch.compile calls on a CPU."""
-    compiler = [*os.environ.get("CXX", "").split(), "clang++" if sys.platform == "darwin" else "g++"][0]
+    compiler = named_compiler()
     if shutil.which(compiler) is None:
         raise UserError(
             f"trainer.compile=true needs the C++ compiler {compiler} on a CPU, and there is none; "
             "install one, name another in the environment variable CXX, or use trainer.compile=false"
         )
+
+
+def named_compiler() -> str:
+    """The C++ compiler that torch calls, whether there is one or not: what CXX names, or the system's."""
+    return [*os.environ.get("CXX", "").split(), "clang++" if sys.platform == "darwin" else "g++"][0]
 
 
 def too_few_gpus(wanted: int, gpus: int) -> str:

@@ -18,7 +18,8 @@ _calls_on_gpu = itertools.count()
 def cosine_scores(cosines: Tensor, target: Tensor, loss: str, remedy: str = HEAD) -> Tensor:
     """As `scores`, of numbers that must be cosines: those of the true classes are looked at.
 
-    On a CPU every call looks; on a GPU one in 64; none under vmap, torch.compile and while a CUDA graph is captured.
+    On a CPU every call looks; on a GPU one in 64; none under vmap, torch.compile or make_fx, and while a CUDA graph is
+    captured.
 
     Args:
         cosines: (batch, C).
@@ -38,11 +39,16 @@ def cosine_scores(cosines: Tensor, target: Tensor, loss: str, remedy: str = HEAD
 
 
 def _can_look(cosines: Tensor, target: Tensor) -> bool:
-    if torch.compiler.is_compiling() or any(map(is_functorch_wrapped_tensor, (cosines, target))):
+    if torch.compiler.is_compiling() or _is_traced() or any(map(is_functorch_wrapped_tensor, (cosines, target))):
         return False
     if cosines.device.type == "cuda":
         return next(_calls_on_gpu) % EVERY == 0 and not torch.cuda.is_current_stream_capturing()
     return cosines.device.type == "cpu" and cosines.numel() > 0
+
+
+def _is_traced() -> bool:
+    """Whether operations are written down to be executed later."""
+    return torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.PROXY) is not None  # pyright: ignore
 
 
 def _of_true_classes(cosines: Tensor, target: Tensor) -> Tensor:

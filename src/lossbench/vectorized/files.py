@@ -91,7 +91,7 @@ class RunFiles:
             write_bytes(run.predictions_path, content)
         class_names = self.stacked.parts.source.class_names
         values = measured(found.metrics, evaluations, found.scale, saved, class_names)
-        facts = {**replicate.record, **self._of_history(run.config, k, history, found)}
+        facts = {**replicate.record, **self.stacked.how, **self._of_history(run.config, k, history, found)}
         return Result.of(run.config, status, training, values, facts, self.made_with)
 
     def _training(self, k: int) -> Training:

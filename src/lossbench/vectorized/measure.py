@@ -6,6 +6,7 @@ import torch
 
 from lossbench.config.schema import RunConfig
 from lossbench.job.memory import memory_failure
+from lossbench.vectorized.engine.choice import EAGER
 from lossbench.vectorized.memory import peak_of, release
 from lossbench.vectorized.shared import Shared
 from lossbench.vectorized.train import StackedRuns
@@ -40,6 +41,7 @@ def _measured(configs: Sequence[RunConfig], shared: Shared, device: torch.device
 
     def work() -> None:
         tried = StackedRuns(configs, shared, device)
+        tried.stack.engine = EAGER  # which needs more memory
         for _ in range(min(2, shared.parts.total_steps)):
             tried.stack.train_step()
         for stage in configs[0].stages:

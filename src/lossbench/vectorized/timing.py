@@ -9,6 +9,7 @@ from lossbench.config.schema import RunConfig
 from lossbench.training.assemble import assemble
 from lossbench.training.features.source import random_features
 from lossbench.vectorized.divide import in_order
+from lossbench.vectorized.engine.choice import EAGER
 from lossbench.vectorized.group import threads_of
 from lossbench.vectorized.shared import Shared
 from lossbench.vectorized.train import StackedRuns, validates_epochs
@@ -46,6 +47,7 @@ def time_stack(configs: Sequence[RunConfig]) -> float:
 def _whole(configs: Sequence[RunConfig], shared: Shared, device: torch.device) -> float:
     """What a stack takes from its first step to its last evaluation, from a few updates and one evaluation."""
     stacked, parts = StackedRuns(configs, shared, device), shared.parts
+    stacked.stack.engine = EAGER  # compiled, it would take less; what compiling takes is not worth an estimate
     start = _seconds(lambda: _update_and_evaluation(stacked), device)  # each loss is traced once
     update, evaluation = _update_and_evaluation(stacked)
     epochs = -(-parts.total_steps // parts.steps_per_epoch) if validates_epochs(configs[0]) else 1

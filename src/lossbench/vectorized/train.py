@@ -66,6 +66,11 @@ class StackedRuns:
         """Epochs done."""
         return -(-self.stack.step // self.parts.steps_per_epoch)
 
+    @property
+    def how(self) -> dict[str, Any]:
+        """How steps were computed, and why so, as result.json has it."""
+        return {"stack_step": {"engine": self.stack.engine, "why": self.stack.why or "its saved state says so"}}
+
     def steps_of(self, k: int) -> int:
         """Updates that a run has made."""
         return int(self.ended.step[k]) or self.stack.step
@@ -147,12 +152,10 @@ class StackedRuns:
 
     def _log(self, step: int, epoch: int, seen: Stepped) -> None:
         speed = self._clock.rate(step + 1)
-        norm = torch.stack([gradient.flatten(1).square().sum(1) for gradient in seen.gradients]).sum(0).sqrt()
+        norm, of_losses = seen.logged()
         place = (step, self.parts.total_steps, self.parts.steps_per_epoch)
         rates = self.packed.rates * self._packer.schedule.factor(*place)
-        target, weight, shared = seen.batch.target, seen.batch.weight, seen.batch.shared
-        progress = step / self.parts.total_steps
-        for runs, terms in self.stack.losses.terms(seen.output, target, weight, shared=shared, progress=progress):
+        for runs, terms in of_losses:
             part = slice(*runs)
             losses: dict[str, Tensor | float] = {"loss": seen.losses[part], **terms}
             self.rows.add_of(self.packed.runs, step, epoch, step_row(losses, norm[part], rates[part], speed), part)
@@ -186,7 +189,7 @@ class StackedRuns:
         self.ended.add(runs[leaves], {name: tensor[here] for name, tensor in self.stack.evaluated.items()}, step)
         stay = (~self.ended.are[runs]).nonzero()[:, 0]
         if 0 < len(stay) <= REPACKED * len(runs):
-            self._pack(runs[stay], self.stack.state_dict(), stay)
+            self._pack(runs[stay], {**self.stack.state_dict(), "engine": None}, stay)  # it is chosen anew
         self._trains = ~self.ended.are[self.packed.runs].to(self.device)
 
     def _pack(self, runs: Tensor, state: Mapping[str, Any], index: Tensor) -> None:

@@ -27,7 +27,9 @@ from lossbench.models.convnet import ConvNet
 from lossbench.models.heads import CosineHead
 from lossbench.models.heads import CosineXentHead as Head
 from lossbench.training.schedules import Constant, Cosine, OneCycle
+from lossbench.vectorized.engine import compiled
 from lossbench.vectorized.engine.batches import Batches
+from lossbench.vectorized.engine.choice import COMPILED, EAGER
 from lossbench.vectorized.engine.examples import Examples
 from lossbench.vectorized.engine.losses import StackedLosses
 from lossbench.vectorized.engine.optimizers import StackedAdam
@@ -132,6 +134,7 @@ def both(
     steps: int,
     dtype: torch.dtype,
     chosen: Sequence[Tensor] | None = None,
+    engine: str = EAGER,
 ) -> None:
     """Compare a stack with its runs; `chosen` positions of the training split are those of the three replicates."""
     source, make = MODELS[name]
@@ -142,7 +145,9 @@ def both(
     examples = Examples(inputs, target, which, chosen)
     orders = [TrainBatches(len(examples), batch_size, member.seed) for member in members]
     stack = Stack(members, optimizer, Batches(examples, orders), schedule, steps, orders[0].steps_per_epoch)
+    stack.engine = engine
     seen = torch.stack([stack.train_step().losses for _ in range(steps)])
+    assert stack.engine == engine, stack.why
     held_out, _ = all_of(source.splits["test"], dtype)
     outputs = stack.evaluate(held_out)
     close = 1e-6 if dtype == torch.float64 else 1e-4
@@ -182,6 +187,27 @@ def test_every_run_of_a_stack_is_the_run_alone(
 ) -> None:
     torch.set_num_threads(1)
     both(name, optimizer, schedule, batch_size, steps, torch.float64)
+
+
+@pytest.fixture
+def uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The graph of the whole step as it is: what is compiled, without the compiler's seconds."""
+    monkeypatch.setattr(compiled, "compiled", lambda module: lambda given: module(*given))
+
+
+@pytest.mark.usefixtures("uncompiled")
+@pytest.mark.parametrize("case", [*CASES[:5], CASES[6], CASES[8]], ids=lambda case: f"{case[0]}-{case[1]}-{case[3]}")
+def test_the_whole_step_with_the_runs_last_is_the_step_of_the_runs_alone(case: tuple[str, str, Any, int, int]) -> None:
+    torch.set_num_threads(1)
+    name, optimizer, schedule, batch_size, steps = case
+    both(name, optimizer, schedule, batch_size, min(steps, 60), torch.float64, engine=COMPILED)
+
+
+@pytest.mark.usefixtures("uncompiled")
+def test_the_whole_step_of_three_replicates_is_that_of_the_runs_alone() -> None:
+    n = len(MODELS["digits/mlp"][0].splits["train"])
+    chosen = [torch.randperm(n, generator=torch.Generator().manual_seed(r))[: 3 * n // 4] for r in range(3)]
+    both("digits/mlp", "torch.optim.AdamW", Constant(), 64, 40, torch.float64, chosen, COMPILED)
 
 
 @pytest.mark.parametrize(
@@ -247,7 +273,9 @@ def test_a_head_behind_the_model_and_nesterov() -> None:
 @pytest.mark.parametrize(
     "case", [case for case in LOSS_CASES if case.name not in ("cosine_xent_head",)], ids=lambda case: case.name
 )
-def test_two_settings_of_a_loss_in_a_stack_are_the_two_alone(case: Case) -> None:
+@pytest.mark.parametrize("engine", [EAGER, pytest.param(COMPILED, marks=pytest.mark.slow)])
+@pytest.mark.usefixtures("uncompiled")
+def test_two_settings_of_a_loss_in_a_stack_are_the_two_alone(case: Case, engine: str) -> None:
     torch.set_num_threads(1)
     split = Digits().splits["train"]
     data = torch.from_numpy(split.inputs).double(), torch.from_numpy(split.targets)
@@ -263,9 +291,11 @@ def test_two_settings_of_a_loss_in_a_stack_are_the_two_alone(case: Case) -> None
     ]
     orders = [TrainBatches(len(split), 64, member.seed) for member in members]
     stack = Stack(members, "torch.optim.Adam", Batches(Examples(*data, [0] * len(orders)), orders), Constant(), 20, 16)
+    stack.engine = engine
     switched_off = any(getattr(members[0].loss, name) is None for name in case.sweep)  # null is a kind of its own
     assert len(stack.losses.kinds) == 1 + switched_off
     seen = torch.stack([stack.train_step().losses for _ in range(20)])
+    assert stack.engine == engine, stack.why
     for k, (member, order) in enumerate(zip(members, orders, strict=True)):
         model, losses = alone(member, data, order, torch.optim.Adam, Constant(), 20)
         torch.testing.assert_close(stack.weights(k), dict(model.state_dict()), rtol=0, atol=1e-6)

@@ -57,10 +57,6 @@ class StackedLosses:
             shared: whether all runs have the same targets and weights.
             progress: share of the training at which the losses are; 1 is its end, where they are measured.
         """
-
-        def reduced(loss: Any, z: Any, y: Tensor, *w: Tensor) -> Tensor:
-            return loss.weighted(z, y, *w) if w else loss(z, y)
-
         given = labels(target, weight)
         return torch.cat([self._map(each, reduced, output, given, shared, progress) for each in self.kinds])
 
@@ -68,13 +64,10 @@ class StackedLosses:
         self, output: Any, target: Tensor, weight: Tensor | None = None, *, shared: bool, progress: Progress = 1.0
     ) -> list[tuple[tuple[int, int], dict[str, Tensor]]]:
         """Give the parts that a loss is the sum of: for each kind its runs, and name -> (runs,) means."""
-
-        def means(loss: Any, z: Any, y: Tensor, *w: Tensor) -> dict[str, Tensor]:
-            return {name: _mean(term, *w) for name, term in loss.terms(z, y).items()}
-
         given = labels(target, weight)
         return [
-            ((each.first, each.last), self._map(each, means, output, given, shared, progress)) for each in self.kinds
+            ((each.first, each.last), self._map(each, mean_terms, output, given, shared, progress))
+            for each in self.kinds
         ]
 
     def estimates(self, output: Any, target: Tensor) -> list[tuple[slice, dict[str, Estimate]]]:
@@ -122,6 +115,16 @@ class StackedLosses:
 
         given = labels if shared else tuple(tensor[part] for tensor in labels)
         return vmap(one, in_dims=(0, 0, *[None if shared else 0] * len(given)))(mine, each.numbers, *given)
+
+
+def reduced(loss: Any, z: Any, y: Tensor, *w: Tensor) -> Tensor:
+    """The loss of one run on a batch, of examples with weights where there are some."""
+    return loss.weighted(z, y, *w) if w else loss(z, y)
+
+
+def mean_terms(loss: Any, z: Any, y: Tensor, *w: Tensor) -> dict[str, Tensor]:
+    """The means of the parts that the loss of one run is the sum of."""
+    return {name: _mean(term, *w) for name, term in loss.terms(z, y).items()}
 
 
 def is_shared(target: Tensor) -> bool:

@@ -29,17 +29,29 @@ Sums = Callable[[Tensor, Any, Batch], Tensor]
 """What a step adds to the sums of its epoch: (losses, output, batch) -> (K, columns), a function that may be traced."""
 
 
+class Logged(NamedTuple):
+    """What is logged of a step besides its losses.
+
+    Args:
+        norm: of the gradient of all parameters, (K,).
+        terms: that a loss is the sum of: for each kind of loss its runs, and name -> (runs,).
+    """
+
+    norm: Tensor
+    terms: Sequence[tuple[tuple[int, int], dict[str, Tensor]]]
+
+
 class Stepped(NamedTuple):
     """What a training step computes before its update.
 
     Args:
         losses: (K,).
-        output: of the models, (K, batch, C), or a tuple of such.
+        output: of the models, (K, batch, C), or a tuple of such; None of a compiled step.
         batch: that they saw.
-        gradients: (K, ...) of each parameter.
+        logged: gives what may be logged.
     """
 
     losses: Tensor
     output: Any
     batch: Batch
-    gradients: Sequence[Tensor]
+    logged: Callable[[], Logged]

@@ -11,12 +11,15 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from lossbench.vectorized.engine.average import averaged, decay_at, decays, started
 from lossbench.vectorized.engine.batches import Batch, Batches
+from lossbench.vectorized.engine.build import Step, build
+from lossbench.vectorized.engine.choice import EAGER, Size, choice
 from lossbench.vectorized.engine.clipping import clipped, max_norms
 from lossbench.vectorized.engine.dropout import Dropout, with_masks
 from lossbench.vectorized.engine.losses import StackedLosses, kind
 from lossbench.vectorized.engine.optimizers import OPTIMIZERS, Numbers
-from lossbench.vectorized.engine.program import Program, Stepped, Sums
+from lossbench.vectorized.engine.program import Logged, Program, Stepped, Sums
 from lossbench.vectorized.engine.trace import trace
+from lossbench.vectorized.engine.whole_step import Model
 
 
 @dataclass(frozen=True)
@@ -76,18 +79,23 @@ class Stack:
         self.skeleton = copy.deepcopy(models[0]).train()
         self.dropout = Dropout(self.skeleton, batches.of_one(0), [member.seed for member in members])
         self.skeleton = self.skeleton.to("meta")
-        device = next(iter(self.parameters.values())).device
-        self.losses = StackedLosses([member.loss for member in members], device)
+        self.device = next(iter(self.parameters.values())).device
+        self.losses = StackedLosses([member.loss for member in members], self.device)
         self.total_steps, self.steps_per_epoch = total_steps, steps_per_epoch
         self.step, self._count, self._sums = 0, len(members), sums
         self._programs: dict[Any, Program] = {}
         self.totals = self._lay_out()
         """What `sums` gave since they were last set to zero: (K, columns), float64."""
         self.optimizer = OPTIMIZERS[optimizer](self.parameters.values(), [member.optimizer for member in members])
-        self.max_norm = max_norms([member.max_norm for member in members], device)
-        self.decay = decays([member.decay for member in members], device)
+        self.max_norm = max_norms([member.max_norm for member in members], self.device)
+        self.decay = decays([member.decay for member in members], self.device)
         self.average = started(self.state, self.decay)
         """The moving averages of parameters and buffers, in place of which they are evaluated: name -> (K, ...)."""
+        self.engine: str | None = None
+        """How steps are computed: one of `choice`; None is chosen before the next step."""
+        self.why = ""
+        """The reason."""
+        self._built: Step | None = None
 
     def __len__(self) -> int:
         return self._count
@@ -105,21 +113,101 @@ class Stack:
     @property
     def progress(self) -> Tensor:
         """Steps done / steps of the whole training: (), on the device."""
-        device = next(iter(self.parameters.values())).device
-        return torch.full((), self.step / self.total_steps, dtype=torch.float64, device=device)
+        return torch.full((), self.step / self.total_steps, dtype=torch.float64, device=self.device)
 
     def train_step(self) -> Stepped:
         """Make one step of every run; give what was computed before the update."""
-        batch = self._batch(self.step)
-        program = self._program(batch)
-        losses, *rest = program.run(*self._given(batch))
-        gradients, output = rest[: len(self.parameters)], program.output(rest[len(self.parameters) :])
-        self._update(gradients, self._numbers())
-        self.totals += self._sums(losses, output, batch)
+        if self.engine is None or (self.engine != EAGER and self._built is None):
+            self._choose()
+        batch = self.batch_of(self.step)
+        step = self.eager_step if self._built is None else self._built.step
+        seen = step(batch, self.step / self.total_steps, self.numbers())
         self.step += 1
-        return Stepped(losses, output, batch, gradients)
+        return seen
 
-    def _numbers(self) -> Numbers:
+    def _choose(self) -> None:
+        """Compile the step where that repays, or where it was compiled before."""
+        if self.engine is None:
+            self.engine, self.why = choice(self._size())
+        if self.engine != EAGER:
+            self._built, why = build(self, self.engine)
+            self.engine, self.why = (EAGER, why) if self._built is None else (self.engine, self.why or why)
+
+    def _size(self) -> Size:
+        """What is left to compute."""
+        parameters = sum(each[0].numel() for each in self.parameters.values())
+        return Size(self._count, parameters, self.batches.batch_size, self.total_steps - self.step, self.device.type)
+
+    def eager_step(self, batch: Batch, progress: float, numbers: Numbers) -> Stepped:
+        """Make a step operation by operation."""
+        number = torch.full((), progress, dtype=torch.float64, device=self.device)
+        losses, output, gradients = self.compute(self.changing(), batch, number, numbers)
+        return Stepped(losses, output, batch, lambda: self.logged(output, gradients, batch, progress))
+
+    def compute(
+        self, state: Mapping[str, Any], batch: Batch, progress: Tensor, numbers: Numbers
+    ) -> tuple[Tensor, Any, Sequence[Tensor]]:
+        """Change a state by one step; a function of its arguments alone.
+
+        Args:
+            state: as `changing` gives it.
+            batch: that the runs see.
+            progress: steps done / steps of the whole training, ().
+            numbers: of the update.
+
+        Returns:
+            Losses, output and gradients, before the update.
+        """
+        losses, output, gradients = self.gradients(state, batch, progress)
+        self._update(state, gradients, numbers)
+        self.add(state, losses, output, batch)
+        return losses, output, gradients
+
+    def gradients(
+        self, state: Mapping[str, Any], batch: Batch, progress: Tensor
+    ) -> tuple[Tensor, Any, Sequence[Tensor]]:
+        """Losses, output and gradients; of a state only what a forward pass moves is changed."""
+        program = self._program(batch)
+        losses, *rest = program.run(*state["parameters"], *state["buffers"], progress, *_tensors(batch))
+        return losses, program.output(rest[len(self.parameters) :]), rest[: len(self.parameters)]
+
+    def add(self, state: Mapping[str, Any], losses: Tensor, output: Any, batch: Batch) -> None:
+        """Add what a step gives to the sums of an epoch."""
+        state["totals"].add_(self._sums(losses, output, batch))
+
+    def logged(self, output: Any, gradients: Sequence[Tensor], batch: Batch, progress: float) -> Logged:
+        """What is logged of a step besides its losses."""
+        norm = torch.stack([gradient.flatten(1).square().sum(1) for gradient in gradients]).sum(0).sqrt()
+        given = (output, batch.target, batch.weight)
+        return Logged(norm, self.losses.terms(*given, shared=batch.shared, progress=progress))
+
+    def changing(self) -> dict[str, Any]:
+        """All that a step changes in place: a tree of (K, ...) tensors."""
+        return {
+            "parameters": self.optimizer.parameters,
+            "buffers": list(self.buffers.values()),
+            "moments": self.optimizer.state,
+            "average": list(self.average.values()),
+            "totals": self.totals,
+        }
+
+    def replace(self, tensors: Mapping[str, Any]) -> None:
+        """Go on with other tensors in place of `changing`: the same numbers in another layout."""
+        parameters = [each.requires_grad_() for each in tensors["parameters"]]
+        self.parameters = dict(zip(self.parameters, parameters, strict=True))
+        self.buffers = dict(zip(self.buffers, tensors["buffers"], strict=True))
+        self.optimizer.parameters, self.optimizer.state = parameters, tensors["moments"]
+        self.average = dict(zip(self.average, tensors["average"], strict=True))
+        self.totals = tensors["totals"]
+        self._programs.clear()
+
+    def model(self) -> Model:
+        """The functions that a step is made of."""
+        self.skeleton.train()
+        names = (list(self.parameters), list(self.buffers))
+        return Model(self._of_one, *names, self.losses, self._update, self._sums)
+
+    def numbers(self) -> Numbers:
         """What differs between two updates: floats, or (K,) tensors."""
         place = (self.step, self.total_steps, self.steps_per_epoch)
         numbers = dict(self.optimizer.numbers(self.schedule.factor(*place), self.schedule.momentum(*place)))
@@ -129,15 +217,21 @@ class Stack:
             numbers["decay"] = decay_at(self.step, self.decay)
         return numbers
 
-    def _update(self, gradients: Sequence[Tensor], numbers: Numbers) -> None:
-        """From gradients to the next state, in place: a function of tensors alone, so that it may be traced."""
+    def _update(self, state: Mapping[str, Any], gradients: Sequence[Tensor], numbers: Numbers) -> None:
+        """From gradients to the next state, in place: a function of its arguments alone, so that it may be traced.
+
+        Args:
+            state: as `changing` gives it.
+            gradients: (K, ...) of each parameter.
+            numbers: of this step.
+        """
         if "max_norm" in numbers:
             gradients = clipped(gradients, numbers["max_norm"])
-        self.optimizer.update(self.optimizer.parameters, gradients, self.optimizer.state, numbers)
+        self.optimizer.update(state["parameters"], gradients, state["moments"], numbers)
         if "decay" in numbers:
             with torch.no_grad():
-                now = averaged(self.average.values(), self.state.values(), numbers["decay"])
-                for average, moved in zip(self.average.values(), now, strict=True):
+                now = averaged(state["average"], [*state["parameters"], *state["buffers"]], numbers["decay"])
+                for average, moved in zip(state["average"], now, strict=True):
                     average.copy_(moved)
 
     @torch.no_grad()
@@ -166,11 +260,13 @@ class Stack:
             "buffers": self.buffers,
             "average": self.average,
             "optimizer": self.optimizer.state_dict(),
+            "engine": self.engine,
         }
 
     def load_state_dict(self, state: Mapping[str, Any], index: Tensor) -> None:
         """Go on from a state, of which `index` chooses this stack's runs."""
         self.step = state["step"]
+        self.engine = state.get("engine", EAGER)  # until there was a choice, all were
         with torch.no_grad():
             for name, tensor in self.parameters.items():
                 tensor.copy_(state["parameters"][name][index])
@@ -180,7 +276,7 @@ class Stack:
                 tensor.copy_(state["average"][name][index])
         self.optimizer.load_state_dict(state["optimizer"], index)
 
-    def _batch(self, step: int) -> Batch:
+    def batch_of(self, step: int) -> Batch:
         """What the runs see in a step, and the masks of their dropout."""
         return self.batches.at(step)._replace(masks=self.dropout.at(step))
 
@@ -217,7 +313,7 @@ class Stack:
         Returns:
             Sums of nothing yet.
         """
-        batch = self._batch(0)
+        batch = self.batch_of(0)
         self.skeleton.train()
         losses, gradients, output = self._differentiate(_copies(self._given(batch)), batch.shared)
         for (name, parameter), gradient in zip(self.parameters.items(), gradients, strict=True):
@@ -227,8 +323,7 @@ class Stack:
 
     def _given(self, batch: Batch) -> tuple[Tensor, ...]:
         """Parameters, buffers, the progress of training, inputs, masks, targets, and weights where there are some."""
-        labels = (batch.target,) if batch.weight is None else (batch.target, batch.weight)
-        return (*self.state.values(), self.progress, batch.inputs, *batch.masks, *labels)
+        return (*self.state.values(), self.progress, *_tensors(batch))
 
     def _forward(
         self,
@@ -247,6 +342,11 @@ class Stack:
         """The output of one run's model, with its masks of dropout."""
         with with_masks(masks):
             return functional_call(self.skeleton, (dict(parameters), dict(buffers)), (inputs,))
+
+
+def _tensors(batch: Batch) -> tuple[Tensor, ...]:
+    labels = (batch.target,) if batch.weight is None else (batch.target, batch.weight)
+    return (batch.inputs, *batch.masks, *labels)
 
 
 def _copies(tensors: Sequence[Tensor]) -> list[Tensor]:
