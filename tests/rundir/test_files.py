@@ -12,7 +12,7 @@ import pytest
 
 from lossbench.errors import UserError
 from lossbench.rundir import files
-from lossbench.rundir.files import write_atomic, write_json, write_yaml
+from lossbench.rundir.files import synced_together, write_alike, write_atomic, write_json, write_yaml
 from lossbench.rundir.reading import read_json, read_yaml
 
 
@@ -132,3 +132,25 @@ def test_yaml_that_is_not_plain_is_refused(tmp_path: Path, text: str) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"config\.yaml cannot be read \(No such file or directory\); move it away"):
         read_yaml(tmp_path / "config.yaml")
+
+
+@pytest.mark.parametrize("linked", [True, False])
+def test_files_of_one_content_are_one_file_and_each_is_replaced_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, linked: bool
+) -> None:
+    def refused(*_: object) -> NoReturn:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    if not linked:
+        monkeypatch.setattr(os, "link", refused)
+    paths = [tmp_path / name for name in "abcd"]
+    with synced_together():
+        for path, content in zip(paths, (b"one", b"one", b"two", b"one"), strict=True):
+            write_alike(path, content)
+        write_alike(paths[3], b"one")  # it is that already
+    assert [path.read_bytes() for path in paths] == [b"one", b"one", b"two", b"one"]
+    assert len({path.stat().st_ino for path in paths}) == (2 if linked else 4)
+    write_alike(paths[0], b"one")  # on its own: a file of its own
+    write_alike(paths[1], b"new")
+    assert [path.read_bytes() for path in paths] == [b"one", b"new", b"two", b"one"]
+    assert sorted(tmp_path.iterdir()) == paths

@@ -19,7 +19,7 @@ import pytest
 from lossbench.errors import UserError
 from lossbench.rundir import lock as lock_module
 from lossbench.rundir import slurm_job
-from lossbench.rundir.lock import DEAD_AFTER_SECONDS, Lock, is_alive, read_owner
+from lossbench.rundir.lock import DEAD_AFTER_SECONDS, Lock, all_of, is_alive, read_owner
 from lossbench.rundir.reading import DamagedError
 
 HOLD = """
@@ -310,3 +310,46 @@ def test_a_token_is_never_part_of_another_place(path: Path, token: object) -> No
     write_lock(path, DEAD_AFTER_SECONDS + 20, token=token)
     own(path)
     assert os.listdir(path.parent) == []
+
+
+def taken(folder: Path, count: int) -> list[Lock]:
+    """Locks of a stack: the first, and names of its file."""
+    locks = [Lock(folder / f"{k}.json") for k in range(count)]
+    for lock in locks:
+        lock.take(locks[0] if lock is not locks[0] else None)
+    return locks
+
+
+def test_the_locks_of_a_stack_are_one_file_that_each_name_guards(tmp_path: Path) -> None:
+    locks = taken(tmp_path, 3)
+    assert {lock.path.stat().st_ino for lock in locks} == {locks[0].path.stat().st_ino}
+    for lock in locks:
+        assert read_owner(lock.path) == locks[0].owner
+        with pytest.raises(UserError, match="is being run by process"):
+            Lock(lock.path).take(locks[0])
+    with all_of(locks):
+        assert all(lock.path.exists() for lock in locks)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_lock_of_a_stack_that_was_replaced_is_left_to_its_successor(tmp_path: Path) -> None:
+    locks = taken(tmp_path, 4)
+    for k in (0, 2):
+        locks[k].path.unlink()
+        write_lock(locks[k].path)
+    locks[3].path.unlink()
+    with all_of(locks):
+        pass
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0.json", "2.json"]
+
+
+def test_without_hard_links_each_lock_is_a_file_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> NoReturn:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refused)
+    locks = taken(tmp_path, 2)
+    assert read_owner(locks[1].path)["token"] == locks[1].owner["token"] != locks[0].owner["token"]
+    with all_of(locks):
+        pass
+    assert not list(tmp_path.iterdir())

@@ -19,7 +19,7 @@ from lossbench.launch.progress import SweepProgress
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.result import Result
 from lossbench.training.assemble import assemble
-from lossbench.vectorized import assembly, group, launch
+from lossbench.vectorized import assembly, group, launch, memory
 from lossbench.vectorized.checkpoint import key_of, save_stack
 from lossbench.vectorized.engine.stack import Stack
 from lossbench.vectorized.launch import run_stacked
@@ -277,3 +277,30 @@ def test_what_has_failed_or_is_locked_is_not_run_one_by_one_too(
     monkeypatch.setattr(launch, "run_here", lambda members, progress: alone.append(list(members)))
     train(runs)
     assert alone == [[runs[2]], [runs[0]]]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "few", "written"), [("auto", 2, True), ("auto", 1, False), (True, 1, True), (False, 2, False)]
+)
+def test_large_stacks_write_records_for_tensorboard_where_asked_for(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    wanted: bool | str,
+    few: int,
+    written: bool,
+) -> None:
+    monkeypatch.setattr(memory, "FEW_RUNS", few)
+    runs = planned_runs(tmp_path, 2, "logger=tensorboard")
+    run_stacked(runs, SweepProgress(dict.fromkeys(runs, ""), runs, "test/accuracy"), tensorboard=wanted)
+    assert [(run.path / "tensorboard").exists() for run in runs] == [written, written]
+    assert ("hydra.launcher.tensorboard=true writes them" in capsys.readouterr().out) != written
+
+
+def test_a_stack_leaves_no_lock_and_each_status_is_replaced_alone(tmp_path: Path) -> None:
+    runs = planned_runs(tmp_path, 3)
+    train(runs)
+    assert {run.status["status"] for run in runs} == {"done"}
+    assert not [*tmp_path.rglob("lock.json*"), *tmp_path.rglob("*.tmp")]
+    runs[0].set_status("failed", reason="by hand")
+    assert [run.status["status"] for run in runs] == ["failed", "done", "done"]

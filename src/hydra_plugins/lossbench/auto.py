@@ -26,11 +26,19 @@ class AutoLauncher(BasicLauncher):
         memory_gb: what a stack of runs may take, in GB; None is half of the free memory.
         max_runs: most runs in a stack; None is as many as fit.
         n_jobs: processes at a time; None is one for each GPU, without GPUs one for each CPU core that memory allows.
+        tensorboard: whether TensorBoard's records are written; "auto" of stacks of at most 100 runs.
     """
 
-    def __init__(self, memory_gb: float | None = None, max_runs: int | None = None, n_jobs: int | None = None) -> None:
+    def __init__(
+        self,
+        memory_gb: float | None = None,
+        max_runs: int | None = None,
+        n_jobs: int | None = None,
+        tensorboard: bool | str = "auto",
+    ) -> None:
         super().__init__()
         self.memory_gb, self.max_runs, self.n_jobs = memory_gb, max_runs, n_jobs
+        self.tensorboard: bool | str = tensorboard
         self.server: ForkServer | None = None
 
     def check_settings(self, runs_dir: Path) -> None:
@@ -38,7 +46,7 @@ class AutoLauncher(BasicLauncher):
         from lossbench.launch.processes import check_n_jobs
         from lossbench.vectorized.limits import check_limits
 
-        check_limits(self.memory_gb, self.max_runs)
+        check_limits(self.memory_gb, self.max_runs, self.tensorboard)
         check_n_jobs(self.n_jobs)
 
     def check_supported(self, config: RunConfig) -> None:
@@ -71,4 +79,4 @@ class AutoLauncher(BasicLauncher):
         from lossbench.vectorized.memory import Limits
 
         server, self.server = self.server, None
-        run_auto(runs, progress, Limits(self.memory_gb, self.max_runs), self.n_jobs, server)
+        run_auto(runs, progress, Limits(self.memory_gb, self.max_runs, self.tensorboard), self.n_jobs, server)

@@ -22,10 +22,13 @@ class VectorizedLauncher(Launcher):
     Args:
         memory_gb: what a stack of runs may take, in GB; None is half of the free memory.
         max_runs: most runs in a stack; None is as many as fit.
+        tensorboard: whether TensorBoard's records are written; "auto" of stacks of at most 100 runs.
     """
 
-    def __init__(self, memory_gb: float | None = None, max_runs: int | None = None) -> None:
-        self.memory_gb, self.max_runs = memory_gb, max_runs
+    def __init__(
+        self, memory_gb: float | None = None, max_runs: int | None = None, tensorboard: bool | str = "auto"
+    ) -> None:
+        self.memory_gb, self.max_runs, self.tensorboard = memory_gb, max_runs, tensorboard
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Nothing: a run directory holds all it needs."""
@@ -38,7 +41,7 @@ class VectorizedLauncher(Launcher):
         """Refuse limits that are none."""
         from lossbench.vectorized.limits import check_limits
 
-        check_limits(self.memory_gb, self.max_runs)
+        check_limits(self.memory_gb, self.max_runs, self.tensorboard)
 
     def way(self) -> "Way":
         """How runs go on: in stacks, the others one after another."""
@@ -51,4 +54,4 @@ class VectorizedLauncher(Launcher):
         """Bring planned directories to their results."""
         from lossbench.vectorized.launch import run_stacked  # imports torch
 
-        run_stacked(runs, progress, self.memory_gb, self.max_runs)
+        run_stacked(runs, progress, self.memory_gb, self.max_runs, self.tensorboard)

@@ -6,6 +6,7 @@ import shlex
 import shutil
 import socket
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -14,7 +15,7 @@ from typing import Any
 
 from lossbench.config.schema import RunConfig
 from lossbench.errors import UserError
-from lossbench.rundir.files import cannot_write, write_json
+from lossbench.rundir.files import cannot_write, json_bytes, write_alike
 from lossbench.rundir.identity import RESULT_VERSION, identity_hash, unit_folder
 from lossbench.rundir.lock import Lock
 from lossbench.rundir.reading import DamagedError, read_yaml
@@ -97,14 +98,22 @@ class RunDirectory:
         """
         return read_status(self.path / "status.json")
 
-    def set_status(self, state: str, **facts: object) -> None:
-        """Write status.json: the state, who and when; of earlier facts reason, cause and SLURM job are dropped."""
+    def set_status(self, state: str, known: Mapping[str, Any] | None = None, /, **facts: object) -> None:
+        """Write status.json: the state, who and when; of earlier facts reason, cause and SLURM job are dropped.
+
+        Args:
+            state: one of STATES.
+            known: what status.json holds, where that has just been read; None reads it.
+            facts: what else it is to hold.
+        """
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        kept = {key: value for key, value in self.status.items() if key not in ("reason", "cause", "job")}
+        before = self.status if known is None else known
+        kept = {key: value for key, value in before.items() if key not in ("reason", "cause", "job")}
         owner = {} if state == "planned" else {"host": socket.gethostname(), "pid": os.getpid()}
         if state != "planned" and (job := own_job()) is not None:
             owner["job"] = job
-        write_json(self.path / "status.json", {**kept, "status": state, **owner, state: now, "updated": now, **facts})
+        status = {**kept, "status": state, **owner, state: now, "updated": now, **facts}
+        write_alike(self.path / "status.json", json_bytes(status))
 
     def result(self) -> Result | None:
         """The result of a done run, otherwise None.

@@ -14,7 +14,8 @@ from lossbench.rundir.plain_yaml import yaml_text
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-_later: list[bool] = []
+_later: list[dict[bytes, str]] = []
+"""Of each open block of `synced_together` the files that are alike: content -> the first one."""
 
 
 @contextmanager
@@ -23,7 +24,7 @@ def synced_together() -> Generator[None]:
 
     Until then a power cut may lose them; what says that they are there (result.json) belongs behind the block.
     """
-    _later.append(True)
+    _later.append({})
     try:
         yield
     finally:
@@ -93,10 +94,8 @@ def write_bytes(path: Path, content: "Buffer", *, sync: bool = True) -> None:
     Raises:
         UserError: the disk is full or the folder cannot be written; nothing is left behind.
     """
-    name = str(path)
-    folder, _, last = name.rpartition("/")
-    beside = f"{folder}/.{last}.{os.urandom(4).hex()}.tmp" if folder else f".{last}.{os.urandom(4).hex()}.tmp"
-    try:
+
+    def write(beside: str) -> None:
         handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         try:
             _write_all(handle, content)
@@ -104,7 +103,40 @@ def write_bytes(path: Path, content: "Buffer", *, sync: bool = True) -> None:
                 os.fsync(handle)
         finally:
             os.close(handle)
+
+    _put(path, write)
+
+
+def write_alike(path: Path, content: bytes) -> None:
+    """Write a file that is never written in place, as `write_bytes`.
+
+    In a block of `synced_together` files of the same content are one file with several names: to replace a file of its
+    own takes a disk milliseconds, because its blocks are freed.
+
+    Raises:
+        UserError: as `write_bytes`.
+    """
+    first = _later[-1].get(content) if _later else None
+    if first is not None:
+        with suppress(OSError, UserError):  # no hard links there, or too many of them: a file of its own
+            _put(path, lambda beside: os.link(first, beside), linked=True)
+            return
+    write_bytes(path, content)
+    if _later:
+        _later[-1][content] = str(path)
+
+
+def _put(path: Path, write: Callable[[str], None], *, linked: bool = False) -> None:
+    """Put what is written beside a file in its place."""
+    name = str(path)
+    folder, slash, last = name.rpartition("/")
+    beside = f"{folder}{slash}.{last}.{os.urandom(4).hex()}.tmp"
+    try:
+        write(beside)
         os.replace(beside, name)
+        if linked:  # both stay where they are names of the same file already
+            with suppress(FileNotFoundError):
+                os.unlink(beside)
     except BaseException as error:
         with suppress(OSError):  # what went wrong is said
             os.unlink(beside)
@@ -126,7 +158,12 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: object) -> None:
     """Write a JSON file atomically; NaN and infinity are refused (they are not JSON)."""
-    write_bytes(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
+    write_bytes(path, json_bytes(value))
+
+
+def json_bytes(value: object) -> bytes:
+    """The content of a JSON file; NaN and infinity are refused (they are not JSON)."""
+    return (json.dumps(value, indent=2, allow_nan=False) + "\n").encode()
 
 
 def write_yaml(path: Path, record: Mapping[str, Any]) -> None:

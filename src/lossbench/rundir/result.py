@@ -13,7 +13,6 @@ from lossbench.hardware import peak_memory
 from lossbench.rundir import last_and_best
 from lossbench.rundir.files import write_json
 from lossbench.rundir.flatten import flatten
-from lossbench.rundir.identity import identity_hash
 from lossbench.rundir.kinds import NUMBER, SETTINGS, TEXT, TEXTS, WHOLE, Kind, by_name, check_kinds, list_of
 from lossbench.rundir.provenance import code_state
 from lossbench.rundir.reading import DamagedError, read_json
@@ -131,7 +130,7 @@ class Result(Paired):
             data=config.data.name,
             model=config.model.name,
             study=config.study,
-            hash=identity_hash(config.record),
+            hash=config.identity_hash,
             metrics={name: _finite(value) for name, (value, _) in measured.metrics.items()},
             half_width_95={name: _finite(width) for name, (_, width) in measured.metrics.items()},
             n=measured.n,

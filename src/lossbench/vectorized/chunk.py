@@ -18,6 +18,7 @@ from lossbench.rundir.lock import Lock, all_of
 from lossbench.rundir.reading import DamagedError
 from lossbench.rundir.result import Result
 from lossbench.vectorized.checkpoint import is_saved
+from lossbench.vectorized.memory import Limits
 from lossbench.vectorized.shared import Shared
 from lossbench.vectorized.work import train_and_write
 
@@ -39,6 +40,7 @@ def run_chunk(
     shared: Shared,
     device: torch.device,
     progress: SweepProgress,
+    limits: Limits,
     stop_signals: StopSignals,
 ) -> Outcome:
     """Train and write a stack; give the runs that are still to be done."""
@@ -46,7 +48,7 @@ def run_chunk(
         owned, others = _owned(runs, progress)
     with all_of([lock for _, lock in owned]):
         runs = [run for run, _ in owned]
-        return Outcome(others, _run(runs, shared, device, progress, stop_signals) if runs else [])
+        return Outcome(others, _run(runs, shared, device, progress, limits, stop_signals) if runs else [])
 
 
 def _run(
@@ -54,11 +56,12 @@ def _run(
     shared: Shared,
     device: torch.device,
     progress: SweepProgress,
+    limits: Limits,
     stop_signals: StopSignals,
 ) -> list[RunDirectory]:
     """Train and write; give the runs that are left where memory was too small for all of them."""
     try:
-        train_and_write(runs, shared, device, progress, stop_signals)
+        train_and_write(runs, shared, device, progress, limits, stop_signals)
     except Stopped as stopped:
         status, reason = "cancelled" if stopped.why == "SIGINT" else "preempted", _reason(runs, stopped)
         for run in _unfinished(runs, progress):
@@ -130,7 +133,7 @@ def _owned(
     cache = Cache()
     for run in runs:
         try:
-            found = _locked(run, cache)
+            found = _locked(run, cache, owned[0][1] if owned else None)
             progress.started(run)
             if isinstance(found, Result):
                 progress.finished(run, found)
@@ -144,10 +147,16 @@ def _owned(
     return owned, others
 
 
-def _locked(run: RunDirectory, cache: Cache) -> Lock | Result:
-    """Lock, verify and start a run; of one that is done by now give the result."""
+def _locked(run: RunDirectory, cache: Cache, first: Lock | None) -> Lock | Result:
+    """Lock, verify and start a run; of one that is done by now give the result.
+
+    Args:
+        run: its directory.
+        cache: remembers what has been found out for other runs.
+        first: the first lock of the stack, released last.
+    """
     lock = run.lock()
-    lock.take()
+    lock.take(first)
     try:
         verify(run, cache)
         done = run.result()

@@ -83,7 +83,7 @@ def _run_assembled(
         except RuntimeError as error:  # torch.func raises it for an operation that it cannot map
             return f"model={config.model.name} cannot be mapped over runs ({one_line(error).split('. ')[0][:120]})"
         most = 1 if size is None else limits.runs_at_once(size, len(runs), device)
-        locked += _run_stacks(_chunks(runs, most, progress), shared, device, progress, stop_signals)
+        locked += _run_stacks(_chunks(runs, most, progress), shared, device, progress, limits, stop_signals)
     return None
 
 
@@ -92,6 +92,7 @@ def _run_stacks(
     shared: Shared,
     device: torch.device,
     progress: SweepProgress,
+    limits: Limits,
     stop_signals: StopSignals,
 ) -> list[RunDirectory]:
     """Train stack after stack, smaller ones once one did not fit; give the runs that another process is working on."""
@@ -103,7 +104,7 @@ def _run_stacks(
         config = chunk[0].config
         what = f"{config.model.name} on {config.data.name}, {shared.parts.total_steps:,} steps, {device}"
         progress.say(f"stack{of}: {number_of_runs(len(chunk))} of {what}")
-        outcome = run_chunk(chunk, shared, device, progress, stop_signals)
+        outcome = run_chunk(chunk, shared, device, progress, limits, stop_signals)
         locked += outcome.locked
         if outcome.too_many:
             release()

@@ -27,7 +27,11 @@ class Left(NamedTuple):
 
 
 def run_stacked(
-    runs: Sequence[RunDirectory], progress: SweepProgress, memory_gb: float | None = None, max_runs: int | None = None
+    runs: Sequence[RunDirectory],
+    progress: SweepProgress,
+    memory_gb: float | None = None,
+    max_runs: int | None = None,
+    tensorboard: bool | str = "auto",
 ) -> None:
     """Bring run directories to their results, as many at once as can be.
 
@@ -36,12 +40,13 @@ def run_stacked(
         progress: shows how each goes.
         memory_gb: memory that a stack may take, GB; None is half of the free memory.
         max_runs: most runs in a stack; None is as many as fit.
+        tensorboard: whether TensorBoard's records are written; "auto" of stacks of at most 100 runs.
 
     Raises:
         UserError: a limit is wrong, or too small for a single run.
         Stopped: after a signal; the stack is saved.
     """
-    limits = Limits(memory_gb, max_runs)
+    limits = Limits(memory_gb, max_runs, tensorboard)
     groups: dict[str, list[RunDirectory]] = {}
     alone: dict[str, list[RunDirectory]] = {}
     for run in runs:

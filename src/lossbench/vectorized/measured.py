@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 import torch
@@ -62,16 +63,14 @@ class Measures:
         """
         found = [Found() for _ in self.losses]
         for runs in self._blocks([*evaluations.values(), *([beside] if beside else [])]):
-            block = _Block(
-                [self.losses[k] for k in runs], [self.replicates[k] for k in runs], self.task, [found[k] for k in runs]
-            )
-            splits = {split: [each[k] for k in runs] for split, each in evaluations.items()}
+            of = itemgetter(*runs) if len(runs) > 1 else lambda each, k=runs[0]: (each[k],)
+            block = _Block(of(self.losses), of(self.replicates), self.task, of(found))
             if self.task in ONE_CLASS:
-                block.fit_scale(splits["val"])
-            for split, mine in splits.items():
-                block.measure(split, mine)
+                block.fit_scale(of(evaluations["val"]))
+            for split, each in evaluations.items():
+                block.measure(split, of(each))
             if beside:
-                block.measure_beside([beside[k] for k in runs], monitored)
+                block.measure_beside(of(beside), monitored)
         return found
 
     def _blocks(self, splits: Sequence[Sequence[Evaluation]]) -> Iterator[list[int]]:

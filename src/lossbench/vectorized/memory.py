@@ -16,6 +16,8 @@ from lossbench.vectorized.limits import check_limits
 
 SHARE = 0.5  # of the free memory that a stack may take where no limit is given
 SPARE = 1.25  # what is measured on few runs is not exact
+FEW_RUNS = 100
+"""Most runs of a stack whose records for TensorBoard are written without being asked for."""
 CGROUP = Path("/sys/fs/cgroup/memory.max")
 
 
@@ -26,14 +28,20 @@ class Limits:
     Args:
         memory_gb: memory that it may take, GB; None is half of what is free.
         max_runs: most runs; None is as many as fit.
+        tensorboard: whether TensorBoard's records are written; "auto" of stacks of at most `FEW_RUNS` runs.
     """
 
     memory_gb: float | None = None
     max_runs: int | None = None
+    tensorboard: bool | str = "auto"
 
     def check(self) -> None:
         """Raise UserError for a limit that is no number > 0."""
-        check_limits(self.memory_gb, self.max_runs)
+        check_limits(self.memory_gb, self.max_runs, self.tensorboard)
+
+    def has_tensorboard(self, runs: int) -> bool:
+        """Whether TensorBoard's records of a stack of so many runs are written, where their logger is configured."""
+        return runs <= FEW_RUNS if self.tensorboard == "auto" else bool(self.tensorboard)
 
     def budget(self, device: torch.device) -> int:
         """Bytes that a stack may take: the limit given, else half of what is free now."""

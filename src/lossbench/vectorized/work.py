@@ -20,9 +20,14 @@ from lossbench.training.rows import RunClock
 from lossbench.vectorized.checkpoint import resume, save_stack, tidy, whole_stack
 from lossbench.vectorized.files import RunFiles, has_tensorboard
 from lossbench.vectorized.measured import Found, Measures
+from lossbench.vectorized.memory import Limits
 from lossbench.vectorized.shared import Shared
 from lossbench.vectorized.train import StackedRuns
 
+NO_TENSORBOARD = (
+    "no records for TensorBoard: the stack is large, and metrics.csv has the same numbers; "
+    "hydra.launcher.tensorboard=true writes them"
+)
 SAVED_EVERY = 20.0  # seconds between two savings of a stack
 
 
@@ -31,6 +36,7 @@ def train_and_write(
     shared: Shared,
     device: torch.device,
     progress: SweepProgress,
+    limits: Limits,
     stop_signals: StopSignals,
 ) -> None:
     """Train locked runs in one stack, from where it was interrupted, and write their results.
@@ -55,7 +61,10 @@ def train_and_write(
             saving.save()  # killed while it writes its results, it is measured again as a whole
         outputs, beside = _outputs(runs[0], stacked), stacked.tested_beside()
     found = _measured(stacked, outputs, beside)
-    _write_all(whole, stacked, outputs, found, progress, todo=set(runs))
+    shown = has_tensorboard(runs[0].config) and limits.has_tensorboard(len(whole))
+    _write_all(whole, stacked, outputs, found, progress, todo=set(runs), tensorboard=shown)
+    if has_tensorboard(runs[0].config) and not shown:
+        progress.say(NO_TENSORBOARD)
     tidy(runs[0].path.parents[1])
 
 
@@ -113,24 +122,27 @@ def _write_all(
     outputs: Mapping[str, Sequence[Evaluation]],
     found: Sequence[Found],
     progress: SweepProgress,
+    *,
     todo: set[RunDirectory],
+    tensorboard: bool,
 ) -> None:
     """Write the files of all runs that are to be done, then their results."""
     finite, seconds = stacked.finite(), stacked.clock.seconds() / len(runs)
-    files = RunFiles(stacked, seconds, code_state(), tensorboard=has_tensorboard(runs[0].config))
-    results: dict[RunDirectory, Result] = {}
+    files = RunFiles(stacked, seconds, code_state(), tensorboard=tensorboard)
+    results: dict[RunDirectory, tuple[Result, dict[str, Any]]] = {}
     with synced_together():
         for k, (run, history) in enumerate(zip(runs, files.histories(), strict=True)):
             if run not in todo:
                 continue
             if finite[k]:
                 evaluations = {stage: each[k] for stage, each in outputs.items()}
-                results[run] = files.write(run, k, history, evaluations, found[k], run.status)
+                status = run.status
+                results[run] = files.write(run, k, history, evaluations, found[k], status), status
             else:
                 run.set_status("failed", reason=stacked.divergence(k), cause=DIVERGED)
                 progress.finished(run, None, stacked.divergence(k))
     with synced_together():
-        for run, result in results.items():
+        for run, (result, status) in results.items():
             result.write(run.result_path)
-            run.set_status("done")
+            run.set_status("done", status)
             progress.finished(run, result, say=False)
