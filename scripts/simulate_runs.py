@@ -17,6 +17,7 @@ WORDS = (
     "hydra/launcher=vectorized", "data=digits", "trainer.max_epochs=10", "keep_checkpoints=none", "logger=none",
     "trainer=cpu",
 )  # fmt: skip
+# Each with as many learning rates as there are to be settings.
 LOSSES = ("cross_entropy", "focal", "poly1", "generalized_cross_entropy", "label_smoothing")
 
 
@@ -59,7 +60,8 @@ def sweep_words(arms: int, seeds: int) -> list[str]:
 def train(folder: Path, words: list[str]) -> None:
     """Train a sweep into the folder of a study."""
     places = [f"runs_dir={folder.parent}", f"study={folder.name}"]
-    subprocess.run([sys.executable, "train.py", "-m", *words, *places], check=True)
+    command = [sys.executable, str(Path(__file__).parents[1] / "train.py"), "-m", *words, *places]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
 def copy_run(run: Path, place: Path) -> None:

@@ -7,15 +7,19 @@ from pathlib import Path
 
 import pytest
 import torch
-from benchmarks import images, losses, processes, runs, train, tuned
+from benchmarks import images, losses, processes, read, runs, train, tuned
 from benchmarks import input as pipeline
 from benchmarks.figure import Figure, compare
+from made_runs import make_arm
 from photos import save_photo
 
 from lossbench.atlas.catalog import registered
 from lossbench.config.composition import conf_folder
 from lossbench.errors import UserError
+from lossbench.report.records import find_runs
+from lossbench.rundir.directory import RunDirectory
 from scripts import bench, bench_gpu
+from scripts.simulate_runs import simulate
 
 
 @pytest.mark.parametrize(("cost", "ratio"), [(True, 2.0), (False, 0.5)])
@@ -150,3 +154,25 @@ def test_processes_and_one_after_another_train_the_same_runs() -> None:
     (figure,) = processes.figures(Namespace(tiny=True))
     assert (figure.name, figure.n) == ("processes", 3)
     assert min(figure.ours, figure.reference) > 0
+
+
+@pytest.mark.slow
+def test_reading_is_timed_against_a_bare_loop_over_the_same_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    def made(study: Path, runs: int, arms: int) -> int:
+        return sum(len(make_arm(study, loss, [0.8, 0.9, 0.7])) for loss in ("cross_entropy", "power"))
+
+    monkeypatch.setattr(read, "simulate", made)
+    status, report = read.figures(Namespace(tiny=True))
+    assert (status.name, report.name) == ("read.status", "read.report")
+    assert 0 < status.ours < report.ours
+
+
+@pytest.mark.slow
+def test_simulated_runs_are_those_that_a_sweep_would_find_done(tmp_path: Path) -> None:
+    study = tmp_path / "study"
+    assert simulate(study, 35, 5) == read.load_all(study) == 35
+    for path in find_runs([study]):
+        run = RunDirectory(path)
+        run.verify()
+        assert (result := run.result()) is not None
+        assert {f"seed{result.seed}", f"seed{result.params['seed']}", f"seed{run.config.seed}"} == {path.name}
