@@ -5,15 +5,18 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 from made_runs import change, compare_runs, make_arm, make_run, read
 
 from lossbench.errors import UserError
+from lossbench.plots.page import page_template
 from lossbench.report.page.about_runs import ranges
 from lossbench.report.publish import default_folder, publish, publish_all
 from lossbench.report.spec import ComparisonSpec
+from lossbench.report.tables import Table
 
 BASE = [0.80, 0.82, 0.84, 0.86, 0.88, 0.90]
 SCRIPT = "<script>alert('1 & 2')</script>"
@@ -334,3 +337,12 @@ def test_commands_are_shown_once_as_they_are_typed(study: Path) -> None:
         "python scripts/x.py",
         "python -m lossbench.job",
     ]
+
+
+@pytest.mark.parametrize(("rows", "shown"), [(200, 200), (201, 200)])
+def test_a_page_of_very_many_settings_shows_the_first_and_says_where_the_others_are(rows: int, shown: int) -> None:
+    table = Table("verdict", "Losses", ["loss", "n"], [[f"power q={k}", "3"] for k in range(rows)])
+    module: Any = page_template("lossbench.report.page").environment.get_template("table.html").module
+    page = module.show(table, "wide")
+    assert page.count("<tr ") == 1 + shown
+    assert ("The first 200 of 201 rows; the files beside this page have all of them." in page) == (rows > shown)
