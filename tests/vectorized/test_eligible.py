@@ -9,7 +9,6 @@ ADAM = {"name": "adam", "_target_": "torch.optim.Adam", "lr": 0.1, "betas": [0.9
 STOPPING = {"_target_": "pytorch_lightning.callbacks.EarlyStopping"}
 PETS = {"_target_": "lossbench.data.images.pets.Pets"}
 COUNTS = {"_target_": "lossbench.data.toys.ToyCounts"}
-SCHEDULES = "lossbench.training.schedules"
 DIGITS = ("data", {"name": "digits", "_target_": "lossbench.data.digits.Digits", "batch_size": 64})
 
 
@@ -36,9 +35,9 @@ DIGITS = ("data", {"name": "digits", "_target_": "lossbench.data.digits.Digits",
         ),
         ("data=toy_counts", "classification", ("data", {"name": "toy_counts", "batch_size": 4, **COUNTS})),
         (
-            "scheduler=finetune",
+            "scheduler=own",
             "scheduler=one_cycle",
-            ("scheduler", {"name": "finetune", "_target_": f"{SCHEDULES}.Finetune"}),
+            ("scheduler", {"name": "own", "_target_": "x.Schedule"}),
         ),
         ("optimizer=rprop", "SGD", ("optimizer", {"name": "rprop", "_target_": "torch.optim.Rprop", "lr": 1})),
         ("optimizer.amsgrad=true", "~optimizer.amsgrad", ("optimizer.amsgrad", True)),

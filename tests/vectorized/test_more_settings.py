@@ -20,13 +20,21 @@ EMA = [
     for loss in LOSSES
     for decay in (0.0, 0.9)
 ]
+FINETUNE = [
+    (
+        *(*DIGITS, loss, "model=convnet", "model.width=2", "scheduler=finetune", f"optimizer={optimizer}", "seed=2"),
+        *("optimizer.weight_decay=0.01", "optimizer.lr=0.01", "trainer.gradient_clip_val=0.5"),
+    )
+    for loss in LOSSES
+    for optimizer in ("adam",)
+]
 ALL = [
     (*words, "callbacks=[ema,early_stopping]", "callbacks.early_stopping.patience=1", "trainer.gradient_clip_val=0.2")
     for words in EMA
 ]
 
 
-@pytest.mark.parametrize("each", [CLIP, EMA], ids=["clipping", "averages"])
+@pytest.mark.parametrize("each", [CLIP, EMA, FINETUNE], ids=["clipping", "averages", "layers"])
 def test_runs_with_more_settings_are_the_runs_alone(tmp_path: Path, each: Sequence[Sequence[str]]) -> None:
     pairs = both(tmp_path, each)
     assert len({group_of(ours.config) for ours, _ in pairs}) == 1

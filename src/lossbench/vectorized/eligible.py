@@ -104,9 +104,9 @@ def _why_not_data(config: RunConfig) -> str | None:
 
 def _why_not_schedule(config: RunConfig) -> str | None:
     schedule = config.scheduler
-    if not schedule.target.startswith("lossbench.training.schedules.") or schedule.class_name == "Finetune":
-        return f"scheduler={schedule.name}: it treats layers differently; scheduler=one_cycle stacks"
-    return None
+    if schedule.target.startswith("lossbench.training.schedules."):
+        return None
+    return f"scheduler={schedule.name}: it is none of lossbench's schedules; scheduler=one_cycle stacks"
 
 
 def _why_not_optimizer(config: RunConfig) -> str | None:

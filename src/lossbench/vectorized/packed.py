@@ -1,16 +1,17 @@
 """Runs of a group as one stack: those that are trained together now, and what they are validated with."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from lossbench.config.build import build
 from lossbench.config.schema import RunConfig
 from lossbench.data.order import TrainBatches
+from lossbench.training.assemble import build_schedule, layer_groups
 from lossbench.training.evaluation import Yardstick
 from lossbench.vectorized.engine.examples import Examples
+from lossbench.vectorized.engine.layers import Layers
 from lossbench.vectorized.engine.losses import StackedLosses
 from lossbench.vectorized.engine.program import Sums
 from lossbench.vectorized.engine.stack import Stack
@@ -58,7 +59,7 @@ class Packer:
         self.configs, self.shared, self.device, self.dtype, self.sums = configs, shared, device, dtype, sums
         self.replicates = [shared.replicate(config) for config in configs]
         self.members = build_members(configs, shared, device, dtype)
-        self.schedule: Any = build(configs[0].scheduler, "scheduler")
+        self.schedule = build_schedule(configs[0])
         self.examples = {stage: self._examples(stage, configs) for stage in ("train", *configs[0].stages)}
         """Of all K runs."""
 
@@ -70,10 +71,23 @@ class Packer:
         seen = self.examples if all_of_them else {stage: self._examples(stage, configs) for stage in ("train", "val")}
         batches = batches_of(parts.data, seen["train"], self._orders(chosen, len(seen["train"])))
         length = (parts.total_steps, parts.steps_per_epoch)
-        stack = Stack(members, configs[0].optimizer.target, batches, self.schedule, *length, self.sums)
+        more = (self.sums, self._layers(configs[0]))
+        stack = Stack(members, configs[0].optimizer.target, batches, self.schedule, *length, *more)
         rates = torch.tensor([member.optimizer["lr"] for member in members], dtype=torch.float64)
         yardsticks, counts = self._yardsticks(chosen), self._train_counts(chosen)
         return Packed(runs, runs.to(self.device), stack, seen["val"], yardsticks, counts, rates)
+
+    def _layers(self, config: RunConfig) -> Layers | None:
+        """The groups of layers that the schedule treats differently; None where it treats them alike.
+
+        Raises:
+            UserError: the model has no groups.
+        """
+        if not self.schedule.layered:
+            return None
+        model = self.members[0].model
+        places = {id(parameter): place for place, parameter in enumerate(model.parameters())}
+        return Layers([[places[id(parameter)] for parameter in group] for group in layer_groups(model, config)])
 
     def _examples(self, stage: str, configs: Sequence[RunConfig]) -> Examples:
         return self.shared.examples(stage, configs, self.device, self.dtype)

@@ -16,6 +16,7 @@ from lossbench.training.rows import RunClock, StepClock, epoch_row, split_row, s
 from lossbench.vectorized.best import BestWeights
 from lossbench.vectorized.ended import Ended
 from lossbench.vectorized.engine.batches import Batch
+from lossbench.vectorized.engine.choice import COMPILED
 from lossbench.vectorized.engine.outputs import each_part, outputs_of
 from lossbench.vectorized.engine.program import Stepped
 from lossbench.vectorized.engine.stack import Stack, one_of
@@ -26,6 +27,7 @@ from lossbench.vectorized.stopping import early_stops
 
 REPORTED_EVERY = 50  # steps between two calls of after_steps
 REPACKED = 0.75  # part of a stack's runs that still train, at or below which they get a stack of their own
+REPACKED_COMPILED = 0.25  # the same of a compiled one: to compile again takes seconds, and its steps cost little
 
 
 class StackedRuns:
@@ -188,7 +190,8 @@ class StackedRuns:
         here = leaves.nonzero()[:, 0].to(self.device)
         self.ended.add(runs[leaves], {name: tensor[here] for name, tensor in self.stack.evaluated.items()}, step)
         stay = (~self.ended.are[runs]).nonzero()[:, 0]
-        if 0 < len(stay) <= REPACKED * len(runs):
+        part = REPACKED_COMPILED if self.stack.engine == COMPILED else REPACKED
+        if 0 < len(stay) <= part * len(runs):
             self._pack(runs[stay], {**self.stack.state_dict(), "engine": None}, stay)  # it is chosen anew
         self._trains = ~self.ended.are[self.packed.runs].to(self.device)
 

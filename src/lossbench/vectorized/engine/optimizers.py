@@ -80,6 +80,13 @@ class StackedOptimizer(ABC):
             numbers: what `numbers` gives; in place of a float also ().
         """
 
+    def reset(self) -> None:
+        """Forget all steps."""
+        self.step_count = 0
+        for tensors in self.state.values():
+            for tensor in tensors:
+                tensor.zero_()
+
     def _column(self, values: Sequence[Any]) -> Any:
         """One setting of all runs: a plain number where it is the same in all, otherwise (K,) float64."""
         return list(values) if isinstance(values[0], list | tuple) else number_of(values, self.parameters[0].device)

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from lossbench.vectorized.engine.build import Step, build
 from lossbench.vectorized.engine.choice import EAGER, Size, choice
 from lossbench.vectorized.engine.clipping import clipped, max_norms
 from lossbench.vectorized.engine.dropout import Dropout, with_masks
+from lossbench.vectorized.engine.layers import Layers
 from lossbench.vectorized.engine.losses import StackedLosses, kind
 from lossbench.vectorized.engine.optimizers import OPTIMIZERS, Numbers
 from lossbench.vectorized.engine.program import Logged, Program, Stepped, Sums
@@ -54,6 +56,7 @@ class Stack:
         total_steps: of every run.
         steps_per_epoch: of every run.
         sums: what each step adds to `totals`.
+        layers: groups of them that the schedule treats differently; None is one group.
 
     Raises:
         ValueError: the optimiser is not known, or a setting of it cannot differ between runs.
@@ -68,6 +71,7 @@ class Stack:
         total_steps: int,
         steps_per_epoch: int,
         sums: Sums = lambda losses, output, batch: losses[:, None],
+        layers: Layers | None = None,
     ) -> None:
         if optimizer not in OPTIMIZERS:
             raise ValueError(f"{optimizer} has no stacked form; known: {', '.join(OPTIMIZERS)}")
@@ -75,7 +79,7 @@ class Stack:
         parameters, buffers = stack_module_state(models)
         self.parameters = {name: tensor.detach().requires_grad_() for name, tensor in parameters.items()}
         self.buffers = {name: tensor.clone() for name, tensor in buffers.items()}
-        self.batches, self.schedule = batches, schedule
+        self.batches, self.schedule, self.layers = batches, schedule, layers
         self.skeleton = copy.deepcopy(models[0]).train()
         self.dropout = Dropout(self.skeleton, batches.of_one(0), [member.seed for member in members])
         self.skeleton = self.skeleton.to("meta")
@@ -127,7 +131,9 @@ class Stack:
 
     def _choose(self) -> None:
         """Compile the step where that repays, or where it was compiled before."""
-        if self.engine is None:
+        if self.layers is not None:
+            self.engine, self.why = EAGER, "some layers are frozen at first"
+        elif self.engine is None:
             self.engine, self.why = choice(self._size())
         if self.engine != EAGER:
             self._built, why = build(self, self.engine)
@@ -159,6 +165,8 @@ class Stack:
             Losses, output and gradients, before the update.
         """
         losses, output, gradients = self.gradients(state, batch, progress)
+        if self.layers is not None:
+            gradients = self.layers.trained(gradients, numbers)
         self._update(state, gradients, numbers)
         self.add(state, losses, output, batch)
         return losses, output, gradients
@@ -210,7 +218,10 @@ class Stack:
     def numbers(self) -> Numbers:
         """What differs between two updates: floats, or (K,) tensors."""
         place = (self.step, self.total_steps, self.steps_per_epoch)
-        numbers = dict(self.optimizer.numbers(self.schedule.factor(*place), self.schedule.momentum(*place)))
+        if self.layers is None:
+            numbers = {**self.optimizer.numbers(self.schedule.factor(*place), self.schedule.momentum(*place))}
+        else:
+            numbers = self.layers.numbers(self.optimizer, self.schedule, place)
         if self.max_norm is not None:
             numbers["max_norm"] = self.max_norm
         if self.decay is not None:
@@ -227,7 +238,8 @@ class Stack:
         """
         if "max_norm" in numbers:
             gradients = clipped(gradients, numbers["max_norm"])
-        self.optimizer.update(state["parameters"], gradients, state["moments"], numbers)
+        update = self.optimizer.update if self.layers is None else partial(self.layers.update, self.optimizer)
+        update(state["parameters"], gradients, state["moments"], numbers)
         if "decay" in numbers:
             with torch.no_grad():
                 now = averaged(state["average"], [*state["parameters"], *state["buffers"]], numbers["decay"])
