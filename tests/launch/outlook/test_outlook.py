@@ -102,7 +102,7 @@ def test_a_sweep_that_can_decide_nothing_says_so_at_its_start(tmp_path: Path) ->
     first, data, second = done.stdout.splitlines()[:3]
     assert first == "4 runs: 0 done already, 4 to run"
     assert data.startswith("data: toy, 5 classes, ")
-    assert done.stdout.count("data: ") == 1
+    assert done.stdout.count("data: toy") == 1
     assert second == "this sweep can decide nothing: it compares 2 seeds, and 6 seeds are the least"
 
 
