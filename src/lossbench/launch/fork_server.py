@@ -21,6 +21,7 @@ from typing import NamedTuple, NoReturn
 
 from threadpoolctl import threadpool_limits
 
+from lossbench.hardware import importing
 from lossbench.launch.forked import READY, REQUEST_BYTES
 
 JOB = "lossbench.job"
@@ -54,8 +55,9 @@ def import_all() -> dict[str, str]:
     os.environ[NVML] = "1"  # as Lightning sets it
     handler = logging.NullHandler()  # Lightning prints to the screen where the root logger has no handler
     logging.getLogger().addHandler(handler)
-    for name in IMPORTED:
-        importlib.import_module(name)
+    with importing():
+        for name in IMPORTED:
+            importlib.import_module(name)
     logging.getLogger().removeHandler(handler)
     return {name: value for name, value in os.environ.items() if name not in before}
 
