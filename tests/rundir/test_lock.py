@@ -182,6 +182,18 @@ def test_slurm_says_whether_another_hosts_job_is_over(
     assert is_alive(read_owner(path), path) == alive
 
 
+def test_of_the_locks_of_a_stack_slurm_is_asked_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls, program = path.parent / "calls", path.parent / "squeue"
+    program.write_text(f"#!/bin/sh\necho asked >> {calls}\necho COMPLETED\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{path.parent}:/usr/bin:/bin")
+    monkeypatch.setattr(slurm_job, "ANSWER_SECONDS", 1e9)
+    slurm_job.asked_slurm.cache_clear()
+    write_lock(path, job_id="1")
+    assert [is_alive(read_owner(path), path) for _ in range(3)] == [False] * 3
+    assert calls.read_text().split() == ["asked"]
+
+
 @pytest.mark.parametrize(
     "text", ["", '{"token": "theirs", "ho', "[]", '{"host": "HERE"}', '{"host": "HERE", "pid": "x"}']
 )

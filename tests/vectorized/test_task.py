@@ -5,12 +5,15 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
+import torch
 from run_files import assert_same, result_of
 
 from lossbench.errors import Stopped, UserError
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.progress_file import ProgressFile
+from lossbench.vectorized.memory import Limits
 from lossbench.vectorized.task import run_task
 
 Planned = Callable[..., RunDirectory]
@@ -79,6 +82,15 @@ def test_a_signal_before_the_stack_begins_is_settled_for_all_runs(
     for run in runs:
         assert run.status["status"] == "cancelled"
         assert run.status["reason"].endswith(f"sbatch {tmp_path}/stack0.sh goes on from here")
+
+
+def test_a_stack_takes_half_of_the_jobs_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu, without = torch.device("cpu"), Limits().budget(torch.device("cpu"))
+    monkeypatch.setenv("SLURM_MEM_PER_NODE", "1500")
+    used = psutil.Process().memory_info().rss
+    assert Limits().budget(cpu) == pytest.approx(0.5 * max(1.5e9 - used, 0), abs=2e7)
+    monkeypatch.setenv("SLURM_MEM_PER_NODE", "0")  # all that the node has
+    assert Limits().budget(cpu) > without / 2
 
 
 @pytest.mark.parametrize(("text", "mentions"), [(None, "cannot be read"), ("", "names no run")])

@@ -11,6 +11,7 @@ from lossbench.launch.progress import SweepProgress
 from lossbench.launch.slurm.arrays import JobArrays
 from lossbench.launch.slurm.launch import offer_to_cancel, run_on_slurm
 from lossbench.launch.slurm.resources import Resources
+from lossbench.launch.slurm.submit import least_tasks
 from lossbench.rundir.directory import RunDirectory
 from lossbench.vectorized.divide import in_stacks
 
@@ -125,6 +126,13 @@ def test_a_stack_that_is_lost_is_asked_for_once(
     said = capsys.readouterr().out
     assert said.count("node fail") == 1
     assert said.count("no output in stack0.log") == 1
+
+
+@pytest.mark.parametrize(("partition", "count"), [(None, 2), ("big", 1), ("debug,big", 3), ("none", 1)])
+def test_a_group_is_shared_by_the_nodes_that_take_jobs(slurm: Slurm, partition: str | None, count: int) -> None:
+    slurm("sinfo", "n1|debug*|idle\nn2|debug*|mix\nn2|other|mix\nn3|debug*|drain*\nn4|big|alloc\nn5|big|down")
+    assert least_tasks(Resources(partition=partition)) == count
+    assert least_tasks(Resources(partition=partition, parallel=7)) == 7
 
 
 def test_a_queue_that_does_not_answer_submits_nothing(planned: Planned, slurm: Slurm) -> None:
