@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lossbench.errors import exit_on_user_error
 
-NAMES = ("input", "losses", "processes", "read", "step", "sweep", "tiny", "train", "tuned")
+NAMES = ("input", "losses", "overhead", "processes", "read", "step", "sweep", "tiny", "train", "tuned")
 """Of figures, each a file in benchmarks/."""
 
 

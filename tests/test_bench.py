@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from benchmarks import images, losses, processes, read, runs, train, tuned
+from benchmarks import images, losses, overhead, processes, read, runs, train, tuned
 from benchmarks import input as pipeline
 from benchmarks.figure import Figure, compare
 from made_runs import make_arm
@@ -176,3 +176,13 @@ def test_simulated_runs_are_those_that_a_sweep_would_find_done(tmp_path: Path) -
         run.verify()
         assert (result := run.result()) is not None
         assert {f"seed{result.seed}", f"seed{result.params['seed']}", f"seed{run.config.seed}"} == {path.name}
+
+
+def test_overhead_adds_up_to_the_whole_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(overhead, "TOY", (*overhead.TOY, "trainer.max_steps=4"))
+    seconds = overhead._seconds(2, vectorized=True)
+    assert seconds["all"] == seconds["plan"] + seconds["write"]
+    assert min(seconds.values()) > 0
+    (*_, figure) = overhead._compared("overhead", [seconds, seconds], 2)
+    assert (figure.name, figure.ours) == ("overhead.all", pytest.approx(500 * seconds["all"]))
+    assert figure.ratio == pytest.approx(seconds["train"] / seconds["all"])
