@@ -36,7 +36,7 @@ def test_a_stack_of_images_is_timed_without_their_features_and_a_trial_validates
     measured: list[str] = []
 
     def took(stacked: StackedRuns) -> tuple[float, float]:
-        measured.append(str(tuple(stacked.examples["train"].inputs.shape[1:])))
+        measured.append(str(tuple(stacked._packer.examples["train"].inputs.shape[1:])))
         return 0.0, 1.0
 
     monkeypatch.setattr(timing, "_update_and_evaluation", took)
