@@ -66,8 +66,8 @@ def format_advice(advice: "Advice", unit: str = "seed") -> str:
     if advice.kind == "nothing":
         return f"no number of {unit}s or test examples is likely to decide it"
     if advice.kind == "examples":
-        return f"no number of {unit}s will decide it; about {advice.low} test examples would"
+        return f"no number of {unit}s will decide it; about {advice.low:,} test examples would"
     if advice.high == advice.low:
         return f"about {counted(advice.low or 0, f'more {unit}')} would decide"
     most = "more than 1,000" if advice.high is None else str(advice.high)
-    return f"about {advice.low} to {most} more {unit}s would decide"
+    return f"about {advice.low:,} to {most} more {unit}s would decide"
