@@ -130,7 +130,7 @@ def test_every_loss_of_classes_is_timed(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("part", "lines"), [("images", 4), ("stacks", 5), ("features", 2)])
+@pytest.mark.parametrize(("part", "lines"), [("images", 4), ("stacks", 9), ("features", 2)])
 def test_the_figures_of_a_gpu_are_measured_on_ordinary_runs(
     part: str, lines: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,11 +1,13 @@
 """What `bench.py sweep` measures: many runs through the vectorised launcher against one run after another."""
 
+import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
@@ -20,8 +22,14 @@ from lossbench.rundir.directory import RunDirectory
 TOY = ("data=toy", "data.init=random", "trainer=cpu", "progress_bar=false")
 
 
-def toy_training(runs: int, engine: str | None = None) -> float:
-    """Train so many toy runs of 5,000 steps as one stack, compiled or eager or as it chooses; give seconds a run."""
+def toy_training(runs: int, engine: str | None = None, *, built: bool = True) -> float:
+    """Train so many toy runs of 5,000 steps as one stack; give seconds a run.
+
+    Args:
+        runs: their number.
+        engine: how a step is computed; None is as the stack chooses.
+        built: whether the step is built, and compiled, before the time counts.
+    """
     import torch
 
     from lossbench.training.assemble import assemble
@@ -36,9 +44,17 @@ def toy_training(runs: int, engine: str | None = None) -> float:
         ]
         stacked = StackedRuns(configs, Shared(assemble(first)), torch.device("cpu"))
     stacked.stack.engine = engine
+    if built:
+        stacked.stack.train_step()
     start = time.perf_counter()
     stacked.train(lambda: None, lambda: None, lambda steps: None)
     return (time.perf_counter() - start) / runs
+
+
+def toy_compiling(runs: int) -> float:
+    """The same in an empty cache folder, compiling included."""
+    with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, LOSSBENCH_CACHE=folder):
+        return toy_training(runs, built=False)
 
 
 def toy_sweep(runs: int, vectorized: bool) -> float:

@@ -37,6 +37,7 @@ def figures(given: argparse.Namespace) -> list[Figure]:
     ours, theirs = (lambda: 1e3 * work.toy_sweep(many, True)), (lambda: 1e3 * work.toy_sweep(2, False))
     return [
         compare("sweep.toy_training", "ms/run", lambda: 1e3 * work.toy_training(many), alone, 3, cost=True),
+        compare("sweep.toy_compiling", "ms/run", lambda: 1e3 * work.toy_compiling(many), alone, 3, cost=True),
         compare("sweep.toy_all", "ms/run", silent(ours), silent(theirs), 3, cost=True),
         compare(
             "sweep.heads", "steps/s", lambda: work.heads(many // 5, steps), lambda: work.one_head(steps), 3, cost=False
