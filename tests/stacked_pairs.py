@@ -15,8 +15,8 @@ from lossbench.launch.progress import SweepProgress
 from lossbench.rundir.directory import RunDirectory
 from lossbench.training.assemble import assemble
 from lossbench.vectorized.checkpoint import save_stack
-from lossbench.vectorized.divide import in_order
-from lossbench.vectorized.launch import run_stacked
+from lossbench.vectorized.launch.divide import in_order
+from lossbench.vectorized.launch.stacks import run_stacked
 from lossbench.vectorized.shared import Shared
 from lossbench.vectorized.train import StackedRuns
 

@@ -16,7 +16,7 @@ from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.flatten import flatten
 from lossbench.training.assemble import assemble
 from lossbench.vectorized.checkpoint import save_stack
-from lossbench.vectorized.launch import run_stacked
+from lossbench.vectorized.launch.stacks import run_stacked
 from lossbench.vectorized.shared import Shared
 from lossbench.vectorized.train import StackedRuns
 

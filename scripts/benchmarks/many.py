@@ -65,7 +65,7 @@ def toy_sweep(runs: int, vectorized: bool) -> float:
     from lossbench.config.composition import hydra_started
     from lossbench.launch.local import run_here
     from lossbench.launch.sweep import sweep
-    from lossbench.vectorized.launch import run_stacked
+    from lossbench.vectorized.launch.stacks import run_stacked
 
     launch: Callable[[Sequence[RunDirectory], SweepProgress], None] = run_stacked if vectorized else run_here
     with tempfile.TemporaryDirectory() as folder, hydra_started():

@@ -50,7 +50,7 @@ def _seconds(runs: int, *, vectorized: bool) -> dict[str, float]:
     from lossbench.config.composition import hydra_started
     from lossbench.launch.local import run_here
     from lossbench.launch.sweep import sweep
-    from lossbench.vectorized.launch import run_stacked
+    from lossbench.vectorized.launch.stacks import run_stacked
 
     bring = run_stacked if vectorized else run_here
     took = {"train": 0.0, "launch": 0.0}

@@ -22,8 +22,8 @@ from lossbench.launch.progress import SweepProgress
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.identity import identity_hash
 from lossbench.training.assemble import assemble
-from lossbench.vectorized.eligible import why_not
-from lossbench.vectorized.launch import run_stacked
+from lossbench.vectorized.eligible.settings import why_not
+from lossbench.vectorized.launch.stacks import run_stacked
 
 OWN = """
 import math

@@ -18,7 +18,7 @@ from lossbench.metrics.units import Unit, unit_of
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.result import Result
 from lossbench.rundir.table import table
-from lossbench.vectorized.launch import run_stacked
+from lossbench.vectorized.launch.stacks import run_stacked
 
 
 @pytest.fixture

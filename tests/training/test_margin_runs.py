@@ -13,7 +13,7 @@ from lossbench.errors import UserError
 from lossbench.models.heads import CosineHead
 from lossbench.rundir.directory import RunDirectory
 from lossbench.training.assemble import assemble
-from lossbench.vectorized.eligible import group_of, why_not
+from lossbench.vectorized.eligible.settings import group_of, why_not
 from lossbench.vectorized.shared import Shared
 from lossbench.vectorized.train import StackedRuns
 

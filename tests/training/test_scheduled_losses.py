@@ -8,7 +8,7 @@ from run_files import result_of, rows
 from lossbench.job.start import start
 from lossbench.launch.progress import SweepProgress
 from lossbench.rundir.directory import RunDirectory
-from lossbench.vectorized.launch import run_stacked
+from lossbench.vectorized.launch.stacks import run_stacked
 
 Plan = Callable[..., RunDirectory]
 WORDS = ("data=digits", "model=linear", "optimizer=sgd", "optimizer.lr=0.1", "trainer.max_steps=40", "trainer=cpu")

@@ -18,7 +18,7 @@ from lossbench.errors import UserError
 from lossbench.rundir.directory import RunDirectory
 from lossbench.training.assemble import assemble
 from lossbench.training.callbacks.checkpoint import RunCheckpoint
-from lossbench.vectorized.eligible import why_not
+from lossbench.vectorized.eligible.settings import why_not
 
 Plan = Callable[..., RunDirectory]
 

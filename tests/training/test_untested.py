@@ -15,7 +15,7 @@ from lossbench.launch.progress import SweepProgress
 from lossbench.rundir.directory import RunDirectory
 from lossbench.trained.loaded import load
 from lossbench.training.assemble import assemble
-from lossbench.vectorized.launch import run_stacked
+from lossbench.vectorized.launch.stacks import run_stacked
 from lossbench.vectorized.shared import Shared
 from lossbench.vectorized.train import StackedRuns
 

@@ -13,7 +13,7 @@ from lossbench.errors import UserError
 from lossbench.job.start import start
 from lossbench.launch.progress import SweepProgress
 from lossbench.rundir.directory import RunDirectory
-from lossbench.vectorized.launch import run_stacked
+from lossbench.vectorized.launch.stacks import run_stacked
 
 Run = Callable[..., RunDirectory]
 OWN = """

@@ -19,10 +19,11 @@ from lossbench.launch.progress import SweepProgress
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.result import Result
 from lossbench.training.assemble import assemble
-from lossbench.vectorized import assembly, group, launch, memory
+from lossbench.vectorized import assembly, group, memory
 from lossbench.vectorized.checkpoint import key_of, save_stack
 from lossbench.vectorized.engine.stack import Stack
-from lossbench.vectorized.launch import run_stacked
+from lossbench.vectorized.launch import stacks
+from lossbench.vectorized.launch.stacks import run_stacked
 from lossbench.vectorized.measure import spread
 from lossbench.vectorized.memory import Limits
 from lossbench.vectorized.shared import Shared
@@ -273,8 +274,8 @@ def test_what_has_failed_or_is_locked_is_not_run_one_by_one_too(
         progress.failed[runs[1]] = "its loss does not fit"
         return "model=odd cannot be mapped over runs"
 
-    monkeypatch.setattr(launch, "run_group", no_stack)
-    monkeypatch.setattr(launch, "run_here", lambda members, progress: alone.append(list(members)))
+    monkeypatch.setattr(stacks, "run_group", no_stack)
+    monkeypatch.setattr(stacks, "run_here", lambda members, progress: alone.append(list(members)))
     train(runs)
     assert alone == [[runs[2]], [runs[0]]]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from stacked_pairs import assert_alone, assert_resumes, both
 
-from lossbench.vectorized.eligible import group_of, why_not
+from lossbench.vectorized.eligible.settings import group_of, why_not
 
 DIGITS = ("data=digits", "data.images_per_class=30", "log_every_n_steps=3", "trainer.max_epochs=3")
 LOSSES = ("loss=cross_entropy", "loss=power")

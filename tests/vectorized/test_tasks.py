@@ -12,7 +12,7 @@ from lossbench.job.start import start
 from lossbench.launch.progress import SweepProgress
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.flatten import flatten
-from lossbench.vectorized.launch import run_stacked
+from lossbench.vectorized.launch.stacks import run_stacked
 
 SHORT = ("model=linear", "trainer=cpu", "trainer.max_steps=12", "figures=false", "log_every_n_steps=4")
 LABELS = ("data=toy_labels", "data.n=96", "data.batch_size=32", *SHORT)

@@ -12,7 +12,7 @@ from stacked_runs import assert_as_alone, bring, interrupt, planned
 from lossbench.config.schema import RunConfig
 from lossbench.data.batch import Batch
 from lossbench.training.assemble import assemble
-from lossbench.vectorized.eligible import why_not
+from lossbench.vectorized.eligible.settings import why_not
 from lossbench.vectorized.shared import Shared
 from lossbench.vectorized.train import StackedRuns
 

@@ -44,7 +44,7 @@ class AutoLauncher(BasicLauncher):
     def check_settings(self, runs_dir: Path) -> None:
         """Refuse limits that are none."""
         from lossbench.launch.processes import check_n_jobs
-        from lossbench.vectorized.limits import check_limits
+        from lossbench.vectorized.launch.limits import check_limits
 
         check_limits(self.memory_gb, self.max_runs, self.tensorboard)
         check_n_jobs(self.n_jobs)
@@ -60,14 +60,14 @@ class AutoLauncher(BasicLauncher):
 
     def way(self) -> "Way":
         """How runs go on: as `choose` chooses for them."""
-        from lossbench.vectorized.outlook import way_of_auto
+        from lossbench.vectorized.launch.outlook import way_of_auto
 
         return way_of_auto(self.n_jobs, self.prepare)
 
     def prepare(self, configs: Sequence[RunConfig]) -> None:
         """Start the process that forks those of new runs that are not stacked: it imports torch meanwhile."""
         from lossbench.launch.forked import started_server
-        from lossbench.vectorized.choice import choose
+        from lossbench.vectorized.launch.choice import choose
 
         choice = choose(configs, self.n_jobs)
         if choice.n_jobs > 1:
@@ -75,7 +75,7 @@ class AutoLauncher(BasicLauncher):
 
     def run_directories(self, runs: Sequence[RunDirectory], progress: SweepProgress) -> None:
         """Bring planned directories to their results."""
-        from lossbench.vectorized.auto import run_auto  # imports torch
+        from lossbench.vectorized.launch.auto import run_auto  # imports torch
         from lossbench.vectorized.memory import Limits
 
         server, self.server = self.server, None

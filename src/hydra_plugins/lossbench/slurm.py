@@ -71,8 +71,8 @@ class SlurmLauncher(Launcher):
             return Way(words, None, PROCESS_SECONDS)
         from lossbench.launch.slurm.resources import Resources
         from lossbench.launch.slurm.submit import least_tasks
-        from lossbench.vectorized.divide import sizes_of
-        from lossbench.vectorized.outlook import stack_of, time_stack
+        from lossbench.vectorized.launch.divide import sizes_of
+        from lossbench.vectorized.launch.outlook import stack_of, time_stack
 
         resources = Resources(**self.resources)
 
@@ -86,7 +86,7 @@ class SlurmLauncher(Launcher):
         from lossbench.launch.slurm.division import each_alone
         from lossbench.launch.slurm.launch import run_on_slurm
         from lossbench.launch.slurm.resources import Resources
-        from lossbench.vectorized.divide import in_stacks
+        from lossbench.vectorized.launch.divide import in_stacks
 
         divide = in_stacks(self.max_runs) if self.stack else each_alone
         run_on_slurm(runs, progress, Resources(**self.resources), self.wait, self.poll_seconds, divide)

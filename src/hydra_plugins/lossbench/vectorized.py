@@ -39,19 +39,19 @@ class VectorizedLauncher(Launcher):
 
     def check_settings(self, runs_dir: Path) -> None:
         """Refuse limits that are none."""
-        from lossbench.vectorized.limits import check_limits
+        from lossbench.vectorized.launch.limits import check_limits
 
         check_limits(self.memory_gb, self.max_runs, self.tensorboard)
 
     def way(self) -> "Way":
         """How runs go on: in stacks, the others one after another."""
         from lossbench.launch.outlook.way import Way
-        from lossbench.vectorized.outlook import stack_of, time_stack
+        from lossbench.vectorized.launch.outlook import stack_of, time_stack
 
         return Way(group=stack_of, time_stack=time_stack)
 
     def run_directories(self, runs: Sequence[RunDirectory], progress: SweepProgress) -> None:
         """Bring planned directories to their results."""
-        from lossbench.vectorized.launch import run_stacked  # imports torch
+        from lossbench.vectorized.launch.stacks import run_stacked  # imports torch
 
         run_stacked(runs, progress, self.memory_gb, self.max_runs, self.tensorboard)

@@ -5,7 +5,7 @@ from lossbench.errors import exit_on_user_error
 
 def main() -> None:
     """Train them; imports that take a while are inside, where a signal is handled."""
-    from lossbench.vectorized.task import main as start
+    from lossbench.vectorized.launch.task import main as start
 
     start()
 

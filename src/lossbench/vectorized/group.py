@@ -16,11 +16,11 @@ from lossbench.training.notices import notices
 from lossbench.vectorized.assembly import assembled, left_out_lines, of_one_size
 from lossbench.vectorized.checkpoint import key_of, saved_stacks
 from lossbench.vectorized.chunk import run_chunk
-from lossbench.vectorized.divide import in_order
+from lossbench.vectorized.eligible.worth import why_one_by_one
+from lossbench.vectorized.launch.divide import in_order
 from lossbench.vectorized.measure import bytes_per_run
 from lossbench.vectorized.memory import Limits, release
 from lossbench.vectorized.shared import Shared
-from lossbench.vectorized.worth import why_one_by_one
 
 LARGE = 1_000_000  # parameters in a stack that are worth all CPU threads
 

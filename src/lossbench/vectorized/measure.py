@@ -6,7 +6,7 @@ import torch
 
 from lossbench.config.schema import RunConfig
 from lossbench.job.memory import memory_failure
-from lossbench.vectorized.engine.choice import EAGER
+from lossbench.vectorized.engine.step.choice import EAGER
 from lossbench.vectorized.memory import peak_of, release
 from lossbench.vectorized.shared import Shared
 from lossbench.vectorized.train import StackedRuns

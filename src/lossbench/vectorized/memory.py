@@ -12,7 +12,7 @@ import torch
 
 from lossbench.errors import UserError
 from lossbench.hardware import forget_peak_memory, give_memory_back, peak_memory
-from lossbench.vectorized.limits import check_limits
+from lossbench.vectorized.launch.limits import check_limits
 
 SHARE = 0.5  # of the free memory that a stack may take where no limit is given
 SPARE = 1.25  # what is measured on few runs is not exact

@@ -13,8 +13,8 @@ from lossbench.training.evaluation import Yardstick
 from lossbench.vectorized.engine.examples import Examples
 from lossbench.vectorized.engine.layers import Layers
 from lossbench.vectorized.engine.losses import StackedLosses
-from lossbench.vectorized.engine.program import Sums
 from lossbench.vectorized.engine.stack import Stack
+from lossbench.vectorized.engine.step.program import Sums
 from lossbench.vectorized.members import build_members
 from lossbench.vectorized.shared import Shared
 from lossbench.vectorized.varied import batches_of

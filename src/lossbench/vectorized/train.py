@@ -16,12 +16,12 @@ from lossbench.training.rows import RunClock, StepClock, epoch_row, split_row, s
 from lossbench.vectorized.best import BestWeights
 from lossbench.vectorized.ended import Ended
 from lossbench.vectorized.engine.batches import Batch
-from lossbench.vectorized.engine.choice import COMPILED
 from lossbench.vectorized.engine.outputs import each_part, outputs_of
-from lossbench.vectorized.engine.program import Stepped
 from lossbench.vectorized.engine.stack import Stack, one_of
+from lossbench.vectorized.engine.step.choice import COMPILED
+from lossbench.vectorized.engine.step.program import Stepped
 from lossbench.vectorized.packed import Packer
-from lossbench.vectorized.rows import StackedRows
+from lossbench.vectorized.results.rows import StackedRows
 from lossbench.vectorized.shared import Shared
 from lossbench.vectorized.stopping import early_stops
 

@@ -18,9 +18,9 @@ from lossbench.rundir.status import DIVERGED
 from lossbench.training.evaluation import Evaluation
 from lossbench.training.rows import RunClock
 from lossbench.vectorized.checkpoint import resume, save_stack, tidy, whole_stack
-from lossbench.vectorized.files import RunFiles, has_tensorboard
-from lossbench.vectorized.measured import Found, Measures
 from lossbench.vectorized.memory import Limits
+from lossbench.vectorized.results.files import RunFiles, has_tensorboard
+from lossbench.vectorized.results.measured import Found, Measures
 from lossbench.vectorized.shared import Shared
 from lossbench.vectorized.train import StackedRuns
 

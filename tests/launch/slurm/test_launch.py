@@ -13,7 +13,7 @@ from lossbench.launch.slurm.launch import offer_to_cancel, run_on_slurm
 from lossbench.launch.slurm.resources import Resources
 from lossbench.launch.slurm.submit import least_tasks
 from lossbench.rundir.directory import RunDirectory
-from lossbench.vectorized.divide import in_stacks
+from lossbench.vectorized.launch.divide import in_stacks
 
 Planned = Callable[..., RunDirectory]
 Slurm = Callable[..., Path]

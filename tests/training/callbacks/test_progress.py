@@ -12,7 +12,7 @@ from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.progress import RunProgress, progress_of
 from lossbench.rundir.progress_file import ProgressFile
 from lossbench.training.callbacks import progress as callbacks
-from lossbench.vectorized.launch import run_stacked
+from lossbench.vectorized.launch.stacks import run_stacked
 
 SMALL = ("data=toy", "trainer=cpu", "trainer.max_steps=12", "data.steps_per_epoch=5", "figures=false")
 

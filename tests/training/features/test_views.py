@@ -24,7 +24,7 @@ from lossbench.launch.progress import SweepProgress
 from lossbench.rundir.identity import identity_hash
 from lossbench.training.features.source import FeatureSource, features_of, missing_features
 from lossbench.training.features.work import stored
-from lossbench.vectorized.launch import run_stacked
+from lossbench.vectorized.launch.stacks import run_stacked
 
 VIEWS = Features(views=3, scale=(0.2, 0.6), flip=0.5)
 IMAGES = (

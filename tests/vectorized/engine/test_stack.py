@@ -27,13 +27,13 @@ from lossbench.models.convnet import ConvNet
 from lossbench.models.heads import CosineHead
 from lossbench.models.heads import CosineXentHead as Head
 from lossbench.training.schedules import Constant, Cosine, OneCycle
-from lossbench.vectorized.engine import compiled
 from lossbench.vectorized.engine.batches import Batches
-from lossbench.vectorized.engine.choice import COMPILED, EAGER
 from lossbench.vectorized.engine.examples import Examples
 from lossbench.vectorized.engine.losses import StackedLosses
 from lossbench.vectorized.engine.optimizers import StackedAdam
 from lossbench.vectorized.engine.stack import Member, Stack, side_by_side
+from lossbench.vectorized.engine.step import compiled
+from lossbench.vectorized.engine.step.choice import COMPILED, EAGER
 from tests.cases import CASES as LOSS_CASES
 from tests.cases import Case
 

@@ -12,16 +12,16 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from lossbench.vectorized.engine.average import averaged, decay_at, decays, started
 from lossbench.vectorized.engine.batches import Batch, Batches
-from lossbench.vectorized.engine.build import Step, build
-from lossbench.vectorized.engine.choice import EAGER, Size, choice
 from lossbench.vectorized.engine.clipping import clipped, max_norms
 from lossbench.vectorized.engine.dropout import Dropout, with_masks
 from lossbench.vectorized.engine.layers import Layers
 from lossbench.vectorized.engine.losses import StackedLosses, kind
 from lossbench.vectorized.engine.optimizers import OPTIMIZERS, Numbers
-from lossbench.vectorized.engine.program import Logged, Program, Stepped, Sums
-from lossbench.vectorized.engine.trace import trace
-from lossbench.vectorized.engine.whole_step import Model
+from lossbench.vectorized.engine.step.build import Step, build
+from lossbench.vectorized.engine.step.choice import EAGER, Size, choice
+from lossbench.vectorized.engine.step.program import Logged, Program, Stepped, Sums
+from lossbench.vectorized.engine.step.trace import trace
+from lossbench.vectorized.engine.step.whole_step import Model
 
 
 @dataclass(frozen=True)

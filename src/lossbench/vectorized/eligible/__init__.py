@@ -1,0 +1,1 @@
+"""Which runs can be trained together, and which are better trained alone."""

@@ -1,0 +1,1 @@
+"""From planned run directories to stacks: which runs go where, on this machine and on a cluster."""

@@ -1,0 +1,1 @@
+"""What the runs of a stack leave: measured together, written into the directory of each."""
