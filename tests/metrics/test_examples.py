@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from lossbench.metrics.examples import example_parts
+from lossbench.metrics.examples import example_parts, parts_of_runs
 from lossbench.metrics.measure import metrics_of
-from lossbench.metrics.registry import METRICS
+from lossbench.metrics.registry import METRICS, ONE_CLASS
 
 N = 60
 STREAM = torch.Generator().manual_seed(3)
@@ -92,3 +92,16 @@ def test_one_example_has_its_own_value() -> None:
         found = example_parts(name, OUTPUT[:1].numpy(), CLASS[:1].numpy())
         assert found is not None
         assert found.tolist() == pytest.approx([metrics_of(OUTPUT[:1].float(), CLASS[:1])[name].value])
+
+
+@pytest.mark.parametrize(("task", "name"), [each for each in EVERY if each[0] in ONE_CLASS])
+def test_the_parts_of_many_runs_are_those_of_each(task: str, name: str) -> None:
+    stream = np.random.default_rng(4)
+    outputs = stream.normal(size=(3, N, 6)).astype(np.float32)
+    targets, scales = stream.integers(0, 6, size=(3, N)), np.array([0.5, 1.0, 2.0])
+    counts = np.stack([stream.permutation(TRAIN_COUNTS) for _ in range(3)])
+    found = parts_of_runs(name, outputs, targets, task=task, scale=scales, train_counts=counts)
+    assert found is not None
+    for k in range(3):
+        one = example_parts(name, outputs[k], targets[k], task=task, scale=scales[k], train_counts=counts[k].tolist())
+        np.testing.assert_array_equal(found[k], one)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_runs import change, compare_runs, make_arm, make_run, write_predictions
+from made_runs import change, compare_runs, make_arm, make_run, right_of, write_predictions
 
 from lossbench.report.measures import Measures, measure_arms
 
@@ -49,6 +49,18 @@ def test_only_common_seeds_count_for_the_width(tmp_path: Path) -> None:
     before = measured(tmp_path)["power"].difference_half_width
     make_run(tmp_path / "study", "power", 1, right=[False] * 4)
     assert measured(tmp_path)["power"].difference_half_width == before
+
+
+def test_predictions_that_gave_the_scores_by_example_are_not_read_again(tmp_path: Path) -> None:
+    for loss, score in (("cross_entropy", 0.8), ("power", 0.9)):
+        for seed in range(3):
+            make_run(tmp_path / "study", loss, seed, accuracy=score, right=right_of(score))
+    before, comparison = measured(tmp_path)["power"].difference_half_width, compare_runs(tmp_path)
+    for path in tmp_path.rglob("predictions.npz"):
+        path.unlink()
+    assert before is not None
+    assert before > 0
+    assert measure_arms(comparison).of_arm["power"].difference_half_width == before
 
 
 def saved_by_two(study: Path) -> dict[tuple[str, int], Path]:

@@ -12,7 +12,8 @@ from lossbench.report.chance import guessed
 from lossbench.report.examples import Outputs
 from lossbench.report.outcomes import is_classifier
 from lossbench.report.records import read_record
-from lossbench.report.test_set_width import RightAnswers, difference_half_width
+from lossbench.report.right_answers import RightAnswers
+from lossbench.report.test_set_width import difference_half_width
 
 HOLDS = np.array([[1, 0], [1, 0], [1, 1], [0, 0]], dtype=np.float32)
 OUTPUTS = np.array([[2, -1], [-2, -1], [2, 3], [-1, -1]], dtype=np.float32)  # the second example is wrong
@@ -29,7 +30,7 @@ def test_the_width_counts_an_example_as_right_where_all_its_labels_are(tmp_path:
     ours, theirs = arm(tmp_path / "ours", OUTPUTS), arm(tmp_path / "theirs", np.abs(OUTPUTS))
     differences = np.array([1, 0, 0, 1])
     expected = 1.96 * differences.std(ddof=1) / 2
-    assert difference_half_width(ours, theirs, [0], RightAnswers(theirs)) == pytest.approx(expected)
+    assert difference_half_width(ours, theirs, [0], RightAnswers()) == pytest.approx(expected)
     assert not is_classifier(ours.runs[0])  # guessing one of two classes is no measure of it
 
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from lossbench.cli.parser import Parser, as_path, as_text
 from lossbench.errors import UserError
+from lossbench.hardware import importing
 from lossbench.report.tuned.found import find_all
 
 
@@ -25,9 +26,10 @@ def main(words: Sequence[str] | None = None) -> None:
             "--margin must be > 0 and finite, in the unit of the metric (0.01 is one point of accuracy), "
             f"got {given.margin}"
         )
-    found = find_all(given.folders)
+    with importing():
+        found = find_all(given.folders)
 
-    from lossbench.report.tuned.publish import publish_found  # matplotlib and scipy take a second to import
+        from lossbench.report.tuned.publish import publish_found  # matplotlib and scipy take a second to import
 
     publish_found(found, given.baseline, given.metric, given.margin, given.out, transfer=given.transfer)
 

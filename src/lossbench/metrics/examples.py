@@ -1,4 +1,4 @@
-"""What each example contributes to a metric of one run, from its saved outputs. Torch-free at import."""
+"""What each example contributes to a metric of runs, from their saved outputs. Torch-free at import."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -43,17 +43,65 @@ def example_parts(
     """
     import torch
 
+    output = torch.from_numpy(outputs).float()  # saved as float16 where they are large
+    output = output if logits is None else logits(output)
+    counts = None if train_counts is None else torch.tensor(train_counts)
+    found = _parts(name, output[None], torch.from_numpy(targets), task=task, scale=scale, train_counts=counts)
+    return None if found is None else found[0]
+
+
+def parts_of_runs(
+    name: str,
+    outputs: np.ndarray,
+    targets: np.ndarray,
+    *,
+    task: str = "classification",
+    scale: np.ndarray | None = None,
+    train_counts: np.ndarray | None = None,
+) -> np.ndarray | None:
+    """Compute what each example contributes to a metric of K classifiers at once, as `example_parts` does of each.
+
+    Args:
+        name: of the metric, without its split.
+        outputs: (K, n, C) logits.
+        targets: (K, n).
+        task: of the data set, whose examples have one class each.
+        scale: (K,), > 0.
+        train_counts: (K, C), where they are uneven.
+
+    Returns:
+        (K, n); None where `example_parts` has none.
+
+    Raises:
+        ValueError: outputs and targets do not fit together.
+    """
+    import torch
+
+    logits, factors = torch.from_numpy(outputs).float(), None if scale is None else torch.from_numpy(scale)
+    counts = None if train_counts is None else torch.from_numpy(train_counts)
+    return _parts(name, logits, torch.from_numpy(targets), task=task, scale=factors, train_counts=counts)
+
+
+def _parts(
+    name: str,
+    output: "Tensor",
+    target: "Tensor",
+    *,
+    task: str,
+    scale: "Tensor | float | None",
+    train_counts: "Tensor | None",
+) -> np.ndarray | None:
+    """Of K runs, (K, n)."""
+    import torch
+
     from lossbench.metrics.measure import view
 
     definition = METRICS.get(name)
     if definition is None or task not in definition.tasks:
         return None
-    output = torch.from_numpy(outputs).float()  # saved as float16 where they are large
-    output = output if logits is None else logits(output)
     with torch.no_grad():
-        counts = None if train_counts is None else torch.tensor(train_counts)
-        seen = view(output[None], torch.from_numpy(targets), task=task, scale=scale, train_counts=counts)
+        seen = view(output, target, task=task, scale=scale, train_counts=train_counts)
         estimate = definition.function(seen)
         if estimate is None or estimate.parts is None:
             return None
-        return estimate.parts()[0].double().numpy()
+        return estimate.parts().double().numpy()

@@ -7,6 +7,7 @@ from typing import Literal
 from lossbench.metrics.units import Unit
 from lossbench.report.arms import Arm
 from lossbench.report.records import Record
+from lossbench.report.right_answers import RightAnswers
 from lossbench.report.stats.differences import Design
 from lossbench.report.stats.summary import Summary
 from lossbench.report.stats.verdict import PairedComparison
@@ -34,6 +35,7 @@ class Comparison:
         head: the hash of the journal's last line that this comparison saw; empty where there is no journal.
         without_examples: why the intervals do not cover other test examples, if so.
         damaged: predictions that could not be read, with the reason.
+        answers: which test examples the runs got right, read where they are asked for.
         provisional: runs of these arms that are still to be done; while there are any, nothing is judged and no look is
             taken.
         standing: label -> units and look with which an earlier report found it better or worse, where these runs alone
@@ -68,6 +70,7 @@ class Comparison:
     head: str = ""
     without_examples: str | None = None
     damaged: Sequence[str] = ()
+    answers: RightAnswers = field(default_factory=RightAnswers, repr=False, compare=False)
     provisional: int = 0
     standing: Mapping[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
     diverged: Mapping[str, Sequence[int]] = field(default_factory=dict[str, Sequence[int]])

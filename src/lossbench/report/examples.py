@@ -65,6 +65,8 @@ class RunOutputs:
 
     def __init__(self, run: Record) -> None:
         self.run = run
+        self.together: dict[str, np.ndarray] = {}
+        """Metric -> what each example contributes if the outputs are logits, where it was computed with other runs'."""
         self._read: dict[str, Outputs | None] = {}
 
     def of(self, split: str) -> Outputs | None:
@@ -97,7 +99,7 @@ def read_parts(outputs: RunOutputs, metric: str) -> Parts | str:
     run, found = outputs.run, outputs.of(split)
     if found is None:
         return f"{run.path} has no predictions.npz"
-    for values in _candidates(run, name, found):
+    for values in _candidates(run, name, found, outputs.together.get(metric)):
         if values is not None and agrees(run, metric, float(np.nanmean(values))):
             return Parts(found.ids, values)
     return f"the outputs in {run.path} do not give its {metric} again"
@@ -110,9 +112,11 @@ def agrees(run: Record, metric: str, value: float) -> bool:
     return score is not None and abs(value - score) <= tolerance * max(1.0, abs(score))
 
 
-def _candidates(run: Record, name: str, found: Outputs) -> Iterator[np.ndarray | None]:
+def _candidates(run: Record, name: str, found: Outputs, together: np.ndarray | None) -> Iterator[np.ndarray | None]:
     """The parts, were the outputs those of each task that has the metric; then those of what its loss makes of them."""
-    for task in METRICS[name].tasks:
+    first, *others = METRICS[name].tasks
+    yield _parts(run, name, found, first, None) if together is None else together
+    for task in others:
         yield _parts(run, name, found, task, None)
     of_one_class = [task for task in METRICS[name].tasks if task in ONE_CLASS]
     if of_one_class and (logits := _logits_of_loss(run)) is not None:

@@ -9,8 +9,9 @@ import numpy as np
 from lossbench.plots.bands import Band
 from lossbench.report.arms import Arm
 from lossbench.report.comparison import Comparison
+from lossbench.report.right_answers import PAIRED_BY_EXAMPLE
 from lossbench.report.stats.summary import Summary, summarise
-from lossbench.report.test_set_width import RightAnswers, difference_half_width, mean_half_width
+from lossbench.report.test_set_width import difference_half_width, mean_half_width
 from lossbench.report.validation_curves import (
     Convergence,
     ValidationCurve,
@@ -24,7 +25,6 @@ from lossbench.rundir.reading import DamagedError
 
 FRACTION = 0.95  # of the baseline's last validation score (of its gain, for losses): what counts as reached
 CALIBRATION = ("test/ece", "test/ece_scaled", "test/nll", "test/nll_scaled")
-PAIRED_BY_EXAMPLE = ("test/accuracy", "test/error_rate")
 
 
 @dataclass(frozen=True)
@@ -134,12 +134,13 @@ def _difference_half_widths(comparison: Comparison, baseline: Arm, damaged: list
     """Label -> half-width of the mean difference from the baseline, whose predictions are read once."""
     if comparison.metric not in PAIRED_BY_EXAMPLE:
         return {}
-    tested, found = RightAnswers(baseline), dict[str, float | None]()
+    answers, found = comparison.answers, dict[str, float | None]()
+    answers.keep(baseline.runs.values())
     for arm in comparison.arms:
         if arm is baseline:
             continue
         try:
-            found[arm.label] = difference_half_width(arm, baseline, _done_units(arm, baseline), tested)
+            found[arm.label] = difference_half_width(arm, baseline, _done_units(arm, baseline), answers)
         except DamagedError as error:
             damaged.append(str(error))
     return found

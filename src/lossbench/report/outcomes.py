@@ -12,7 +12,9 @@ from lossbench.report import chance
 from lossbench.report.arms import Arm
 from lossbench.report.examples import Outputs, Parts, RunOutputs, read_outputs, read_parts
 from lossbench.report.records import Record
+from lossbench.report.right_answers import PAIRED_BY_EXAMPLE, RightAnswers
 from lossbench.report.stats.differences import Design, Differences
+from lossbench.report.together import each_outputs
 from lossbench.rundir.reading import DamagedError
 from lossbench.rundir.status import DIVERGED
 
@@ -49,12 +51,14 @@ class Outcomes:
         parts: what each example contributes to it; of no run where one has none.
         without_parts: why there are none, if so.
         damaged: predictions that could not be read, with the reason.
+        answers: which test examples the runs with parts got right, where the metric is decided by that.
     """
 
     scores: dict[str, dict[int, float]]
     parts: dict[str, dict[int, Parts]] = field(default_factory=dict[str, dict[int, Parts]])
     without_parts: str | None = None
     damaged: list[str] = field(default_factory=list[str])
+    answers: RightAnswers = field(default_factory=RightAnswers, repr=False)
     _orders: dict[bytes, tuple[np.ndarray, np.ndarray]] = field(
         default_factory=dict[bytes, tuple[np.ndarray, np.ndarray]], repr=False
     )
@@ -160,11 +164,16 @@ def _require_all_parts(arms: Sequence[Arm], outcomes: Outcomes) -> None:
 def _find_parts(arms: Sequence[Arm], outcomes: Mapping[str, Outcomes]) -> None:
     """Find the parts of every run that is done in each metric, up to the first run that has none."""
     for arm in arms:
-        for unit, run in arm.runs.items():
-            outputs = RunOutputs(run)
-            for metric, found in outcomes.items():
-                if found.without_parts is None:
-                    _add_parts(arm, unit, outputs, metric, found)
+        for unit, outputs in each_outputs(arm, _split_up(outcomes)):
+            for metric in (wanted := _split_up(outcomes)):
+                _add_parts(arm, unit, outputs, metric, outcomes[metric])
+            if not wanted:
+                return
+
+
+def _split_up(outcomes: Mapping[str, Outcomes]) -> list[str]:
+    """The metrics of which every run so far has parts."""
+    return [metric for metric, found in outcomes.items() if found.without_parts is None]
 
 
 def _add_parts(arm: Arm, unit: int, outputs: RunOutputs, metric: str, outcomes: Outcomes) -> None:
@@ -178,6 +187,8 @@ def _add_parts(arm: Arm, unit: int, outputs: RunOutputs, metric: str, outcomes: 
         outcomes.parts, outcomes.without_parts = {}, found
     else:
         outcomes.add_parts(arm.digest, unit, found)
+        if metric in PAIRED_BY_EXAMPLE and (of_test := outputs.of("test")) is not None:
+            outcomes.answers.add(outputs.run, of_test)
 
 
 class _Guess:

@@ -73,6 +73,7 @@ def compare_scores(arms: Sequence[Arm], metric: str, margin: float | None, outco
         design=first.design,
         without_examples=outcomes.without_parts,
         damaged=outcomes.damaged,
+        answers=outcomes.answers,
     )
     ordered = sorted(arms, key=lambda arm: (-comparison.sign * comparison.summaries[arm.label].mean, arm.label))
     return replace(comparison, arms=ordered, collapsed=_collapsed(comparison))
