@@ -8,10 +8,12 @@ trained run (metrics.csv, predictions.npz, status.json, train.log) is a hard lin
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+MOST_LINKS = 60_000
 TRAINED = 5  # seeds of each setting that are trained
 WORDS = (
     "hydra/launcher=vectorized", "data=digits", "trainer.max_epochs=10", "keep_checkpoints=none", "logger=none",
@@ -76,7 +78,15 @@ def copy_run(run: Path, place: Path) -> None:
             text = (run / entry.name).read_text().replace(f'"seed": {seed},', f'"seed": {new},')
             (place / entry.name).write_text(text)
         elif entry.is_file():
-            os.link(entry.path, place / entry.name)
+            link(entry, place / entry.name)
+
+
+def link(entry: os.DirEntry[str], place: Path) -> None:
+    """Make a hard link, or a copy where the file has as many links as file systems allow: ext4 65,000."""
+    if entry.stat().st_nlink < MOST_LINKS:
+        os.link(entry.path, place)
+    else:
+        shutil.copyfile(entry.path, place)
 
 
 if __name__ == "__main__":

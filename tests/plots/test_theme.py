@@ -119,3 +119,8 @@ def test_what_cannot_be_saved_is_said(tmp_path: Path) -> None:
         save(forest(), tmp_path / "one.docx")
     with pytest.raises(UserError, match="cannot write"):
         save(forest(), tmp_path / "missing" / "one.svg")
+
+
+@pytest.mark.parametrize("draw", [forest, heatmap])
+def test_a_saved_figure_gives_the_same_element_without_being_drawn_again(draw, tmp_path: Path) -> None:
+    assert to_svg(save(draw(), tmp_path / "first.svg"), "first", "a title") == to_svg(draw(), "first", "a title")

@@ -26,12 +26,12 @@ def main(words: Sequence[str] | None = None) -> None:
             "--margin must be > 0 and finite, in the unit of the metric (0.01 is one point of accuracy), "
             f"got {given.margin}"
         )
-    with importing():
+    with importing():  # the results of many runs come and stay as modules do
         found = find_all(given.folders)
 
         from lossbench.report.tuned.publish import publish_found  # matplotlib and scipy take a second to import
 
-    publish_found(found, given.baseline, given.metric, given.margin, given.out, transfer=given.transfer)
+        publish_found(found, given.baseline, given.metric, given.margin, given.out, transfer=given.transfer)
 
 
 def _parser() -> Parser:

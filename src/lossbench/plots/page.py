@@ -18,16 +18,18 @@ class PageFigure(NamedTuple):
         title: above it.
         caption: what to see, with n.
         figure: the figure.
+        saved: its SVG file, where it has been written: the page need not draw it again.
     """
 
     name: str
     title: str
     caption: str
     figure: Figure
+    saved: bytes | None = None
 
     def for_page(self, svg: str | None = None) -> dict[str, str]:
         """What a template shows of it: name, title, caption and svg, which is drawn unless it is given."""
-        svg = svg or to_svg(self.figure, self.name, self.title)
+        svg = svg or to_svg(self.saved or self.figure, self.name, self.title)
         return {"name": self.name, "title": self.title, "caption": self.caption, "svg": svg}
 
 

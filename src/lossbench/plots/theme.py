@@ -40,11 +40,12 @@ def dashes(k: int) -> str | tuple[float, tuple[float, ...]]:
     return DASHES[(k + k // len(COLOURS)) % len(DASHES)]
 
 
-def to_svg(figure: Figure, name: str, title: str) -> str:
+def to_svg(figure: Figure | bytes, name: str, title: str) -> str:
     """Turn a figure into an <svg> element to put into a page; the page's CSS sets --ink, --quiet, --grid and --faint.
 
     Args:
-        figure: any figure; the four colours of the theme become the CSS variables.
+        figure: any figure, or what `save` has written of it as NAME.svg, which saves drawing it again; the four colours
+            of the theme become the CSS variables.
         name: what no other figure of the page is called; ids start with its hash.
         title: read by screen readers in place of the figure.
 
@@ -52,7 +53,8 @@ def to_svg(figure: Figure, name: str, title: str) -> str:
         The element, without reference to anything outside it, the same at every call. Its width and height are in CSS
         pixels; with max-width: 100% and height: auto it shrinks to narrow pages.
     """
-    root = ElementTree.fromstring(_render(figure, "svg", name, "none"))
+    root = ElementTree.fromstring(figure if isinstance(figure, bytes) else _render(figure, "svg", name, "none"))
+    _remove_white(root)
     prefix = f"f{sha256(name.encode()).hexdigest()[:10]}-"
     for parent in root.iter():
         for child in list(parent):
@@ -71,12 +73,15 @@ def to_svg(figure: Figure, name: str, title: str) -> str:
     return ElementTree.tostring(root, encoding="unicode")
 
 
-def save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> bytes:
     """Write a figure on white, whole or not at all, with the same bytes at every call.
 
     Args:
         figure: any figure.
         path: ends in .svg or .pdf; its folder exists.
+
+    Returns:
+        What was written.
 
     Raises:
         ValueError: another ending.
@@ -87,6 +92,16 @@ def save(figure: Figure, path: Path) -> None:
         raise ValueError(f"path must end in .svg or .pdf, got {path.name}")
     content = _render(figure, kind, path.stem, "white")
     write_atomic(path, lambda file: file.write(content))
+    return content
+
+
+def _remove_white(root: ElementTree.Element) -> None:
+    """Make the background that `save` paints transparent: the patch of the figure itself, which is the first."""
+    patch = root.find(f".//{{{SVG}}}g[@id='patch_1']/{{{SVG}}}path")
+    if patch is not None and patch.get("style") == "fill: #ffffff":
+        corners = patch.attrib["d"]
+        first = corners.partition("L")[0].replace("M", "L")
+        patch.attrib |= {"style": "fill: none", "d": corners.replace("z", f"{first}z")}  # as matplotlib draws outlines
 
 
 def _render(figure: Figure, kind: str, salt: str, background: str) -> bytes:

@@ -25,12 +25,15 @@ def write_table(folder: Path, table: Table) -> None:
     write_text(folder / f"{table.name}.md", markdown(table))
 
 
-def write_figures(folder: Path, figures: Sequence[PageFigure]) -> None:
+def write_figures(folder: Path, figures: Sequence[PageFigure]) -> list[PageFigure]:
     """Write figures as SVG and PDF into figures/, and remove those of an earlier report that are not drawn again.
 
     Args:
         folder: of the report; figures.json lists the files that lossbench wrote into figures/.
         figures: those of the report.
+
+    Returns:
+        The figures with what was saved, for the page.
 
     Raises:
         UserError: the folder cannot be written, or figures.json is damaged.
@@ -44,9 +47,9 @@ def write_figures(folder: Path, figures: Sequence[PageFigure]) -> None:
     write_json(folder / LIST, {"figures": sorted({*earlier, *drawn})})
     for name in set(earlier) - set(drawn):
         _remove(place / name)
-    for name, figure in drawn.items():
-        save(figure, place / name)
+    saved = {name: save(figure, place / name) for name, figure in drawn.items()}
     write_json(folder / LIST, {"figures": sorted(drawn)})
+    return [figure._replace(saved=saved[f"{figure.name}.svg"]) for figure in figures]
 
 
 def _listed(path: Path) -> list[str]:

@@ -77,8 +77,7 @@ def write_report(compared: LossComparison, folder: Path, records: Sequence[Recor
     Raises:
         UserError: they cannot be written.
     """
-    tables, figures = compared.tables(), compared.drawings()
-    write_figures(folder, figures)
+    tables, figures = compared.tables(), write_figures(folder, compared.drawings())
     for table in tables:
         write_table(folder, table)
     write_csv(folder / "records.csv", *run_rows(records))
