@@ -156,7 +156,7 @@ def test_a_run_whose_status_is_damaged_or_cannot_be_written_fails_alone(
     run = plan_run(tmp_path, "data=toy")
     ended = cast(Any, SimpleNamespace(run=run, process=SimpleNamespace(wait=lambda: 1)))
     progress = SweepProgress({run: "seed=0"}, [run], "test/accuracy")
-    monkeypatch.setattr("lossbench.rundir.directory.write_json", full)
+    monkeypatch.setattr("lossbench.rundir.directory.write_alike", full)
     assert processes._report(ended, progress)
     assert progress.failed[run] == "cannot write status.json: No space left on device"
     (run.path / "status.json").write_text("{")
