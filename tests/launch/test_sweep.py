@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -89,8 +88,7 @@ def test_a_sweep_that_is_stopped_loses_nothing_and_repeats_nothing(
 ) -> None:
     runs = tmp_path / "runs"
     process = start_sweep(runs, *LONG)
-    wait_until(lambda: len(times(runs)) >= 3, process)
-    time.sleep(0.1)
+    wait_until(lambda: len(times(runs)) >= 3 and statuses(runs)["running"] == 1, process)
     process.send_signal(sign)
     out, _ = process.communicate(timeout=PATIENCE)
     first = times(runs)
