@@ -21,6 +21,7 @@ from lossbench.report.publish import publish
 from lossbench.report.spec import ComparisonSpec
 
 pytestmark = NEEDS_BROWSER
+BASIC = ("-m", "hydra/launcher=basic", "data=digits")  # stacks have no times and no pictures of their own
 SCORES = [0.81, 0.84, 0.83, 0.86, 0.88, 0.90, 0.85]
 FIRST = "document.querySelector('table')"
 # JavaScript: the size of the words in the forest plot, and where they are.
@@ -33,7 +34,7 @@ FOREST = """[...document.querySelectorAll('#forest .line > span, #forest text')]
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A sweep of three losses, with TensorBoard's records, and a grid with invalid cells."""
     folder = tmp_path_factory.mktemp("runs")
-    small = ("-m", "data=digits", "trainer.max_epochs=2", "seed=range(3)")
+    small = (*BASIC, "trainer.max_epochs=2", "seed=range(3)")
     losses = command(
         str(ROOT / "train.py"), *small, "loss=cross_entropy,cosine_xent,power", "figures=true", runs=folder
     )
@@ -44,7 +45,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def report(runs: Path) -> Path:
     """The report of the sweep and of a grid beside it."""
-    words = ("-m", "data=digits", "trainer.max_epochs=2", "seed=0,1", "logger=none", "hydra.sweeper.report=false")
+    words = (*BASIC, "trainer.max_epochs=2", "seed=0,1", "logger=none", "hydra.sweeper.report=false")
     grid = command(
         str(ROOT / "train.py"), *words, "loss=cosine_prob", "loss.alpha=0.5,1,2", "loss.beta=0,0.5,1", runs=runs
     )
