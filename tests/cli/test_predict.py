@@ -308,7 +308,7 @@ def test_a_run_that_is_not_done(trained: Trained, typed: Typed, planned: Callabl
 
 
 def test_a_directory_that_was_edited_is_refused(trained: Trained, planned: Callable[..., RunDirectory]) -> None:
-    run = planned("data=fake_images", "data.n_train=4")
+    run = RunDirectory(planned("data=fake_images", "data.n_train=4").path)
     RESULT.write(run.result_path)
     (run.path / "config.yaml").write_text((run.path / "config.yaml").read_text().replace("n_train: 4", "n_train: 5"))
     with pytest.raises(UserError, match=r"does not belong to this directory"):
