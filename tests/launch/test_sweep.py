@@ -132,11 +132,12 @@ def invalid_cells(runs: Path) -> dict[tuple[float, float], str]:
 
 
 def test_cells_where_the_loss_is_not_defined_are_invalid_not_failed(tmp_path: Path) -> None:
-    words = ("loss=cosine_prob", "loss.alpha=0.5,2,3", "loss.beta=0,1")
+    words = ("loss=cosine_prob", "loss.alpha=3,2,0.5", "loss.beta=1,0")
     done = sweep(*words, runs=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("3 runs: 0 done already, 3 to run, 3 invalid cells\n")
     assert statuses(tmp_path) == {"done": 3, "invalid": 3}
+    assert sum("params" in json.loads(path.read_text()) for path in tmp_path.rglob("status.json")) == 3
     cells = invalid_cells(tmp_path)
     assert sorted(cells) == [(2, 1), (3, 0), (3, 1)]
     assert all(reason.startswith(("loss.alpha", "loss.beta")) for reason in cells.values())

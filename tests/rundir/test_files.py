@@ -154,3 +154,13 @@ def test_files_of_one_content_are_one_file_and_each_is_replaced_alone(
     write_alike(paths[1], b"new")
     assert [path.read_bytes() for path in paths] == [b"one", b"new", b"two", b"one"]
     assert sorted(tmp_path.iterdir()) == paths
+
+
+def test_a_file_that_was_replaced_since_is_no_model_for_others(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in "abc"]
+    with synced_together():
+        for path, content in zip((paths[0], *paths), (b"one", b"new", b"one", b"one"), strict=True):
+            write_alike(path, content)
+    assert [path.read_bytes() for path in paths] == [b"new", b"one", b"one"]
+    assert os.path.samefile(*paths[1:])
+    assert sorted(tmp_path.iterdir()) == paths

@@ -1,12 +1,12 @@
 """Files that are whole or absent: written beside, then renamed."""
 
+import errno
 import json
 import os
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
-from uuid import uuid4
 
 from lossbench.errors import UserError
 from lossbench.rundir.plain_yaml import yaml_text
@@ -50,22 +50,17 @@ def write_atomic(
     Raises:
         UserError: the disk is full or the folder cannot be written; nothing is left behind.
     """
-    beside = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
-    try:
-        with open(beside, "wb") as file:
+
+    def put(beside: str) -> None:
+        with open(beside, "xb") as file:
             write(file)
             file.flush()
             if sync and not _later:
                 os.fsync(file.fileno())
         if check is not None:
-            check(beside)
-        os.replace(beside, path)
-    except BaseException as error:
-        with suppress(OSError):  # what went wrong is said
-            beside.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise cannot_write(path, error) from error
-        raise
+            check(Path(beside))
+
+    _put(path, put)
 
 
 def cannot_write(path: Path, error: OSError) -> UserError:
@@ -119,11 +114,23 @@ def write_alike(path: Path, content: bytes) -> None:
     first = _later[-1].get(content) if _later else None
     if first is not None:
         with suppress(OSError, UserError):  # no hard links there, or too many of them: a file of its own
-            _put(path, lambda beside: os.link(first, beside), linked=True)
+            _put(path, lambda beside: _link(first, beside, content), linked=True)
             return
     write_bytes(path, content)
     if _later:
         _later[-1][content] = str(path)
+
+
+def _link(first: str, beside: str, content: bytes) -> None:
+    """Give a file another name.
+
+    Raises:
+        OSError: that is not possible, or the file has been replaced by one of other content since.
+    """
+    os.link(first, beside)
+    with open(beside, "rb", buffering=0) as file:
+        if file.read() != content:
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
 
 
 def _put(path: Path, write: Callable[[str], None], *, linked: bool = False) -> None:
