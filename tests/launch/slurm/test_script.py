@@ -12,7 +12,14 @@ from records import config_with
 
 from lossbench.errors import UserError
 from lossbench.launch.slurm.resources import Resources
-from lossbench.launch.slurm.script import array_script, directive, job_script, stack_script, stacks_script
+from lossbench.launch.slurm.script import (
+    RUN_OF_TASK,
+    STACK_OF_TASK,
+    array_script,
+    directive,
+    job_script,
+    stack_script,
+)
 
 ONE = config_with(("trainer.accelerator", "auto")).trainer
 NASTY = (" ", "'", '"', "#", "\\", "%", "%j", "%%", "$(touch PWN)", "`touch PWN`", ";touch PWN;", "&", "|", ">PWN")
@@ -44,14 +51,14 @@ def write_array(folder: Path, runs: Sequence[Path], resources: Resources) -> Pat
         run.mkdir(parents=True, exist_ok=True)
         (run / "job.sh").write_text(job_script(run, resources, ONE))
     (folder / "runs.txt").write_text("".join(f"{run}\n" for run in runs))
-    (folder / "array.sh").write_text(array_script(folder, "lossbench-1", len(runs), resources, ONE))
+    (folder / "array.sh").write_text(array_script(folder, len(runs), resources, ONE, RUN_OF_TASK))
     return folder / "array.sh"
 
 
 def write_stack(folder: Path) -> Path:
     """The script of an array in which task 7 is a stack."""
     (folder / "stack7.sh").write_text(stack_script(folder / "stack7.txt", Resources(), ONE))
-    (folder / "stacks.sh").write_text(stacks_script(folder, "lossbench-1", 8, Resources(), ONE))
+    (folder / "stacks.sh").write_text(array_script(folder, 8, Resources(), ONE, STACK_OF_TASK))
     return folder / "stacks.sh"
 
 
@@ -75,7 +82,7 @@ def test_no_character_of_a_path_breaks_a_script(tmp_path: Path, monkeypatch: pyt
         monkeypatch.chdir(here)
         run = tmp_path / "runs" / name / f"{name} run"
         resources = Resources(setup=["export HOME_OF=cats"], parallel=2)
-        script = write_array(run.parent / ".slurm" / name, [run.parent / "other", run], resources)
+        script = write_array(run.parent / ".slurm" / name / "lossbench-1", [run.parent / "other", run], resources)
         assert {"--array=0-1%2", "--job-name=lossbench-1"} <= options(script.read_text())
         subprocess.run(["bash", script], env={**env, "SLURM_ARRAY_TASK_ID": "1"}, cwd=tmp_path, check=True)
         printed = (run / "slurm.log").read_text().split("\n")
@@ -94,7 +101,7 @@ def test_a_path_of_several_lines_is_refused(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(UserError, match=r"^runs_dir must be a path without line breaks and control"):
         job_script(odd, Resources(), ONE)
     with pytest.raises(UserError, match=r"^runs_dir must be"):
-        array_script(odd, "lossbench-1", 1, Resources(), ONE)
+        array_script(odd, 1, Resources(), ONE, RUN_OF_TASK)
     odd.mkdir()
     monkeypatch.chdir(odd)
     with pytest.raises(UserError, match=r"^the working directory must be a path without") as raised:

@@ -10,7 +10,7 @@ from uuid import uuid4
 from lossbench.errors import OwnedError
 from lossbench.launch.slurm.queue import Task, tasks_of
 from lossbench.launch.slurm.resources import Resources
-from lossbench.launch.slurm.script import array_script, job_script, stack_script, stacks_script
+from lossbench.launch.slurm.script import RUN_OF_TASK, STACK_OF_TASK, array_script, job_script, stack_script
 from lossbench.rundir.contents import check_places
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.files import synced_together, write_atomic
@@ -96,7 +96,7 @@ class JobArrays:
                 _write_text(run.path / "job.sh", job_script(run.path, resources, run.config.trainer))
             _set_planned(runs)
             _write_text(folder / "runs.txt", _lines(runs))
-            _write_text(folder / "array.sh", array_script(folder, folder.name, len(runs), resources, trainer))
+            _write_text(folder / "array.sh", array_script(folder, len(runs), resources, trainer, RUN_OF_TASK))
         return folder / "array.sh"
 
     def write_stacks(self, stacks: Sequence[Sequence[RunDirectory]], resources: Resources) -> Path:
@@ -110,7 +110,7 @@ class JobArrays:
                 _write_text(listed, _lines(stack))
                 _write_text(listed.with_suffix(".sh"), stack_script(listed, resources, trainer))
             _write_text(folder / "runs.txt", _lines(runs))
-            _write_text(folder / "array.sh", stacks_script(folder, folder.name, len(stacks), resources, trainer))
+            _write_text(folder / "array.sh", array_script(folder, len(stacks), resources, trainer, STACK_OF_TASK))
         return folder / "array.sh"
 
     def note_submitted(self, script: Path, job: str) -> None:
@@ -170,8 +170,8 @@ def _new_folder(run: RunDirectory) -> Path:
 def _set_planned(runs: Sequence[RunDirectory]) -> None:
     """Record that the failure of an earlier attempt is over."""
     for run in runs:
-        if run.status.get("status") != "planned":
-            run.set_status("planned")
+        if (status := run.status).get("status") != "planned":
+            run.set_status("planned", status)
 
 
 def _lines(runs: Sequence[RunDirectory]) -> str:

@@ -12,6 +12,7 @@ from lossbench.launch.slurm.queue import Task
 from lossbench.launch.slurm.resources import Resources
 from lossbench.rundir.directory import RunDirectory
 from lossbench.rundir.reading import DamagedError
+from lossbench.rundir.result import Result
 
 POLLS_BEFORE_LOST = 2  # a shared file system may show a result later than the queue shows its end
 COUNTS_SECONDS = 30.0  # between two lines that count the jobs
@@ -103,14 +104,14 @@ class QueuePoll:
     def _check_absent(self, run: RunDirectory) -> None:
         """End a run that has a result, or that has been out of the queue without one for two polls."""
         self.absent[run] += 1
-        if run.result() is not None:
-            self._end(run, None)
+        if (result := run.result()) is not None:
+            self._end(run, None, result)
         elif self.absent[run] >= POLLS_BEFORE_LOST and not is_locked(run):
             self._end(run, self.endings.missing(run))
             for line in self.endings.output(run):
                 self.progress.say(f"    {line}")
 
-    def _end(self, run: RunDirectory, reason: str | None) -> None:
+    def _end(self, run: RunDirectory, reason: str | None, result: Result | None = None) -> None:
         planned = self.arrays.planned[run]
         if run not in self.started:
             self.progress.started(planned)
@@ -118,7 +119,7 @@ class QueuePoll:
         if reason is None and self.arrays.stack_of(run) is not None:
             job = str(self.arrays.job_of(run))
             self.arrived[job] = self.arrived.get(job, 0) + 1
-        self.progress.finished(planned, None if reason else run.result(), reason, say=self.endings.is_new(run, reason))
+        self.progress.finished(planned, result, reason, say=self.endings.is_new(run, reason))
 
     def _print_counts(self, tasks: Mapping[RunDirectory, Task]) -> None:
         counts = count_tasks([*{tasks[run] for run in self.waiting if run in tasks}])

@@ -15,6 +15,11 @@ from lossbench.launch.slurm.resources import Resources
 # In the name of its own output file SLURM replaces % and drops \; a shell takes a quoted path as it is.
 NO_OUTPUT = "--output=/dev/null"
 
+RUN_OF_TASK = 'run=$(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" "$folder/runs.txt")', 'exec bash "${run:?}/job.sh"'
+"""Task k of an array runs job.sh of line k + 1 of runs.txt."""
+STACK_OF_TASK = ('exec bash "$folder/stack${SLURM_ARRAY_TASK_ID:?}.sh"',)
+"""Task k of an array runs stack<k>.sh."""
+
 
 def job_script(run: Path, resources: Resources, trainer: Trainer) -> str:
     """Write the file job.sh of one run: `sbatch job.sh` starts it, or goes on with it, on its own.
@@ -77,48 +82,24 @@ def _task_script(
     )
 
 
-def array_script(folder: Path, name: str, count: int, resources: Resources, trainer: Trainer) -> str:
-    """Write the file that submits many runs as one job array: task k runs job.sh of line k + 1 of runs.txt.
+def array_script(folder: Path, count: int, resources: Resources, trainer: Trainer, task: Sequence[str]) -> str:
+    """Write the file that submits many tasks as one job array.
 
     Args:
-        folder: where it lies, with runs.txt.
-        name: the array's, by which its tasks are found again.
-        count: runs.
+        folder: where it lies, with runs.txt or the scripts of stacks; its name is the array's, by which its tasks are
+            found again.
+        count: tasks.
         resources: what each asks for.
         trainer: the trainer settings that all of them share.
+        task: the lines that start a task, `RUN_OF_TASK` or `STACK_OF_TASK`.
 
     Raises:
         UserError: a path has a line break or a control character.
     """
-    return _script(
-        _array_options(folder, name, count, resources, trainer),
-        f'run=$(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" {shlex.quote(str(folder / "runs.txt"))})',
-        'exec bash "${run:?}/job.sh"',
-    )
-
-
-def stacks_script(folder: Path, name: str, count: int, resources: Resources, trainer: Trainer) -> str:
-    """Write the file that submits many stacks as one job array: task k runs stack<k>.sh.
-
-    Args:
-        folder: where it lies, with the scripts.
-        name: the array's, by which its tasks are found again.
-        count: stacks.
-        resources: what each asks for.
-        trainer: the trainer settings that all of them share.
-
-    Raises:
-        UserError: a path has a line break or a control character.
-    """
-    run_one = f'exec bash {shlex.quote(str(folder))}/stack"${{SLURM_ARRAY_TASK_ID:?}}".sh'
-    return _script(_array_options(folder, name, count, resources, trainer), run_one)
-
-
-def _array_options(folder: Path, name: str, count: int, resources: Resources, trainer: Trainer) -> list[str]:
     check_paths([folder])
     most = "" if resources.parallel is None else f"%{resources.parallel}"
-    array = f"--job-name={name}", f"--array=0-{count - 1}{most}"
-    return [NO_OUTPUT, *resources.options(trainer), *array]
+    array = f"--job-name={folder.name}", f"--array=0-{count - 1}{most}"
+    return _script([NO_OUTPUT, *resources.options(trainer), *array], f"folder={shlex.quote(str(folder))}", *task)
 
 
 def check_paths(runs: Iterable[Path]) -> None:
