@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 
 from lossbench.config.schema import RunConfig
-from lossbench.errors import UserError
-from lossbench.hardware import require_machine
 from lossbench.launch.progress import SweepProgress
 from lossbench.rundir.directory import RunDirectory
 
@@ -51,12 +49,9 @@ class AutoLauncher(BasicLauncher):
 
     def check_supported(self, config: RunConfig) -> None:
         """Refuse what this machine cannot run."""
-        require_machine(config.trainer)
-        if config.trainer.num_nodes > 1:
-            raise UserError(
-                f"trainer.num_nodes={config.trainer.num_nodes}: hydra/launcher=auto is one machine; "
-                "use hydra/launcher=slurm"
-            )
+        from lossbench.launch.processes import check_one_machine
+
+        check_one_machine(config, "auto")
 
     def way(self) -> "Way":
         """How runs go on: as `choose` chooses for them."""

@@ -10,7 +10,6 @@ from omegaconf import DictConfig
 
 from lossbench.config.schema import RunConfig
 from lossbench.errors import UserError
-from lossbench.hardware import require_machine
 from lossbench.launch.progress import SweepProgress
 from lossbench.rundir.directory import RunDirectory
 
@@ -45,12 +44,9 @@ class ProcessLauncher(Launcher):
 
     def check_supported(self, config: RunConfig) -> None:
         """Refuse what this machine cannot run."""
-        require_machine(config.trainer)
-        if config.trainer.num_nodes > 1:
-            raise UserError(
-                f"trainer.num_nodes={config.trainer.num_nodes}: hydra/launcher=process is one machine; "
-                "use hydra/launcher=slurm"
-            )
+        from lossbench.launch.processes import check_one_machine
+
+        check_one_machine(config, "process")
 
     def way(self) -> "Way":
         """How runs go on: several at a time, each in a process of its own."""

@@ -3,7 +3,9 @@
 import time
 from collections.abc import Sequence
 
+from lossbench.config.schema import RunConfig
 from lossbench.errors import UserError, one_line
+from lossbench.hardware import require_machine
 from lossbench.job.signals import StopSignals, handle_stop_signals
 from lossbench.launch.exits import exit_reason, is_locked, last_lines
 from lossbench.launch.forked import ForkServer, started_server
@@ -22,6 +24,23 @@ def check_n_jobs(n_jobs: object) -> None:
     """
     if n_jobs is not None and (isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or n_jobs < 1):
         raise UserError(f"hydra.launcher.n_jobs must be a whole number >= 1 or null, got {n_jobs!r}")
+
+
+def check_one_machine(config: RunConfig, launcher: str) -> None:
+    """Refuse what this machine alone cannot run.
+
+    Args:
+        config: of a run.
+        launcher: how the user named it, such as process.
+
+    Raises:
+        UserError: there is no GPU, or the run takes several machines.
+    """
+    require_machine(config.trainer)
+    if (nodes := config.trainer.num_nodes) > 1:
+        raise UserError(
+            f"trainer.num_nodes={nodes}: hydra/launcher={launcher} is one machine; use hydra/launcher=slurm"
+        )
 
 
 def run_in_processes(
