@@ -40,6 +40,7 @@ class Planned:
         monitor: the metric that the first of all runs monitors.
         repeated: jobs that are the same run as an earlier one.
         by_key: the runs in `labels` by their keys.
+        done: the runs in `labels` that had a result when they were planned.
     """
 
     labels: dict[RunDirectory, str] = field(default_factory=dict)
@@ -48,6 +49,7 @@ class Planned:
     monitor: str = ""
     repeated: int = 0
     by_key: dict[Key, RunDirectory] = field(default_factory=dict)
+    done: set[RunDirectory] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -188,10 +190,12 @@ def _planned(cells: Sequence[Cell], command: list[str]) -> Planned:
 
 def _plan(cell: Cell, planned: Planned, command: list[str]) -> None:
     run = plan(cell.config, cell.runs_dir, force=cell.force, command=command)
-    run.result()  # a damaged one is found now, not when the run's turn comes
+    result = run.result()  # a damaged one is found now, not when the run's turn comes
     if cell.config.invalid is None:
         planned.labels[run] = cell.job.label
         planned.by_key[cell.key] = run
+        if result is not None:
+            planned.done.add(run)
     else:
         _record_invalid(run, cell)
         planned.invalid[run] = cell.config.invalid

@@ -67,7 +67,7 @@ def sweep(
         print("\n".join(lines), flush=True)
         return
     planned = plan_checked(checked, command)
-    todo = [run for run in planned.labels if run.result() is None]
+    todo = [run for run in planned.labels if run not in planned.done]
     print(summary(planned, todo), flush=True)
     if todo:
         _say_before(runs, spec, checked.cache)
