@@ -1,6 +1,6 @@
 """From the jobs of a command to the rows of a fair fight: names, spaces, the baseline and its twin. Torch-free."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -40,16 +40,14 @@ def entries_of(asked: Asked, drafts: Sequence[Draft], cache: Cache, baseline: st
     check_search(asked.search, [draft.composed for draft in drafts], optimizer_space)
     classes = shape_of(cache.source(first.config.data.source)).num_classes
 
-    def entry(draft: Draft, name: str, *, tune_own: bool) -> Entry:
-        space = space_of(draft.composed, asked.search, optimizer_space, classes, tune_own)
-        return Entry(_row(draft, name, space), draft.job)
+    def entries_for(draft: Draft, label: str) -> Iterator[Entry]:
+        names = {label: own == "tuned"} | ({f"{label}, own numbers tuned": True} if own == "both" else {})
+        for name, tune_own in names.items():
+            space = space_of(draft.composed, asked.search, optimizer_space, classes, tune_own)
+            if name == label or space.own:
+                yield Entry(_row(draft, name, space), draft.job)
 
-    entries: list[Entry] = []
-    for draft, label in zip(drafts, labels, strict=True):
-        entries.append(entry(draft, label, tune_own=own == "tuned"))
-        tuned = entry(draft, f"{label}, own numbers tuned", tune_own=True) if own == "both" else None
-        if tuned is not None and tuned.row.space.own:
-            entries.append(tuned)
+    entries = [entry for draft, label in zip(drafts, labels, strict=True) for entry in entries_for(draft, label)]
     _require_fixed(entries)
     chosen = _baseline(entries, baseline, [draft.config.loss.name for draft in drafts])
     if own == "tuned":
