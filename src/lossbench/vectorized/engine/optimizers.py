@@ -63,7 +63,7 @@ class StackedOptimizer(ABC):
             momentum: likewise.
         """
 
-    @abstractmethod
+    @torch.no_grad()
     def update(
         self,
         parameters: Sequence[Tensor],
@@ -78,6 +78,20 @@ class StackedOptimizer(ABC):
             gradients: like them.
             state: for each of `moments` tensors like them.
             numbers: what `numbers` gives; in place of a float also ().
+        """
+        moments = zip(*(state[name] for name in self.moments), strict=True)
+        for theta, g, own in zip(parameters, gradients, moments, strict=True):
+            self._update_one(theta, g, own, {name: per_run(number, theta) for name, number in numbers.items()})
+
+    @abstractmethod
+    def _update_one(self, theta: Tensor, g: Tensor, moments: Sequence[Tensor], n: Numbers) -> None:
+        """Update one parameter in place.
+
+        Args:
+            theta: (K, ...).
+            g: its gradient.
+            moments: its state, in the order of their names.
+            n: the numbers of the update, of all runs or (K, 1, ...).
         """
 
     def reset(self) -> None:
@@ -126,22 +140,13 @@ class StackedSGD(StackedOptimizer):
         mu = own if momentum is None or "momentum" not in self.columns else momentum
         return {"lr": self.columns["lr"] * factor, "mu": mu, "weight_decay": self.columns.get("weight_decay", 0.0)}
 
-    @torch.no_grad()
-    def update(
-        self,
-        parameters: Sequence[Tensor],
-        gradients: Sequence[Tensor],
-        state: Mapping[str, Sequence[Tensor]],
-        numbers: Numbers,
-    ) -> None:
-        """Update in place."""
-        mu, weight_decay = numbers["mu"], numbers["weight_decay"]
-        for theta, g, b in zip(parameters, gradients, state["momentum"], strict=True):
-            if used(weight_decay):
-                g = g + per_run(weight_decay, theta) * theta
-            if used(mu):
-                g = _with_momentum(g, b, per_run(mu, theta), self.nesterov)
-            theta.sub_(per_run(numbers["lr"], theta) * g)
+    def _update_one(self, theta: Tensor, g: Tensor, moments: Sequence[Tensor], n: Numbers) -> None:
+        (b,) = moments
+        if used(n["weight_decay"]):
+            g = g + n["weight_decay"] * theta
+        if used(n["mu"]):
+            g = _with_momentum(g, b, n["mu"], self.nesterov)
+        theta.sub_(n["lr"] * g)
 
 
 def _with_momentum(g: Tensor, b: Tensor, mu: Number, nesterov: bool) -> Tensor:
@@ -179,24 +184,15 @@ class StackedAdam(StackedOptimizer):
             "eps": self.columns["eps"],
         }
 
-    @torch.no_grad()
-    def update(
-        self,
-        parameters: Sequence[Tensor],
-        gradients: Sequence[Tensor],
-        state: Mapping[str, Sequence[Tensor]],
-        numbers: Numbers,
-    ) -> None:
-        """Update in place."""
-        for theta, g, m, v in zip(parameters, gradients, state["m"], state["v"], strict=True):
-            n = {name: per_run(number, theta) for name, number in numbers.items()}
-            if used(numbers["weight_decay"]):
-                g = self._decay(theta, g, n)
-            m.lerp_(g, n["one_minus_beta1"])
-            v.mul_(n["beta2"])
-            _add_square(v, g, n["one_minus_beta2"])
-            denominator = v.sqrt().div_(n["root"]).add_(n["eps"])
-            _subtract_ratio(theta, m, denominator, n["step_size"])
+    def _update_one(self, theta: Tensor, g: Tensor, moments: Sequence[Tensor], n: Numbers) -> None:
+        m, v = moments
+        if used(n["weight_decay"]):
+            g = self._decay(theta, g, n)
+        m.lerp_(g, n["one_minus_beta1"])
+        v.mul_(n["beta2"])
+        _add_square(v, g, n["one_minus_beta2"])
+        denominator = v.sqrt().div_(n["root"]).add_(n["eps"])
+        _subtract_ratio(theta, m, denominator, n["step_size"])
 
     def _decay(self, theta: Tensor, g: Tensor, n: Numbers) -> Tensor:
         """Give the gradient with weight decay, or shrink the parameters themselves (AdamW)."""
