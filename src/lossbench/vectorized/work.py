@@ -61,9 +61,9 @@ def train_and_write(
             saving.save()  # killed while it writes its results, it is measured again as a whole
         outputs, beside = _outputs(runs[0], stacked), stacked.tested_beside()
     found = _measured(stacked, outputs, beside)
-    shown = has_tensorboard(runs[0].config) and limits.has_tensorboard(len(whole))
-    _write_all(whole, stacked, outputs, found, progress, todo=set(runs), tensorboard=shown)
-    if has_tensorboard(runs[0].config) and not shown:
+    wanted, allowed = has_tensorboard(runs[0].config), limits.has_tensorboard(len(whole))
+    _write_all(whole, stacked, outputs, found, progress, todo=set(runs), tensorboard=wanted and allowed)
+    if wanted and not allowed:
         progress.say(NO_TENSORBOARD)
     tidy(runs[0].path.parents[1])
 

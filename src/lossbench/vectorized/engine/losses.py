@@ -77,8 +77,7 @@ class StackedLosses:
 
         def one(each: _Kind) -> tuple[slice, dict[str, Estimate]]:
             def half_width() -> Tensor:
-                values = self._map(each, lambda loss, z, y: loss.per_example(z, y), output, (target,), shared)
-                return interval(values)
+                return interval(self._per_example(each, output, target))
 
             runs = slice(each.first, each.last)
             terms = self._map(each, lambda loss, z, y: loss.terms(z, y), output, (target,), shared)
@@ -88,15 +87,14 @@ class StackedLosses:
 
     def per_example(self, output: Any, target: Tensor) -> Tensor:
         """Give the loss of each run on each example: outputs and targets of all runs, or each run's own -> (K, n)."""
-        values = [
-            self._map(each, lambda loss, z, y: loss.per_example(z, y), output, (target,), is_shared(target))
-            for each in self.kinds
-        ]
-        return torch.cat(values)
+        return torch.cat([self._per_example(each, output, target) for each in self.kinds])
 
     def logits(self, output: Any) -> Tensor:
         """Give what a softmax turns into class probabilities: (K, batch, C)."""
         return torch.cat([self._map(each, lambda loss, z: loss.logits(z), output, (), True) for each in self.kinds])
+
+    def _per_example(self, each: _Kind, output: Any, target: Tensor) -> Tensor:
+        return self._map(each, lambda loss, z, y: loss.per_example(z, y), output, (target,), is_shared(target))
 
     def _map(
         self,

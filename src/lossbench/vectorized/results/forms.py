@@ -1,7 +1,7 @@
 """Checkpoints and predictions of the runs of a stack: made once, and filled with the bytes of each run."""
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from torch import Tensor
@@ -38,7 +38,7 @@ class Checkpoints:
             step: updates done.
             epoch: the last one, counted from 0.
             history_bytes: length of metrics.csv.
-            should_stop: whether max_steps ended the training there.
+            should_stop: whether max_steps or early stopping ended the training there.
         """
         plain = {name: tensor.cpu().contiguous() for name, tensor in weights.items()}
         if should_stop not in self._forms:
@@ -92,5 +92,5 @@ class Predictions:
 
 def _outputs(arrays: Mapping[str, np.ndarray]) -> dict[str, bytes]:
     """What differs between the runs of one replicate."""
-    shared: Sequence[str] = ("_targets", "_ids")
-    return {f"{name}.npy": array.tobytes() for name, array in arrays.items() if not name.endswith(tuple(shared))}
+    shared = ("_targets", "_ids")
+    return {f"{name}.npy": array.tobytes() for name, array in arrays.items() if not name.endswith(shared)}

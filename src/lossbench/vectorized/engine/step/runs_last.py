@@ -64,7 +64,8 @@ class RunsLast(fx.Interpreter):
         """Align the dimensions of one run; a number of each run has a tensor's precision, as a plain number has."""
         tensors = [each for each in _leaves((args, kwargs)) if isinstance(each, Runs | Tensor)]
         rank = max(map(_rank, tensors))
-        dtype = next((t.dtype for t in map(_tensor, tensors) if t.is_floating_point() and _has_rank(t, tensors)), None)
+        of_tensors = (_tensor(each) for each in tensors if _rank(each))
+        dtype = next((tensor.dtype for tensor in of_tensors if tensor.is_floating_point()), None)
 
         def aligned(value: Any) -> Any:
             if isinstance(value, list | tuple):
@@ -86,10 +87,6 @@ class RunsLast(fx.Interpreter):
     def of_all(self, value: Any) -> Tensor:
         """A tensor with the dimension of the runs, of size K."""
         return value.tensor if isinstance(value, Runs) else value[..., None].expand(*value.shape, self.runs)
-
-
-def _has_rank(tensor: Tensor, among: Sequence[Any]) -> bool:
-    return any(_tensor(each) is tensor and _rank(each) for each in among)
 
 
 def _tensor(value: Any) -> Tensor:
@@ -114,7 +111,7 @@ def _leaves(value: Any) -> list[Any]:
 Rule = Callable[..., Any]
 
 
-def _dims(target: Any, dims: int | Sequence[int], rank: int) -> Any:
+def _dims(dims: int | Sequence[int], rank: int) -> Any:
     return dims % rank if isinstance(dims, int) else [dim % rank for dim in dims] or list(range(rank))
 
 
@@ -125,7 +122,7 @@ def _reduction(target: Any) -> Rule:
         rank = _rank(x)
         if not rank:
             return x if target in OF_ONE_NUMBER else _refuse(target)
-        dims = list(range(rank)) if dim is None else _dims(target, dim, rank)
+        dims = list(range(rank)) if dim is None else _dims(dim, rank)
         found = target(x.tensor, dims, *rest, **kwargs)
         return tuple(map(Runs, found)) if isinstance(found, tuple | list) else Runs(found)
 
