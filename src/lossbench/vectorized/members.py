@@ -1,18 +1,20 @@
-"""The runs of a stack: the model and loss of each."""
+"""The runs of a stack: the model and loss of each, and what they are measured with."""
 
 from collections.abc import Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lossbench.config.facts import build_source
 from lossbench.config.schema import RunConfig
 from lossbench.training.callbacks.averaging import DECAY, EMA
 from lossbench.training.class_settings import data_free
+from lossbench.training.evaluation import Yardstick
 from lossbench.training.modules import build_loss, build_model, seeded
 from lossbench.training.update import own_parameters
+from lossbench.vectorized.engine.losses import StackedLosses
 from lossbench.vectorized.engine.stack import Member
-from lossbench.vectorized.shared import Shared
+from lossbench.vectorized.shared import Replicate, Shared
 
 
 def why_not_loss(config: RunConfig) -> str | None:
@@ -52,3 +54,29 @@ def decay_of(config: RunConfig) -> float | None:
     """The decay of the moving average of a run's weights; None where they are not averaged."""
     averages = (node for node in config.callbacks.values() if node.class_name == EMA.__name__)
     return next((node.settings.get("decay", DECAY) for node in averages), None)
+
+
+def stacked_yardsticks(replicates: Sequence[Replicate], device: torch.device | None = None) -> dict[str, Yardstick]:
+    """The values of each yardstick on the outputs of some runs, with the numbers of each run's replicate.
+
+    Args:
+        replicates: of the runs.
+        device: where the outputs are; None is the CPU.
+    """
+    stacked: dict[str, Yardstick] = {}
+    for name in replicates[0].yardsticks:
+        losses = [replicate.yardsticks[name] for replicate in replicates]
+        stacked[name] = StackedLosses(losses, device).per_example
+    return stacked
+
+
+def stacked_counts(replicates: Sequence[Replicate], device: torch.device | None = None) -> Tensor | None:
+    """The training examples of each run's classes, (K, C); None where those of some replicate are even.
+
+    Args:
+        replicates: of the runs.
+        device: where the outputs are; None is the CPU.
+    """
+    counts = [replicate.train_counts for replicate in replicates]
+    known = [each for each in counts if each is not None]
+    return torch.stack(known).to(device) if len(known) == len(counts) else None

@@ -12,10 +12,9 @@ from lossbench.training.assemble import build_schedule, layer_groups
 from lossbench.training.evaluation import Yardstick
 from lossbench.vectorized.engine.examples import Examples
 from lossbench.vectorized.engine.layers import Layers
-from lossbench.vectorized.engine.losses import StackedLosses
 from lossbench.vectorized.engine.stack import Stack
 from lossbench.vectorized.engine.step.program import Sums
-from lossbench.vectorized.members import build_members
+from lossbench.vectorized.members import build_members, stacked_counts, stacked_yardsticks
 from lossbench.vectorized.shared import Shared
 from lossbench.vectorized.varied import batches_of
 
@@ -74,7 +73,8 @@ class Packer:
         more = (self.sums, self._layers(configs[0]))
         stack = Stack(members, configs[0].optimizer.target, batches, self.schedule, *length, *more)
         rates = torch.tensor([member.optimizer["lr"] for member in members], dtype=torch.float64)
-        yardsticks, counts = self._yardsticks(chosen), self._train_counts(chosen)
+        replicates = [self.replicates[k] for k in chosen]
+        yardsticks, counts = stacked_yardsticks(replicates, self.device), stacked_counts(replicates, self.device)
         return Packed(runs, runs.to(self.device), stack, seen["val"], yardsticks, counts, rates)
 
     def _layers(self, config: RunConfig) -> Layers | None:
@@ -104,16 +104,3 @@ class Packer:
             )
             for k in chosen
         ]
-
-    def _yardsticks(self, chosen: Sequence[int]) -> dict[str, Yardstick]:
-        """The values of each yardstick on the outputs of some runs, with the numbers of each run's replicate."""
-        stacked: dict[str, Yardstick] = {}
-        for name in self.shared.parts.yardsticks:
-            losses = [self.replicates[k].yardsticks[name] for k in chosen]
-            stacked[name] = StackedLosses(losses, self.device).per_example
-        return stacked
-
-    def _train_counts(self, chosen: Sequence[int]) -> Tensor | None:
-        counts = [self.replicates[k].train_counts for k in chosen]
-        known = [each for each in counts if each is not None]
-        return torch.stack(known).to(self.device) if len(known) == len(counts) else None

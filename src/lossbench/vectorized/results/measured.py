@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import itemgetter
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -11,12 +10,14 @@ from torch import Tensor
 from lossbench.data.source import ONE_CLASS
 from lossbench.metrics.estimates import Estimate, Metric
 from lossbench.metrics.scale import fit_scales
-from lossbench.training.evaluation import Evaluation, Yardstick, at_progress, measure_runs, scale_prior
+from lossbench.training.evaluation import Evaluation, at_progress, measure_runs, scale_prior
 from lossbench.training.rows import split_row
 from lossbench.vectorized.engine.losses import StackedLosses
 from lossbench.vectorized.engine.outputs import each_part
+from lossbench.vectorized.members import stacked_counts, stacked_yardsticks
 from lossbench.vectorized.shared import Replicate
 
+T = TypeVar("T")
 AT_ONCE = 2**22  # numbers of outputs that are measured at once
 
 
@@ -62,15 +63,15 @@ class Measures:
             monitored: the metric that is measured of these, without its split.
         """
         found = [Found() for _ in self.losses]
-        for runs in self._blocks([*evaluations.values(), *([beside] if beside else [])]):
-            of = itemgetter(*runs) if len(runs) > 1 else lambda each, k=runs[0]: (each[k],)
-            block = _Block(of(self.losses), of(self.replicates), self.task, of(found))
+        others = [beside] if beside else []
+        for runs in self._blocks([*evaluations.values(), *others]):
+            block = _Block(_some(self.losses, runs), _some(self.replicates, runs), self.task, _some(found, runs))
             if self.task in ONE_CLASS:
-                block.fit_scale(of(evaluations["val"]))
+                block.fit_scale(_some(evaluations["val"], runs))
             for split, each in evaluations.items():
-                block.measure(split, of(each))
-            if beside:
-                block.measure_beside(of(beside), monitored)
+                block.measure(split, _some(each, runs))
+            for each in others:
+                block.measure_beside(_some(each, runs), monitored)
         return found
 
     def _blocks(self, splits: Sequence[Sequence[Evaluation]]) -> Iterator[list[int]]:
@@ -82,6 +83,10 @@ class Measures:
         for runs in alike.values():
             most = max(1, AT_ONCE // max(_numbers(evaluations[runs[0]]) for evaluations in splits))
             yield from (runs[k : k + most] for k in range(0, len(runs), most))
+
+
+def _some(each: Sequence[T], runs: Sequence[int]) -> list[T]:
+    return [each[k] for k in runs]
 
 
 def _numbers(evaluation: Evaluation) -> int:
@@ -106,13 +111,7 @@ class _Block:
     ) -> None:
         self.each_loss, self.task, self.found = losses, task, found
         self.losses = StackedLosses(losses)
-        self.yardsticks: dict[str, Yardstick] = {
-            name: StackedLosses([replicate.yardsticks[name] for replicate in replicates]).per_example
-            for name in replicates[0].yardsticks
-        }
-        counts = [each.train_counts for each in replicates]
-        known = [each for each in counts if each is not None]
-        self.train_counts = torch.stack(known) if known else None
+        self.yardsticks, self.train_counts = stacked_yardsticks(replicates), stacked_counts(replicates)
         self.scale: Tensor | None = None
 
     def fit_scale(self, evaluations: Sequence[Evaluation]) -> None:
@@ -127,10 +126,10 @@ class _Block:
     def measure(self, split: str, evaluations: Sequence[Evaluation]) -> None:
         """Measure a split, with intervals."""
         for runs, estimates in self._estimates(evaluations):
-            columns = [estimate.metrics() for estimate in split_row(split, estimates).values()]
-            names = list(split_row(split, estimates))
+            row = split_row(split, estimates)
+            columns = [estimate.metrics() for estimate in row.values()]
             for found, values in zip(self.found[runs], zip(*columns, strict=True), strict=True):
-                found.metrics.update(zip(names, values, strict=True))
+                found.metrics.update(zip(row, values, strict=True))
 
     def measure_beside(self, evaluations: Sequence[Evaluation], monitored: str) -> None:
         """Measure one metric, without intervals."""
