@@ -8,7 +8,7 @@ from lossbench.hardware import visible_gpus
 from lossbench.launch.pool import most_at_a_time, on_cpu
 from lossbench.launch.progress import number_of_runs
 from lossbench.vectorized.eligible.settings import group_of
-from lossbench.vectorized.launch.divide import LEAST, why_alone
+from lossbench.vectorized.launch.divide import LEAST, grouped, why_alone
 
 OWN_CHECKPOINT = "each goes on from a checkpoint of its own"
 NOTHING_BESIDE = "no other run can share a stack with it"
@@ -70,15 +70,13 @@ def choose(configs: Sequence[RunConfig], n_jobs: int | None = None, begun: Colle
     Raises:
         UserError: a loss of the user's own cannot be built.
     """
-    alone: dict[str, list[int]] = {}
-    groups: dict[str, list[int]] = {}
-    for k, config in enumerate(configs):
-        if reason := why_alone(config) or (OWN_CHECKPOINT if k in begun else None):
-            alone.setdefault(reason, []).append(k)
-        else:
-            groups.setdefault(group_of(config), []).append(k)
+
+    def why(k: int) -> str | None:
+        return why_alone(configs[k]) or (OWN_CHECKPOINT if k in begun else None)
+
+    groups, alone = grouped(range(len(configs)), why, lambda k: group_of(configs[k]))
     stacked = list[list[int]]()
-    for members in groups.values():
+    for members in groups:
         if reason := _why_not_worth_it(len(members), configs[members[0]]):
             alone.setdefault(reason, []).extend(members)
         else:

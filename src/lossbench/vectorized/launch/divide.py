@@ -1,11 +1,13 @@
-"""How the runs of a sweep are divided into stacks when several nodes share them. Torch-free."""
+"""How the runs of a sweep are divided into groups, and these into stacks that several nodes share. Torch-free."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import TypeVar
 
 from lossbench.config.schema import RunConfig
 from lossbench.launch.slurm.division import Divide, Division
 from lossbench.vectorized.eligible.settings import group_of, why_not
 
+T = TypeVar("T")
 LEAST = 16
 """Runs below which a stack is not cut to make more tasks: it would take as long to start as it saves."""
 
@@ -26,22 +28,40 @@ def in_stacks(most: int) -> Divide:
     """Divide runs into stacks of at most `most` runs; what cannot be stacked is alone, with the reason."""
 
     def divide(configs: Sequence[RunConfig], together: Sequence[Sequence[int]], tasks: int) -> Division:
-        alone: dict[str, list[int]] = {}
-        groups: dict[tuple[str, str], list[int]] = {}
         stacks = [list(stack) for stack in together]
         begun = {k for stack in stacks for k in stack}
-        for k, config in enumerate(configs):
-            if k in begun:
-                continue
-            if reason := why_alone(config):
-                alone.setdefault(reason, []).append(k)
-            else:
-                groups.setdefault((config.study, group_of(config)), []).append(k)
-        for members in groups.values():
+        left = [k for k in range(len(configs)) if k not in begun]
+        groups, alone = grouped(
+            left, lambda k: why_alone(configs[k]), lambda k: (configs[k].study, group_of(configs[k]))
+        )
+        for members in groups:
             stacks += _cut(_ordered(members, configs), most, tasks)
         return Division(stacks, alone)
 
     return divide
+
+
+def grouped(
+    runs: Iterable[T], why: Callable[[T], str | None], key: Callable[[T], Hashable]
+) -> tuple[list[list[T]], dict[str, list[T]]]:
+    """Group runs that can share a stack.
+
+    Args:
+        runs: in any form.
+        why: says why one cannot be stacked; None where it can.
+        key: what the runs of a group have in common.
+
+    Returns:
+        The groups, and reason -> the runs that are alone.
+    """
+    groups: dict[Hashable, list[T]] = {}
+    alone: dict[str, list[T]] = {}
+    for run in runs:
+        if reason := why(run):
+            alone.setdefault(reason, []).append(run)
+        else:
+            groups.setdefault(key(run), []).append(run)
+    return [*groups.values()], alone
 
 
 def why_alone(config: RunConfig) -> str | None:

@@ -10,7 +10,7 @@ from lossbench.launch.progress import SweepProgress, number_of_runs
 from lossbench.rundir.directory import RunDirectory
 from lossbench.vectorized.eligible.settings import group_of
 from lossbench.vectorized.group import run_group
-from lossbench.vectorized.launch.divide import why_alone
+from lossbench.vectorized.launch.divide import grouped, why_alone
 from lossbench.vectorized.memory import Limits
 
 
@@ -47,15 +47,9 @@ def run_stacked(
         Stopped: after a signal; the stack is saved.
     """
     limits = Limits(memory_gb, max_runs, tensorboard)
-    groups: dict[str, list[RunDirectory]] = {}
-    alone: dict[str, list[RunDirectory]] = {}
-    for run in runs:
-        if reason := why_alone(run.config):
-            alone.setdefault(reason, []).append(run)
-        else:
-            groups.setdefault(group_of(run.config), []).append(run)
+    groups, alone = grouped(runs, lambda run: why_alone(run.config), lambda run: group_of(run.config))
     with handle_stop_signals() as stop_signals:
-        left = stack_groups([*groups.values()], progress, limits, stop_signals)
+        left = stack_groups(groups, progress, limits, stop_signals)
         for reason, members in (*alone.items(), *left.alone.items()):
             progress.say(f"one by one, {number_of_runs(len(members))}: {reason}")
             run_here(members, progress)
