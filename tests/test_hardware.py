@@ -2,14 +2,16 @@
 
 import ctypes
 import gc
+import sys
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from lossbench import hardware
 from lossbench.errors import UserError
-from lossbench.hardware import has_gpu, importing, require_machine
+from lossbench.hardware import cleared, has_gpu, importing, require_machine
 
 
 class Driver:
@@ -97,16 +99,25 @@ def test_what_the_machine_lacks_is_refused_and_nothing_else(
 
 
 @pytest.mark.parametrize("enabled", [True, False])
-def test_what_is_imported_is_not_looked_at_for_garbage(enabled: bool) -> None:
+def test_what_is_imported_is_not_looked_at_for_garbage(monkeypatch: pytest.MonkeyPatch, enabled: bool) -> None:
     was = gc.isenabled()
     (gc.enable if enabled else gc.disable)()
     try:
         with importing():
             assert not gc.isenabled()
             module = [object() for _ in range(10)]
+            monkeypatch.setitem(sys.modules, "imported_now", ModuleType("imported_now"))
         assert gc.isenabled() == enabled
         assert not any(found is module for found in gc.get_objects(generation=0))
         assert any(found is module for found in gc.get_objects(generation=2))
         assert gc.get_freeze_count() == 0
     finally:
         (gc.enable if was else gc.disable)()
+
+
+def test_where_all_is_imported_older_objects_stay_frozen() -> None:
+    with cleared():
+        with importing():
+            pass
+        assert gc.get_freeze_count() > 0
+    assert gc.get_freeze_count() == 0
